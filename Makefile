@@ -1,0 +1,52 @@
+# Everything a contributor runs. `make help` lists it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+export PYTHONPATH := $(CURDIR)/operator:$(CURDIR)/tools
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test check crds bench image e2e e2e-kind clean
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+venv: $(VENV)/.done ## make the virtual environment with the pinned development dependencies
+
+$(VENV)/.done: requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "pggit needs Python >= 3.11, this is " + sys.version.split()[0])'
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: venv ## the whole story on a local control plane and PostgreSQL 18 (KEEP=1 leaves it running)
+	$(PY) tools/demo.py $(if $(KEEP),--keep)
+
+check: venv ## ruff, mypy, import-linter, generated files up to date
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy operator/pggit_operator tools tests
+	$(BIN)/lint-imports
+	$(PY) tools/crds.py --check
+
+test: check ## everything CI runs
+	$(PY) tools/test.py
+
+crds: venv ## write crds/ and the chart's copy from operator/pggit_operator/api
+	$(PY) tools/crds.py
+
+bench: venv ## print ratios beside plain PostgreSQL
+	$(PY) bench/run.py
+
+image: ## build the container image with docker, podman or buildah
+	tools/image.sh
+
+e2e: venv ## the demo's story with real pods on a one-node cluster (root, Debian)
+	$(PY) -m pytest tests/e2e --e2e=node
+
+e2e-kind: venv ## the same on kind, where Docker is
+	$(PY) tools/kind.py
+
+clean: ## remove what the build made in this folder
+	rm -rf $(VENV) .cache dist build .pytest_cache .mypy_cache .ruff_cache
