@@ -1,0 +1,38 @@
+CREATE OR REPLACE VIEW pggit.errors (sqlstate, name, who_acts, retry) AS
+VALUES
+    ('VG001', 'BranchNotFound',       'writer',    'later'),
+    ('VG002', 'RefNotFound',          'writer',    'later'),
+    ('VG003', 'TagNotFound',          'writer',    'later'),
+    ('VG004', 'TableNotFound',        'writer',    'later'),
+    ('VG005', 'TableNotTracked',      'writer',    'later'),
+    ('VG006', 'MergeNotFound',        'writer',    'later'),
+    ('VG007', 'ConflictNotFound',     'writer',    'later'),
+    ('VG008', 'SchemaNotFound',       'writer',    'later'),
+    ('VG009', 'NoCommitsYet',         'writer',    'later'),
+    ('VG101', 'BranchExists',         'writer',    'never'),
+    ('VG102', 'TagExists',            'writer',    'never'),
+    ('VG103', 'NameOwned',            'writer',    'never'),
+    ('VG104', 'AlreadyRan',           'writer',    'never'),
+    ('VG201', 'InvalidName',          'writer',    'never'),
+    ('VG202', 'InvalidArgument',      'writer',    'never'),
+    ('VG203', 'TableUnsupported',     'writer',    'never'),
+    ('VG204', 'InvalidResolution',    'writer',    'never'),
+    ('VG205', 'AmbiguousRef',         'writer',    'never'),
+    ('VG206', 'UnrelatedHistories',   'writer',    'never'),
+    ('VG301', 'BranchProtected',      'authority', 'on change'),
+    ('VG302', 'SchemaDiffers',        'authority', 'on change'),
+    ('VG303', 'MergeSettled',         'authority', 'on change'),
+    ('VG304', 'NothingToCommit',      'authority', 'on change'),
+    ('VG305', 'NotPermitted',         'authority', 'on change'),
+    ('VG306', 'HistoryGap',           'authority', 'on change'),
+    ('VG307', 'NotSupported',         'authority', 'on change'),
+    ('VG308', 'BranchInUse',          'authority', 'on change'),
+    ('VG401', 'Busy',                 'nobody',    'soon'),
+    ('VG402', 'TargetMoved',          'nobody',    'soon'),
+    ('VG901', 'StoreDamaged',         'us',        'loudly'),
+    ('VG902', 'IndexPathLost',        'us',        'loudly'),
+    ('VG903', 'OtherCluster',         'us',        'loudly');
+
+COMMENT ON VIEW pggit.errors IS
+'Every SQLSTATE that pggit raises itself (each with SCHEMA = pggit), the class name that clients and Kubernetes conditions show,
+who has to act, and whether trying again can help.';

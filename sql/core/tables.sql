@@ -1,0 +1,167 @@
+CREATE TABLE IF NOT EXISTS pggit.repository (
+    only_row          boolean     PRIMARY KEY DEFAULT true CHECK (only_row),
+    repository_id     uuid        NOT NULL DEFAULT gen_random_uuid(),
+    core_version      text        NOT NULL,
+    epoch             smallint    NOT NULL DEFAULT 1,
+    system_identifier bigint      NOT NULL,
+    installed_at      timestamptz NOT NULL DEFAULT now()
+);
+
+-- Branch 1 is main. A deleted branch keeps its row: positions of commits name it.
+CREATE TABLE IF NOT EXISTS pggit.branches (
+    branch_id    integer     GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name         text        NOT NULL,
+    mode         text        NOT NULL DEFAULT 'schema' CHECK (mode IN ('schema', 'database', 'instance')),
+    parent_id    integer     REFERENCES pggit.branches,
+    base_commit  text,
+    head         text,
+    head_at      pggit._position,
+    is_protected boolean     NOT NULL DEFAULT false,
+    role_name    text,
+    owner        jsonb,
+    created_at   timestamptz NOT NULL DEFAULT now(),
+    created_by   text        NOT NULL,
+    deleted_at   timestamptz
+);
+CREATE UNIQUE INDEX IF NOT EXISTS branches_name_key ON pggit.branches (name) WHERE deleted_at IS NULL;
+
+-- Apart from the head row: writers of a branch share-lock it, a move of the base updates it.
+CREATE TABLE IF NOT EXISTS pggit.branch_bases (
+    branch_id integer     PRIMARY KEY REFERENCES pggit.branches,
+    s         pggit._mark NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS pggit.branch_schemas (
+    branch_id   integer NOT NULL REFERENCES pggit.branches,
+    base_schema text    NOT NULL,
+    schema_name text    NOT NULL UNIQUE,
+    PRIMARY KEY (branch_id, base_schema)
+);
+
+CREATE TABLE IF NOT EXISTS pggit.commits (
+    commit_id       text            PRIMARY KEY CHECK (commit_id ~ '^[0-9a-f]{64}$'),
+    commit_no       bigint          GENERATED ALWAYS AS IDENTITY UNIQUE,
+    branch_id       integer         NOT NULL REFERENCES pggit.branches,
+    parents         text[]          NOT NULL,
+    merge_base      text,
+    at              pggit._position NOT NULL,
+    since           pggit._position,
+    author          text            NOT NULL,
+    message         text            NOT NULL,
+    committed_at    timestamptz     NOT NULL,
+    rows_changed    bigint          NOT NULL DEFAULT 0,
+    objects_changed integer         NOT NULL DEFAULT 0,
+    content         jsonb           NOT NULL DEFAULT '{}'
+);
+CREATE INDEX IF NOT EXISTS commits_branch_id_idx ON pggit.commits (branch_id, commit_no);
+CREATE INDEX IF NOT EXISTS commits_commit_id_prefix_idx ON pggit.commits (commit_id text_pattern_ops);
+
+CREATE TABLE IF NOT EXISTS pggit.tags (
+    name      text        PRIMARY KEY,
+    commit_id text        NOT NULL REFERENCES pggit.commits,
+    message   text,
+    tagged_at timestamptz NOT NULL DEFAULT now(),
+    tagged_by text        NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS pggit.tables (
+    table_id     integer     GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    relation     oid         NOT NULL,
+    schema_name  text        NOT NULL,
+    table_name   text        NOT NULL,
+    tracked_at   pggit._mark NOT NULL,
+    shape_at     pggit._mark NOT NULL,
+    digest       text        NOT NULL,
+    row_count    bigint      NOT NULL,
+    untracked_at pggit._mark
+);
+CREATE UNIQUE INDEX IF NOT EXISTS tables_relation_key ON pggit.tables (relation) WHERE untracked_at IS NULL;
+
+CREATE TABLE IF NOT EXISTS pggit.tracked_schemas (
+    schema_name text PRIMARY KEY
+);
+
+-- Stored columns are named c<column_id> in every log, delta and mask: a rename touches this table only.
+CREATE TABLE IF NOT EXISTS pggit.columns (
+    table_id     integer  NOT NULL REFERENCES pggit.tables,
+    column_id    integer  NOT NULL,
+    attnum       smallint NOT NULL,
+    name         text     NOT NULL,
+    type_name    text     NOT NULL,
+    key_position integer,
+    generated_as text,
+    dropped_at   pggit._mark,
+    PRIMARY KEY (table_id, column_id)
+);
+
+-- What stands for a table on a branch: a view over the shared stores, or a table of its own.
+CREATE TABLE IF NOT EXISTS pggit.branch_tables (
+    branch_id integer NOT NULL REFERENCES pggit.branches,
+    table_id  integer NOT NULL REFERENCES pggit.tables,
+    relation  oid     NOT NULL,
+    form      text    NOT NULL CHECK (form IN ('view', 'table')),
+    PRIMARY KEY (branch_id, table_id)
+);
+
+-- Who and when, once per transaction that changed tracked rows.
+CREATE TABLE IF NOT EXISTS pggit.transactions (
+    epoch            smallint    NOT NULL,
+    xid              xid8        NOT NULL,
+    session_role     text        NOT NULL,
+    effective_role   text        NOT NULL,
+    application_name text        NOT NULL,
+    started_at       timestamptz NOT NULL,
+    PRIMARY KEY (epoch, xid)
+);
+
+CREATE TABLE IF NOT EXISTS pggit.merges (
+    merge_id      uuid        PRIMARY KEY DEFAULT gen_random_uuid(),
+    kind          text        NOT NULL DEFAULT 'merge' CHECK (kind IN ('merge', 'revert', 'cherry_pick')),
+    source        text        NOT NULL,
+    source_commit text        NOT NULL,
+    target_id     integer     NOT NULL REFERENCES pggit.branches,
+    target_commit text,
+    base_commit   text,
+    message       text,
+    options       jsonb       NOT NULL DEFAULT '{}',
+    result        text        NOT NULL,
+    commit_id     text,
+    plan_hash     text,
+    outcome       pggit.merge_result,
+    requested_by  text        NOT NULL,
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    finished_at   timestamptz
+);
+CREATE INDEX IF NOT EXISTS merges_target_id_idx ON pggit.merges (target_id, created_at);
+
+CREATE TABLE IF NOT EXISTS pggit.conflicts (
+    merge_id       uuid        NOT NULL REFERENCES pggit.merges ON DELETE CASCADE,
+    conflict_no    integer     NOT NULL,
+    conflict_id    text        NOT NULL,
+    kind           text        NOT NULL,
+    table_id       integer     NOT NULL REFERENCES pggit.tables,
+    key            jsonb       NOT NULL,
+    column_id      integer,
+    base           jsonb,
+    ours           jsonb,
+    theirs         jsonb,
+    resolution     text        CHECK (resolution IN ('ours', 'theirs', 'base', 'value')),
+    resolved_value jsonb,
+    resolved_by    text,
+    resolved_at    timestamptz,
+    PRIMARY KEY (merge_id, conflict_no),
+    UNIQUE (merge_id, conflict_id)
+);
+
+CREATE TABLE IF NOT EXISTS pggit.violations (
+    merge_id        uuid    NOT NULL REFERENCES pggit.merges ON DELETE CASCADE,
+    violation_no    integer NOT NULL,
+    violation_id    text    NOT NULL,
+    kind            text    NOT NULL,
+    constraint_name text    NOT NULL,
+    table_id        integer NOT NULL REFERENCES pggit.tables,
+    key             jsonb   NOT NULL,
+    side            text,
+    detail          text    NOT NULL,
+    PRIMARY KEY (merge_id, violation_no)
+);
