@@ -1,0 +1,417 @@
+"""What pggit has to do, said slowly: every state is a whole copy, every merge looks at every row.
+
+A row is a tuple of cells in column order, a state is table → key → row. A jsonb cell is its canonical text, so that
+SQL's NULL (None) and JSON's null ("null") stay two things, and 1 and true as well.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+Cell: TypeAlias = Any
+Row: TypeAlias = tuple[Cell, ...]
+Key: TypeAlias = tuple[Cell, ...]
+State: TypeAlias = Mapping[str, Mapping[Key, Row]]
+
+
+@dataclass(frozen=True)
+class Foreign:
+    name: str
+    columns: tuple[str, ...]
+    table: str
+    referenced: tuple[str, ...]
+    on_delete: str = "no action"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table's shape and its constraints."""
+
+    name: str
+    columns: dict[str, str]
+    key: tuple[str, ...]
+    not_null: tuple[str, ...] = ()
+    unique: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    checks: dict[str, Callable[[dict[str, Cell]], bool]] = field(default_factory=dict)
+    foreign: tuple[Foreign, ...] = ()
+
+    def place(self, column: str) -> int:
+        return list(self.columns).index(column)
+
+    def cells(self, row: Row, columns: Iterable[str]) -> tuple[Cell, ...]:
+        return tuple(row[self.place(column)] for column in columns)
+
+    def key_of(self, row: Row) -> Key:
+        return self.cells(row, self.key)
+
+    def named(self, row: Row) -> dict[str, Cell]:
+        return dict(zip(self.columns, row, strict=True))
+
+
+Schema: TypeAlias = Mapping[str, Table]
+
+
+class Refused(Exception):
+    """What PostgreSQL says to a statement that breaks a constraint."""
+
+    def __init__(self, sqlstate: str, constraint: str) -> None:
+        super().__init__(f"{sqlstate} {constraint}")
+        self.sqlstate = sqlstate
+        self.constraint = constraint
+
+
+@dataclass(frozen=True)
+class Violation:
+    sqlstate: str
+    constraint: str
+    table: str
+    key: Key
+
+
+def violations(schema: Schema, state: State) -> Iterator[Violation]:
+    """Every row that breaks a constraint in this state."""
+    for table in schema.values():
+        rows = state[table.name]
+        for key, row in rows.items():
+            named = table.named(row)
+            for column in table.not_null:
+                if named[column] is None:
+                    yield Violation("23502", column, table.name, key)
+            for name, holds in table.checks.items():
+                if not holds(named):
+                    yield Violation("23514", name, table.name, key)
+            for name, columns in table.unique.items():
+                cells = table.cells(row, columns)
+                twins = [k for k, other in rows.items() if table.cells(other, columns) == cells]
+                if None not in cells and len(twins) > 1:
+                    yield Violation("23505", name, table.name, key)
+            for foreign in table.foreign:
+                cells = table.cells(row, foreign.columns)
+                target = schema[foreign.table]
+                found = {target.cells(other, foreign.referenced) for other in state[foreign.table].values()}
+                if None not in cells and cells not in found:
+                    yield Violation("23503", foreign.name, table.name, key)
+
+
+# --- statements -----------------------------------------------------------------------------------------------------
+
+
+def inserted(schema: Schema, state: State, table: str, row: Row) -> State:
+    key = schema[table].key_of(row)
+    if key in state[table]:
+        raise Refused("23505", "primary key")
+    return _checked(schema, {**state, table: {**state[table], key: row}})
+
+
+def updated(schema: Schema, state: State, table: str, changes: Mapping[Key, Row]) -> State:
+    """One statement that gives each of these keys a new row, possibly under another key."""
+    shape = schema[table]
+    rows = {key: row for key, row in state[table].items() if key not in changes}
+    for key, row in changes.items():
+        if key in state[table]:
+            if shape.key_of(row) in rows:
+                raise Refused("23505", "primary key")
+            rows[shape.key_of(row)] = row
+    return _checked(schema, {**state, table: rows})
+
+
+def deleted(schema: Schema, state: State, table: str, keys: Iterable[Key]) -> State:
+    """One DELETE with what its foreign keys say about the rows that point at the deleted ones."""
+    now = {name: dict(rows) for name, rows in state.items()}
+    todo = [(table, key) for key in keys if key in now[table]]
+    while todo:
+        name, key = todo.pop()
+        gone = now[name].pop(key, None)
+        if gone is None:
+            continue
+        for other in schema.values():
+            for foreign in other.foreign:
+                if foreign.table != name:
+                    continue
+                pointed_at = schema[name].cells(gone, foreign.referenced)
+                for k, row in list(now[other.name].items()):
+                    if other.cells(row, foreign.columns) != pointed_at:
+                        continue
+                    if foreign.on_delete == "cascade":
+                        todo.append((other.name, k))
+                    elif foreign.on_delete == "set null":
+                        places = [other.place(column) for column in foreign.columns]
+                        now[other.name][k] = tuple(None if i in places else cell for i, cell in enumerate(row))
+    return _checked(schema, now)
+
+
+def _checked(schema: Schema, state: State) -> State:
+    for violation in violations(schema, state):
+        raise Refused(violation.sqlstate, violation.constraint)
+    return state
+
+
+# --- differences ----------------------------------------------------------------------------------------------------
+
+Change: TypeAlias = tuple[str, Key, Row | None, Row | None]
+
+
+def changes(before: State, after: State, table: str) -> list[Change]:
+    """What turns one state of a table into the other, one entry per key."""
+    found: list[Change] = []
+    for key in before[table].keys() | after[table].keys():
+        old, new = before[table].get(key), after[table].get(key)
+        if old != new:
+            found.append(("insert" if old is None else "delete" if new is None else "update", key, old, new))
+    return sorted(found, key=lambda change: repr(change[1]))
+
+
+def count_changes(before: State, after: State) -> dict[str, int]:
+    counts = {"insert": 0, "update": 0, "delete": 0}
+    for table in before:
+        for change, *_ in changes(before, after, table):
+            counts[change] += 1
+    return counts
+
+
+# --- three-way merge ------------------------------------------------------------------------------------------------
+
+_ABSENT: Any = object()
+_CONFLICT: Any = object()
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """A row in conflict (column None, whole rows as values), or one cell of it."""
+
+    kind: str
+    table: str
+    key: Key
+    column: str | None
+    base: Any
+    ours: Any
+    theirs: Any
+
+
+@dataclass
+class Merged:
+    """`state` has ours where there is a conflict without a resolution."""
+
+    state: State
+    conflicts: list[Conflict]
+
+
+Resolutions: TypeAlias = Mapping[Conflict, tuple[str, Any]]
+
+
+def merged(schema: Schema, base: State, ours: State, theirs: State, resolutions: Resolutions | None = None) -> Merged:
+    """The three-way merge of whole states. A resolution is (ours | theirs | base | value, the value)."""
+    result: dict[str, dict[Key, Row]] = {}
+    conflicts: list[Conflict] = []
+    for table in schema.values():
+        rows: dict[Key, Row] = {}
+        b, o, t = base[table.name], ours[table.name], theirs[table.name]
+        for key in b.keys() | o.keys() | t.keys():
+            row, found = _merged_row(table, key, b.get(key), o.get(key), t.get(key), resolutions or {})
+            conflicts += found
+            if row is not None:
+                rows[key] = row
+        result[table.name] = rows
+    return Merged(result, conflicts)
+
+
+def _merged_row(
+    table: Table, key: Key, base: Row | None, ours: Row | None, theirs: Row | None, resolutions: Resolutions
+) -> tuple[Row | None, list[Conflict]]:
+    if theirs in (base, ours):
+        return ours, []
+    if ours == base:
+        return theirs, []
+    kind = {
+        (False, True, True): "insert_insert",
+        (True, True, False): "update_delete",
+        (True, False, True): "delete_update",
+    }.get((base is not None, ours is not None, theirs is not None))
+    if kind is not None:
+        conflict = Conflict(kind, table.name, key, None, base, ours, theirs)
+        return _resolved(conflict, resolutions), [conflict]
+    assert base is not None
+    assert ours is not None
+    assert theirs is not None
+    row: list[Cell] = []
+    found: list[Conflict] = []
+    for (column, type_name), b, o, t in zip(table.columns.items(), base, ours, theirs, strict=True):
+        cell = _merged_cell(type_name, b, o, t)
+        if cell is _CONFLICT:
+            conflict = Conflict("update_update", table.name, key, column, b, o, t)
+            found.append(conflict)
+            cell = _resolved(conflict, resolutions)
+        row.append(cell)
+    return tuple(row), found
+
+
+def _resolved(conflict: Conflict, resolutions: Resolutions) -> Any:
+    how, value = resolutions.get(conflict, ("ours", None))
+    return {"ours": conflict.ours, "theirs": conflict.theirs, "base": conflict.base, "value": value}[how]
+
+
+def _merged_cell(type_name: str, base: Cell, ours: Cell, theirs: Cell) -> Cell:
+    if theirs in (base, ours):
+        return ours
+    if ours == base:
+        return theirs
+    if type_name == "jsonb" and None not in (base, ours, theirs):
+        value = _merged_json(json.loads(base), json.loads(ours), json.loads(theirs))
+        return value if value is _CONFLICT else canonical(value)
+    return _CONFLICT
+
+
+def _merged_json(base: Any, ours: Any, theirs: Any) -> Any:
+    if _same(theirs, base) or _same(theirs, ours):
+        return ours
+    if _same(ours, base):
+        return theirs
+    if not (isinstance(base, dict) and isinstance(ours, dict) and isinstance(theirs, dict)):
+        return _CONFLICT
+    result = {}
+    for name in base.keys() | ours.keys() | theirs.keys():
+        value = _merged_json(base.get(name, _ABSENT), ours.get(name, _ABSENT), theirs.get(name, _ABSENT))
+        if value is _CONFLICT:
+            return _CONFLICT
+        if value is not _ABSENT:
+            result[name] = value
+    return result
+
+
+def _same(one: Any, other: Any) -> bool:
+    if one is _ABSENT or other is _ABSENT:
+        return one is other
+    return canonical(one) == canonical(other)
+
+
+def canonical(value: Any) -> str:
+    """A JSON value as the text by which the model knows it."""
+    return json.dumps(value, sort_keys=True)
+
+
+# --- the repository -------------------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class Commit:
+    number: int
+    parents: tuple[Commit, ...]
+    state: State
+    message: str | None
+    id: str = ""
+
+    def ancestors(self) -> set[Commit]:
+        """This commit and all before it."""
+        seen: set[Commit] = set()
+        todo: list[Commit] = [self]
+        while todo:
+            commit = todo.pop()
+            if commit not in seen:
+                seen.add(commit)
+                todo.extend(commit.parents)
+        return seen
+
+
+def merge_base(one: Commit, other: Commit) -> Commit | None:
+    """The best common ancestor; of several, the newest."""
+    common = one.ancestors() & other.ancestors()
+    best = {c for c in common if not any(c in d.ancestors() for d in common if d is not c)}
+    return max(best, key=lambda commit: commit.number, default=None)
+
+
+@dataclass
+class Branch:
+    name: str
+    head: Commit | None
+    state: State
+
+    @property
+    def dirty(self) -> bool:
+        return self.head is None or self.state != self.head.state
+
+
+@dataclass
+class Outcome:
+    """What a merge did. `planned` is the state it arrives at, whether or not it was applied."""
+
+    result: str
+    source: Commit
+    target: Commit
+    base: Commit | None = None
+    planned: State | None = None
+    conflicts: list[Conflict] = field(default_factory=list)
+    violations: list[Violation] = field(default_factory=list)
+    commit: Commit | None = None
+
+
+class Repository:
+    """Branches, commits and tags over whole states. `main` is there from the start."""
+
+    def __init__(self, schema: Schema) -> None:
+        self.schema = schema
+        self.commits: list[Commit] = []
+        self.tags: dict[str, Commit] = {}
+        self.branches = {"main": Branch("main", None, {name: {} for name in schema})}
+
+    def add(self, parents: tuple[Commit, ...], state: State, message: str | None) -> Commit:
+        commit = Commit(len(self.commits) + 1, parents, state, message)
+        self.commits.append(commit)
+        return commit
+
+    def commit(self, branch: Branch, message: str | None = None, *, allow_empty: bool = False) -> Commit | None:
+        """None: there is nothing to commit."""
+        if not branch.dirty and not allow_empty:
+            return None
+        parents = () if branch.head is None else (branch.head,)
+        branch.head = self.add(parents, branch.state, message)
+        return branch.head
+
+    def fork(self, name: str, source: Branch | Commit) -> Branch:
+        """From a branch as it is now (its pending changes are committed first), or from any commit."""
+        if isinstance(source, Branch):
+            self.commit(source)
+            head, state = source.head, source.state
+        else:
+            head, state = source, source.state
+        self.branches[name] = Branch(name, head, state)
+        return self.branches[name]
+
+    def merge(
+        self,
+        source: Branch | Commit,
+        target: Branch,
+        *,
+        resolutions: Resolutions | None = None,
+        fast_forward: bool = True,
+        message: str | None = None,
+    ) -> Outcome:
+        """Commit what is pending on both sides, then merge; the target changes only if the result says so."""
+        if isinstance(source, Branch):
+            self.commit(source)
+        self.commit(target)
+        theirs = source.head if isinstance(source, Branch) else source
+        ours = target.head
+        assert theirs is not None
+        assert ours is not None
+        base = merge_base(ours, theirs)
+        if base is None:
+            return Outcome("refused", theirs, ours)
+        if base is theirs:
+            return Outcome("up_to_date", theirs, ours, base, ours.state)
+        if base is ours and fast_forward:
+            target.head, target.state = theirs, theirs.state
+            return Outcome("fast_forward", theirs, ours, base, theirs.state, commit=theirs)
+        found = merged(self.schema, base.state, ours.state, theirs.state, resolutions)
+        broken = list(violations(self.schema, found.state))
+        outcome = Outcome("merged", theirs, ours, base, found.state, found.conflicts, broken)
+        if any(conflict not in (resolutions or {}) for conflict in found.conflicts):
+            outcome.result = "conflicted"
+        elif broken:
+            outcome.result = "refused"
+        else:
+            outcome.commit = target.head = self.add((ours, theirs), found.state, message)
+            target.state = found.state
+        return outcome
