@@ -1,0 +1,1 @@
+"""The pgGit operator: PostgreSQL branches, commits and three-way merges as Kubernetes objects."""

@@ -1,0 +1,261 @@
+"""Merge: a merge request that runs once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import Field, StringConstraints
+
+from pggit_operator.api.common import (
+    AGE,
+    MESSAGE,
+    READY,
+    REASON,
+    Column,
+    CommitId,
+    Count,
+    DatabaseRef,
+    Identifier,
+    Model,
+    Object,
+    Ref,
+    RefName,
+    Status,
+    TableName,
+    Text,
+    Value,
+    fixed,
+    rules,
+)
+
+#: Column name → value in text form.
+Key = Annotated[
+    dict[str, Annotated[str, StringConstraints(max_length=1024)]],
+    Field(min_length=1, max_length=32),
+]
+
+
+class OnConflict(StrEnum):
+    """What to do with cells that both sides changed."""
+
+    STOP = "Stop"
+    OURS = "Ours"
+    THEIRS = "Theirs"
+
+
+class FastForward(StrEnum):
+    """Whether the target may simply move to the source where it has not changed."""
+
+    AUTO = "Auto"
+    NEVER = "Never"
+    ONLY = "Only"
+
+
+class Take(StrEnum):
+    """Which value a conflict gets."""
+
+    OURS = "Ours"
+    THEIRS = "Theirs"
+    BASE = "Base"
+    VALUE = "Value"
+
+
+class Resolution(Model):
+    """Decides one conflict, or all conflicts of a row, a column or a table."""
+
+    conflict_id: str | None = Field(
+        default=None, min_length=1, max_length=128, description="Id of the conflict, from status.conflicts.items."
+    )
+    table: TableName | None = Field(
+        default=None, description="Table of the conflict; with key and column one cell, without them more."
+    )
+    key: Key | None = Field(default=None, description="Key of the row: column name → value in text form.")
+    column: Identifier | None = Field(default=None, description="Column of the conflict.")
+    take: Take = Field(
+        description="Ours is the target's value, Theirs the source's, Base the common ancestor's; Value is given here."
+    )
+    value: Value | None = Field(
+        default=None,
+        description="With take Value: the value in PostgreSQL's text form, JSON text for jsonb; for a whole row a JSON object.",
+    )
+    value_is_null: bool | None = Field(default=None, description="With take Value: the value is NULL.")
+
+
+ResolutionItem = Annotated[
+    Resolution,
+    Field(
+        json_schema_extra=rules(
+            (
+                "has(self.conflictId) != has(self.table)",
+                "a resolution needs either conflictId or table (with key and column for one cell)",
+            ),
+            (
+                "has(self.table) || (!has(self.key) && !has(self.column))",
+                "key and column belong to table; conflictId stands alone",
+            ),
+            (
+                "self.take == 'Value' ? (has(self.value) != (has(self.valueIsNull) && self.valueIsNull)) : "
+                "(!has(self.value) && !(has(self.valueIsNull) && self.valueIsNull))",
+                "take: Value needs exactly one of value and valueIsNull: true; Ours, Theirs and Base need neither",
+            ),
+        )
+    ),
+]
+
+
+class MergeSpec(Model):
+    """What is asked for."""
+
+    database_ref: DatabaseRef = Field(description="The database of both branches.")
+    source: RefName = Field(description="The branch whose changes are taken (theirs).")
+    target: RefName = Field(default="main", description="The branch that receives them (ours).")
+    message: Text | None = Field(default=None, description="Message of the merge commit.")
+    on_conflict: OnConflict = Field(
+        default=OnConflict.STOP,
+        description="Stop: wait for resolutions. Ours or Theirs: that side wins wherever both changed the same.",
+    )
+    resolutions: list[ResolutionItem] = Field(
+        default_factory=list,
+        max_length=1000,
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        description="How conflicts are decided, in this order: a later one wins over an earlier one. Editing them lets a waiting merge go on.",
+    )
+    fast_forward: FastForward = Field(
+        default=FastForward.AUTO,
+        description="Auto: no merge commit where the target did not change since. Never: always a merge commit. Only: refuse where one is needed.",
+    )
+    dry_run: bool = Field(default=False, description="Show the plan and change nothing.")
+    suspend: bool = Field(default=False, description="Do not begin or go on until this is false again.")
+
+
+class TablePlan(Model):
+    """What a merge changes in one table."""
+
+    table: TableName = Field(description="The table.")
+    inserted: Count = Field(description="Rows inserted.")
+    updated: Count = Field(description="Rows updated.")
+    deleted: Count = Field(description="Rows deleted.")
+
+
+class Plan(Model):
+    """What a merge changes in the target."""
+
+    hash: str | None = Field(default=None, max_length=128, description="Equal for equal effects.")
+    inserted: Count = Field(default=0, description="Rows inserted.")
+    updated: Count = Field(default=0, description="Rows updated.")
+    deleted: Count = Field(default=0, description="Rows deleted.")
+    tables: list[TablePlan] = Field(
+        default_factory=list,
+        max_length=200,
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        description="The same per table; the first 200.",
+    )
+
+
+class Conflict(Model):
+    """One cell or row that both sides changed differently."""
+
+    id: str = Field(max_length=128, description="Stable id: the same states give the same id.")
+    kind: str = Field(max_length=64, description="update_update, update_delete, delete_update or insert_insert.")
+    table: TableName = Field(description="The table.")
+    key: Key = Field(description="Key of the row: column name → value in text form.")
+    column: Identifier | None = Field(default=None, description="The column; none where whole rows are in conflict.")
+    base: Value | None = Field(
+        default=None, description="Value of the common ancestor; only with conflictValues: Show. None: NULL or no row."
+    )
+    ours: Value | None = Field(
+        default=None, description="Value of the target; only with conflictValues: Show. None: NULL or no row."
+    )
+    theirs: Value | None = Field(
+        default=None, description="Value of the source; only with conflictValues: Show. None: NULL or no row."
+    )
+    resolution: str | None = Field(
+        default=None, max_length=16, description="How it was decided: ours, theirs, base or value."
+    )
+
+
+class Conflicts(Model):
+    """What waits for a decision."""
+
+    count: Count = Field(description="Number of conflicts.")
+    open: Count = Field(description="Number of conflicts without a resolution.")
+    items: list[Conflict] = Field(
+        default_factory=list,
+        max_length=50,
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        description="The first 50.",
+    )
+
+
+class Violation(Model):
+    """A constraint that the merged rows would break."""
+
+    constraint: str = Field(max_length=128, description="Name of the constraint.")
+    kind: str = Field(max_length=64, description="not_null, check, unique, foreign_key, …")
+    table: TableName = Field(description="The table.")
+    key: Key = Field(description="Key of the row: column name → value in text form.")
+    side: str | None = Field(default=None, max_length=32, description="Where the row comes from.")
+
+
+class Violations(Model):
+    """Why a merge was refused."""
+
+    count: Count = Field(description="Number of violations.")
+    items: list[Violation] = Field(
+        default_factory=list,
+        max_length=50,
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        description="The first 50.",
+    )
+
+
+class MergeStatus(Status):
+    """What is the case."""
+
+    result: str | None = Field(
+        default=None,
+        max_length=32,
+        description="Planned, Merged, FastForward, UpToDate, Conflicted, Refused or Aborted.",
+    )
+    merge_id: str | None = Field(default=None, max_length=36, description="Id of the merge in pggit.merge_conflicts.")
+    merge_commit: CommitId | None = Field(default=None, description="The commit that holds the result.")
+    base_commit: CommitId | None = Field(default=None, description="The common ancestor.")
+    ours_commit: CommitId | None = Field(default=None, description="The target's commit that was merged into.")
+    theirs_commit: CommitId | None = Field(default=None, description="The source's commit that was merged.")
+    plan: Plan | None = Field(default=None, description="What changes in the target.")
+    conflicts: Conflicts | None = Field(default=None, description="What both sides changed differently.")
+    violations: Violations | None = Field(default=None, description="Constraints that the merged rows would break.")
+
+
+class Merge(Object):
+    """Merges a branch into another, once."""
+
+    kind_name: ClassVar[str] = "Merge"
+    plural: ClassVar[str] = "merges"
+    short: ClassVar[str] = "dbm"
+    columns: ClassVar[tuple[Column, ...]] = (
+        READY,
+        REASON,
+        Column("Source", ".spec.source"),
+        Column("Target", ".spec.target"),
+        Column("Conflicts", ".status.conflicts.open", type="integer"),
+        AGE,
+        Column("Database", ".spec.databaseRef.name", priority=1),
+        Column("Commit", ".status.mergeCommit", priority=1),
+        MESSAGE,
+    )
+
+    spec: MergeSpec = Field(
+        json_schema_extra=rules(
+            fixed("databaseRef", "a Merge runs once; make another Merge"),
+            fixed("source", "a Merge runs once; make another Merge"),
+            fixed("target", "a Merge runs once; make another Merge"),
+            ("self.source != self.target", "source and target are the same branch"),
+        )
+    )
+    status: MergeStatus = Field(default_factory=MergeStatus)
+
+    @property
+    def ref(self) -> Ref:
+        return f"{self.spec.source} into {self.spec.target}"
