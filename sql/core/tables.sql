@@ -73,12 +73,14 @@ CREATE TABLE IF NOT EXISTS pggit.tables (
     shape_at     pggit._mark NOT NULL,
     digest       text        NOT NULL,
     row_count    bigint      NOT NULL,
-    untracked_at pggit._mark
+    untracked_at pggit._mark,
+    stores_dropped boolean   NOT NULL DEFAULT false
 );
 CREATE UNIQUE INDEX IF NOT EXISTS tables_relation_key ON pggit.tables (relation) WHERE untracked_at IS NULL;
 
 CREATE TABLE IF NOT EXISTS pggit.tracked_schemas (
-    schema_name text PRIMARY KEY
+    schema_name text   PRIMARY KEY,
+    excluded    text[] NOT NULL DEFAULT '{}'
 );
 
 -- Stored columns are named c<column_id> in every log, delta and mask: a rename touches this table only.

@@ -1,0 +1,57 @@
+CREATE OR REPLACE FUNCTION pggit._changes_sql(p_table_id integer, p_from pggit._position, p_to pggit._position)
+    RETURNS text
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v_position integer;
+    v_first    text := 'c' || (SELECT c.column_id FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position = 1);
+BEGIN
+    RETURN format($sql$
+        WITH keys AS MATERIALIZED (%1$s), old_rows AS MATERIALIZED (%2$s), new_rows AS MATERIALIZED (%3$s)
+        SELECT CASE WHEN o.%4$s IS NULL THEN 'insert' WHEN n.%4$s IS NULL THEN 'delete' ELSE 'update' END AS change, o, n
+          FROM old_rows AS o FULL JOIN new_rows AS n ON %5$s
+         WHERE o.%4$s IS NULL OR n.%4$s IS NULL OR o *<> n$sql$,
+        pggit._candidates_sql(p_table_id, p_from, p_to),
+        pggit._lookup_sql(p_table_id, p_from, 'keys'), pggit._lookup_sql(p_table_id, p_to, 'keys'), v_first,
+        pggit._same_key(p_table_id, 'o', 'n'));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._changes_sql(integer, pggit._position, pggit._position) IS
+'SELECT (change, o, n) of the net changes of a table between two positions: insert, update or delete, and the rows before and after as records
+of c… columns (NULL where there is none). Rows are compared by their bytes, so 1.0 and 1.00 differ.';
+
+CREATE OR REPLACE FUNCTION pggit._changed_tables(p_from pggit._position, p_to pggit._position)
+    RETURNS SETOF pggit.tables
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_table   pggit.tables;
+    v_changed boolean;
+BEGIN
+    FOR v_table IN SELECT t.* FROM pggit._tables_at(p_to) AS t LOOP
+        EXECUTE format('SELECT EXISTS (%s)', pggit._candidates_sql(v_table.table_id, p_from, p_to)) INTO v_changed;
+        IF v_changed THEN
+            RETURN NEXT v_table;
+        END IF;
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._changed_tables(pggit._position, pggit._position) IS
+'The tables in which any key may differ between two positions.';
+
+CREATE OR REPLACE FUNCTION pggit._count_changes(p_table_id integer, p_from pggit._position, p_to pggit._position,
+                                                OUT inserted bigint, OUT updated bigint, OUT deleted bigint)
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    EXECUTE format($sql$SELECT count(*) FILTER (WHERE d.change = 'insert'), count(*) FILTER (WHERE d.change = 'update'),
+                               count(*) FILTER (WHERE d.change = 'delete')
+                          FROM (%s) AS d$sql$, pggit._changes_sql(p_table_id, p_from, p_to))
+       INTO inserted, updated, deleted;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._count_changes(integer, pggit._position, pggit._position) IS
+'How many rows of a table were inserted, updated and deleted, net, between two positions.';

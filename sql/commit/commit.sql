@@ -1,0 +1,152 @@
+CREATE OR REPLACE FUNCTION pggit._table_content(p_table pggit.tables, p_from pggit._position, p_to pggit._position)
+    RETURNS jsonb
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_content jsonb := '{}';
+    v_digest  text;
+    v_rows    bigint;
+    v_new     boolean;
+    v_counts  record;
+    v_changes text;
+BEGIN
+    -- A table that was not tracked at the parent comes in with the digest of the rows it had when tracking began.
+    v_new := p_from IS NULL OR NOT EXISTS (SELECT FROM pggit._tables_at(p_from) AS t WHERE t.table_id = p_table.table_id);
+    IF v_new THEN
+        p_from := (1, p_table.tracked_at, p_table.tracked_at)::pggit._position;
+        v_content := jsonb_build_object('tracked', jsonb_build_object(
+            'rows', p_table.row_count, 'digest', p_table.digest,
+            'columns', (SELECT jsonb_agg(jsonb_build_array(c.name, c.type_name, c.key_position) ORDER BY c.column_id)
+                          FROM pggit.columns AS c WHERE c.table_id = p_table.table_id)));
+    END IF;
+
+    v_counts := pggit._count_changes(p_table.table_id, p_from, p_to);
+    IF v_counts.inserted + v_counts.updated + v_counts.deleted > 0 THEN
+        SELECT d.digest INTO v_digest
+          FROM pggit._digest(format('SELECT concat_ws(''|'', d.change, coalesce(d.n, d.o)::text) FROM (%s) AS d',
+                                    pggit._changes_sql(p_table.table_id, p_from, p_to))) AS d;
+        v_content := v_content || jsonb_build_object('inserted', v_counts.inserted, 'updated', v_counts.updated,
+                                                     'deleted', v_counts.deleted, 'digest', v_digest);
+    END IF;
+    RETURN v_content;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._table_content(pggit.tables, pggit._position, pggit._position) IS
+'What a commit says of one table: counts and digest of its net changes, and for a table that is new to the history its columns, rows and digest
+at tracking. Empty when nothing changed.';
+
+CREATE OR REPLACE FUNCTION pggit._content(p_from pggit._position, p_to pggit._position)
+    RETURNS jsonb
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_content jsonb := '{}';
+    v_table   pggit.tables;
+    v_one     jsonb;
+BEGIN
+    FOR v_table IN SELECT t.* FROM pggit._tables_at(p_to) AS t LOOP
+        v_one := pggit._table_content(v_table, p_from, p_to);
+        IF v_one <> '{}' THEN
+            v_content := v_content || jsonb_build_object(format('%I.%I', v_table.schema_name, v_table.table_name), v_one);
+        END IF;
+    END LOOP;
+    RETURN v_content;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._content(pggit._position, pggit._position) IS
+'What a commit between two positions says, table by table (pggit._table_content).';
+
+CREATE OR REPLACE FUNCTION pggit._commit_id(p_parents text[], p_content jsonb, p_author text, p_message text, p_committed_at timestamptz)
+    RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT encode(sha256(convert_to(
+        jsonb_build_array('pggit commit 1', to_jsonb(p_parents), p_content, p_author, p_message,
+                          to_char(p_committed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))::text, 'UTF8')), 'hex');
+$$;
+
+COMMENT ON FUNCTION pggit._commit_id(text[], jsonb, text, text, timestamptz) IS
+'Id of a commit: sha256 of a versioned canonical form of its parents, content, author, message and time. The same history has the same ids on every server.';
+
+CREATE OR REPLACE FUNCTION pggit._record_commit(p_branch pggit.branches, p_parents text[], p_since pggit._position, p_at pggit._position,
+                                                p_content jsonb, p_author text, p_message text, p_committed_at timestamptz,
+                                                p_merge_base text DEFAULT NULL)
+    RETURNS text
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_id text := pggit._commit_id(p_parents, p_content, p_author, p_message, p_committed_at);
+BEGIN
+    INSERT INTO pggit.commits (commit_id, branch_id, parents, merge_base, at, since, author, message, committed_at, rows_changed, objects_changed, content)
+    SELECT v_id, p_branch.branch_id, p_parents, p_merge_base, p_at, p_since, p_author, p_message, p_committed_at,
+           coalesce(sum(coalesce((c.value ->> 'inserted')::bigint, 0) + coalesce((c.value ->> 'updated')::bigint, 0)
+                        + coalesce((c.value ->> 'deleted')::bigint, 0)), 0),
+           count(*) FILTER (WHERE c.value ? 'tracked'), p_content
+      FROM jsonb_each(p_content) AS c;
+
+    UPDATE pggit.branches AS b SET head = v_id, head_at = p_at WHERE b.branch_id = p_branch.branch_id;
+    RETURN v_id;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._record_commit(pggit.branches, text[], pggit._position, pggit._position, jsonb, text, text, timestamptz, text) IS
+'Stores a commit and moves the branch''s head to it; the branch''s row must be locked.';
+
+CREATE OR REPLACE FUNCTION pggit._commit_pending(p_branch_id integer, p_message text, p_author text DEFAULT NULL, p_allow_empty boolean DEFAULT false,
+                                                 p_committed_at timestamptz DEFAULT NULL)
+    RETURNS text
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_branch  pggit.branches := pggit._lock_branch(p_branch_id);
+    v_at      pggit._position;
+    v_content jsonb;
+BEGIN
+    PERFORM pggit._require_cluster();
+    PERFORM pg_current_xact_id();
+    v_at      := pggit._working_position(v_branch.branch_id);
+    v_content := pggit._content(v_branch.head_at, v_at);
+    IF v_content = '{}' AND NOT p_allow_empty AND v_branch.head IS NOT NULL THEN
+        RETURN NULL;
+    END IF;
+    RETURN pggit._record_commit(v_branch, CASE WHEN v_branch.head IS NULL THEN '{}' ELSE ARRAY[v_branch.head] END, v_branch.head_at, v_at,
+                                v_content, coalesce(p_author, pggit._actor()), p_message, coalesce(p_committed_at, clock_timestamp()));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._commit_pending(integer, text, text, boolean, timestamptz) IS
+'Commits what is pending on a branch and returns the commit, or NULL when there is nothing (the first commit of a repository may be empty).';
+
+CREATE OR REPLACE FUNCTION pggit.commit(p_message text, p_branch text DEFAULT NULL, p_author text DEFAULT NULL, p_allow_empty boolean DEFAULT false,
+                                        p_committed_at timestamptz DEFAULT NULL)
+    RETURNS text
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_branch pggit.branches := pggit._branch(p_branch);
+    v_commit text;
+BEGIN
+    IF coalesce(btrim(p_message), '') = '' THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG202', SCHEMA = 'pggit',
+            MESSAGE = 'a commit needs a message';
+    END IF;
+    v_commit := pggit._commit_pending(v_branch.branch_id, p_message, p_author, p_allow_empty, p_committed_at);
+    IF v_commit IS NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG304', SCHEMA = 'pggit',
+            MESSAGE = format('nothing has changed on branch %L since its last commit', v_branch.name),
+            HINT    = 'p_allow_empty => true makes an empty commit.';
+    END IF;
+    RETURN v_commit;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit.commit(text, text, text, boolean, timestamptz) IS
+'Records the branch as it is now as a commit and returns its id, 64 hexadecimal digits.
+Contains every transaction that has committed, and of the calling one what it has written before the call; a writer in flight goes into a later
+commit. Cost follows the changes. p_branch NULL is the session''s branch; p_author NULL is the acting role; p_committed_at NULL is now. Raises VG001, VG202
+(no message), VG304 (nothing changed and p_allow_empty is false), VG903.';

@@ -1,0 +1,38 @@
+CREATE OR REPLACE FUNCTION pggit.log(p_ref text DEFAULT 'HEAD', p_limit integer DEFAULT 50)
+    RETURNS TABLE (commit_id text, parents text[], author text, message text, committed_at timestamptz, rows_changed bigint, objects_changed integer)
+    LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    IF p_limit < 0 THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG202', SCHEMA = 'pggit',
+            MESSAGE = format('p_limit is %s, but can''t be negative', p_limit);
+    END IF;
+    RETURN QUERY
+    SELECT c.commit_id, c.parents, c.author, c.message, c.committed_at, c.rows_changed, c.objects_changed
+      FROM pggit._ancestors(pggit._resolve(p_ref)) AS a JOIN pggit.commits AS c USING (commit_id)
+     ORDER BY c.commit_no DESC
+     LIMIT p_limit;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit.log(text, integer) IS
+'A ref''s commits over all parents, newest first, at most p_limit (NULL: all).
+rows_changed counts rows inserted, updated and deleted against the first parent; objects_changed counts tables that came under version control. Raises
+VG001, VG002, VG009, VG202, VG205.';
+
+CREATE OR REPLACE FUNCTION pggit.show(p_ref text)
+    RETURNS TABLE (commit_id text, parents text[], author text, message text, committed_at timestamptz, rows_changed bigint, objects_changed integer, changes jsonb)
+    LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    RETURN QUERY
+    SELECT c.commit_id, c.parents, c.author, c.message, c.committed_at, c.rows_changed, c.objects_changed, c.content
+      FROM pggit.commits AS c
+     WHERE c.commit_id = pggit._resolve(p_ref);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit.show(text) IS
+'One commit as pggit.log shows it, and its changes: an object with a member a table, {inserted, updated, deleted, digest} against the first parent, and
+{tracked: {rows, digest, columns}} where the table came under version control. Raises VG001, VG002, VG009, VG205.';

@@ -1,0 +1,76 @@
+CREATE OR REPLACE FUNCTION pggit._mark_now()
+    RETURNS pggit._mark
+    LANGUAGE sql VOLATILE
+AS $$
+    SELECT (r.epoch, pg_current_snapshot(), pg_current_xact_id_if_assigned(), o.last_value)::pggit._mark
+      FROM pggit.repository AS r, pggit._ordinal AS o;
+$$;
+
+COMMENT ON FUNCTION pggit._mark_now() IS
+'The mark that contains what the calling statement sees, and of this transaction what it has written so far.';
+
+CREATE OR REPLACE FUNCTION pggit._in_sql(p_alias text, p_mark pggit._mark)
+    RETURNS text
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT CASE WHEN (p_mark).own IS NULL
+                THEN format('pg_visible_in_snapshot(%s._xid, %L::pg_snapshot)', p_alias, (p_mark).snapshot)
+                ELSE format('CASE WHEN %1$s._xid = %2$L::xid8 THEN %1$s._seq <= %3$s::bigint ELSE pg_visible_in_snapshot(%1$s._xid, %4$L::pg_snapshot) END',
+                            p_alias, (p_mark).own, (p_mark).watermark, (p_mark).snapshot) END;
+$$;
+
+COMMENT ON FUNCTION pggit._in_sql(text, pggit._mark) IS
+'Condition: the log row of the alias is in the mark. The own transaction is decided by the watermark alone: it counts as visible in its snapshot.';
+
+CREATE OR REPLACE FUNCTION pggit._out_sql(p_alias text, p_mark pggit._mark)
+    RETURNS text
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT format('%s._xid >= %L::xid8 AND NOT %s', p_alias, pg_snapshot_xmin((p_mark).snapshot), pggit._in_sql(p_alias, p_mark));
+$$;
+
+COMMENT ON FUNCTION pggit._out_sql(text, pggit._mark) IS
+'Condition with an index path on _xid: the log row of the alias is not in the mark.';
+
+CREATE OR REPLACE FUNCTION pggit._between_sql(p_alias text, p_a pggit._mark, p_b pggit._mark)
+    RETURNS text
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT CASE WHEN p_a::text = p_b::text THEN 'false'
+           ELSE format('%1$s._xid >= %2$L::xid8 AND %1$s._xid <= %3$L::xid8 AND (%4$s) <> (%5$s)', p_alias,
+                       least(pg_snapshot_xmin((p_a).snapshot), pg_snapshot_xmin((p_b).snapshot)),
+                       greatest(pg_snapshot_xmax((p_a).snapshot), pg_snapshot_xmax((p_b).snapshot), (p_a).own, (p_b).own),
+                       pggit._in_sql(p_alias, p_a), pggit._in_sql(p_alias, p_b)) END;
+$$;
+
+COMMENT ON FUNCTION pggit._between_sql(text, pggit._mark, pggit._mark) IS
+'Condition with an index path on _xid: the log row of the alias is in one of the two marks and not in the other.';
+
+CREATE OR REPLACE FUNCTION pggit._base_mark(p_position pggit._position)
+    RETURNS pggit._mark
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT CASE WHEN (p_position).branch_id = 1 THEN (p_position).x ELSE (p_position).s END;
+$$;
+
+COMMENT ON FUNCTION pggit._base_mark(pggit._position) IS
+'The mark of main that a position stands on; on main that is the position itself.';
+
+CREATE OR REPLACE FUNCTION pggit._working_position(p_branch_id integer)
+    RETURNS pggit._position
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_s pggit._mark;
+BEGIN
+    IF p_branch_id = 1 THEN
+        v_s := pggit._mark_now();
+        RETURN (1, v_s, v_s)::pggit._position;
+    END IF;
+    SELECT b.s INTO STRICT v_s FROM pggit.branch_bases AS b WHERE b.branch_id = p_branch_id;
+    RETURN (p_branch_id, pggit._mark_now(), v_s)::pggit._position;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._working_position(integer) IS
+'A branch as it is now.';

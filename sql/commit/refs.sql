@@ -1,0 +1,225 @@
+CREATE OR REPLACE FUNCTION pggit._branch(p_name text)
+    RETURNS pggit.branches
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v_name   text := coalesce(p_name, pggit.current_branch());
+    v_branch pggit.branches;
+BEGIN
+    SELECT b.* INTO v_branch FROM pggit.branches AS b WHERE b.name = v_name AND b.deleted_at IS NULL;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG001', SCHEMA = 'pggit',
+            MESSAGE = format('there is no branch %L', v_name),
+            HINT    = 'pggit.list_branches() shows the branches there are.';
+    END IF;
+    RETURN v_branch;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._branch(text) IS
+'The branch of that name; NULL means the session''s current branch. Raises VG001.';
+
+CREATE OR REPLACE FUNCTION pggit._lock_branch(p_branch_id integer)
+    RETURNS pggit.branches
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_branch pggit.branches;
+BEGIN
+    SELECT b.* INTO v_branch FROM pggit.branches AS b WHERE b.branch_id = p_branch_id AND b.deleted_at IS NULL FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG001', SCHEMA = 'pggit',
+            MESSAGE = format('branch number %s has just been deleted', p_branch_id);
+    END IF;
+    RETURN v_branch;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._lock_branch(integer) IS
+'Locks a branch''s row until the end of the transaction and returns it as it is then: commits on one branch queue here. Raises VG001.';
+
+CREATE OR REPLACE FUNCTION pggit._find_commit(p_ref text, p_branch_id integer)
+    RETURNS text
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v_commit text;
+    v_found  text[];
+    v_at     timestamptz;
+BEGIN
+    IF p_ref = 'HEAD' THEN
+        SELECT b.head INTO v_commit FROM pggit.branches AS b WHERE b.branch_id = p_branch_id;
+        IF v_commit IS NULL THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'VG009', SCHEMA = 'pggit',
+                MESSAGE = format('branch %L has no commits yet', (SELECT b.name FROM pggit.branches AS b WHERE b.branch_id = p_branch_id)),
+                HINT    = 'SELECT pggit.commit(''first commit'');';
+        END IF;
+        RETURN v_commit;
+    END IF;
+
+    SELECT b.branch_id INTO p_branch_id FROM pggit.branches AS b WHERE b.name = p_ref AND b.deleted_at IS NULL;
+    IF FOUND THEN
+        RETURN pggit._find_commit('HEAD', p_branch_id);
+    END IF;
+
+    SELECT t.commit_id INTO v_commit FROM pggit.tags AS t WHERE t.name = p_ref;
+    IF FOUND THEN
+        RETURN v_commit;
+    END IF;
+
+    IF p_ref ~ '^[0-9a-f]{4,64}$' THEN
+        SELECT array_agg(c.commit_id) INTO v_found
+          FROM (SELECT c.commit_id FROM pggit.commits AS c WHERE c.commit_id LIKE p_ref || '%' LIMIT 2) AS c;
+        IF cardinality(v_found) = 1 THEN
+            RETURN v_found[1];
+        ELSIF cardinality(v_found) > 1 THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'VG205', SCHEMA = 'pggit',
+                MESSAGE = format('commit id %L is not unique', p_ref),
+                HINT    = 'Give more of its digits.';
+        END IF;
+    END IF;
+
+    BEGIN
+        v_at := p_ref::timestamptz;
+    EXCEPTION WHEN datetime_field_overflow OR invalid_datetime_format OR invalid_parameter_value THEN
+        v_at := NULL;
+    END;
+    IF v_at IS NOT NULL THEN
+        RETURN pggit._commit_at_time(v_at, p_ref);
+    END IF;
+
+    RAISE EXCEPTION USING
+        ERRCODE = 'VG002', SCHEMA = 'pggit',
+        MESSAGE = format('%L is no branch, tag, commit or time', p_ref),
+        HINT    = 'A commit id needs at least 4 digits; HEAD~1 and main^2 count back from a ref.';
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._find_commit(text, integer) IS
+'Commit of a ref without ~ and ^. HEAD is of the branch given. Raises VG002, VG009, VG205.';
+
+CREATE OR REPLACE FUNCTION pggit._commit_at_time(p_at timestamptz, p_ref text)
+    RETURNS text
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v_commit text;
+BEGIN
+    SELECT a.commit_id INTO v_commit
+      FROM pggit._first_parents((SELECT b.head FROM pggit.branches AS b WHERE b.branch_id = (pggit._branch(NULL)).branch_id)) AS a
+     WHERE a.committed_at <= p_at
+     ORDER BY a.depth
+     LIMIT 1;
+    IF v_commit IS NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG002', SCHEMA = 'pggit',
+            MESSAGE = format('branch %L has no commit at or before %s', pggit.current_branch(), p_ref);
+    END IF;
+    RETURN v_commit;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._commit_at_time(timestamptz, text) IS
+'The last commit of the current branch''s own history at or before a time. Raises VG002.';
+
+CREATE OR REPLACE FUNCTION pggit._first_parents(p_head text)
+    RETURNS TABLE (commit_id text, committed_at timestamptz, depth integer)
+    LANGUAGE sql STABLE
+AS $$
+    WITH RECURSIVE walk AS (
+        SELECT c.commit_id, c.committed_at, c.parents, 0 AS depth FROM pggit.commits AS c WHERE c.commit_id = p_head
+        UNION ALL
+        SELECT c.commit_id, c.committed_at, c.parents, w.depth + 1
+          FROM walk AS w JOIN pggit.commits AS c ON c.commit_id = w.parents[1]
+    )
+    SELECT w.commit_id, w.committed_at, w.depth FROM walk AS w;
+$$;
+
+COMMENT ON FUNCTION pggit._first_parents(text) IS
+'A commit and its first parents, nearest first.';
+
+CREATE OR REPLACE FUNCTION pggit._ancestors(p_head text)
+    RETURNS TABLE (commit_id text, commit_no bigint)
+    LANGUAGE sql STABLE
+AS $$
+    WITH RECURSIVE walk AS (
+        SELECT c.commit_id, c.commit_no, c.parents FROM pggit.commits AS c WHERE c.commit_id = p_head
+        UNION
+        SELECT c.commit_id, c.commit_no, c.parents FROM walk AS w JOIN pggit.commits AS c ON c.commit_id = ANY (w.parents)
+    )
+    SELECT w.commit_id, w.commit_no FROM walk AS w;
+$$;
+
+COMMENT ON FUNCTION pggit._ancestors(text) IS
+'A commit and all its ancestors, over every parent.';
+
+CREATE OR REPLACE FUNCTION pggit._resolve(p_ref text, p_branch_id integer DEFAULT NULL)
+    RETURNS text
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v_ref    text := coalesce(p_ref, 'HEAD');
+    v_name   text := substring(v_ref FROM '^(.*?)(?:[~^][0-9]*)*$');
+    v_commit text := pggit._find_commit(v_name, coalesce(p_branch_id, (pggit._branch(NULL)).branch_id));
+    v_step   text[];
+    v_count  integer;
+BEGIN
+    FOR v_step IN SELECT m FROM regexp_matches(substr(v_ref, length(v_name) + 1), '([~^])([0-9]*)', 'g') AS m LOOP
+        IF length(v_step[2]) > 6 THEN
+            v_commit := NULL;
+            EXIT;
+        END IF;
+        v_count := coalesce(nullif(v_step[2], '')::integer, 1);
+        IF v_step[1] = '~' THEN
+            SELECT p.commit_id INTO v_commit FROM pggit._first_parents(v_commit) AS p WHERE p.depth = v_count;
+        ELSIF v_count > 0 THEN
+            SELECT c.parents[v_count] INTO v_commit FROM pggit.commits AS c WHERE c.commit_id = v_commit;
+        END IF;
+    END LOOP;
+    IF v_commit IS NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG002', SCHEMA = 'pggit',
+            MESSAGE = format('there is no commit %L: the history does not go back that far', v_ref);
+    END IF;
+    RETURN v_commit;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._resolve(text, integer) IS
+'Commit id of a ref with any ~n and ^n behind it. HEAD is of the branch given, else of the current branch. Raises VG002, VG009, VG205.';
+
+CREATE OR REPLACE FUNCTION pggit._ref(p_ref text, p_branch_id integer DEFAULT NULL, OUT commit_id text, OUT at pggit._position)
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF p_ref = 'WORKING' THEN
+        p_branch_id := coalesce(p_branch_id, (pggit._branch(NULL)).branch_id);
+        SELECT b.head INTO commit_id FROM pggit.branches AS b WHERE b.branch_id = p_branch_id;
+        at := pggit._working_position(p_branch_id);
+        RETURN;
+    END IF;
+    commit_id := pggit._resolve(p_ref, p_branch_id);
+    SELECT (c.at).branch_id, (c.at).x, (c.at).s INTO at FROM pggit.commits AS c WHERE c.commit_id = _ref.commit_id;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._ref(text, integer) IS
+'Commit and position of any ref; WORKING is the branch as it is now. Raises VG001, VG002, VG009, VG205.';
+
+CREATE OR REPLACE FUNCTION pggit.resolve_ref(p_ref text)
+    RETURNS text
+    LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    RETURN pggit._resolve(p_ref);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit.resolve_ref(text) IS
+'The full commit id of a ref: branch, tag, commit id or unique prefix of 4 digits or more, HEAD, with ~n and ^n, or a time (the last commit of the
+current branch at or before it). A branch hides a tag of the same name. Raises VG001, VG002 (nothing of that name), VG009 (no commits yet), VG205
+(prefix not unique).';

@@ -1,0 +1,308 @@
+-- SELECTs over the stores: rows at a position. docs/architecture.md, "Marks and positions", has the rule they implement.
+
+CREATE OR REPLACE FUNCTION pggit._base_relation(p_table_id integer)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT format('%I.%I', t.schema_name, t.table_name) FROM pggit.tables AS t WHERE t.table_id = p_table_id;
+$$;
+
+COMMENT ON FUNCTION pggit._base_relation(integer) IS
+'Qualified name of a tracked table on main.';
+
+CREATE OR REPLACE FUNCTION pggit._dense_relation(p_branch_id integer, p_table_id integer)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT format('%I.%I', n.nspname, c.relname)
+      FROM pggit.branch_tables AS bt
+      JOIN pg_class AS c ON c.oid = bt.relation
+      JOIN pg_namespace AS n ON n.oid = c.relnamespace
+     WHERE bt.branch_id = p_branch_id AND bt.table_id = p_table_id AND bt.form = 'table';
+$$;
+
+COMMENT ON FUNCTION pggit._dense_relation(integer, integer) IS
+'Qualified name of the real table that stands for a tracked table on a branch; NULL where it is a view.';
+
+-- The first log row of a key that is out of a mark: the oldest transaction by _at, and in it the lowest ordinal.
+CREATE OR REPLACE FUNCTION pggit._first_out_sql(p_log text, p_same_key text, p_same_key_inner text, p_out text, p_out_inner text)
+    RETURNS text
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT format('SELECT h.* FROM %1$s AS h WHERE %2$s AND %4$s
+                      AND h._xid = (SELECT g._xid FROM %1$s AS g WHERE %3$s AND %5$s ORDER BY g._at LIMIT 1)
+                    ORDER BY h._seq, h._at LIMIT 1', p_log, p_same_key, p_same_key_inner, p_out, p_out_inner);
+$$;
+
+COMMENT ON FUNCTION pggit._first_out_sql(text, text, text, text, text) IS
+'SELECT of the first log row of one key that is out of a mark; aliases h and g stand for the log.';
+
+CREATE OR REPLACE FUNCTION pggit._main_lookup_sql(p_table_id integer, p_mark pggit._mark, p_keys text)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT format($sql$
+        SELECT %1$s FROM %2$s AS k CROSS JOIN LATERAL (
+            SELECT %3$s FROM (%4$s) AS f WHERE f._op <> 'I'
+            UNION ALL
+            SELECT %5$s FROM %6$s AS b WHERE %7$s AND NOT EXISTS (SELECT FROM pggit._log_%8$s AS h WHERE %9$s AND %10$s)
+        ) AS r$sql$,
+        pggit._stored_columns(p_table_id, 'r'), p_keys, pggit._stored_columns(p_table_id, 'f'),
+        pggit._first_out_sql(format('pggit._log_%s', p_table_id), pggit._same_key(p_table_id, 'h', 'k'), pggit._same_key(p_table_id, 'g', 'k'),
+                             pggit._out_sql('h', p_mark), pggit._out_sql('g', p_mark)),
+        pggit._base_columns(p_table_id, 'b'), pggit._base_relation(p_table_id), pggit._same_key(p_table_id, 'b', 'k', true, false),
+        p_table_id, pggit._same_key(p_table_id, 'h', 'k'), pggit._out_sql('h', p_mark));
+$$;
+
+COMMENT ON FUNCTION pggit._main_lookup_sql(integer, pggit._mark, text) IS
+'SELECT of main''s rows at a mark whose keys are in a relation.';
+
+CREATE OR REPLACE FUNCTION pggit._lookup_sql(p_table_id integer, p_position pggit._position, p_keys text)
+    RETURNS text
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v_branch  integer := (p_position).branch_id;
+    v_dense   text    := pggit._dense_relation(v_branch, p_table_id);
+    v_undo    text    := format('pggit._undo_%s', p_table_id);
+    v_first   text;
+    v_present text;
+    v_out     text;
+BEGIN
+    IF v_branch = 1 THEN
+        RETURN pggit._main_lookup_sql(p_table_id, (p_position).x, p_keys);
+    END IF;
+
+    v_out   := format('h._b = %s AND %s', v_branch, pggit._out_sql('h', (p_position).x));
+    v_first := pggit._first_out_sql(v_undo, pggit._same_key(p_table_id, 'h', 'k'), pggit._same_key(p_table_id, 'g', 'k'),
+                                    v_out, format('g._b = %s AND %s', v_branch, pggit._out_sql('g', (p_position).x)));
+    v_present := CASE WHEN v_dense IS NULL
+        THEN format('SELECT d._b IS NOT NULL, %s FROM pggit._mask_%s AS m LEFT JOIN pggit._delta_%2$s AS d ON d._b = %3$s AND %4$s WHERE m._b = %3$s AND %5$s',
+                    pggit._stored_columns(p_table_id, 'd'), p_table_id, v_branch, pggit._same_key(p_table_id, 'd', 'm'), pggit._same_key(p_table_id, 'm', 'k'))
+        ELSE format('SELECT coalesce(d._found, false), %s FROM (SELECT true) AS one LEFT JOIN (SELECT true AS _found, %s FROM %s AS b WHERE %s) AS d ON true',
+                    pggit._stored_columns(p_table_id, 'd'), pggit._base_columns(p_table_id, 'b'), v_dense, pggit._same_key(p_table_id, 'b', 'k', true, false))
+    END;
+    -- What the branch itself says of the key comes first; only where it says nothing, main is asked.
+    RETURN format($sql$
+        SELECT %1$s FROM %2$s AS k CROSS JOIN LATERAL (
+            WITH own (_live, %3$s) AS MATERIALIZED (
+                SELECT f._live, %4$s FROM (%5$s) AS f
+                UNION ALL
+                SELECT * FROM (%6$s) AS p(_live, %3$s) WHERE NOT EXISTS (SELECT FROM %7$s AS h WHERE %8$s AND %9$s)
+            )
+            SELECT %3$s FROM own WHERE _live
+            UNION ALL
+            SELECT %3$s FROM (%10$s) AS main_row WHERE NOT EXISTS (SELECT FROM own WHERE _live IS NOT NULL)
+        ) AS r$sql$,
+        pggit._stored_columns(p_table_id, 'r'), p_keys, pggit._stored_columns(p_table_id), pggit._stored_columns(p_table_id, 'f'),
+        v_first, v_present, v_undo, pggit._same_key(p_table_id, 'h', 'k'), v_out,
+        pggit._main_lookup_sql(p_table_id, (p_position).s, format('(SELECT %s)', pggit._key_columns(p_table_id, 'k'))));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._lookup_sql(integer, pggit._position, text) IS
+'SELECT of the rows at a position whose keys are in relation p_keys (its key columns named c…), by index; cost follows the keys.';
+
+CREATE OR REPLACE FUNCTION pggit._all_first_out_sql(p_log text, p_keys text, p_out text)
+    RETURNS text
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT format('SELECT DISTINCT ON (%2$s) h.* FROM (SELECT h.*, min(h._at) OVER (PARTITION BY %2$s, h._xid) AS _first FROM %1$s AS h WHERE %3$s) AS h
+                    ORDER BY %2$s, h._first, h._seq, h._at', p_log, p_keys, p_out);
+$$;
+
+COMMENT ON FUNCTION pggit._all_first_out_sql(text, text, text) IS
+'SELECT of the first log row out of a mark of every key; alias h stands for the log.';
+
+CREATE OR REPLACE FUNCTION pggit._main_state_sql(p_table_id integer, p_mark pggit._mark)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT format($sql$
+        SELECT %1$s FROM %2$s AS b WHERE NOT EXISTS (SELECT FROM pggit._log_%3$s AS h WHERE %4$s AND %5$s)
+        UNION ALL
+        SELECT %6$s FROM (%7$s) AS f WHERE f._op <> 'I'$sql$,
+        pggit._base_columns(p_table_id, 'b'), pggit._base_relation(p_table_id), p_table_id, pggit._same_key(p_table_id, 'h', 'b', false, true),
+        pggit._out_sql('h', p_mark), pggit._stored_columns(p_table_id, 'f'),
+        pggit._all_first_out_sql(format('pggit._log_%s', p_table_id), pggit._key_columns(p_table_id, 'h'), pggit._out_sql('h', p_mark)));
+$$;
+
+COMMENT ON FUNCTION pggit._main_state_sql(integer, pggit._mark) IS
+'SELECT of all rows of main at a mark.';
+
+CREATE OR REPLACE FUNCTION pggit._state_sql(p_table_id integer, p_position pggit._position)
+    RETURNS text
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v_branch integer := (p_position).branch_id;
+    v_dense  text    := pggit._dense_relation(v_branch, p_table_id);
+    v_stored text    := pggit._stored_columns(p_table_id);
+    v_first  text;
+    v_main   text;
+BEGIN
+    IF v_branch = 1 THEN
+        RETURN pggit._main_state_sql(p_table_id, (p_position).x);
+    END IF;
+
+    v_main  := pggit._main_state_sql(p_table_id, (p_position).s);
+    v_first := pggit._all_first_out_sql(format('pggit._undo_%s', p_table_id), pggit._key_columns(p_table_id, 'h'),
+                                        format('h._b = %s AND %s', v_branch, pggit._out_sql('h', (p_position).x)));
+    IF v_dense IS NOT NULL THEN
+        RETURN format($sql$
+            WITH first_out AS MATERIALIZED (%1$s)
+            SELECT %2$s FROM first_out AS f WHERE f._live
+            UNION ALL
+            SELECT %3$s FROM (%4$s) AS r WHERE EXISTS (SELECT FROM first_out AS f WHERE %5$s AND f._live IS NULL)
+            UNION ALL
+            SELECT %6$s FROM %7$s AS b WHERE NOT EXISTS (SELECT FROM first_out AS f WHERE %8$s)$sql$,
+            v_first, pggit._stored_columns(p_table_id, 'f'), pggit._stored_columns(p_table_id, 'r'), v_main, pggit._same_key(p_table_id, 'f', 'r'),
+            pggit._base_columns(p_table_id, 'b'), v_dense, pggit._same_key(p_table_id, 'f', 'b', false, true));
+    END IF;
+    RETURN format($sql$
+        WITH first_out AS MATERIALIZED (%1$s), own (_live, %2$s) AS MATERIALIZED (
+            SELECT f._live, %3$s FROM first_out AS f WHERE f._live IS NOT NULL
+            UNION ALL
+            SELECT d._b IS NOT NULL, %4$s FROM pggit._mask_%5$s AS m LEFT JOIN pggit._delta_%5$s AS d ON d._b = %6$s AND %7$s
+             WHERE m._b = %6$s AND NOT EXISTS (SELECT FROM first_out AS f WHERE %8$s)
+        )
+        SELECT %2$s FROM own WHERE _live
+        UNION ALL
+        SELECT %9$s FROM (%10$s) AS r WHERE NOT EXISTS (SELECT FROM own AS o WHERE %11$s)$sql$,
+        v_first, v_stored, pggit._stored_columns(p_table_id, 'f'), pggit._own_columns(p_table_id, 'm', 'd'), p_table_id, v_branch,
+        pggit._same_key(p_table_id, 'd', 'm'), pggit._same_key(p_table_id, 'f', 'm'),
+        pggit._stored_columns(p_table_id, 'r'), v_main, pggit._same_key(p_table_id, 'o', 'r'));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._state_sql(integer, pggit._position) IS
+'SELECT of all rows at a position, columns c…; cost follows the table.';
+
+CREATE OR REPLACE FUNCTION pggit._own_columns(p_table_id integer, p_keys text, p_rows text)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT string_agg(format('%s.c%s', CASE WHEN c.key_position IS NULL THEN p_rows ELSE p_keys END, c.column_id), ', ' ORDER BY c.column_id)
+      FROM pggit.columns AS c
+     WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL;
+$$;
+
+COMMENT ON FUNCTION pggit._own_columns(integer, text, text) IS
+'Stored columns with the key taken from one alias and the rest from another: a mask row keeps its key where the delta has no row.';
+
+CREATE OR REPLACE FUNCTION pggit._candidates_sql(p_table_id integer, p_a pggit._position, p_b pggit._position)
+    RETURNS text
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v_sql      text;
+    v_position pggit._position;
+BEGIN
+    v_sql := format('SELECT %s FROM pggit._log_%s AS l WHERE %s', pggit._key_columns(p_table_id, 'l'), p_table_id,
+                    pggit._between_sql('l', pggit._base_mark(p_a), pggit._base_mark(p_b)));
+    IF (p_a).branch_id = (p_b).branch_id THEN
+        IF (p_a).branch_id <> 1 THEN
+            v_sql := format('%s UNION SELECT %s FROM pggit._undo_%s AS l WHERE l._b = %s AND %s', v_sql, pggit._key_columns(p_table_id, 'l'),
+                            p_table_id, (p_a).branch_id, pggit._between_sql('l', (p_a).x, (p_b).x));
+        END IF;
+    ELSE
+        FOREACH v_position IN ARRAY ARRAY[p_a, p_b] LOOP
+            CONTINUE WHEN (v_position).branch_id = 1;
+            v_sql := format('%s UNION SELECT %s FROM pggit._mask_%s AS l WHERE l._b = %s UNION SELECT %2$s FROM pggit._undo_%3$s AS l WHERE l._b = %4$s AND %5$s',
+                            v_sql, pggit._key_columns(p_table_id, 'l'), p_table_id, (v_position).branch_id, pggit._out_sql('l', (v_position).x));
+        END LOOP;
+    END IF;
+    RETURN 'SELECT DISTINCT * FROM (' || v_sql || ') AS keys';
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._candidates_sql(integer, pggit._position, pggit._position) IS
+'SELECT of a superset of the keys whose rows differ between two positions of any lines: what main''s log says between their bases, and what
+the branches'' logs say (the same branch) or what either branch owns (different ones).';
+
+CREATE OR REPLACE FUNCTION pggit._named_sql(p_table_id integer, p_query text)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT format('SELECT %s FROM (SELECT %s FROM (%s) AS q) AS n',
+                  string_agg(CASE WHEN c.generated_as IS NULL THEN format('n.%I', c.name)
+                                  ELSE format('(%s)::%s AS %I', c.generated_as, c.type_name, c.name) END, ', ' ORDER BY c.attnum),
+                  string_agg(format('q.c%s AS %I', c.column_id, c.name), ', ' ORDER BY c.attnum) FILTER (WHERE c.generated_as IS NULL),
+                  p_query)
+      FROM pggit.columns AS c
+     WHERE c.table_id = p_table_id AND c.dropped_at IS NULL;
+$$;
+
+COMMENT ON FUNCTION pggit._named_sql(integer, text) IS
+'The query''s c… columns under their names, generated columns computed from them, in the order of the user''s table.';
+
+CREATE OR REPLACE FUNCTION pggit._tables_at(p_position pggit._position)
+    RETURNS SETOF pggit.tables
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_table pggit.tables;
+    v_in    boolean;
+    v_mark  pggit._mark := pggit._base_mark(p_position);
+BEGIN
+    FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.untracked_at IS NULL ORDER BY t.schema_name, t.table_name LOOP
+        EXECUTE format('SELECT %s FROM (SELECT %L::xid8 AS _xid, %s::bigint AS _seq) AS l', pggit._in_sql('l', v_mark),
+                       coalesce((v_table.tracked_at).own, pg_snapshot_xmax((v_table.tracked_at).snapshot)), (v_table.tracked_at).watermark)
+           INTO v_in;
+        CONTINUE WHEN NOT v_in;
+        EXECUTE format('SELECT %s FROM (SELECT %L::xid8 AS _xid, %s::bigint AS _seq) AS l', pggit._in_sql('l', v_mark),
+                       coalesce((v_table.shape_at).own, pg_snapshot_xmax((v_table.shape_at).snapshot)), (v_table.shape_at).watermark)
+           INTO v_in;
+        IF NOT v_in THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'VG306', SCHEMA = 'pggit',
+                MESSAGE = format('the columns of table %I.%I have changed since that state; its rows of then can''t be shown', v_table.schema_name, v_table.table_name),
+                HINT    = 'States from before a change of shape can''t be read in this version.';
+        END IF;
+        RETURN NEXT v_table;
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._tables_at(pggit._position) IS
+'The tables that were tracked at a position. Raises VG306 when one of them has changed its columns since.';
+
+CREATE OR REPLACE FUNCTION pggit._record_columns(p_table_id integer, p_record text)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT string_agg(format('(%s).c%s', p_record, c.column_id), ', ' ORDER BY c.column_id)
+      FROM pggit.columns AS c
+     WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL;
+$$;
+
+COMMENT ON FUNCTION pggit._record_columns(integer, text) IS
+'Stored columns taken out of a record.';
+
+CREATE OR REPLACE FUNCTION pggit._key_json(p_table_id integer, p_row text)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT format('jsonb_build_object(%s)', string_agg(format('%L, %s -> %1$L', c.name, p_row), ', ' ORDER BY c.key_position))
+      FROM pggit.columns AS c
+     WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL;
+$$;
+
+COMMENT ON FUNCTION pggit._key_json(integer, text) IS
+'Expression: the key, by column name, of a row given as jsonb.';
+
+CREATE OR REPLACE FUNCTION pggit._require_table_at(p_table pggit.tables, p_position pggit._position, p_ref text)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pggit._tables_at(p_position) AS t WHERE t.table_id = p_table.table_id) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG005', SCHEMA = 'pggit',
+            MESSAGE = format('table %I.%I was not tracked yet at %L', p_table.schema_name, p_table.table_name, coalesce(p_ref, 'HEAD'));
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._require_table_at(pggit.tables, pggit._position, text) IS
+'Raises VG005 unless the table was tracked at the position, and VG306 when its columns have changed since.';

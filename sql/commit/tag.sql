@@ -1,0 +1,56 @@
+CREATE OR REPLACE FUNCTION pggit._require_ref_name(p_name text, p_what text)
+    RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+AS $$
+BEGIN
+    IF p_name IS NULL OR p_name = '' OR length(p_name) > 200 OR p_name ~ '[[:cntrl:][:space:]~^:?*\[\\]' OR p_name ~ '(\.\.|@\{|//|/$|^/|^-|\.lock$|\.$|^\.|/\.)'
+       OR p_name IN ('HEAD', 'WORKING', '@') THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG201', SCHEMA = 'pggit',
+            MESSAGE = format('%L is no name for a %s', p_name, p_what),
+            HINT    = 'As in Git: 1 to 200 characters, no blanks, none of ~ ^ : ? * [ \, no .. or @{ or //, not beginning with - or . or /, not ending in / or . or .lock; HEAD and WORKING are taken.';
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._require_ref_name(text, text) IS
+'Raises VG201 unless the text can name a branch or tag: Git''s rules for refs (git-check-ref-format).';
+
+CREATE OR REPLACE FUNCTION pggit.tag(p_name text, p_ref text DEFAULT 'HEAD', p_message text DEFAULT NULL)
+    RETURNS text
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_commit text := pggit._resolve(p_ref);
+    v_there  text;
+BEGIN
+    PERFORM pggit._require_ref_name(p_name, 'tag');
+    INSERT INTO pggit.tags (name, commit_id, message, tagged_by) VALUES (p_name, v_commit, p_message, pggit._actor())
+        ON CONFLICT (name) DO NOTHING;
+    SELECT t.commit_id INTO v_there FROM pggit.tags AS t WHERE t.name = p_name;
+    IF v_there <> v_commit THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG102', SCHEMA = 'pggit',
+            MESSAGE = format('tag %L already names commit %s', p_name, left(v_there, 12)),
+            HINT    = 'A tag stays where it is: delete it first with pggit.delete_tag, or choose another name.';
+    END IF;
+    RETURN v_commit;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit.tag(text, text, text) IS
+'Names a commit for good and returns its id; tagging the same commit with the same name again changes nothing.
+Raises VG201 (bad name), VG102 (the tag names another commit), VG001, VG002, VG009, VG205.';
+
+CREATE OR REPLACE FUNCTION pggit.delete_tag(p_name text)
+    RETURNS boolean
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    DELETE FROM pggit.tags AS t WHERE t.name = p_name;
+    RETURN FOUND;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit.delete_tag(text) IS
+'Removes a tag; the commit stays. Returns whether there was such a tag.';

@@ -1,0 +1,26 @@
+CREATE OR REPLACE FUNCTION pggit.capabilities()
+    RETURNS TABLE (capability text, available boolean, reason text)
+    LANGUAGE sql STABLE
+AS $$
+    SELECT 'event_triggers',
+           EXISTS (SELECT FROM pg_event_trigger AS e WHERE e.evtname = 'pggit_ddl_end' AND e.evtenabled <> 'D'),
+           CASE WHEN EXISTS (SELECT FROM pg_event_trigger AS e WHERE e.evtname = 'pggit_ddl_end' AND e.evtenabled <> 'D')
+                THEN 'new tables of tracked schemas are tracked at once, and changes of shape are noticed when they happen'
+                ELSE 'event triggers need a superuser at installation: track new tables with pggit.track_table' END
+    UNION ALL
+    SELECT 'triggers_kept_out_of_merges', r.can_replicate,
+           CASE WHEN r.can_replicate
+                THEN 'merges run with session_replication_role = replica: no trigger of yours fires, no writer waits for it'
+                ELSE 'this role may not set session_replication_role: a merge into main switches triggers off by ALTER TABLE, which makes writers of those tables wait for it' END
+      FROM (SELECT current_setting('is_superuser')::boolean
+                   OR has_parameter_privilege('session_replication_role', 'SET') AS can_replicate) AS r
+    UNION ALL
+    SELECT 'publications', NOT EXISTS (SELECT FROM pg_publication AS p WHERE p.puballtables),
+           CASE WHEN EXISTS (SELECT FROM pg_publication AS p WHERE p.puballtables)
+                THEN 'a publication FOR ALL TABLES also publishes pggit''s own tables'
+                ELSE 'no publication takes in pggit''s own tables' END;
+$$;
+
+COMMENT ON FUNCTION pggit.capabilities() IS
+'What this server and this role allow pggit to do, one row a capability, each with the reason.
+available is false where something is missing or would get in the way.';

@@ -1,0 +1,25 @@
+DO $remove$
+DECLARE
+    v_one record;
+BEGIN
+    IF to_regnamespace('pggit') IS NULL THEN
+        RETURN;
+    END IF;
+
+    FOR v_one IN SELECT e.evtname FROM pg_event_trigger AS e JOIN pg_proc AS p ON p.oid = e.evtfoid
+                  WHERE p.pronamespace = 'pggit'::regnamespace LOOP
+        EXECUTE format('DROP EVENT TRIGGER %I', v_one.evtname);
+    END LOOP;
+
+    FOR v_one IN EXECUTE 'SELECT s.schema_name FROM pggit.branch_schemas AS s' LOOP
+        EXECUTE format('DROP SCHEMA IF EXISTS %I CASCADE', v_one.schema_name);
+    END LOOP;
+
+    FOR v_one IN SELECT g.tgname, g.tgrelid::regclass AS relation FROM pg_trigger AS g JOIN pg_proc AS p ON p.oid = g.tgfoid
+                  WHERE p.pronamespace = 'pggit'::regnamespace AND NOT g.tgisinternal LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', v_one.tgname, v_one.relation);
+    END LOOP;
+
+    DROP SCHEMA pggit CASCADE;
+END;
+$remove$;

@@ -1,0 +1,35 @@
+-- Installs pggit into the current database; safe to run again. psql -v ON_ERROR_STOP=1 -1 -f install.sql
+\ir core/schema.sql
+\ir core/types.sql
+\ir core/tables.sql
+\ir core/errors.sql
+\ir core/actor.sql
+\ir core/version.sql
+\ir core/repository.sql
+\ir core/capabilities.sql
+\ir core/digest.sql
+-- commit
+\ir commit/marks.sql
+\ir tracking/columns.sql
+\ir commit/states.sql
+\ir commit/refs.sql
+\ir commit/changes.sql
+\ir commit/commit.sql
+\ir commit/log.sql
+\ir commit/tag.sql
+-- tracking
+\ir tracking/capture.sql
+\ir tracking/track_table.sql
+\ir tracking/track_schema.sql
+\ir tracking/untrack_table.sql
+\ir tracking/tracked_tables.sql
+\ir tracking/follow_ddl.sql
+-- diff, history
+\ir diff/diff.sql
+\ir commit/status.sql
+\ir history/as_of.sql
+\ir history/state_digest.sql
+\ir history/blame.sql
+-- branch
+-- merge
+-- access

@@ -1,0 +1,241 @@
+-- What every tracked write calls, and the code generated for each table.
+
+CREATE OR REPLACE FUNCTION pggit._record_transaction()
+    RETURNS void
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    INSERT INTO pggit.transactions (epoch, xid, session_role, effective_role, application_name, started_at)
+    SELECT r.epoch, pg_current_xact_id(), session_user, pggit._actor(), current_setting('application_name'), now()
+      FROM pggit.repository AS r
+        ON CONFLICT DO NOTHING;
+
+    PERFORM set_config('pggit.transaction', pg_current_xact_id()::text, true);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._record_transaction() IS
+'Notes who changes tracked rows, once per transaction; the local setting pggit.transaction tells the next caller that it is done.';
+
+CREATE OR REPLACE FUNCTION pggit._before_statement()
+    RETURNS trigger
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_setting text := 'pggit.o' || TG_ARGV[0] || TG_OP;
+    v_open    text := current_setting(v_setting, true);
+BEGIN
+    IF coalesce(current_setting('pggit.branch', true), '') NOT IN ('', 'main') AND TG_ARGV[1] = 'main' THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG309', SCHEMA = 'pggit',
+            MESSAGE = format('this session is on branch %L, but the statement writes table %I.%I of main',
+                             current_setting('pggit.branch', true), TG_TABLE_SCHEMA, TG_TABLE_NAME),
+            HINT    = 'Leave the schema name out, so that the branch''s table is found; or check out main first.';
+    END IF;
+
+    PERFORM set_config(v_setting, concat_ws(',', nextval('pggit._ordinal'), nullif(v_open, '')), true);
+    RETURN NULL;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._before_statement() IS
+'Draws the ordinal of a statement before it changes a row, and puts it on the stack of the table and command (statements nest when a
+trigger or function of the user writes the same table). Arguments: the table''s tag, and main or the branch id. Raises VG309
+when a session on a branch writes a table of main.';
+
+CREATE OR REPLACE FUNCTION pggit._take_ordinal(p_setting text)
+    RETURNS bigint
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_open text := current_setting(p_setting, true);
+    v_top  text := split_part(v_open, ',', 1);
+BEGIN
+    PERFORM set_config(p_setting, substr(v_open, length(v_top) + 2), true);
+    RETURN coalesce(nullif(v_top, '')::bigint, nextval('pggit._ordinal'));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._take_ordinal(text) IS
+'Takes the innermost open ordinal of a table and command off its stack.';
+
+CREATE OR REPLACE FUNCTION pggit._create_stores(p_table_id integer)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_columns text;
+    v_keys    text;
+BEGIN
+    SELECT string_agg(format('c%s %s', c.column_id, c.type_name), ', ' ORDER BY c.column_id),
+           string_agg(format('c%s %s', c.column_id, c.type_name), ', ' ORDER BY c.key_position)
+               FILTER (WHERE c.key_position IS NOT NULL)
+      INTO v_columns, v_keys
+      FROM pggit.columns AS c
+     WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL;
+
+    EXECUTE format('CREATE TABLE pggit._log_%s (_at bigint GENERATED ALWAYS AS IDENTITY, _seq bigint NOT NULL, _xid xid8 NOT NULL,
+                        _epoch smallint NOT NULL, _op "char" NOT NULL, %s, PRIMARY KEY (_at))', p_table_id, v_columns);
+    EXECUTE format('CREATE INDEX ON pggit._log_%s (%s, _at)', p_table_id, pggit._key_columns(p_table_id));
+    EXECUTE format('CREATE INDEX ON pggit._log_%s (_xid)', p_table_id);
+
+    EXECUTE format('CREATE TABLE pggit._delta_%s (_b integer NOT NULL, %s, PRIMARY KEY (_b, %s))',
+                   p_table_id, v_columns, pggit._key_columns(p_table_id));
+    EXECUTE format('CREATE TABLE pggit._mask_%s (_b integer NOT NULL, %s, PRIMARY KEY (_b, %s))',
+                   p_table_id, v_keys, pggit._key_columns(p_table_id));
+    EXECUTE format('CREATE TABLE pggit._undo_%s (_at bigint GENERATED ALWAYS AS IDENTITY, _seq bigint NOT NULL, _xid xid8 NOT NULL,
+                        _epoch smallint NOT NULL, _b integer NOT NULL, _owned boolean NOT NULL, _live boolean, %s, PRIMARY KEY (_at))',
+                   p_table_id, v_columns);
+    EXECUTE format('CREATE INDEX ON pggit._undo_%s (_b, %s, _at)', p_table_id, pggit._key_columns(p_table_id));
+    EXECUTE format('CREATE INDEX ON pggit._undo_%s (_b, _xid)', p_table_id);
+
+    -- A branch id that the statistics have not seen makes the planner expect no row at all.
+    EXECUTE format('ALTER TABLE pggit._delta_%1$s ALTER _b SET STATISTICS 1', p_table_id);
+    EXECUTE format('ALTER TABLE pggit._mask_%1$s ALTER _b SET STATISTICS 1', p_table_id);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._create_stores(integer) IS
+'Creates the log, delta, mask and undo tables of a tracked table from pggit.columns.';
+
+CREATE OR REPLACE FUNCTION pggit._create_capture(p_table_id integer)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_table  pggit.tables;
+    v_epoch  smallint := (SELECT r.epoch FROM pggit.repository AS r);
+    v_stored text := pggit._stored_columns(p_table_id);
+    v_keys   text := pggit._key_columns(p_table_id);
+    v_base   text;
+    v_head   constant text := $head$
+CREATE OR REPLACE FUNCTION pggit._capture_%1$s_%2$s() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $capture$
+DECLARE
+    v_xid xid8   := pg_current_xact_id();
+    v_seq bigint := %3$s;
+BEGIN
+    IF current_setting('pggit.transaction', true) IS DISTINCT FROM v_xid::text THEN
+        PERFORM pggit._record_transaction();
+    END IF;
+%4$s
+    RETURN NULL;
+END;
+$capture$
+$head$;
+BEGIN
+    SELECT t.* INTO STRICT v_table FROM pggit.tables AS t WHERE t.table_id = p_table_id;
+    v_base := format('%I.%I', v_table.schema_name, v_table.table_name);
+
+    -- An INSERT may have drawn its ordinal before a DELETE of the same key that ran first (a writable CTE, MERGE, a BEFORE ROW trigger).
+    -- The key existed before exactly when (exists now) - inserts + deletes = 1; then its first pre-image comes before the insert.
+    EXECUTE format(v_head, p_table_id, 'insert', format('pggit._take_ordinal(%L)', 'pggit.o' || p_table_id || 'INSERT'), format($body$
+    INSERT INTO pggit._log_%1$s (_seq, _xid, _epoch, _op, %2$s)
+    SELECT v_seq, v_xid, %3$s, 'I', %4$s FROM new_rows AS n;
+
+    IF currval('pggit._ordinal') > v_seq THEN
+        WITH nest AS (
+            SELECT l.* FROM pggit._log_%1$s AS l JOIN new_rows AS n ON %5$s WHERE l._xid = v_xid AND l._seq >= v_seq
+        ), keys AS (
+            SELECT %6$s, min(l._seq) FILTER (WHERE l._op <> 'I') AS first_pre, min(l._seq) AS first_any,
+                   count(DISTINCT l._at) FILTER (WHERE l._op = 'I') AS inserts, count(DISTINCT l._at) FILTER (WHERE l._op = 'D') AS deletes
+              FROM nest AS l
+             GROUP BY %6$s
+        ), wrong AS (
+            SELECT * FROM keys AS k
+             WHERE k.first_pre > k.first_any
+               AND (EXISTS (SELECT FROM %7$s AS b WHERE %8$s))::integer - k.inserts + k.deletes = 1
+        )
+        UPDATE pggit._log_%1$s AS l
+           SET _seq = CASE l._seq WHEN k.first_any THEN k.first_pre ELSE k.first_any END
+          FROM wrong AS k
+         WHERE %9$s AND l._xid = v_xid AND l._seq IN (k.first_any, k.first_pre);
+    END IF;$body$,
+        p_table_id, v_keys, v_epoch, pggit._user_key_columns(p_table_id, 'n'), pggit._same_key(p_table_id, 'l', 'n', false, true),
+        pggit._key_columns(p_table_id, 'l'), v_base, pggit._same_key(p_table_id, 'b', 'k', true, false),
+        pggit._same_key(p_table_id, 'l', 'k')));
+
+    -- A key in both OLD and NEW of one statement has only its OLD row; one that the statement moved away is a delete, one it moved to an insert.
+    EXECUTE format(v_head, p_table_id, 'update', format('pggit._take_ordinal(%L)', 'pggit.o' || p_table_id || 'UPDATE'), format($body$
+    IF EXISTS (SELECT FROM new_rows AS n WHERE NOT EXISTS (SELECT FROM old_rows AS o WHERE %5$s)) THEN
+        INSERT INTO pggit._log_%1$s (_seq, _xid, _epoch, _op, %2$s)
+        SELECT v_seq, v_xid, %3$s, CASE WHEN EXISTS (SELECT FROM new_rows AS n WHERE %5$s) THEN 'U' ELSE 'D' END, %4$s FROM old_rows AS o;
+        INSERT INTO pggit._log_%1$s (_seq, _xid, _epoch, _op, %6$s)
+        SELECT v_seq, v_xid, %3$s, 'I', %7$s FROM new_rows AS n WHERE NOT EXISTS (SELECT FROM old_rows AS o WHERE %5$s);
+    ELSE
+        INSERT INTO pggit._log_%1$s (_seq, _xid, _epoch, _op, %2$s)
+        SELECT v_seq, v_xid, %3$s, 'U', %4$s FROM old_rows AS o;
+    END IF;$body$,
+        p_table_id, v_stored, v_epoch, pggit._user_columns(p_table_id, 'o'), pggit._same_key(p_table_id, 'n', 'o', true, true),
+        v_keys, pggit._user_key_columns(p_table_id, 'n')));
+
+    EXECUTE format(v_head, p_table_id, 'delete', format('pggit._take_ordinal(%L)', 'pggit.o' || p_table_id || 'DELETE'), format($body$
+    INSERT INTO pggit._log_%1$s (_seq, _xid, _epoch, _op, %2$s)
+    SELECT v_seq, v_xid, %3$s, 'D', %4$s FROM old_rows AS o;$body$,
+        p_table_id, v_stored, v_epoch, pggit._user_columns(p_table_id, 'o')));
+
+    -- Above READ COMMITTED a row committed after the snapshot would vanish without a pre-image.
+    EXECUTE format(v_head, p_table_id, 'truncate', $seq$nextval('pggit._ordinal')$seq$, format($body$
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG401', SCHEMA = 'pggit',
+            MESSAGE = format('TRUNCATE of tracked table %%I.%%I needs READ COMMITTED', TG_TABLE_SCHEMA, TG_TABLE_NAME),
+            HINT    = 'Rows that others committed since this transaction''s snapshot would be lost from history. Use READ COMMITTED, or DELETE.';
+    END IF;
+    INSERT INTO pggit._log_%1$s (_seq, _xid, _epoch, _op, %2$s)
+    SELECT v_seq, v_xid, %3$s, 'D', %4$s FROM %5$s AS o;$body$,
+        p_table_id, v_stored, v_epoch, pggit._user_columns(p_table_id, 'o'), v_base));
+
+    PERFORM pggit._drop_capture(v_table.relation);
+    EXECUTE format('CREATE TRIGGER pggit_before BEFORE INSERT OR UPDATE OR DELETE ON %s
+                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._before_statement(%L, ''main'')', v_base, p_table_id);
+    EXECUTE format('CREATE TRIGGER pggit_insert AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows
+                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_insert()', v_base, p_table_id);
+    EXECUTE format('CREATE TRIGGER pggit_update AFTER UPDATE ON %s REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_update()', v_base, p_table_id);
+    EXECUTE format('CREATE TRIGGER pggit_delete AFTER DELETE ON %s REFERENCING OLD TABLE AS old_rows
+                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_delete()', v_base, p_table_id);
+    EXECUTE format('CREATE TRIGGER pggit_truncate BEFORE TRUNCATE ON %s
+                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_truncate()', v_base, p_table_id);
+    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER pggit_before, ENABLE ALWAYS TRIGGER pggit_insert, ENABLE ALWAYS TRIGGER pggit_update,
+                    ENABLE ALWAYS TRIGGER pggit_delete, ENABLE ALWAYS TRIGGER pggit_truncate', v_base);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._create_capture(integer) IS
+'Generates the capture functions of a table on main from pggit.columns and puts their triggers on it (ShareRowExclusive lock on the table).';
+
+CREATE OR REPLACE FUNCTION pggit._user_key_columns(p_table_id integer, p_alias text)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT string_agg(format('%s.%I', p_alias, c.name), ', ' ORDER BY c.key_position)
+      FROM pggit.columns AS c
+     WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL;
+$$;
+
+COMMENT ON FUNCTION pggit._user_key_columns(integer, text) IS
+'The key columns, in key order, under their names in the user''s table.';
+
+CREATE OR REPLACE FUNCTION pggit._drop_capture(p_relation oid)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_trigger name;
+BEGIN
+    FOR v_trigger IN
+        SELECT g.tgname FROM pg_trigger AS g JOIN pg_proc AS p ON p.oid = g.tgfoid
+         WHERE g.tgrelid = p_relation AND p.pronamespace = 'pggit'::regnamespace
+    LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', v_trigger, p_relation::regclass);
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._drop_capture(oid) IS
+'Takes pggit''s triggers off a relation.';

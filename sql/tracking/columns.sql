@@ -1,0 +1,124 @@
+CREATE OR REPLACE FUNCTION pggit._base_type(p_type oid, p_typmod integer)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    WITH RECURSIVE chain AS (
+        SELECT t.oid, t.typtype, t.typbasetype, t.typtypmod, p_typmod AS typmod
+          FROM pg_type AS t WHERE t.oid = p_type
+        UNION ALL
+        SELECT t.oid, t.typtype, t.typbasetype, t.typtypmod, c.typtypmod
+          FROM chain AS c JOIN pg_type AS t ON t.oid = c.typbasetype
+         WHERE c.typtype = 'd'
+    )
+    SELECT format_type(c.oid, c.typmod) FROM chain AS c WHERE c.typtype <> 'd';
+$$;
+
+COMMENT ON FUNCTION pggit._base_type(oid, integer) IS
+'Qualified name, with its modifier, of a type; for a domain, of the type under it.';
+
+CREATE OR REPLACE FUNCTION pggit._live_columns(p_relation oid)
+    RETURNS TABLE (attnum smallint, name text, type_name text, key_position integer, generated_as text)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT a.attnum, a.attname::text, pggit._base_type(a.atttypid, a.atttypmod),
+           (SELECT k.n::integer
+              FROM pg_index AS i, unnest(i.indkey[0:i.indnkeyatts - 1]) WITH ORDINALITY AS k(attnum, n)
+             WHERE i.indrelid = a.attrelid AND i.indisprimary AND k.attnum = a.attnum),
+           CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END
+      FROM pg_attribute AS a
+      LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+     WHERE a.attrelid = p_relation AND a.attnum > 0 AND NOT a.attisdropped
+     ORDER BY a.attnum;
+$$;
+
+COMMENT ON FUNCTION pggit._live_columns(oid) IS
+'The columns of a relation as the catalog has them now: base types, 1-based place in the primary key, generation expression.';
+
+CREATE OR REPLACE FUNCTION pggit._stored_columns(p_table_id integer, p_alias text DEFAULT NULL)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT string_agg(coalesce(p_alias || '.', '') || 'c' || c.column_id, ', ' ORDER BY c.column_id)
+      FROM pggit.columns AS c
+     WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL;
+$$;
+
+COMMENT ON FUNCTION pggit._stored_columns(integer, text) IS
+'c1, c2, … of a table''s stores, in column order, each behind the alias if one is given.';
+
+CREATE OR REPLACE FUNCTION pggit._key_columns(p_table_id integer, p_alias text DEFAULT NULL)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT string_agg(coalesce(p_alias || '.', '') || 'c' || c.column_id, ', ' ORDER BY c.key_position)
+      FROM pggit.columns AS c
+     WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL;
+$$;
+
+COMMENT ON FUNCTION pggit._key_columns(integer, text) IS
+'The key''s c… columns of a table''s stores, in key order, each behind the alias if one is given.';
+
+CREATE OR REPLACE FUNCTION pggit._user_columns(p_table_id integer, p_alias text)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT string_agg(format('%s.%I', p_alias, c.name), ', ' ORDER BY c.column_id)
+      FROM pggit.columns AS c
+     WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL;
+$$;
+
+COMMENT ON FUNCTION pggit._user_columns(integer, text) IS
+'The same columns as pggit._stored_columns under their names in the user''s table.';
+
+CREATE OR REPLACE FUNCTION pggit._base_columns(p_table_id integer, p_alias text)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT string_agg(format('%s.%I::%s AS c%s', p_alias, c.name, c.type_name, c.column_id), ', ' ORDER BY c.column_id)
+      FROM pggit.columns AS c
+     WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL;
+$$;
+
+COMMENT ON FUNCTION pggit._base_columns(integer, text) IS
+'Select list that turns a row of the user''s table into c1, c2, … of the stores'' types.';
+
+CREATE OR REPLACE FUNCTION pggit._key_operator(p_table_id integer, p_column_id integer)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT format('%I.%s', n.nspname, o.oprname)
+      FROM pggit.columns AS c
+      JOIN pggit.tables AS t USING (table_id)
+      JOIN pg_index AS i ON i.indrelid = t.relation AND i.indisprimary
+      JOIN pg_opclass AS oc ON oc.oid = i.indclass[c.key_position - 1]
+      JOIN pg_amop AS ao ON ao.amopfamily = oc.opcfamily AND ao.amopstrategy = 3
+                        AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype
+      JOIN pg_operator AS o ON o.oid = ao.amopopr
+      JOIN pg_namespace AS n ON n.oid = o.oprnamespace
+     WHERE c.table_id = p_table_id AND c.column_id = p_column_id;
+$$;
+
+COMMENT ON FUNCTION pggit._key_operator(integer, integer) IS
+'Qualified equality operator of a key column, from the primary key''s operator class.';
+
+CREATE OR REPLACE FUNCTION pggit._same_key(p_table_id integer, p_left text, p_right text,
+                                           p_left_named boolean DEFAULT false, p_right_named boolean DEFAULT false)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT string_agg(
+               format('%s OPERATOR(%s) %s',
+                      p_left  || '.' || CASE WHEN p_left_named  THEN quote_ident(c.name) ELSE 'c' || c.column_id END,
+                      pggit._key_operator(c.table_id, c.column_id),
+                      p_right || '.' || CASE WHEN p_right_named THEN quote_ident(c.name) ELSE 'c' || c.column_id END),
+               ' AND ' ORDER BY c.key_position)
+      FROM pggit.columns AS c
+     WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL;
+$$;
+
+COMMENT ON FUNCTION pggit._same_key(integer, text, text, boolean, boolean) IS
+'Condition: the rows of the two aliases have the same key, by the equality of the primary key''s own operator classes.
+A side is named when it is the user''s table, else its columns are c….';

@@ -1,0 +1,163 @@
+CREATE OR REPLACE FUNCTION pggit._follow_shape(p_relation oid)
+    RETURNS void
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_table   pggit.tables;
+    v_class   record;
+    v_column  record;
+    v_id      integer;
+    v_reshape boolean := false;
+    v_rename  boolean;
+BEGIN
+    SELECT n.nspname, c.relname INTO v_class FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = p_relation;
+    SELECT t.* INTO v_table FROM pggit.tables AS t WHERE t.relation = p_relation AND t.untracked_at IS NULL;
+
+    IF v_table.table_id IS NULL THEN
+        IF EXISTS (SELECT FROM pggit.tracked_schemas AS s WHERE s.schema_name = v_class.nspname AND v_class.relname <> ALL (s.excluded))
+           AND pggit._unsupported(p_relation) IS NULL THEN
+            PERFORM pggit._track(p_relation);
+        END IF;
+        RETURN;
+    END IF;
+
+    v_rename := (v_class.nspname, v_class.relname) IS DISTINCT FROM (v_table.schema_name::name, v_table.table_name::name);
+    IF v_rename THEN
+        UPDATE pggit.tables AS t SET schema_name = v_class.nspname, table_name = v_class.relname WHERE t.table_id = v_table.table_id;
+    END IF;
+
+    -- Another key, or none: what the stores are keyed by is gone.
+    IF EXISTS (SELECT FROM (SELECT c.attnum, c.key_position FROM pggit.columns AS c
+                             WHERE c.table_id = v_table.table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL) AS c
+                 FULL JOIN (SELECT l.attnum, l.key_position FROM pggit._live_columns(p_relation) AS l WHERE l.key_position IS NOT NULL) AS l
+                   USING (attnum, key_position)
+                WHERE c IS NULL OR l IS NULL) THEN
+        PERFORM pggit._drop_capture(p_relation);
+        UPDATE pggit.tables AS t SET untracked_at = pggit._mark_now() WHERE t.table_id = v_table.table_id;
+        IF pggit._unsupported(p_relation) IS NULL THEN
+            PERFORM pggit._track(p_relation);
+            RAISE WARNING 'table %.% has another primary key: its history begins anew', v_class.nspname, v_class.relname;
+        ELSE
+            RAISE WARNING 'table %.% is no longer tracked: %', v_class.nspname, v_class.relname, pggit._unsupported(p_relation);
+        END IF;
+        RETURN;
+    END IF;
+
+    FOR v_column IN
+        SELECT c.column_id, c.name AS old_name, c.type_name AS old_type, c.generated_as AS old_generated, l.*
+          FROM (SELECT c.* FROM pggit.columns AS c WHERE c.table_id = v_table.table_id AND c.dropped_at IS NULL) AS c
+          FULL JOIN pggit._live_columns(p_relation) AS l ON l.attnum = c.attnum
+    LOOP
+        IF v_column.name IS NOT NULL AND v_column.old_name IS NOT NULL
+           AND (v_column.type_name, v_column.generated_as) IS NOT DISTINCT FROM (v_column.old_type, v_column.old_generated) THEN
+            IF v_column.name <> v_column.old_name THEN
+                v_rename := true;
+                UPDATE pggit.columns AS c SET name = v_column.name WHERE c.table_id = v_table.table_id AND c.column_id = v_column.column_id;
+            END IF;
+            CONTINUE;
+        END IF;
+
+        v_reshape := true;
+        IF v_column.column_id IS NOT NULL THEN
+            UPDATE pggit.columns AS c SET dropped_at = pggit._mark_now(), key_position = NULL
+             WHERE c.table_id = v_table.table_id AND c.column_id = v_column.column_id;
+        END IF;
+        IF v_column.name IS NOT NULL THEN
+            IF v_column.key_position IS NOT NULL THEN
+                PERFORM pggit._drop_capture(p_relation);
+                UPDATE pggit.tables AS t SET untracked_at = pggit._mark_now() WHERE t.table_id = v_table.table_id;
+                PERFORM pggit._track(p_relation);
+                RAISE WARNING 'table %.% has a key of another type: its history begins anew', v_class.nspname, v_class.relname;
+                RETURN;
+            END IF;
+            INSERT INTO pggit.columns (table_id, column_id, attnum, name, type_name, generated_as)
+            SELECT v_table.table_id, max(c.column_id) + 1, v_column.attnum, v_column.name, v_column.type_name, v_column.generated_as
+              FROM pggit.columns AS c WHERE c.table_id = v_table.table_id
+            RETURNING column_id INTO v_id;
+            IF v_column.generated_as IS NULL THEN
+                EXECUTE format('ALTER TABLE pggit._log_%1$s ADD c%2$s %3$s', v_table.table_id, v_id, v_column.type_name);
+                EXECUTE format('ALTER TABLE pggit._delta_%1$s ADD c%2$s %3$s', v_table.table_id, v_id, v_column.type_name);
+                EXECUTE format('ALTER TABLE pggit._undo_%1$s ADD c%2$s %3$s', v_table.table_id, v_id, v_column.type_name);
+            END IF;
+        END IF;
+    END LOOP;
+
+    IF v_reshape OR v_rename THEN
+        PERFORM pggit._create_capture(v_table.table_id);
+    END IF;
+    IF v_reshape THEN
+        UPDATE pggit.tables AS t SET shape_at = pggit._mark_now() WHERE t.table_id = v_table.table_id;
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._follow_shape(oid) IS
+'Brings capture in line with a table after DDL: tracks a new table of a tracked schema, follows renames, and for added, dropped or retyped columns begins
+a new shape (states before it can''t be read any more: VG306). A table with another key begins its history anew.';
+
+CREATE OR REPLACE FUNCTION pggit._forget_dropped(p_relations oid[])
+    RETURNS void
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    UPDATE pggit.tables AS t SET untracked_at = pggit._mark_now() WHERE t.relation = ANY (p_relations) AND t.untracked_at IS NULL;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._forget_dropped(oid[]) IS
+'Ends the tracking of tables that were dropped; what was recorded of them stays.';
+
+CREATE OR REPLACE FUNCTION pggit._on_ddl_end()
+    RETURNS event_trigger
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_relation oid;
+BEGIN
+    FOR v_relation IN
+        SELECT DISTINCT d.objid FROM pg_event_trigger_ddl_commands() AS d
+         WHERE d.classid = 'pg_class'::regclass AND d.object_type IN ('table', 'table column') AND NOT d.in_extension
+           AND d.schema_name NOT IN ('pggit', 'pg_temp')
+    LOOP
+        PERFORM pggit._follow_shape(v_relation);
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._on_ddl_end() IS
+'Event trigger: new and changed tables are followed.';
+
+CREATE OR REPLACE FUNCTION pggit._on_drop()
+    RETURNS event_trigger
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_dropped oid[] := (SELECT array_agg(d.objid) FROM pg_event_trigger_dropped_objects() AS d
+                         WHERE d.classid = 'pg_class'::regclass AND d.object_type = 'table' AND d.schema_name <> 'pggit');
+BEGIN
+    IF v_dropped IS NOT NULL THEN
+        PERFORM pggit._forget_dropped(v_dropped);
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._on_drop() IS
+'Event trigger: dropped tables are no longer tracked.';
+
+DO $triggers$
+BEGIN
+    IF NOT current_setting('is_superuser')::boolean THEN
+        RETURN;
+    END IF;
+    DROP EVENT TRIGGER IF EXISTS pggit_ddl_end;
+    DROP EVENT TRIGGER IF EXISTS pggit_drop;
+    CREATE EVENT TRIGGER pggit_ddl_end ON ddl_command_end
+        WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE')
+        EXECUTE FUNCTION pggit._on_ddl_end();
+    CREATE EVENT TRIGGER pggit_drop ON sql_drop EXECUTE FUNCTION pggit._on_drop();
+END;
+$triggers$;

@@ -1,0 +1,145 @@
+CREATE OR REPLACE FUNCTION pggit._relation(p_table text)
+    RETURNS oid
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v_relation oid;
+BEGIN
+    BEGIN
+        v_relation := to_regclass(p_table);
+    EXCEPTION WHEN syntax_error OR invalid_name THEN
+        v_relation := NULL;
+    END;
+
+    IF v_relation IS NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG004', SCHEMA = 'pggit',
+            MESSAGE = format('there is no table %L', p_table),
+            HINT    = 'Write the name as in SQL: orders, public.orders or "Odd Name".';
+    END IF;
+    RETURN v_relation;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._relation(text) IS
+'oid of a relation by name, as in SQL. Raises VG004.';
+
+CREATE OR REPLACE FUNCTION pggit._table(p_table text)
+    RETURNS pggit.tables
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v_relation oid := pggit._relation(p_table);
+    v_table    pggit.tables;
+BEGIN
+    SELECT t.* INTO v_table
+      FROM pggit.tables AS t
+     WHERE t.untracked_at IS NULL
+       AND (t.relation = v_relation
+            OR EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.table_id = t.table_id AND bt.relation = v_relation));
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG005', SCHEMA = 'pggit',
+            MESSAGE = format('table %s is not tracked', v_relation::regclass),
+            HINT    = format('SELECT pggit.track_table(%L);', v_relation::regclass);
+    END IF;
+    RETURN v_table;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._table(text) IS
+'The tracked table of that name, also by the name it has on a branch. Raises VG004, VG005.';
+
+CREATE OR REPLACE FUNCTION pggit._unsupported(p_relation oid)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT CASE
+        WHEN c.relkind <> 'r' THEN 'it is not an ordinary table'
+        WHEN c.relpersistence <> 'p' THEN 'it is temporary or unlogged: its rows do not survive a crash, so its history could not be true'
+        WHEN c.relispartition OR EXISTS (SELECT FROM pg_inherits AS h WHERE c.oid IN (h.inhrelid, h.inhparent))
+            THEN 'it is a partition or takes part in inheritance'
+        WHEN NOT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary) THEN 'it has no primary key'
+        WHEN EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary AND NOT i.indimmediate)
+            THEN 'its primary key is deferrable'
+        WHEN EXISTS (SELECT FROM pg_index AS i JOIN pggit._live_columns(c.oid) AS k ON k.key_position IS NOT NULL
+                      WHERE i.indrelid = c.oid AND i.indisprimary AND k.generated_as IS NOT NULL)
+            THEN 'its primary key is a generated column'
+        WHEN (SELECT count(*) FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) > 1590
+            THEN 'it has more than 1590 columns'
+    END
+      FROM pg_class AS c
+     WHERE c.oid = p_relation;
+$$;
+
+COMMENT ON FUNCTION pggit._unsupported(oid) IS
+'Why a relation can''t be tracked, or NULL when it can.';
+
+CREATE OR REPLACE FUNCTION pggit._track(p_relation oid)
+    RETURNS integer
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_table_id integer;
+    v_reason   text := pggit._unsupported(p_relation);
+BEGIN
+    IF v_reason IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG203', SCHEMA = 'pggit',
+            MESSAGE = format('table %s can''t be tracked: %s', p_relation::regclass, v_reason),
+            HINT    = 'Give it an ordinary primary key, or leave it out of version control.';
+    END IF;
+
+    -- CREATE TRIGGER needs this lock; taken first, so that rows and digest are of one state.
+    BEGIN
+        EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', p_relation::regclass);
+    EXCEPTION WHEN lock_not_available THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG401', SCHEMA = 'pggit',
+            MESSAGE = format('table %s is busy: its writers did not let tracking begin within lock_timeout', p_relation::regclass),
+            HINT    = 'Try again; nothing was changed.';
+    END;
+
+    INSERT INTO pggit.tables (relation, schema_name, table_name, tracked_at, shape_at, digest, row_count)
+    SELECT c.oid, n.nspname, c.relname, pggit._mark_now(), pggit._mark_now(), '', 0
+      FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+     WHERE c.oid = p_relation
+    RETURNING table_id INTO v_table_id;
+
+    INSERT INTO pggit.columns (table_id, column_id, attnum, name, type_name, key_position, generated_as)
+    SELECT v_table_id, l.attnum, l.attnum, l.name, l.type_name, l.key_position, l.generated_as
+      FROM pggit._live_columns(p_relation) AS l;
+
+    PERFORM pggit._create_stores(v_table_id);
+    PERFORM pggit._create_capture(v_table_id);
+
+    UPDATE pggit.tables AS t
+       SET (digest, row_count, tracked_at, shape_at) =
+           (SELECT d.digest, d.row_count, pggit._mark_now(), pggit._mark_now()
+              FROM pggit._digest(format('SELECT row(%s)::text FROM %s AS b', pggit._user_columns(v_table_id, 'b'), pggit._base_relation(v_table_id))) AS d)
+     WHERE t.table_id = v_table_id;
+    RETURN v_table_id;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._track(oid) IS
+'Starts tracking a table that is not tracked: column ids, stores, triggers, digest of the rows it has. Raises VG203, VG401.';
+
+CREATE OR REPLACE FUNCTION pggit.track_table(p_table text)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_relation oid := pggit._relation(p_table);
+BEGIN
+    PERFORM pggit._require_cluster();
+    IF NOT EXISTS (SELECT FROM pggit.tables AS t WHERE t.relation = v_relation AND t.untracked_at IS NULL) THEN
+        PERFORM pggit._track(v_relation);
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit.track_table(text) IS
+'Puts one table under version control; nothing happens when it already is.
+Takes a SHARE ROW EXCLUSIVE lock on the table and reads it once. Raises VG004 (no such table), VG203 (it can''t be tracked, with the reason)
+and VG401 (its writers did not make room within lock_timeout).';

@@ -1,0 +1,32 @@
+CREATE OR REPLACE FUNCTION pggit.untrack_table(p_table text, p_keep_history boolean DEFAULT true)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_table pggit.tables := pggit._table(p_table);
+BEGIN
+    IF EXISTS (SELECT FROM pggit.branch_tables AS bt JOIN pggit.branches AS b USING (branch_id)
+                WHERE bt.table_id = v_table.table_id AND b.deleted_at IS NULL) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG308', SCHEMA = 'pggit',
+            MESSAGE = format('table %I.%I is on branches: %s', v_table.schema_name, v_table.table_name,
+                             (SELECT string_agg(quote_ident(b.name), ', ' ORDER BY b.name)
+                                FROM pggit.branch_tables AS bt JOIN pggit.branches AS b USING (branch_id)
+                               WHERE bt.table_id = v_table.table_id AND b.deleted_at IS NULL)),
+            HINT    = 'Delete these branches first.';
+    END IF;
+
+    PERFORM pggit._drop_capture(v_table.relation);
+    UPDATE pggit.tables AS t SET untracked_at = pggit._mark_now() WHERE t.table_id = v_table.table_id;
+    IF NOT p_keep_history THEN
+        EXECUTE format('DROP TABLE pggit._log_%1$s, pggit._delta_%1$s, pggit._mask_%1$s, pggit._undo_%1$s', v_table.table_id);
+        EXECUTE format('DROP FUNCTION pggit._capture_%1$s_insert(), pggit._capture_%1$s_update(), pggit._capture_%1$s_delete(),
+                        pggit._capture_%1$s_truncate()', v_table.table_id);
+        UPDATE pggit.tables AS t SET stores_dropped = true WHERE t.table_id = v_table.table_id;
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit.untrack_table(text, boolean) IS
+'Takes one table out of version control; its rows are not touched. p_keep_history => false also drops what was recorded of it.
+Raises VG004, VG005, and VG308 while a branch shows the table.';

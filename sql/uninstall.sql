@@ -1,0 +1,2 @@
+-- Takes pggit out of the current database; the tables of main keep their rows. Safe to run again.
+\ir core/remove.sql
