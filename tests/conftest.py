@@ -1,3 +1,13 @@
 """Fixtures live in tests/fixtures, one file per noun."""
 
-pytest_plugins = ["fixtures.postgres"]
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = [f"fixtures.{file.stem}" for file in sorted((Path(__file__).parent / "fixtures").glob("[a-z]*.py"))]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--model-examples", type=int, help="random histories of tests/model, new ones each time")
+    parser.addoption("--model-steps", type=int, default=30, help="steps of each random history")
+    parser.addoption("--model-without", default="", help="rules of tests/model to leave out, such as merge,fork")

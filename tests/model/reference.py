@@ -55,12 +55,11 @@ Schema: TypeAlias = Mapping[str, Table]
 
 
 class Refused(Exception):
-    """What PostgreSQL says to a statement that breaks a constraint."""
+    """A statement breaks constraints; PostgreSQL names one of these."""
 
-    def __init__(self, sqlstate: str, constraint: str) -> None:
-        super().__init__(f"{sqlstate} {constraint}")
-        self.sqlstate = sqlstate
-        self.constraint = constraint
+    def __init__(self, broken: Iterable[str]) -> None:
+        self.sqlstates = frozenset(broken)
+        super().__init__(", ".join(sorted(self.sqlstates)))
 
 
 @dataclass(frozen=True)
@@ -101,21 +100,19 @@ def violations(schema: Schema, state: State) -> Iterator[Violation]:
 
 def inserted(schema: Schema, state: State, table: str, row: Row) -> State:
     key = schema[table].key_of(row)
-    if key in state[table]:
-        raise Refused("23505", "primary key")
-    return _checked(schema, {**state, table: {**state[table], key: row}})
+    return _checked(schema, {**state, table: {**state[table], key: row}}, twice=key in state[table])
 
 
 def updated(schema: Schema, state: State, table: str, changes: Mapping[Key, Row]) -> State:
     """One statement that gives each of these keys a new row, possibly under another key."""
     shape = schema[table]
     rows = {key: row for key, row in state[table].items() if key not in changes}
+    twice = False
     for key, row in changes.items():
         if key in state[table]:
-            if shape.key_of(row) in rows:
-                raise Refused("23505", "primary key")
+            twice |= shape.key_of(row) in rows
             rows[shape.key_of(row)] = row
-    return _checked(schema, {**state, table: rows})
+    return _checked(schema, {**state, table: rows}, twice=twice)
 
 
 def deleted(schema: Schema, state: State, table: str, keys: Iterable[Key]) -> State:
@@ -143,9 +140,11 @@ def deleted(schema: Schema, state: State, table: str, keys: Iterable[Key]) -> St
     return _checked(schema, now)
 
 
-def _checked(schema: Schema, state: State) -> State:
-    for violation in violations(schema, state):
-        raise Refused(violation.sqlstate, violation.constraint)
+def _checked(schema: Schema, state: State, *, twice: bool = False) -> State:
+    """The state, if it is allowed; `twice`: two rows would have had one key."""
+    broken = [violation.sqlstate for violation in violations(schema, state)] + ["23505"] * twice
+    if broken:
+        raise Refused(broken)
     return state
 
 
