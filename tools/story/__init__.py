@@ -1,1 +1,1 @@
-"""The story that `make demo`, the end-to-end tests and the fault tests all tell: the same steps, on the same real data."""
+"""The story that `make demo`, the end-to-end tests and the fault tests tell: the same steps on the same real data."""

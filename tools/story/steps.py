@@ -1,7 +1,7 @@
 """The six steps, each with the proof that it did what it says.
 
-Each step can be told with the operator being killed in its middle: `between` is called when something has been asked for and
-before the answer is waited for. `end_state` is what must be equal however often that happened.
+Each step can be told with the operator being killed in its middle: `between` is called when something has been asked
+for and before the answer is waited for. `end_state` is what must be equal however often that happened.
 """
 
 from __future__ import annotations
@@ -17,7 +17,34 @@ from story.shell import Failed, Kubectl, Open, Psql, Row, Show
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 LIVE = ("vdb/geo", "dbb/fix-populations", "dbsnap/before-merge", "dbm/fix-populations")
-BY_HAND = "alice@example.org"
+
+
+LOOK_BACK = (
+    """\
+SELECT left(commit_id, 12) AS commit, cardinality(parents) AS parents, author, message, rows_changed
+  FROM pggit.log('main');
+""",
+    """\
+SELECT change, key, old_row->'name' AS name, new_row->'name' AS new_name,
+       old_row->'population' AS population, new_row->'population' AS new_population
+  FROM pggit.diff_rows('cities', 'before-merge', 'main')
+ ORDER BY greatest((old_row->>'population')::bigint, (new_row->>'population')::bigint) DESC LIMIT 8;
+""",
+    f"""\
+SELECT column_name, value, left(commit_id, 12) AS commit, author, db_role
+  FROM pggit.blame('cities', '{{"id": {GENEVA}}}') WHERE column_name IN ('name', 'population', 'timezone');
+""",
+    f"""\
+SELECT now.name, before.population AS before_merge, now.population AS now
+  FROM cities AS now JOIN pggit.as_of(NULL::public.cities, 'before-merge') AS before USING (id)
+ WHERE id IN ({ZURICH}, {GENEVA}) ORDER BY 3 DESC;
+""",
+    f"""\
+SELECT c.name AS merged, c.population, n.names -> 'AIRPORT' AS from_branch, n.names -> 'RUMANTSCH' AS from_main
+  FROM cities AS c JOIN city_names AS n ON n.city = c.id
+ WHERE c.id IN ({ZURICH}, {GENEVA}, 2658576, 2659689) ORDER BY 2 DESC;
+""",
+)
 
 
 def nothing(_: str) -> None:
@@ -51,7 +78,6 @@ def version_the_database(story: Story) -> None:
     story.between("database")
     story.kubectl.wait_ready("vdb/geo")
     story.kubectl("get", "vdb")
-    story.show.command("psql geo")
     story.owner("SELECT table_name, key_columns FROM pggit.tracked_tables;")
     tracked = story.owner.one("SELECT count(*) AS n FROM pggit.tracked_tables")["n"]
     must(tracked == len(TABLES), f"{len(TABLES)} tables are tracked, not {tracked}")
@@ -150,27 +176,8 @@ def look_back(story: Story) -> None:
     """6. What happened, from both sides."""
     story.show.step("6  See what happened")
     story.kubectl("get", "pggit")
-    story.owner(
-        "SELECT left(commit_id, 12) AS commit, cardinality(parents) AS parents, author, message, rows_changed FROM pggit.log('main');"
-    )
-    story.owner(
-        "SELECT change, key, old_row->'name' AS was, new_row->'name' AS is, old_row->'population' AS had, new_row->'population' AS has\n"
-        "  FROM pggit.diff_rows('cities', 'before-merge', 'main')\n"
-        " ORDER BY greatest((old_row->>'population')::bigint, (new_row->>'population')::bigint) DESC LIMIT 6;"
-    )
-    story.owner(
-        "SELECT column_name, value, left(commit_id, 12) AS commit, author, db_role, application_name\n"
-        f"  FROM pggit.blame('cities', '{{\"id\": {GENEVA}}}') WHERE column_name IN ('name', 'population', 'timezone');"
-    )
-    story.owner(
-        "SELECT now.name, before.population AS before_the_merge, now.population\n"
-        "  FROM cities AS now JOIN pggit.as_of(NULL::public.cities, 'before-merge') AS before USING (id)\n"
-        f" WHERE id IN ({ZURICH}, {GENEVA});"
-    )
-    story.owner(
-        "SELECT c.name, c.population, n.names -> 'AIRPORT' AS from_branch, n.names -> 'RUMANTSCH' AS from_main\n"
-        f"  FROM cities AS c JOIN city_names AS n ON n.city = c.id WHERE c.id IN ({ZURICH}, {GENEVA}, 2658576, 2659689) ORDER BY 2 DESC;"
-    )
+    for query in LOOK_BACK:
+        story.owner(query)
     must_equal("the snapshot", state(story.owner, "pggit.as_of(NULL::public.{}, 'before-merge')"), story.ours)
     changed = _changed_keys(story.ours["cities"], state(story.owner)["cities"])
     differing = {

@@ -1,0 +1,113 @@
+"""`make demo`: the whole story on a Kubernetes API and a PostgreSQL of this machine, told and checked step by step."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from localcluster import ClusterError, ControlPlane
+from postgres import Unavailable
+from story.shell import Failed, Show
+from story.stage import NAMESPACE, Stage, stage
+from story.steps import STEPS
+
+MOST_LINES = 40
+
+
+class Terminal(Show):
+    """Tells the story to a person; in colour where that can be seen."""
+
+    def __init__(self) -> None:
+        self._colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+    def step(self, title: str) -> None:
+        print(f"\n{self._painted('1;36', f'━━ {title} ' + '━' * (76 - len(title)))}", flush=True)
+
+    def say(self, text: str) -> None:
+        print(f"\n{text}", flush=True)
+
+    def command(self, text: str) -> None:
+        print(f"\n{self._painted('1', '$ ' + text)}", flush=True)
+
+    def output(self, text: str) -> None:
+        lines = text.rstrip().splitlines()
+        shown = [*lines[:MOST_LINES], f"… {len(lines) - MOST_LINES} more lines"] if len(lines) > MOST_LINES else lines
+        print(textwrap.indent("\n".join(shown), "  ", lambda _: True), flush=True)
+
+    def _painted(self, code: str, text: str) -> str:
+        return f"\033[{code}m{text}\033[0m" if self._colour else text
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--keep", action="store_true", help="leave everything running afterwards, until Ctrl-C")
+    keep = parser.parse_args().keep
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        tell(keep=keep)
+    except KeyboardInterrupt:
+        print("\nstopped, and cleaned up", file=sys.stderr)
+        return 130
+    except (ClusterError, Unavailable, Failed) as failed:
+        print(f"\nthe demo failed: {failed}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def tell(*, keep: bool) -> None:
+    """Start everything, tell the story, stop everything."""
+    show = Terminal()
+    began = time.monotonic()
+    show.step("0  A Kubernetes API, PostgreSQL with real data, the operator")
+    with ControlPlane() as plane:
+        where = "the cluster of KUBECONFIG" if plane.theirs else "a control plane of this machine's own"
+        show.say(f"Kubernetes: {where} ({time.monotonic() - began:.1f} s)")
+        with stage(plane, show) as ready:
+            try:
+                for step in STEPS:
+                    step(ready.story)
+            except Failed:
+                log = ready.operator.log.read_text().splitlines()
+                print("\n".join(["", "the operator's last words:", *log[-30:]]), file=sys.stderr)
+                raise
+            show.step(f"Done in {time.monotonic() - began:.0f} seconds; every claim above was checked")
+            if keep:
+                _stay(ready)
+
+
+def _stay(ready: Stage) -> None:
+    kubeconfig, server, secret = ready.cluster.kubeconfig, ready.server, ready.story.owner_secret
+    uri = "postgresql://{user}:{password}@{host}:{port}/{dbname}".format_map(secret)
+    branch = ready.story.kubectl.secret("fix-populations")
+    print(
+        f"""
+Everything goes on running. In another terminal:
+
+  export KUBECONFIG={kubeconfig}
+  alias kubectl={ready.cluster.kubectl}
+  kubectl --namespace {NAMESPACE} get pggit
+
+  alias psql={server.bin / "psql"}
+  psql {uri}         # main, as its owner
+  psql {branch["uri"]!r}         # the branch
+
+  tail -f {ready.operator.log}         # the operator's log
+
+Ctrl-C here stops it and cleans up.""",
+        flush=True,
+    )
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        print("\nstopped, and cleaned up", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
