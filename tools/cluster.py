@@ -57,7 +57,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     return 0
 
 
-BUILDS = {"kubernetes": programs.kubernetes, "helm": programs.helm}
+BUILDS = {"kubernetes": programs.kubernetes, "helm": programs.helm, "coredns": programs.coredns}
 
 
 def _parser() -> argparse.ArgumentParser:

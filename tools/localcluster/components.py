@@ -53,10 +53,11 @@ def start_control_plane(folder: Path, programs: Programs, processes: Processes, 
         inside=processes.inside,
         controllers=programs.controller_manager is not None,
     )
-    processes.wait("the API server", lambda: answers(cluster, "get", "--raw", "/readyz"))
     if programs.controller_manager:
         processes.start("kube-controller-manager", _controller_manager(folder, programs.controller_manager))
-        processes.wait("the controller manager", lambda: answers(cluster, "get", "serviceaccount", "default"))
+    processes.wait("the API server", lambda: answers(cluster, "get", "--raw", "/readyz"), pause=0.3)
+    if programs.controller_manager:
+        processes.wait("the controller manager", lambda: answers(cluster, "get", "serviceaccount", "default"), pause=0.3)
     return cluster
 
 
@@ -136,4 +137,6 @@ def _controller_manager(folder: Path, program: tuple[str, ...]) -> list[str]:
         "--use-service-account-credentials",
         "--leader-elect=false",
         "--secure-port=0",
+        "--kube-api-qps=500",
+        "--kube-api-burst=500",
     ]

@@ -22,6 +22,7 @@ from localcluster.errors import ClusterError
 SOURCE = Path(__file__).resolve().parent.parent / "cluster"
 KUBERNETES = "v1.34.2"
 HELM = "v3.19.5"
+COREDNS = "v1.13.2"
 GO_NEEDED = (1, 24)
 NO_GO = (
     "Kubernetes is built here once, which needs Go {needed} or newer; {found}. "
@@ -63,6 +64,12 @@ def helm() -> Path:
     if found and _output([found, "version", "--template", "{{.Version}}"]).startswith("v3."):
         return Path(found)
     return cached(f"helm-{HELM}", "helm", lambda into: _go_install(into, f"helm.sh/helm/v3/cmd/helm@{HELM}"))
+
+
+def coredns() -> Path:
+    """The name server of a node. Its libraries do not fit into the one binary."""
+    package = f"github.com/coredns/coredns@{COREDNS}"
+    return cached(f"coredns-{COREDNS}", "coredns", lambda into: _go_install(into, package))
 
 
 def cache() -> Path:
