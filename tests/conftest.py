@@ -11,3 +11,4 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--model-examples", type=int, help="random histories of tests/model, new ones each time")
     parser.addoption("--model-steps", type=int, default=30, help="steps of each random history")
     parser.addoption("--model-without", default="", help="rules of tests/model to leave out, such as merge,fork")
+    parser.addoption("--model-no-shrink", action="store_true", help="stop at the first failing history as it is")

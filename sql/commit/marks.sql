@@ -2,7 +2,7 @@ CREATE OR REPLACE FUNCTION pggit._mark_now()
     RETURNS pggit._mark
     LANGUAGE sql VOLATILE
 AS $$
-    SELECT (r.epoch, pg_current_snapshot(), pg_current_xact_id_if_assigned(), o.last_value)::pggit._mark
+    SELECT (r.epoch, pg_current_snapshot(), pg_current_xact_id_if_assigned(), CASE WHEN o.is_called THEN o.last_value ELSE 0 END)::pggit._mark
       FROM pggit.repository AS r, pggit._ordinal AS o;
 $$;
 

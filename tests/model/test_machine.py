@@ -7,7 +7,7 @@ rules out.
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from fixtures.postgres import Database, Servers
@@ -42,5 +42,6 @@ def test_a_repository_does_what_the_model_does(servers: Servers, server: Server,
             deadline=None,
             print_blob=False,
             suppress_health_check=list(HealthCheck),
+            phases=(Phase.generate,) if pytestconfig.getoption("--model-no-shrink") else (Phase.generate, Phase.shrink),
         ),
     )
