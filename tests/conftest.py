@@ -12,3 +12,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--model-steps", type=int, default=30, help="steps of each random history")
     parser.addoption("--model-without", default="", help="rules of tests/model to leave out, such as merge,fork")
     parser.addoption("--model-no-shrink", action="store_true", help="stop at the first failing history as it is")
+    parser.addoption("--e2e", choices=["node", "cluster"], help="run tests/e2e on a node made here, or on KUBECONFIG")
+    parser.addoption("--operator-image", default="pggit-operator:e2e", help="with --e2e=cluster: an image it has")
+    parser.addoption("--postgres-image", default="postgres:17", help="with --e2e=cluster: an image it can pull")

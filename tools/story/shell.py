@@ -37,7 +37,9 @@ class Show:
 def run(command: Sequence[str], *, stdin: str | None = None, env: Mapping[str, str] | None = None) -> str:
     """Standard output of a command; raises Failed with its standard error."""
     surroundings = {**os.environ, **env} if env else None
-    done = subprocess.run(command, input=stdin, env=surroundings, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, input=stdin, env=surroundings, capture_output=True, text=True, encoding="utf-8", check=False
+    )
     if done.returncode != 0:
         raise Failed(f"{' '.join(command[:3])} …: {(done.stderr or done.stdout).strip()}")
     return done.stdout

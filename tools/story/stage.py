@@ -45,7 +45,7 @@ def stage(cluster: Cluster, show: Show, *, version: int = 18) -> Iterator[Stage]
         owner = Psql([str(server.bin / "psql")], OWNER, show, libpq_environment(owner_secret))
         rows = ", ".join(f"{count:,} {table}" for table, count in data.load(owner).items())
         took = time.monotonic() - began
-        show.say(f"PostgreSQL {owner.one('SHOW server_version')['server_version']}: {rows} ({took:.1f} s)")
+        show.say(f"PostgreSQL {_version(owner)}: {rows} ({took:.1f} s)")
         with installed(cluster):
             kubeconfig = cluster.service_account_kubeconfig(NAMESPACE, ACCOUNT, seconds=24 * 3600)
             operator = Operator(kubeconfig, NAMESPACE, server.folder)
@@ -69,6 +69,10 @@ def stage(cluster: Cluster, show: Show, *, version: int = 18) -> Iterator[Stage]
             finally:
                 _let_go(cluster)
                 operator.kill()
+
+
+def _version(psql: Psql) -> str:
+    return str(psql.one("SELECT split_part(current_setting('server_version'), ' ', 1) AS v")["v"])
 
 
 def make_database(server: Server) -> dict[str, str]:
