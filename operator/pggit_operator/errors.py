@@ -35,6 +35,9 @@ class PgGitError(Exception):
     who: ClassVar[Who] = Who.US
     retry: ClassVar[Retry] = Retry.LOUDLY
 
+    #: Whether nothing goes on before a person has acted.
+    stalls: ClassVar[bool] = True
+
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
         self.message = message
@@ -54,6 +57,7 @@ class PgGitError(Exception):
 class _NotThere(PgGitError):
     who = Who.WRITER
     retry = Retry.LATER
+    stalls = False
 
 
 class BranchNotFound(_NotThere):
@@ -82,6 +86,7 @@ class MergeNotFound(_NotThere):
 
 class ConflictNotFound(_NotThere):
     sqlstate = "VG007"
+    stalls = True
 
 
 class SchemaNotFound(_NotThere):
@@ -194,6 +199,7 @@ class BranchInUse(_Refused):
 class _Busy(PgGitError):
     who = Who.NOBODY
     retry = Retry.SOON
+    stalls = False
 
 
 class Busy(_Busy):
@@ -260,6 +266,7 @@ class Unreachable(PgGitError):
 
     who = Who.AUTHORITY
     retry = Retry.LATER
+    stalls = False
 
 
 class AuthenticationFailed(PgGitError):

@@ -62,7 +62,8 @@ class Connection(Model):
     )
     ssl_mode: SslMode | None = Field(
         default=None,
-        description="How the connection is protected; wins over the Secret. Without both: verify-full with a CA, else prefer.",
+        description="How the connection is protected; wins over the Secret. Without both: verify-full with a CA, "
+        "else prefer.",
     )
 
 
@@ -72,7 +73,7 @@ SchemaName = Annotated[
         json_schema_extra=rules(
             (
                 "!self.startsWith('pg_') && self != 'information_schema' && self != 'pggit' && !self.contains('@')",
-                "only schemas with your own tables can be tracked: not pg_*, information_schema, pggit or a branch's schema",
+                "only schemas with your own tables can be tracked: not pg_*, information_schema, pggit or a branch's",
             )
         )
     ),
@@ -101,7 +102,8 @@ class DatabaseSpec(Model):
     )
     conflict_values: ConflictValues = Field(
         default=ConflictValues.HIDE,
-        description="Show: the status of a Merge holds the three values of each conflict, so row data goes into the Kubernetes API.",
+        description="Show: the status of a Merge holds the three values of each conflict, so row data goes into the "
+        "Kubernetes API.",
     )
     suspend: bool = Field(default=False, description="Leave the database alone until this is false again.")
 

@@ -77,7 +77,8 @@ class Resolution(Model):
     )
     value: Value | None = Field(
         default=None,
-        description="With take Value: the value in PostgreSQL's text form, JSON text for jsonb; for a whole row a JSON object.",
+        description="With take Value: the value in PostgreSQL's text form, JSON text for jsonb; for a whole row a "
+        "JSON object.",
     )
     value_is_null: bool | None = Field(default=None, description="With take Value: the value is NULL.")
 
@@ -119,11 +120,13 @@ class MergeSpec(Model):
         default_factory=list,
         max_length=1000,
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
-        description="How conflicts are decided, in this order: a later one wins over an earlier one. Editing them lets a waiting merge go on.",
+        description="How conflicts are decided, in this order: a later one wins over an earlier one. Editing them lets a "
+        "waiting merge go on.",
     )
     fast_forward: FastForward = Field(
         default=FastForward.AUTO,
-        description="Auto: no merge commit where the target did not change since. Never: always a merge commit. Only: refuse where one is needed.",
+        description="Auto: no merge commit where the target did not change since. Never: always a merge commit. "
+        "Only: refuse where one is needed.",
     )
     dry_run: bool = Field(default=False, description="Show the plan and change nothing.")
     suspend: bool = Field(default=False, description="Do not begin or go on until this is false again.")

@@ -1,0 +1,1 @@
+"""When: the edge to kopf, and the queue."""

@@ -1,0 +1,1 @@
+"""The Kubernetes calls that decisions need, and no others."""

@@ -1,0 +1,51 @@
+"""What is under version control in a database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pggit_operator.pggit.branch import MAIN, Branch, list_branches
+from pggit_operator.pggit.call import Connection, rows, value, view
+
+
+@dataclass(frozen=True)
+class TrackedTable:
+    """A table under version control."""
+
+    table_name: str
+
+
+@dataclass(frozen=True)
+class Capability:
+    """Something that this server and this role allow, or do not."""
+
+    capability: str
+    available: bool
+    reason: str
+
+
+def track_schema(conn: Connection, schema: str, exclude: Sequence[str]) -> int:
+    """Put a schema's tables under version control, but for those excluded; how many there are now."""
+    return int(value(conn, "track_schema", schema=schema, exclude=list(exclude)))
+
+
+def untrack_table(conn: Connection, table: str) -> None:
+    """Take one table out of version control."""
+    value(conn, "untrack_table", table=table)
+
+
+def tracked_tables(conn: Connection) -> list[str]:
+    """Names of the tables under version control, `schema.table`."""
+    return [table.table_name for table in view(conn, TrackedTable, "tracked_tables")]
+
+
+def capabilities(conn: Connection) -> list[Capability]:
+    """What this server and this role allow."""
+    return rows(conn, Capability, "capabilities")
+
+
+def main_branch(conn: Connection) -> tuple[Branch, int]:
+    """The default branch, and the number of all branches."""
+    branches = list_branches(conn)
+    return next(branch for branch in branches if branch.name == MAIN), len(branches)

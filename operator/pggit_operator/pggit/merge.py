@@ -1,0 +1,133 @@
+"""Merges: plan, run once, conflicts, violations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from pggit_operator.pggit.call import Connection, one, rows
+from pggit_operator.pggit.owner import Owner
+
+
+@dataclass(frozen=True)
+class Run:
+    """The merge of an owner, and whether this call did something."""
+
+    merge_id: UUID
+    was_run: bool
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What a merge would do."""
+
+    merge_id: UUID
+
+
+@dataclass(frozen=True)
+class Merge:
+    """What a merge did, or would do."""
+
+    merge_id: UUID
+    result: str
+    commit_id: str | None
+    base_commit: str | None
+    ours_commit: str | None
+    theirs_commit: str | None
+    plan_hash: str | None
+    inserted: int
+    updated: int
+    deleted: int
+    conflicts: int
+    open_conflicts: int
+    violations: int
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class TableChanges:
+    """What a merge changes in one table."""
+
+    table_name: str
+    inserted: int
+    updated: int
+    deleted: int
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """A conflict with its values in text form, or without them."""
+
+    conflict_id: str
+    kind: str
+    table_name: str
+    key: dict[str, str]
+    column_name: str | None
+    base: str | None
+    ours: str | None
+    theirs: str | None
+    resolution: str | None
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A constraint that the merged rows would break."""
+
+    kind: str
+    constraint_name: str
+    table_name: str
+    key: dict[str, str]
+    side: str | None
+
+
+def run_merge(
+    conn: Connection,
+    *,
+    owner: Owner,
+    source: str,
+    target: str,
+    message: str | None,
+    options: dict[str, Any],
+    resolutions: Sequence[dict[str, Any]],
+) -> Run:
+    """Merge once; asked again, the merge that ran. One with conflicts goes on when the resolutions decide them all."""
+    return one(
+        conn,
+        Run,
+        "run_merge",
+        owner=owner.record,
+        source=source,
+        target=target,
+        message=message,
+        options=options,
+        resolutions=Jsonb(list(resolutions)),
+    )
+
+
+def plan_merge(conn: Connection, *, source: str, target: str, options: dict[str, Any]) -> UUID:
+    """Work out what a merge would do, and change nothing."""
+    return one(conn, Planned, "plan_merge", source=source, target=target, options=options).merge_id
+
+
+def describe_merge(conn: Connection, merge_id: UUID) -> Merge:
+    """What a merge did, or would do."""
+    return one(conn, Merge, "describe_merge", merge_id=merge_id)
+
+
+def table_changes(conn: Connection, merge_id: UUID) -> list[TableChanges]:
+    """What it changes, table by table."""
+    return rows(conn, TableChanges, "describe_merge_tables", merge_id=merge_id)
+
+
+def conflicts(conn: Connection, merge_id: UUID, *, limit: int, values: bool) -> list[Conflict]:
+    """The first conflicts."""
+    return rows(conn, Conflict, "describe_conflicts", merge_id=merge_id, limit=limit, values=values)
+
+
+def violations(conn: Connection, merge_id: UUID, *, limit: int) -> list[Violation]:
+    """The first violations."""
+    return rows(conn, Violation, "describe_violations", merge_id=merge_id, limit=limit)

@@ -1,0 +1,192 @@
+"""Connections: kept per target, bounded per server, and never waited for without an end."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from pggit_operator.errors import Busy, SecretInvalid, Unreachable
+from pggit_operator.pggit.call import Connection, translate
+from pggit_operator.settings import Settings
+
+#: What a connection URI in a Secret may say. Everything else could read files here or lead the password elsewhere.
+URI_PARAMETERS = frozenset({"host", "port", "dbname", "user", "password", "sslmode"})
+#: Said in URIs by habit and decided by us: accepted, and ignored.
+URI_IGNORED = frozenset({"connect_timeout", "application_name", "channel_binding", "gssencmode"})
+
+_KEEP_IDLE = 60.0
+
+
+@dataclass(frozen=True)
+class Target:
+    """A database on a server, and who we are there."""
+
+    host: str
+    port: int
+    dbname: str
+    user: str
+    password: str = field(repr=False)
+    sslmode: str = "prefer"
+    ca: str | None = field(default=None, repr=False)
+
+    @property
+    def instance(self) -> str:
+        """The server, as one thing that can be down."""
+        return f"{self.host}:{self.port}"
+
+
+def parse_uri(uri: str) -> dict[str, str]:
+    """The parts of a connection URI, if it says nothing that it may not."""
+    try:
+        parts = {name: str(value) for name, value in conninfo_to_dict(uri).items() if value is not None}
+    except psycopg.Error:
+        raise SecretInvalid(
+            "key uri is not a connection URI", "Write postgresql://user:password@host:port/dbname?sslmode=require."
+        ) from None
+    refused = sorted(set(parts) - URI_PARAMETERS - URI_IGNORED)
+    if refused:
+        raise SecretInvalid(f"key uri has parameters that are not accepted: {', '.join(refused)}", "Take them out.")
+    return {name: value for name, value in parts.items() if name in URI_PARAMETERS}
+
+
+class Pools:
+    """All connections of the operator."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._idle: defaultdict[Target, list[tuple[float, Connection]]] = defaultdict(list)
+        self._places: dict[str, threading.BoundedSemaphore] = {}
+        self._files = tempfile.TemporaryDirectory(prefix="pggit-ca-")
+
+    @contextmanager
+    def connection(self, target: Target, *, patience: float | None = None) -> Iterator[Connection]:
+        """A connection in autocommit, alone for us. `patience`: seconds until the connection is cut, whatever hangs."""
+        places = self._places_of(target.instance)
+        if not places.acquire(timeout=self._settings.connect_timeout):
+            raise Busy(f"all connections to {target.instance} are in use")
+        try:
+            conn = self._alive(target) or self._connect(target)
+            with _cut_after(conn, patience or self._settings.statement_timeout + self._settings.connect_timeout):
+                yield conn
+                self._keep(target, conn)
+        except BaseException:
+            with suppress(UnboundLocalError, psycopg.Error):
+                conn.close()
+            raise
+        finally:
+            places.release()
+
+    def close(self) -> None:
+        """Close what is idle."""
+        with self._lock:
+            kept = [conn for idle in self._idle.values() for _, conn in idle]
+            self._idle.clear()
+        for conn in kept:
+            conn.close()
+        self._files.cleanup()
+
+    def _places_of(self, instance: str) -> threading.BoundedSemaphore:
+        with self._lock:
+            return self._places.setdefault(instance, threading.BoundedSemaphore(self._settings.workers_per_instance))
+
+    def _alive(self, target: Target) -> Connection | None:
+        """An idle connection that still answers, clean of what its last user left."""
+        while True:
+            with self._lock:
+                if not self._idle[target]:
+                    return None
+                _, conn = self._idle[target].pop()
+            with suppress(psycopg.Error), _cut_after(conn, self._settings.connect_timeout):
+                conn.execute("DISCARD ALL")
+                return conn
+            conn.close()
+
+    def _keep(self, target: Target, conn: Connection) -> None:
+        now = time.monotonic()
+        with self._lock:
+            old = []
+            for idle in self._idle.values():
+                old += [kept for since, kept in idle if now - since > _KEEP_IDLE]
+                idle[:] = [(since, kept) for since, kept in idle if now - since <= _KEEP_IDLE]
+            for known in [known for known, idle in self._idle.items() if not idle]:
+                del self._idle[known]
+            if not conn.closed and conn.info.transaction_status == psycopg.pq.TransactionStatus.IDLE:
+                self._idle[target].append((now, conn))
+            else:
+                old.append(conn)
+        for conn in old:
+            conn.close()
+
+    def _connect(self, target: Target) -> Connection:
+        limits = {
+            "statement_timeout": int(self._settings.statement_timeout * 1000),
+            "lock_timeout": int(self._settings.lock_timeout * 1000),
+            "idle_in_transaction_session_timeout": int(self._settings.statement_timeout * 1000),
+        }
+        try:
+            return psycopg.connect(
+                host=target.host,
+                port=target.port,
+                dbname=target.dbname,
+                user=target.user,
+                password=target.password,
+                sslmode=target.sslmode,
+                sslrootcert=self._ca_file(target.ca),
+                require_auth=self._settings.require_auth,
+                connect_timeout=self._settings.connect_timeout,
+                application_name="pggit-operator",
+                options=" ".join(f"-c {name}={value}" for name, value in limits.items()),
+                keepalives_idle=10,
+                keepalives_interval=5,
+                keepalives_count=3,
+                autocommit=True,
+            )
+        except psycopg.Error as error:
+            known = translate(error)
+            if isinstance(known, Unreachable):
+                raise Unreachable(
+                    f"PostgreSQL at {target.instance} does not answer: {' '.join(str(error).split())}",
+                    "Start it, or correct host and port in the Secret.",
+                ) from None
+            raise known from None
+
+    def _ca_file(self, ca: str | None) -> str | None:
+        """libpq reads certificates from files only."""
+        if ca is None:
+            return None
+        path = Path(self._files.name) / (hashlib.sha256(ca.encode()).hexdigest() + ".crt")
+        if not path.exists():
+            fresh = path.with_suffix(f".{threading.get_ident()}")
+            fresh.write_text(ca)
+            fresh.rename(path)
+        return str(path)
+
+
+@contextmanager
+def _cut_after(conn: Connection, seconds: float) -> Iterator[None]:
+    """End the wait for a server that has stopped answering: libpq itself would wait for ever."""
+    timer = threading.Timer(seconds, _cut, [conn])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _cut(conn: Connection) -> None:
+    with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(conn.fileno())) as wire:
+        wire.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,61 @@
+"""VersionedDatabase: install the core, track the schemas, make the first commit, say what is the case."""
+
+from __future__ import annotations
+
+from pggit_operator.api import VersionedDatabase
+from pggit_operator.api.database import DatabaseStatus
+from pggit_operator.pggit.branch import MAIN
+from pggit_operator.pggit.call import Connection, transaction
+from pggit_operator.pggit.commit import commit
+from pggit_operator.pggit.database import main_branch, track_schema, tracked_tables, untrack_table
+from pggit_operator.pggit.schema import ensure_core
+from pggit_operator.reconcile.connection import target_of
+from pggit_operator.reconcile.verdict import Verdict, ready, suspended
+from pggit_operator.reconcile.world import World
+
+
+def decide(world: World, database: VersionedDatabase) -> Verdict | None:
+    """Put the database under version control, and say what is there."""
+    if database.metadata.deletion_timestamp:
+        return None
+    if database.spec.suspend:
+        return suspended()
+    target = target_of(world, database)
+    limit = world.settings.long_timeout
+    with world.pools.connection(target, patience=limit) as conn:
+        core = ensure_core(conn, timeout=limit)
+        with transaction(conn, timeout=limit):
+            _track(conn, database)
+            main, branches = main_branch(conn)
+            head = main.head or commit(conn, message="first commit", branch=MAIN)
+            tables = len(tracked_tables(conn))
+    facts = DatabaseStatus(
+        core_version=core.core_version,
+        server_version=core.server_version,
+        database=target.dbname,
+        endpoint=target.instance,
+        default_branch=MAIN,
+        head=head,
+        tracked_tables=tables,
+        branches=branches,
+    )
+    return ready("UnderVersionControl", f"{tables} tables of {target.dbname} are under version control", facts)
+
+
+def _track(conn: Connection, database: VersionedDatabase) -> None:
+    """The tables of the tracked schemas, later ones too, without those excluded."""
+    for schema in database.spec.tracked_schemas:
+        excluded = [name for full in database.spec.exclude_tables if (name := _in_schema(full, schema))]
+        track_schema(conn, schema, excluded)
+        there = set(tracked_tables(conn)) if excluded else set()
+        for name in excluded:
+            if f"{schema}.{name}" in there:
+                untrack_table(conn, f"{schema}.{name}")
+
+
+def _in_schema(table: str, schema: str) -> str | None:
+    """The table's own name if it is, or may be, one of this schema."""
+    before, dot, name = table.partition(".")
+    if not dot:
+        return table
+    return name if before == schema else None

@@ -1,0 +1,41 @@
+CREATE OR REPLACE FUNCTION pggit.describe_merge(p_merge_id uuid)
+    RETURNS TABLE (merge_id uuid, result text, commit_id text, base_commit text, ours_commit text, theirs_commit text, plan_hash text,
+                   inserted bigint, updated bigint, deleted bigint, conflicts integer, open_conflicts integer, violations integer, reason text)
+    LANGUAGE plpgsql STABLE
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT m.merge_id, m.result, m.commit_id, m.base_commit, m.target_commit, m.source_commit, m.plan_hash,
+           coalesce((m.outcome).rows_inserted, 0), coalesce((m.outcome).rows_updated, 0), coalesce((m.outcome).rows_deleted, 0),
+           (SELECT count(*)::integer FROM pggit.merge_conflicts AS c WHERE c.merge_id = m.merge_id),
+           (SELECT count(*)::integer FROM pggit.merge_conflicts AS c WHERE c.merge_id = m.merge_id AND c.resolution IS NULL),
+           (SELECT count(*)::integer FROM pggit.merge_violations AS v WHERE v.merge_id = m.merge_id),
+           (m.outcome).detail ->> 'reason'
+      FROM pggit.merges AS m
+     WHERE m.merge_id = p_merge_id;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG006', SCHEMA = 'pggit',
+            MESSAGE = format('there is no merge %s', p_merge_id);
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit.describe_merge(uuid) IS
+'One merge: its result, the commits it is about, what it changes, and how many conflicts and violations it has. Raises VG006.';
+
+CREATE OR REPLACE FUNCTION pggit.describe_merge_tables(p_merge_id uuid)
+    RETURNS TABLE (table_name text, inserted bigint, updated bigint, deleted bigint)
+    LANGUAGE sql STABLE
+AS $$
+    SELECT t.key, coalesce((t.value ->> 'inserted')::bigint, 0), coalesce((t.value ->> 'updated')::bigint, 0),
+           coalesce((t.value ->> 'deleted')::bigint, 0)
+      FROM pggit.merges AS m
+     CROSS JOIN LATERAL jsonb_each(coalesce((m.outcome).detail -> 'tables', '{}')) AS t
+     WHERE m.merge_id = p_merge_id
+     ORDER BY t.key;
+$$;
+
+COMMENT ON FUNCTION pggit.describe_merge_tables(uuid) IS
+'What a merge changes, table by table.';

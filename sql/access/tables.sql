@@ -1,0 +1,31 @@
+-- What pggit knows of the login that applications use on a branch; its name is in pggit.branches.role_name.
+CREATE TABLE IF NOT EXISTS pggit.branch_logins (
+    branch_id   integer     PRIMARY KEY REFERENCES pggit.branches,
+    password_id text        NOT NULL,
+    can_write   boolean     NOT NULL,
+    is_enabled  boolean     NOT NULL DEFAULT true,
+    changed_at  timestamptz NOT NULL DEFAULT now()
+);
+
+-- Snapshots that an object outside asked for: taken once, whoever asks again gets the same.
+CREATE TABLE IF NOT EXISTS pggit.snapshots (
+    tag          text        PRIMARY KEY,
+    owner        jsonb       NOT NULL,
+    commit_id    text        NOT NULL REFERENCES pggit.commits,
+    state_digest text        NOT NULL,
+    message      text,
+    taken_at     timestamptz NOT NULL DEFAULT now()
+);
+
+-- Merges that an object outside asked for: run once, whoever asks again gets the same.
+CREATE TABLE IF NOT EXISTS pggit.merge_runs (
+    installation text        NOT NULL,
+    namespace    text        NOT NULL,
+    name         text        NOT NULL,
+    source       text        NOT NULL,
+    target       text        NOT NULL,
+    merge_id     uuid        NOT NULL REFERENCES pggit.merges,
+    ran_at_state text        NOT NULL,
+    ran_at       timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (installation, namespace, name)
+);
