@@ -3,38 +3,40 @@ CREATE OR REPLACE FUNCTION pggit._table_content(p_table pggit.tables, p_from pgg
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_content jsonb := '{}';
-    v_digest  text;
-    v_rows    bigint;
-    v_new     boolean;
-    v_counts  record;
-    v_changes text;
+    v_content  jsonb := '{}';
+    v_presence text  := CASE WHEN p_from IS NULL THEN 'absent' ELSE pggit._presence(p_table, p_from) END;
+    v_columns  jsonb := (SELECT jsonb_agg(jsonb_build_array(c.name, c.type_name, c.key_position) ORDER BY c.column_id)
+                           FROM pggit.columns AS c WHERE c.table_id = p_table.table_id AND c.dropped_at IS NULL);
+    v_digest   record;
+    v_counts   record;
 BEGIN
+    -- Columns changed since the parent: there is no row-by-row difference to tell, the whole state is told.
+    IF v_presence = 'gap' THEN
+        SELECT d.* INTO v_digest FROM pggit._table_digest(p_table.table_id, p_to) AS d;
+        RETURN jsonb_build_object('reshaped', jsonb_build_object('rows', v_digest.row_count, 'digest', v_digest.digest, 'columns', v_columns));
+    END IF;
+
     -- A table that was not tracked at the parent comes in with the digest of the rows it had when tracking began.
-    v_new := p_from IS NULL OR NOT EXISTS (SELECT FROM pggit._tables_at(p_from) AS t WHERE t.table_id = p_table.table_id);
-    IF v_new THEN
-        p_from := (1, p_table.tracked_at, p_table.tracked_at)::pggit._position;
-        v_content := jsonb_build_object('tracked', jsonb_build_object(
-            'rows', p_table.row_count, 'digest', p_table.digest,
-            'columns', (SELECT jsonb_agg(jsonb_build_array(c.name, c.type_name, c.key_position) ORDER BY c.column_id)
-                          FROM pggit.columns AS c WHERE c.table_id = p_table.table_id)));
+    IF v_presence = 'absent' THEN
+        p_from := (1, p_table.shape_at, p_table.shape_at)::pggit._position;
+        v_content := jsonb_build_object('tracked', jsonb_build_object('rows', p_table.row_count, 'digest', p_table.digest, 'columns', v_columns));
     END IF;
 
     v_counts := pggit._count_changes(p_table.table_id, p_from, p_to);
     IF v_counts.inserted + v_counts.updated + v_counts.deleted > 0 THEN
-        SELECT d.digest INTO v_digest
+        SELECT d.* INTO v_digest
           FROM pggit._digest(format('SELECT concat_ws(''|'', d.change, coalesce(d.n, d.o)::text) FROM (%s) AS d',
                                     pggit._changes_sql(p_table.table_id, p_from, p_to))) AS d;
         v_content := v_content || jsonb_build_object('inserted', v_counts.inserted, 'updated', v_counts.updated,
-                                                     'deleted', v_counts.deleted, 'digest', v_digest);
+                                                     'deleted', v_counts.deleted, 'digest', v_digest.digest);
     END IF;
     RETURN v_content;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._table_content(pggit.tables, pggit._position, pggit._position) IS
-'What a commit says of one table: counts and digest of its net changes, and for a table that is new to the history its columns, rows and digest
-at tracking. Empty when nothing changed.';
+'What a commit says of one table: counts and digest of its net changes, and for a table that is new to the history, or has other
+columns since, its columns, rows and digest. Empty when nothing changed.';
 
 CREATE OR REPLACE FUNCTION pggit._content(p_from pggit._position, p_to pggit._position)
     RETURNS jsonb
@@ -84,7 +86,7 @@ BEGIN
     SELECT v_id, p_branch.branch_id, p_parents, p_merge_base, p_at, p_since, p_author, p_message, p_committed_at,
            coalesce(sum(coalesce((c.value ->> 'inserted')::bigint, 0) + coalesce((c.value ->> 'updated')::bigint, 0)
                         + coalesce((c.value ->> 'deleted')::bigint, 0)), 0),
-           count(*) FILTER (WHERE c.value ? 'tracked'), p_content
+           count(*) FILTER (WHERE c.value ?| ARRAY['tracked', 'reshaped']), p_content
       FROM jsonb_each(p_content) AS c;
 
     UPDATE pggit.branches AS b SET head = v_id, head_at = p_at WHERE b.branch_id = p_branch.branch_id;

@@ -18,7 +18,7 @@ $$;
 
 COMMENT ON FUNCTION pggit.log(text, integer) IS
 'A ref''s commits over all parents, newest first, at most p_limit (NULL: all).
-rows_changed counts rows inserted, updated and deleted against the first parent; objects_changed counts tables that came under version control. Raises
+rows_changed counts rows inserted, updated and deleted against the first parent; objects_changed counts tables that came under version control or changed their columns. Raises
 VG001, VG002, VG009, VG202, VG205.';
 
 CREATE OR REPLACE FUNCTION pggit.show(p_ref text)
@@ -35,4 +35,4 @@ $$;
 
 COMMENT ON FUNCTION pggit.show(text) IS
 'One commit as pggit.log shows it, and its changes: an object with a member a table, {inserted, updated, deleted, digest} against the first parent, and
-{tracked: {rows, digest, columns}} where the table came under version control. Raises VG001, VG002, VG009, VG205.';
+{tracked: {rows, digest, columns}} where the table came under version control, {reshaped: …} alike where its columns changed. Raises VG001, VG002, VG009, VG205.';

@@ -1,0 +1,137 @@
+CREATE OR REPLACE FUNCTION pggit._set_resolution(p_merge_id uuid, p_conflict_id text, p_resolution text, p_value jsonb)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_conflict pggit.conflicts;
+    v_column   pggit.columns;
+    v_probe    text;
+    v_null     boolean;
+BEGIN
+    SELECT c.* INTO v_conflict FROM pggit.conflicts AS c WHERE c.merge_id = p_merge_id AND c.conflict_id = p_conflict_id;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG007', SCHEMA = 'pggit',
+            MESSAGE = format('merge %s has no conflict %L', p_merge_id, p_conflict_id),
+            HINT    = 'pggit.merge_conflicts lists them. A conflict is gone when its rows have changed since.';
+    END IF;
+    IF p_resolution IS NULL OR p_resolution NOT IN ('ours', 'theirs', 'base', 'value') THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG204', SCHEMA = 'pggit',
+            MESSAGE = format('a conflict is resolved by ours, theirs, base or value, not by %L', p_resolution);
+    END IF;
+    IF p_resolution <> 'value' AND p_value IS NOT NULL AND p_value <> 'null' THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG204', SCHEMA = 'pggit',
+            MESSAGE = format('resolution %L takes no value', p_resolution);
+    END IF;
+
+    IF p_resolution = 'value' THEN
+        IF v_conflict.column_id IS NULL AND p_value IS NOT NULL AND jsonb_typeof(p_value) NOT IN ('object', 'null') THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'VG204', SCHEMA = 'pggit',
+                MESSAGE = format('conflict %L is about a whole row: its value is an object by column name, or null to delete the row', p_conflict_id);
+        END IF;
+        IF v_conflict.column_id IS NULL AND jsonb_typeof(p_value) = 'object' THEN
+            PERFORM pggit._require_row(v_conflict, p_value);
+        END IF;
+        SELECT c.* INTO v_column FROM pggit.columns AS c WHERE c.table_id = v_conflict.table_id AND c.column_id = v_conflict.column_id;
+        v_probe := CASE WHEN v_conflict.column_id IS NULL THEN pggit._row_from_json_sql(v_conflict.table_id, p_value)
+                        ELSE pggit._cell_from_json_sql(v_conflict.table_id, v_conflict.column_id, p_value) END;
+        BEGIN
+            EXECUTE format('SELECT (%s) IS NULL', v_probe) INTO v_null;
+        EXCEPTION WHEN data_exception OR syntax_error_or_access_rule_violation THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'VG204', SCHEMA = 'pggit',
+                MESSAGE = format('the value for conflict %L does not fit %s: %s', p_conflict_id,
+                                 coalesce('column ' || quote_ident(v_column.name) || ' of type ' || v_column.type_name, 'the row'), SQLERRM);
+        END;
+        IF v_null AND v_column.name IS NOT NULL AND EXISTS (
+            SELECT FROM pggit.tables AS t JOIN pg_attribute AS a ON a.attrelid = t.relation AND a.attname = v_column.name AND a.attnotnull
+             WHERE t.table_id = v_conflict.table_id) THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'VG204', SCHEMA = 'pggit',
+                MESSAGE = format('column %I may not be NULL', v_column.name);
+        END IF;
+    END IF;
+
+    UPDATE pggit.conflicts AS c
+       SET resolution = p_resolution, resolved_value = CASE WHEN p_resolution = 'value' THEN coalesce(p_value, 'null') END,
+           resolved_by = pggit._actor(), resolved_at = now()
+     WHERE c.merge_id = p_merge_id AND c.conflict_no = v_conflict.conflict_no;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._set_resolution(uuid, text, text, jsonb) IS
+'Validates and records a resolution. Raises VG007, VG204.';
+
+CREATE OR REPLACE FUNCTION pggit._require_row(p_conflict pggit.conflicts, p_value jsonb)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_unknown text := (SELECT string_agg(quote_literal(k), ', ') FROM jsonb_object_keys(p_value) AS k
+                        WHERE NOT EXISTS (SELECT FROM pggit.columns AS c WHERE c.table_id = p_conflict.table_id AND c.name = k AND c.dropped_at IS NULL));
+BEGIN
+    IF v_unknown IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG204', SCHEMA = 'pggit',
+            MESSAGE = format('table %s has no column %s', pggit._base_relation(p_conflict.table_id), v_unknown);
+    END IF;
+    IF NOT p_value @> p_conflict.key THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG204', SCHEMA = 'pggit',
+            MESSAGE = format('the row must keep the conflict''s key %s', p_conflict.key);
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._require_row(pggit.conflicts, jsonb) IS
+'Raises VG204 unless a whole-row value names only columns of the table and keeps the key.';
+
+CREATE OR REPLACE FUNCTION pggit.resolve_conflict(p_merge_id uuid, p_conflict_id text, p_resolution text, p_value jsonb DEFAULT NULL)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM pggit._open(p_merge_id);
+    PERFORM pggit._set_resolution(p_merge_id, p_conflict_id, p_resolution, p_value);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit.resolve_conflict(uuid, text, text, jsonb) IS
+'Decides one conflict: ours, theirs, base, or value with p_value. pggit.continue_merge then goes on; until then it can be decided anew.
+For a cell p_value is the cell as JSON (a string or number is read as PostgreSQL''s text form; null is NULL); for a whole row it is an object by column name, or null to delete the
+row. Raises VG006, VG007 (no such conflict), VG204 (the value does not fit), VG303 (the merge is settled).';
+
+CREATE OR REPLACE FUNCTION pggit.resolve_conflicts(p_merge_id uuid, p_resolution text, p_table text DEFAULT NULL, p_column text DEFAULT NULL)
+    RETURNS integer
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_table    integer := CASE WHEN p_table IS NOT NULL THEN (pggit._table(p_table)).table_id END;
+    v_conflict text;
+    v_count    integer := 0;
+BEGIN
+    PERFORM pggit._open(p_merge_id);
+    IF p_resolution = 'value' THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG204', SCHEMA = 'pggit',
+            MESSAGE = 'many conflicts are resolved by ours, theirs or base; a value belongs to one conflict',
+            HINT    = 'Use pggit.resolve_conflict.';
+    END IF;
+    FOR v_conflict IN
+        SELECT c.conflict_id FROM pggit.merge_conflicts AS c JOIN pggit.conflicts AS r USING (merge_id, conflict_no)
+         WHERE c.merge_id = p_merge_id AND c.resolution IS NULL
+           AND (v_table IS NULL OR r.table_id = v_table) AND (p_column IS NULL OR c.column_name = p_column)
+         ORDER BY c.conflict_no
+    LOOP
+        PERFORM pggit._set_resolution(p_merge_id, v_conflict, p_resolution, NULL);
+        v_count := v_count + 1;
+    END LOOP;
+    RETURN v_count;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit.resolve_conflicts(uuid, text, text, text) IS
+'Decides all open conflicts of a merge, of one table or one column, by ours, theirs or base; returns how many. Raises VG004, VG005, VG006, VG204, VG303.';

@@ -1,0 +1,554 @@
+CREATE OR REPLACE FUNCTION pggit._check_options(p_options jsonb)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_name text;
+BEGIN
+    IF jsonb_typeof(coalesce(p_options, '{}')) <> 'object' THEN
+        RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = 'merge options are a JSON object';
+    END IF;
+    FOR v_name IN SELECT jsonb_object_keys(p_options) LOOP
+        IF v_name IN ('rules', 'checks', 'fill') THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'VG307', SCHEMA = 'pggit',
+                MESSAGE = format('merge option %L does not exist in this version', v_name);
+        ELSIF v_name NOT IN ('on_conflict', 'resolutions', 'fast_forward', 'squash') THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'VG202', SCHEMA = 'pggit',
+                MESSAGE = format('there is no merge option %L', v_name),
+                HINT    = 'Options: on_conflict, resolutions, fast_forward, squash.';
+        END IF;
+    END LOOP;
+    IF coalesce(p_options ->> 'on_conflict', 'stop') NOT IN ('stop', 'ours', 'theirs') THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG202', SCHEMA = 'pggit',
+            MESSAGE = format('on_conflict is %L, but must be stop, ours or theirs', p_options ->> 'on_conflict');
+    END IF;
+    IF coalesce(p_options ->> 'fast_forward', 'auto') NOT IN ('auto', 'never', 'only') THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG202', SCHEMA = 'pggit',
+            MESSAGE = format('fast_forward is %L, but must be auto, never or only', p_options ->> 'fast_forward');
+    END IF;
+    IF jsonb_typeof(coalesce(p_options -> 'squash', 'false')) <> 'boolean' THEN
+        RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = 'squash must be true or false';
+    END IF;
+    IF jsonb_typeof(coalesce(p_options -> 'resolutions', '[]')) <> 'array' THEN
+        RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = 'resolutions must be an array';
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._check_options(jsonb) IS
+'Raises VG202 for merge options that make no sense, VG307 for those this version does not have.';
+
+CREATE OR REPLACE FUNCTION pggit._later(p_a pggit._mark, p_b pggit._mark)
+    RETURNS pggit._mark
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT CASE WHEN (pg_snapshot_xmax((p_b).snapshot), (p_b).watermark) > (pg_snapshot_xmax((p_a).snapshot), (p_a).watermark) THEN p_b ELSE p_a END;
+$$;
+
+COMMENT ON FUNCTION pggit._later(pggit._mark, pggit._mark) IS
+'The later of two marks of main. Any mark is right as a branch''s base; the later one keeps what the branch owns small.';
+
+CREATE OR REPLACE FUNCTION pggit._why_not_mergeable(p_source_id integer, p_target_id integer, p_base pggit._position, p_ours pggit._position, p_theirs pggit._position)
+    RETURNS text
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v_table    pggit.tables;
+    v_presence text[];
+    v_reason   text;
+BEGIN
+    FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.untracked_at IS NULL ORDER BY t.schema_name, t.table_name LOOP
+        v_presence := ARRAY[pggit._presence(v_table, p_base), pggit._presence(v_table, p_ours), pggit._presence(v_table, p_theirs)];
+        IF 'gap' = ANY (v_presence) THEN
+            RETURN format('the columns of table %I.%I were changed on main after these branches parted; merging a change of columns is not supported in this version',
+                          v_table.schema_name, v_table.table_name);
+        ELSIF v_presence[3] = 'present' AND 'absent' = ANY (v_presence) THEN
+            RETURN format('table %I.%I came under version control after these branches parted; merging a new table is not supported in this version',
+                          v_table.schema_name, v_table.table_name);
+        END IF;
+    END LOOP;
+
+    SELECT format('table %I.%I is on branch %L but is no longer tracked on main', t.schema_name, t.table_name, b.name) INTO v_reason
+      FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id) JOIN pggit.branches AS b USING (branch_id)
+     WHERE bt.branch_id IN (p_source_id, p_target_id) AND t.untracked_at IS NOT NULL
+     LIMIT 1;
+    IF v_reason IS NULL THEN
+        SELECT format('the columns of table %s on branch %L are not those of main; merging a change of columns is not supported in this version', bt.relation::regclass, b.name)
+          INTO v_reason
+          FROM pggit.branch_tables AS bt JOIN pggit.branches AS b USING (branch_id)
+         WHERE bt.branch_id IN (p_source_id, p_target_id) AND bt.form = 'table'
+           AND (SELECT jsonb_agg(jsonb_build_array(l.name, l.type_name) ORDER BY l.name) FROM pggit._live_columns(bt.relation) AS l)
+               IS DISTINCT FROM (SELECT jsonb_agg(jsonb_build_array(c.name, c.type_name) ORDER BY c.name) FROM pggit.columns AS c
+                                  WHERE c.table_id = bt.table_id AND c.dropped_at IS NULL)
+         LIMIT 1;
+    END IF;
+    RETURN v_reason;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._why_not_mergeable(integer, integer, pggit._position, pggit._position, pggit._position) IS
+'Why the tables of the three states can''t be merged row by row (their shapes differ), or NULL when they can.';
+
+CREATE OR REPLACE FUNCTION pggit._settle_conflicts(p_merge_id uuid, p_options jsonb)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_one   jsonb;
+    v_found integer;
+    v_hit   record;
+BEGIN
+    FOR v_one IN SELECT jsonb_array_elements(coalesce(p_options -> 'resolutions', '[]')) LOOP
+        v_found := 0;
+        FOR v_hit IN
+            SELECT m.conflict_id FROM pggit.merge_conflicts AS m
+             WHERE m.merge_id = p_merge_id
+               AND (v_one ->> 'conflict_id' IS NULL OR m.conflict_id = v_one ->> 'conflict_id')
+               AND (v_one ->> 'table' IS NULL OR m.table_name = v_one ->> 'table' OR m.table_name = 'public.' || (v_one ->> 'table'))
+               AND (v_one -> 'key' IS NULL OR m.key = v_one -> 'key')
+               AND (v_one ->> 'column' IS NULL OR m.column_name = v_one ->> 'column')
+        LOOP
+            PERFORM pggit._set_resolution(p_merge_id, v_hit.conflict_id, v_one ->> 'take', v_one -> 'value');
+            v_found := v_found + 1;
+        END LOOP;
+        IF v_found = 0 THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'VG007', SCHEMA = 'pggit',
+                MESSAGE = format('no conflict of this merge is meant by resolution %s', v_one - 'value'),
+                HINT    = 'pggit.merge_conflicts lists the conflicts with their ids.';
+        END IF;
+    END LOOP;
+
+    IF p_options ->> 'on_conflict' IN ('ours', 'theirs') THEN
+        UPDATE pggit.conflicts AS c
+           SET resolution = p_options ->> 'on_conflict', resolved_by = pggit._actor(), resolved_at = now()
+         WHERE c.merge_id = p_merge_id AND c.resolution IS NULL;
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._settle_conflicts(uuid, jsonb) IS
+'Resolves a plan''s conflicts by the options resolutions (conflict_id, or table, key and column; take; value) and on_conflict. Raises VG007, VG204.';
+
+CREATE OR REPLACE FUNCTION pggit._result(p_merge_id uuid, p_result text, p_detail jsonb DEFAULT '{}')
+    RETURNS pggit.merge_result
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_result pggit.merge_result;
+BEGIN
+    v_result.merge_id         := p_merge_id;
+    v_result.result           := p_result;
+    v_result.rows_inserted    := 0;
+    v_result.rows_updated     := 0;
+    v_result.rows_deleted     := 0;
+    v_result.schema_changes   := 0;
+    v_result.conflicts        := (SELECT count(*) FROM pggit.conflicts AS c WHERE c.merge_id = p_merge_id AND c.resolution IS NULL);
+    v_result.schema_conflicts := 0;
+    v_result.violations       := (SELECT count(*) FROM pggit.violations AS v WHERE v.merge_id = p_merge_id);
+    v_result.detail           := p_detail;
+    RETURN v_result;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._result(uuid, text, jsonb) IS
+'A merge result with the counts of conflicts (open ones) and violations recorded for the merge, and no rows.';
+
+CREATE OR REPLACE FUNCTION pggit._plan(p_merge pggit.merges, p_base pggit._position, p_ours pggit._position, p_theirs pggit._position)
+    RETURNS pggit.merge_result
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_table   pggit.tables;
+    v_tables  integer[] := '{}';
+    v_result  pggit.merge_result;
+    v_kept    jsonb;
+    v_any     boolean;
+    v_counts  record;
+    v_per     jsonb := '{}';
+    v_effects text  := '';
+BEGIN
+    SELECT coalesce(jsonb_agg(jsonb_build_array(c.conflict_id, c.resolution, c.resolved_value, c.resolved_by, c.resolved_at)), '[]') INTO v_kept
+      FROM pggit.conflicts AS c WHERE c.merge_id = p_merge.merge_id AND c.resolution IS NOT NULL;
+    DELETE FROM pggit.conflicts AS c WHERE c.merge_id = p_merge.merge_id;
+    DELETE FROM pggit.violations AS v WHERE v.merge_id = p_merge.merge_id;
+
+    FOR v_table IN SELECT t.* FROM pggit._tables_at(p_theirs) AS t LOOP
+        EXECUTE format('SELECT EXISTS (%s)', pggit._candidates_sql(v_table.table_id, p_base, p_theirs)) INTO v_any;
+        CONTINUE WHEN NOT v_any;
+        PERFORM pggit._plan_rows(v_table.table_id, p_base, p_ours, p_theirs);
+        PERFORM pggit._list_conflicts(p_merge.merge_id, v_table);
+        v_tables := v_tables || v_table.table_id;
+    END LOOP;
+
+    UPDATE pggit.conflicts AS c
+       SET resolution = k.value ->> 1, resolved_value = nullif(k.value -> 2, 'null'), resolved_by = k.value ->> 3, resolved_at = (k.value ->> 4)::timestamptz
+      FROM jsonb_array_elements(v_kept) AS k
+     WHERE c.merge_id = p_merge.merge_id AND c.conflict_id = k.value ->> 0;
+    PERFORM pggit._settle_conflicts(p_merge.merge_id, p_merge.options);
+
+    FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.table_id = ANY (v_tables) ORDER BY t.schema_name, t.table_name LOOP
+        PERFORM pggit._take_resolutions(p_merge.merge_id, v_table.table_id);
+        EXECUTE format('ANALYZE pg_temp.pggit_plan_%s', v_table.table_id);
+    END LOOP;
+    FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.table_id = ANY (v_tables) ORDER BY t.schema_name, t.table_name LOOP
+        PERFORM pggit._check_rows(p_merge.merge_id, v_table);
+        PERFORM pggit._check_unique(p_merge.merge_id, v_table, p_merge.target_id);
+    END LOOP;
+    PERFORM pggit._check_foreign_keys(p_merge.merge_id, v_tables, p_merge.target_id);
+
+    v_result := pggit._result(p_merge.merge_id, 'planned');
+    FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.table_id = ANY (v_tables) ORDER BY t.schema_name COLLATE "C", t.table_name COLLATE "C" LOOP
+        EXECUTE format('SELECT count(*) FILTER (WHERE p.action = ''insert'') AS i, count(*) FILTER (WHERE p.action = ''update'') AS u,
+                               count(*) FILTER (WHERE p.action = ''delete'') AS d,
+                               (SELECT g.digest FROM pggit._digest(%L) AS g) AS digest
+                          FROM pg_temp.pggit_plan_%s AS p',
+                       format('SELECT concat_ws(''|'', p.action, coalesce(p.want, p.o)::text) FROM pg_temp.pggit_plan_%s AS p WHERE p.action <> ''none''', v_table.table_id),
+                       v_table.table_id)
+           INTO v_counts;
+        v_result.rows_inserted := v_result.rows_inserted + v_counts.i;
+        v_result.rows_updated  := v_result.rows_updated + v_counts.u;
+        v_result.rows_deleted  := v_result.rows_deleted + v_counts.d;
+        IF v_counts.i + v_counts.u + v_counts.d > 0 THEN
+            v_effects := v_effects || format('%I.%I %s', v_table.schema_name, v_table.table_name, v_counts.digest) || E'\n';
+            v_per     := v_per || jsonb_build_object(format('%I.%I', v_table.schema_name, v_table.table_name),
+                                                     jsonb_build_object('inserted', v_counts.i, 'updated', v_counts.u, 'deleted', v_counts.d));
+        END IF;
+    END LOOP;
+    SELECT v_effects || coalesce(string_agg(format('%s %s %s', c.conflict_id, c.resolution, c.resolved_value), E'\n' ORDER BY c.conflict_id), '') INTO v_effects
+      FROM pggit.conflicts AS c WHERE c.merge_id = p_merge.merge_id;
+    v_result.plan_hash := encode(sha256(convert_to(v_effects, 'UTF8')), 'hex');
+    v_result.detail    := jsonb_build_object('tables', v_per, 'planned_tables', to_jsonb(v_tables));
+    RETURN v_result;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._plan(pggit.merges, pggit._position, pggit._position, pggit._position) IS
+'Works a merge out: rows into temporary tables, conflicts and violations into their tables. Resolutions given before are kept where the same conflict is there again.
+The plan hash is made from what the merge will do and from its conflicts, not from the heads.';
+
+CREATE OR REPLACE FUNCTION pggit._apply(p_merge pggit.merges, p_target pggit.branches, p_result pggit.merge_result, p_ours pggit._position, p_theirs pggit._position)
+    RETURNS pggit._position
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_tables  integer[] := (SELECT coalesce(array_agg(e::integer), '{}') FROM jsonb_array_elements_text(p_result.detail -> 'planned_tables') AS e);
+    v_replica text      := current_setting('session_replication_role');
+    v_branch  text      := current_setting('pggit.branch', true);
+    v_table   pggit.tables;
+    v_s       pggit._mark;
+    v_x       pggit._mark := (p_ours).x;
+    v_start   bigint      := (SELECT o.last_value FROM pggit._ordinal AS o);
+BEGIN
+    PERFORM set_config('pggit.branch', '', true);
+    IF pggit._may_replicate() THEN
+        PERFORM set_config('session_replication_role', 'replica', true);
+    END IF;
+
+    IF p_target.branch_id = 1 THEN
+        FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.table_id = ANY (v_tables) ORDER BY t.table_id LOOP
+            IF current_setting('session_replication_role') <> 'replica' THEN
+                EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', pggit._base_relation(v_table.table_id));
+                PERFORM pggit._hold_triggers(pggit._base_relation(v_table.table_id), false);
+            END IF;
+        END LOOP;
+        FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.table_id = ANY (v_tables) ORDER BY t.table_id LOOP
+            PERFORM pggit._write_rows(v_table.table_id, pggit._base_relation(v_table.table_id));
+            PERFORM pggit._pass_sequences(v_table.table_id, pggit._base_relation(v_table.table_id));
+        END LOOP;
+        PERFORM pggit._recheck_foreign_keys(v_tables);
+        PERFORM pggit._require_as_planned(v_tables, v_start);
+        FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.table_id = ANY (v_tables) AND current_setting('session_replication_role') <> 'replica' LOOP
+            PERFORM pggit._hold_triggers(pggit._base_relation(v_table.table_id), true);
+        END LOOP;
+    ELSE
+        v_s := pggit._later((p_ours).s, pggit._base_mark(p_theirs));
+        FOR v_table IN SELECT t.* FROM pggit.tables AS t JOIN pggit.branch_tables AS bt USING (table_id) WHERE bt.branch_id = p_target.branch_id ORDER BY t.table_id LOOP
+            PERFORM pggit._write_branch(v_table.table_id, p_target.branch_id, p_ours, v_s, v_table.table_id = ANY (v_tables));
+        END LOOP;
+        IF v_s::text <> (p_ours).s::text THEN
+            PERFORM pggit._rebase_views(p_target.branch_id, v_s);
+        END IF;
+    END IF;
+
+    PERFORM set_config('session_replication_role', v_replica, true);
+    PERFORM set_config('pggit.branch', coalesce(v_branch, ''), true);
+
+    -- The plan's snapshot, never a fresh one: a writer that commits between plan and apply belongs to the next commit.
+    v_x.own       := pg_current_xact_id();
+    v_x.watermark := (SELECT o.last_value FROM pggit._ordinal AS o);
+    RETURN (p_target.branch_id, v_x, CASE WHEN p_target.branch_id = 1 THEN v_x ELSE v_s END)::pggit._position;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._apply(pggit.merges, pggit.branches, pggit.merge_result, pggit._position, pggit._position) IS
+'Writes a plan into its target and returns the position that the merge commit stands for. No trigger of the user takes part. Raises VG402 and VG310.';
+
+CREATE OR REPLACE FUNCTION pggit._attempt(p_merge_id uuid, p_apply boolean)
+    RETURNS pggit.merge_result
+    LANGUAGE plpgsql
+    SET lock_timeout = '900ms'
+AS $$
+DECLARE
+    v_merge     pggit.merges;
+    v_source    pggit.branches;
+    v_target    pggit.branches;
+    v_theirs    pggit._position;
+    v_ours      pggit._position;
+    v_base      pggit._position;
+    v_their_id  text;
+    v_forward   boolean;
+    v_after     pggit._position;
+    v_reason    text;
+    v_result    pggit.merge_result;
+    v_mode      text;
+BEGIN
+    SELECT m.* INTO STRICT v_merge FROM pggit.merges AS m WHERE m.merge_id = p_merge_id;
+    v_mode := coalesce(v_merge.options ->> 'fast_forward', 'auto');
+    SELECT b.* INTO v_source FROM pggit.branches AS b WHERE b.name = v_merge.source AND b.deleted_at IS NULL;
+
+    -- Two branches: always in the order of their numbers.
+    PERFORM pggit._lock_branch(b.id) FROM (SELECT DISTINCT unnest(ARRAY[v_merge.target_id, v_source.branch_id]) AS id ORDER BY 1) AS b WHERE b.id IS NOT NULL;
+    IF v_merge.target_id <> 1 THEN
+        -- Its writers hold this row in share mode: none is in flight from here on.
+        PERFORM FROM pggit.branch_bases AS s WHERE s.branch_id = v_merge.target_id FOR UPDATE;
+    END IF;
+    IF p_apply THEN
+        PERFORM pggit._commit_pending(v_source.branch_id, format('pending changes of %s', v_source.name)) WHERE v_source.branch_id IS NOT NULL;
+        PERFORM pggit._commit_pending(v_merge.target_id, 'pending changes before a merge');
+    END IF;
+    SELECT b.* INTO STRICT v_target FROM pggit.branches AS b WHERE b.branch_id = v_merge.target_id;
+
+    IF v_source.branch_id IS NOT NULL THEN
+        SELECT b.* INTO STRICT v_source FROM pggit.branches AS b WHERE b.branch_id = v_source.branch_id;
+        v_their_id := pggit._find_commit('HEAD', v_source.branch_id);
+        v_theirs   := CASE WHEN p_apply THEN v_source.head_at ELSE pggit._working_position(v_source.branch_id) END;
+    ELSE
+        v_their_id := pggit._resolve(v_merge.source, v_merge.target_id);
+        v_theirs   := (pggit._ref(v_merge.source, v_merge.target_id)).at;
+    END IF;
+    UPDATE pggit.merges AS m SET source_commit = v_their_id, target_commit = v_target.head,
+                                 base_commit = pggit._merge_base(pggit._find_commit('HEAD', v_target.branch_id), v_their_id)
+     WHERE m.merge_id = p_merge_id
+    RETURNING m.* INTO v_merge;
+    IF v_merge.base_commit IS NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG206', SCHEMA = 'pggit',
+            MESSAGE = format('%L and %L have no commit in common', v_merge.source, v_target.name);
+    END IF;
+
+    v_ours := pggit._working_position(v_target.branch_id);
+    IF v_merge.base_commit = v_their_id AND (p_apply OR v_source.branch_id IS NULL OR v_source.branch_id = v_target.branch_id
+                                             OR pggit._content(v_source.head_at, v_theirs) = '{}') THEN
+        RETURN pggit._result(p_merge_id, 'up_to_date');
+    END IF;
+    v_forward := v_merge.base_commit = v_target.head AND NOT coalesce((v_merge.options ->> 'squash')::boolean, false) AND v_mode <> 'never'
+                 AND (p_apply OR pggit._content(v_target.head_at, v_ours) = '{}');
+    IF v_mode = 'only' AND NOT v_forward THEN
+        RETURN pggit._result(p_merge_id, 'refused', jsonb_build_object('reason', format('branch %L has moved on, so this merge is no fast-forward', v_target.name)));
+    END IF;
+    v_base := CASE WHEN v_forward THEN v_ours ELSE (pggit._ref(v_merge.base_commit)).at END;
+
+    v_reason := pggit._why_not_mergeable(v_source.branch_id, v_target.branch_id, v_base, v_ours, v_theirs);
+    IF v_reason IS NOT NULL THEN
+        RETURN pggit._result(p_merge_id, 'refused', jsonb_build_object('reason', v_reason, 'sqlstate', 'VG302'));
+    END IF;
+
+    v_result := pggit._plan(v_merge, v_base, v_ours, v_theirs);
+    IF v_result.conflicts > 0 THEN
+        v_result.result := CASE WHEN p_apply THEN 'conflicted' ELSE 'planned' END;
+        RETURN v_result;
+    ELSIF v_result.violations > 0 THEN
+        v_result.result := CASE WHEN p_apply THEN 'refused' ELSE 'planned' END;
+        v_result.detail := v_result.detail || jsonb_build_object('reason', format('the merged state would violate constraints in %s places (pggit.merge_violations)', v_result.violations));
+        RETURN v_result;
+    ELSIF NOT p_apply THEN
+        v_result.detail := v_result.detail || jsonb_build_object('fast_forward', v_forward);
+        RETURN v_result;
+    END IF;
+
+    v_after := pggit._apply(v_merge, v_target, v_result, v_ours, v_theirs);
+    IF v_forward THEN
+        UPDATE pggit.branches AS b SET head = v_their_id, head_at = v_after WHERE b.branch_id = v_target.branch_id;
+        v_result.result    := 'fast_forward';
+        v_result.commit_id := v_their_id;
+    ELSE
+        v_result.result    := 'merged';
+        v_result.commit_id := pggit._record_commit(
+            v_target, CASE WHEN coalesce((v_merge.options ->> 'squash')::boolean, false) THEN ARRAY[v_target.head] ELSE ARRAY[v_target.head, v_their_id] END,
+            v_ours, v_after, pggit._content(v_ours, v_after), v_merge.requested_by,
+            coalesce(v_merge.message, format('Merge %s into %s', v_merge.source, v_target.name)), clock_timestamp(), v_merge.base_commit);
+    END IF;
+    RETURN v_result;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._attempt(uuid, boolean) IS
+'One attempt at a merge, from locks to commit; p_apply false plans only. Waits for no lock longer than 0.9 seconds (under PostgreSQL''s deadlock_timeout), so that it never
+takes part in a deadlock. Raises VG402, VG310, 55P03, or a constraint''s own error.';
+
+CREATE OR REPLACE FUNCTION pggit._run(p_merge_id uuid, p_apply boolean)
+    RETURNS pggit.merge_result
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_result   pggit.merge_result;
+    v_attempts integer := 0;
+    v_message  text;
+    v_hint     text;
+    v_name     text;
+BEGIN
+    PERFORM pggit._require_cluster();
+    LOOP
+        v_attempts := v_attempts + 1;
+        BEGIN
+            v_result := pggit._attempt(p_merge_id, p_apply);
+            EXIT;
+        EXCEPTION
+            WHEN SQLSTATE 'VG402' OR unique_violation OR exclusion_violation THEN
+                IF v_attempts >= 5 OR current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+                    IF SQLSTATE = 'VG402' THEN
+                        RAISE;
+                    END IF;
+                    GET STACKED DIAGNOSTICS v_message = MESSAGE_TEXT, v_name = CONSTRAINT_NAME;
+                    v_result := pggit._result(p_merge_id, 'refused', jsonb_build_object('reason', v_message, 'constraint', v_name));
+                    EXIT;
+                END IF;
+            WHEN lock_not_available THEN
+                IF v_attempts >= 5 THEN
+                    RAISE EXCEPTION USING
+                        ERRCODE = 'VG401', SCHEMA = 'pggit',
+                        MESSAGE = 'the branches or rows of this merge are locked by others',
+                        HINT    = 'Nothing was written. Merge again.';
+                END IF;
+            WHEN SQLSTATE 'VG310' OR integrity_constraint_violation THEN
+                GET STACKED DIAGNOSTICS v_message = MESSAGE_TEXT, v_hint = PG_EXCEPTION_HINT, v_name = CONSTRAINT_NAME;
+                v_result := pggit._result(p_merge_id, 'refused', jsonb_strip_nulls(jsonb_build_object(
+                    'reason', v_message, 'hint', nullif(v_hint, ''), 'constraint', nullif(v_name, ''), 'sqlstate', SQLSTATE)));
+                EXIT;
+        END;
+    END LOOP;
+
+    v_result.detail := v_result.detail - 'planned_tables';
+    UPDATE pggit.merges AS m
+       SET result = v_result.result, commit_id = v_result.commit_id, plan_hash = v_result.plan_hash, outcome = v_result,
+           finished_at = CASE WHEN v_result.result IN ('merged', 'fast_forward', 'up_to_date') THEN now() END
+     WHERE m.merge_id = p_merge_id;
+    RETURN v_result;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._run(uuid, boolean) IS
+'Runs a merge that is recorded in pggit.merges, again where others changed its rows meanwhile (up to 5 attempts), and records the result.';
+
+CREATE OR REPLACE FUNCTION pggit._open_merge(p_source text, p_target text, p_message text, p_options jsonb)
+    RETURNS uuid
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_target pggit.branches := pggit._branch(p_target);
+    v_id     uuid;
+BEGIN
+    PERFORM pggit._check_options(p_options);
+    IF p_source IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = 'a merge needs a source';
+    END IF;
+    INSERT INTO pggit.merges (source, source_commit, target_id, message, options, result, requested_by)
+    VALUES (p_source, pggit._resolve(p_source, v_target.branch_id), v_target.branch_id, p_message, coalesce(p_options, '{}'), 'planned', pggit._actor())
+    RETURNING merge_id INTO v_id;
+    RETURN v_id;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._open_merge(text, text, text, jsonb) IS
+'Records the wish to merge and returns its id. Raises VG001, VG002, VG009, VG202, VG205, VG307.';
+
+CREATE OR REPLACE FUNCTION pggit.plan_merge(p_source text, p_target text DEFAULT NULL, p_options jsonb DEFAULT '{}')
+    RETURNS pggit.merge_result
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    RETURN pggit._run(pggit._open_merge(p_source, p_target, NULL, p_options), false);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit.plan_merge(text, text, jsonb) IS
+'What pggit.merge would do, written nowhere but in the plan: counts, conflicts (pggit.merge_conflicts) and violations (pggit.merge_violations).
+Changes not committed yet count as if they were. result is planned (see conflicts and violations), up_to_date or refused. pggit.continue_merge carries the plan out, pggit.abort_merge
+drops it. Raises VG001, VG002, VG007, VG009, VG202, VG204, VG205, VG206, VG307, VG401.';
+
+CREATE OR REPLACE FUNCTION pggit.merge(p_source text, p_target text DEFAULT NULL, p_message text DEFAULT NULL, p_options jsonb DEFAULT '{}')
+    RETURNS pggit.merge_result
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    RETURN pggit._run(pggit._open_merge(p_source, p_target, p_message, p_options), true);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit.merge(text, text, text, jsonb) IS
+'Merges a branch, tag or commit into a branch, three ways, row by row and cell by cell, in the calling transaction.
+p_target NULL is the session''s branch. What is not committed on either side is committed first. p_options: on_conflict (stop, ours, theirs), resolutions (array of {conflict_id} or {table, key,
+column}, with take: ours, theirs, base, value, and value), fast_forward (auto, never, only), squash. The merged state is checked for NOT NULL, CHECK, unique indexes and foreign keys before
+anything is written; triggers take no part. result: merged (commit_id is the merge commit), fast_forward, up_to_date, conflicted (nothing written; pggit.resolve_conflict, then
+pggit.continue_merge), or refused (nothing written; detail.reason). Raises VG001, VG002, VG007, VG009, VG202, VG204, VG205, VG206, VG307, VG401 (locked by others),
+VG402 (others kept changing the same rows).';
+
+CREATE OR REPLACE FUNCTION pggit._open(p_merge_id uuid)
+    RETURNS pggit.merges
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_merge pggit.merges;
+BEGIN
+    SELECT m.* INTO v_merge FROM pggit.merges AS m WHERE m.merge_id = p_merge_id FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG006', SCHEMA = 'pggit',
+            MESSAGE = format('there is no merge %s', p_merge_id);
+    END IF;
+    IF v_merge.result NOT IN ('planned', 'conflicted', 'refused') THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG303', SCHEMA = 'pggit',
+            MESSAGE = format('merge %s is settled: %s', p_merge_id, v_merge.result);
+    END IF;
+    RETURN v_merge;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._open(uuid) IS
+'A merge that is not settled, locked. Raises VG006, VG303.';
+
+CREATE OR REPLACE FUNCTION pggit.continue_merge(p_merge_id uuid)
+    RETURNS pggit.merge_result
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    RETURN pggit._run((pggit._open(p_merge_id)).merge_id, true);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit.continue_merge(uuid) IS
+'Goes on with a merge that was planned, in conflict or refused: it is planned again on the branches as they are now, resolutions of conflicts that are still there hold, and is
+carried out when no conflict is open. Results and errors as pggit.merge; also raises VG006 (no such merge) and VG303 (already settled).';
+
+CREATE OR REPLACE FUNCTION pggit.abort_merge(p_merge_id uuid)
+    RETURNS boolean
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF EXISTS (SELECT FROM pggit.merges AS m WHERE m.merge_id = p_merge_id AND m.result = 'aborted') THEN
+        RETURN false;
+    END IF;
+    PERFORM pggit._open(p_merge_id);
+    UPDATE pggit.merges AS m SET result = 'aborted', finished_at = now() WHERE m.merge_id = p_merge_id;
+    RETURN true;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit.abort_merge(uuid) IS
+'Ends a merge that is not settled; no branch was touched by it. Returns false when it was aborted before. Raises VG006, VG303.';

@@ -1,0 +1,38 @@
+CREATE OR REPLACE FUNCTION pggit._merge_base(p_a text, p_b text)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    WITH common AS (
+        SELECT a.commit_id, a.commit_no FROM pggit._ancestors(p_a) AS a JOIN pggit._ancestors(p_b) AS b USING (commit_id)
+    ), inner_ones AS (
+        SELECT unnest(c.parents) AS commit_id FROM pggit.commits AS c JOIN common USING (commit_id)
+    )
+    -- An ancestor of a common ancestor is a parent of some common ancestor: what is left are the best ones.
+    SELECT c.commit_id FROM common AS c
+     WHERE c.commit_id NOT IN (SELECT i.commit_id FROM inner_ones AS i)
+     ORDER BY c.commit_no DESC
+     LIMIT 1;
+$$;
+
+COMMENT ON FUNCTION pggit._merge_base(text, text) IS
+'The best common ancestor of two commits; of several (after criss-cross merges) the youngest. NULL when their histories have nothing in common.';
+
+CREATE OR REPLACE FUNCTION pggit.merge_base(p_a text, p_b text)
+    RETURNS text
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v_base text := pggit._merge_base(pggit._resolve(p_a), pggit._resolve(p_b));
+BEGIN
+    IF v_base IS NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG206', SCHEMA = 'pggit',
+            MESSAGE = format('%L and %L have no commit in common', p_a, p_b);
+    END IF;
+    RETURN v_base;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit.merge_base(text, text) IS
+'The commit that a merge of two refs would start from: their best common ancestor; of several (after criss-cross merges) the youngest.
+Raises VG001, VG002, VG009, VG205, VG206 (nothing in common).';

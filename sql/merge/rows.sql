@@ -1,0 +1,211 @@
+-- The rows of one table in a merge, worked out in temporary tables: pggit_plan_<table id>.
+
+CREATE OR REPLACE FUNCTION pggit._as_row_sql(p_table_id integer, p_alias text)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT format('ROW(0, %s)::pggit._delta_%s',
+                  string_agg(CASE WHEN c.dropped_at IS NULL THEN p_alias || '.c' || c.column_id ELSE 'NULL' END, ', ' ORDER BY c.column_id), p_table_id)
+      FROM pggit.columns AS c
+     WHERE c.table_id = p_table_id AND c.generated_as IS NULL;
+$$;
+
+COMMENT ON FUNCTION pggit._as_row_sql(integer, text) IS
+'Expression: the stored columns of an alias as one value of the delta table''s row type, whose first column _b is 0 (so that the value is never NULL).';
+
+CREATE OR REPLACE FUNCTION pggit._plan_rows(p_table_id integer, p_base pggit._position, p_ours pggit._position, p_theirs pggit._position)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_first text := 'c' || (SELECT c.column_id FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position = 1);
+    v_want  text;
+    v_cells text;
+    v_json  text;
+BEGIN
+    SELECT string_agg(CASE WHEN c.dropped_at IS NOT NULL THEN 'NULL'
+               WHEN c.type_name = 'jsonb' THEN format('CASE WHEN j%1$s.clean THEN j%1$s.merged ELSE (w.o).c%1$s END', c.column_id)
+               ELSE format('CASE WHEN ROW((w.t).c%1$s) *= ROW((w.b).c%1$s) THEN (w.o).c%1$s
+                                 WHEN ROW((w.o).c%1$s) *= ROW((w.b).c%1$s) THEN (w.t).c%1$s ELSE (w.o).c%1$s END', c.column_id) END,
+               ', ' ORDER BY c.column_id),
+           string_agg(CASE
+               WHEN c.type_name = 'jsonb' THEN format('CASE WHEN NOT j%1$s.clean THEN %1$s END', c.column_id)
+               ELSE format('CASE WHEN ROW((w.t).c%1$s) *<> ROW((w.b).c%1$s) AND ROW((w.o).c%1$s) *<> ROW((w.b).c%1$s)
+                                  AND ROW((w.o).c%1$s) *<> ROW((w.t).c%1$s) THEN %1$s END', c.column_id) END,
+               ', ' ORDER BY c.column_id) FILTER (WHERE c.dropped_at IS NULL AND c.key_position IS NULL),
+           string_agg(format(' CROSS JOIN LATERAL pggit._merge_jsonb((w.b).c%1$s, (w.o).c%1$s, (w.t).c%1$s) AS j%1$s', c.column_id), ''
+               ORDER BY c.column_id) FILTER (WHERE c.type_name = 'jsonb' AND c.dropped_at IS NULL)
+      INTO v_want, v_cells, v_json
+      FROM pggit.columns AS c
+     WHERE c.table_id = p_table_id AND c.generated_as IS NULL;
+
+    EXECUTE format('DROP TABLE IF EXISTS pg_temp.pggit_plan_%s', p_table_id);
+    EXECUTE format($sql$
+        CREATE TEMPORARY TABLE pggit_plan_%1$s ON COMMIT DROP AS
+        WITH keys AS MATERIALIZED (%2$s), base_rows AS MATERIALIZED (%3$s), our_rows AS MATERIALIZED (%4$s), their_rows AS MATERIALIZED (%5$s),
+        work AS MATERIALIZED (
+            SELECT %6$s, CASE WHEN b.%7$s IS NOT NULL THEN %8$s END AS b, CASE WHEN o.%7$s IS NOT NULL THEN %9$s END AS o,
+                   CASE WHEN t.%7$s IS NOT NULL THEN %10$s END AS t
+              FROM keys AS k LEFT JOIN base_rows AS b ON %11$s LEFT JOIN our_rows AS o ON %12$s LEFT JOIN their_rows AS t ON %13$s
+             WHERE (b.%7$s IS NULL) <> (t.%7$s IS NULL) OR (%8$s *<> %10$s)
+        ), judged AS MATERIALIZED (
+            SELECT w.*, CASE
+                WHEN w.b IS NULL AND w.o IS NULL THEN 'take'
+                WHEN w.b IS NULL THEN CASE WHEN w.o *= w.t THEN 'keep' ELSE 'insert_insert' END
+                WHEN w.t IS NULL THEN CASE WHEN w.o IS NULL THEN 'keep' WHEN w.o *= w.b THEN 'take' ELSE 'update_delete' END
+                WHEN w.o IS NULL THEN 'delete_update'
+                WHEN w.o *= w.b THEN 'take'
+                WHEN w.o *= w.t THEN 'keep'
+                ELSE 'cells' END AS outcome
+              FROM work AS w
+        )
+        SELECT m.*, CASE WHEN m.o IS NULL AND NOT m.want IS NULL THEN 'insert' WHEN m.want IS NULL AND NOT m.o IS NULL THEN 'delete'
+                         WHEN m.o *<> m.want THEN 'update' ELSE 'none' END AS action
+          FROM (
+            SELECT w.*, w.t AS want, '{}'::integer[] AS cells FROM judged AS w WHERE w.outcome = 'take'
+            UNION ALL
+            SELECT w.*, w.o, '{}'::integer[] FROM judged AS w WHERE w.outcome NOT IN ('take', 'cells')
+            UNION ALL
+            SELECT w.*, ROW(0, %14$s)::pggit._delta_%1$s, array_remove(ARRAY[%15$s]::integer[], NULL) FROM judged AS w%16$s WHERE w.outcome = 'cells'
+          ) AS m$sql$,
+        p_table_id, pggit._candidates_sql(p_table_id, p_base, p_theirs),
+        pggit._lookup_sql(p_table_id, p_base, 'keys'), pggit._lookup_sql(p_table_id, p_ours, 'keys'), pggit._lookup_sql(p_table_id, p_theirs, 'keys'),
+        pggit._key_columns(p_table_id, 'k'), v_first,
+        pggit._as_row_sql(p_table_id, 'b'), pggit._as_row_sql(p_table_id, 'o'), pggit._as_row_sql(p_table_id, 't'),
+        pggit._same_key(p_table_id, 'b', 'k'), pggit._same_key(p_table_id, 'o', 'k'), pggit._same_key(p_table_id, 't', 'k'),
+        v_want, v_cells, coalesce(v_json, ''));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._plan_rows(integer, pggit._position, pggit._position, pggit._position) IS
+'Merges the rows of one table three ways into the temporary table pggit_plan_<table id>: key, the rows b, o and t, outcome, want (the merged row, NULL: none; for
+what is in conflict ours), cells (the column ids in conflict) and action (insert, update, delete or none: what turns ours into want). Only keys that theirs changed against base are in it.
+outcome is take, keep, cells, or the kind of a conflict of whole rows: insert_insert, update_delete, delete_update.';
+
+CREATE OR REPLACE FUNCTION pggit._row_json_sql(p_table_id integer, p_record text)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT format('(SELECT to_jsonb(r) FROM (%s) AS r WHERE NOT (%s IS NULL))',
+                  pggit._named_sql(p_table_id, format('SELECT %s', pggit._record_columns(p_table_id, p_record))), p_record);
+$$;
+
+COMMENT ON FUNCTION pggit._row_json_sql(integer, text) IS
+'Expression: a row of the delta''s row type as a JSON object by column name; NULL for no row.';
+
+CREATE OR REPLACE FUNCTION pggit._list_conflicts(p_merge_id uuid, p_table pggit.tables)
+    RETURNS integer
+    LANGUAGE plpgsql
+    SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex'
+AS $$
+DECLARE
+    v_cells text;
+    v_rows  integer;
+BEGIN
+    SELECT string_agg(format('SELECT p.kj, ''update_update'', %1$s, to_jsonb((p.b).c%1$s), to_jsonb((p.o).c%1$s), to_jsonb((p.t).c%1$s)
+                                FROM plan AS p WHERE %1$s = ANY (p.cells)', c.column_id), ' UNION ALL ')
+      INTO v_cells
+      FROM pggit.columns AS c
+     WHERE c.table_id = p_table.table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL AND c.key_position IS NULL;
+
+    EXECUTE format($sql$
+        WITH plan AS MATERIALIZED (
+            SELECT p.*, %1$s AS kj FROM (
+                SELECT p.*, %2$s AS rj FROM pg_temp.pggit_plan_%3$s AS p WHERE p.outcome NOT IN ('take', 'keep') AND (p.outcome <> 'cells' OR p.cells <> '{}')
+            ) AS p
+        ), found (key, kind, column_id, base, ours, theirs) AS (
+            SELECT p.kj, p.outcome, NULL::integer, %4$s, %5$s, %6$s FROM plan AS p WHERE p.outcome <> 'cells' %7$s
+        )
+        INSERT INTO pggit.conflicts (merge_id, conflict_no, conflict_id, kind, table_id, key, column_id, base, ours, theirs)
+        SELECT $1, (SELECT coalesce(max(x.conflict_no), 0) FROM pggit.conflicts AS x WHERE x.merge_id = $1)
+                   + row_number() OVER (ORDER BY f.key, f.column_id),
+               left(encode(sha256(convert_to(jsonb_build_array($2, f.key, c.name, f.kind, f.base, f.ours, f.theirs)::text, 'UTF8')), 'hex'), 16),
+               f.kind, $3, f.key, f.column_id, f.base, f.ours, f.theirs
+          FROM found AS f LEFT JOIN pggit.columns AS c ON c.table_id = $3 AND c.column_id = f.column_id
+        $sql$,
+        pggit._key_json(p_table.table_id, 'p.rj'), pggit._row_json_sql(p_table.table_id, 'coalesce(p.o, p.t)'), p_table.table_id,
+        pggit._row_json_sql(p_table.table_id, 'p.b'), pggit._row_json_sql(p_table.table_id, 'p.o'), pggit._row_json_sql(p_table.table_id, 'p.t'),
+        coalesce(' UNION ALL ' || v_cells, ''))
+      USING p_merge_id, format('%I.%I', p_table.schema_name, p_table.table_name), p_table.table_id;
+    GET DIAGNOSTICS v_rows = ROW_COUNT;
+    RETURN v_rows;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._list_conflicts(uuid, pggit.tables) IS
+'Writes the conflicts of a planned table to pggit.conflicts and returns their number. The id of a conflict is made from table, key, column, kind and the three
+values, so the same conflict has the same id in every plan.';
+
+CREATE OR REPLACE FUNCTION pggit._take_resolutions(p_merge_id uuid, p_table_id integer)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres'
+AS $$
+DECLARE
+    v_conflict record;
+    v_set      text;
+    v_where    text;
+BEGIN
+    FOR v_conflict IN
+        SELECT c.*, k.type_name, k.column_id AS cell FROM pggit.conflicts AS c
+          LEFT JOIN pggit.columns AS k ON k.table_id = c.table_id AND k.column_id = c.column_id
+         WHERE c.merge_id = p_merge_id AND c.table_id = p_table_id AND c.resolution IS NOT NULL
+         ORDER BY c.conflict_no
+    LOOP
+        v_where := format('FROM (%s) AS k WHERE %s', pggit._key_from_json(p_table_id, v_conflict.key), pggit._same_key(p_table_id, 'p', 'k'));
+        IF v_conflict.cell IS NULL THEN
+            v_set := CASE v_conflict.resolution
+                WHEN 'ours'   THEN 'want = p.o'
+                WHEN 'theirs' THEN 'want = p.t'
+                WHEN 'base'   THEN 'want = p.b'
+                ELSE format('want = %s', pggit._row_from_json_sql(p_table_id, v_conflict.resolved_value)) END;
+        ELSE
+            v_set := format('want.c%s = %s', v_conflict.cell, CASE v_conflict.resolution
+                WHEN 'ours'   THEN format('(p.o).c%s', v_conflict.cell)
+                WHEN 'theirs' THEN format('(p.t).c%s', v_conflict.cell)
+                WHEN 'base'   THEN format('(p.b).c%s', v_conflict.cell)
+                ELSE pggit._cell_from_json_sql(p_table_id, v_conflict.cell, v_conflict.resolved_value) END);
+        END IF;
+        EXECUTE format('UPDATE pg_temp.pggit_plan_%s AS p SET %s %s', p_table_id, v_set, v_where);
+    END LOOP;
+    EXECUTE format('UPDATE pg_temp.pggit_plan_%s AS p
+                       SET action = CASE WHEN p.o IS NULL AND NOT p.want IS NULL THEN ''insert'' WHEN p.want IS NULL AND NOT p.o IS NULL THEN ''delete''
+                                         WHEN p.o *<> p.want THEN ''update'' ELSE ''none'' END
+                     WHERE p.outcome NOT IN (''take'', ''keep'')', p_table_id);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._take_resolutions(uuid, integer) IS
+'Puts the resolutions given so far into the wanted rows of a planned table.';
+
+CREATE OR REPLACE FUNCTION pggit._cell_from_json_sql(p_table_id integer, p_column_id integer, p_value jsonb)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT CASE WHEN p_value IS NULL OR (p_value = 'null' AND c.type_name NOT IN ('json', 'jsonb')) THEN format('NULL::%s', c.type_name)
+                WHEN c.type_name IN ('json', 'jsonb') THEN format('%L::%s', p_value, c.type_name)
+                WHEN jsonb_typeof(p_value) IN ('array', 'object')
+                    THEN format('(jsonb_populate_record(NULL::pggit._delta_%s, jsonb_build_object(%L, %L::jsonb))).c%s',
+                                p_table_id, 'c' || p_column_id, p_value, p_column_id)
+                ELSE format('%L::%s', p_value #>> '{}', c.type_name) END
+      FROM pggit.columns AS c
+     WHERE c.table_id = p_table_id AND c.column_id = p_column_id;
+$$;
+
+COMMENT ON FUNCTION pggit._cell_from_json_sql(integer, integer, jsonb) IS
+'Expression: a cell''s value from JSON. Strings and numbers are read as PostgreSQL''s text form; JSON null is NULL, except in a json column.';
+
+CREATE OR REPLACE FUNCTION pggit._row_from_json_sql(p_table_id integer, p_value jsonb)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT CASE WHEN p_value IS NULL OR p_value = 'null' THEN format('NULL::pggit._delta_%s', p_table_id)
+           ELSE (SELECT format('ROW(0, %s)::pggit._delta_%s',
+                               string_agg(CASE WHEN c.dropped_at IS NULL THEN pggit._cell_from_json_sql(p_table_id, c.column_id, p_value -> c.name) ELSE 'NULL' END,
+                                          ', ' ORDER BY c.column_id), p_table_id)
+                   FROM pggit.columns AS c
+                  WHERE c.table_id = p_table_id AND c.generated_as IS NULL) END;
+$$;
+
+COMMENT ON FUNCTION pggit._row_from_json_sql(integer, jsonb) IS
+'Expression: a whole row of the delta''s row type from a JSON object by column name; NULL or JSON null is no row.';

@@ -1,0 +1,222 @@
+-- The merged state is checked before anything is written: what the plan wants, over the target as it is.
+
+CREATE OR REPLACE FUNCTION pggit._relation_on(p_branch_id integer, p_relation oid)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT format('%I.%I', n.nspname, c.relname)
+      FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+     WHERE c.oid = coalesce((SELECT bt.relation FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id)
+                              WHERE bt.branch_id = p_branch_id AND t.relation = p_relation), p_relation);
+$$;
+
+COMMENT ON FUNCTION pggit._relation_on(integer, oid) IS
+'Qualified name of what stands for a table of main on a branch; on main, or for a table that is not tracked, the table itself.';
+
+CREATE OR REPLACE FUNCTION pggit._wants_sql(p_table_id integer)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT pggit._named_sql(p_table_id, format('SELECT %s FROM pg_temp.pggit_plan_%s AS p WHERE p.action IN (''insert'', ''update'')',
+                                               pggit._record_columns(p_table_id, 'p.want'), p_table_id));
+$$;
+
+COMMENT ON FUNCTION pggit._wants_sql(integer) IS
+'SELECT of the rows that a plan will write, under their names.';
+
+CREATE OR REPLACE FUNCTION pggit._gone_sql(p_table_id integer)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT pggit._named_sql(p_table_id, format('SELECT %s FROM pg_temp.pggit_plan_%s AS p WHERE p.action IN (''delete'', ''update'')',
+                                               pggit._record_columns(p_table_id, 'p.o'), p_table_id));
+$$;
+
+COMMENT ON FUNCTION pggit._gone_sql(integer) IS
+'SELECT of the rows of ours that a plan will delete or overwrite, as they are before, under their names.';
+
+CREATE OR REPLACE FUNCTION pggit._untouched_sql(p_table_id integer, p_alias text)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT format('NOT EXISTS (SELECT FROM pg_temp.pggit_plan_%s AS x WHERE x.action <> ''none'' AND %s)',
+                  p_table_id, pggit._same_key(p_table_id, 'x', p_alias, false, true));
+$$;
+
+COMMENT ON FUNCTION pggit._untouched_sql(integer, text) IS
+'Condition: the plan does not write the row of the alias.';
+
+CREATE OR REPLACE FUNCTION pggit._add_violations(p_merge_id uuid, p_table_id integer, p_kind text, p_constraint text, p_rows text, p_detail text)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres'
+AS $$
+BEGIN
+    EXECUTE format($sql$
+        WITH found AS MATERIALIZED (
+            SELECT DISTINCT %1$s AS key FROM (SELECT to_jsonb(v) AS j FROM (%2$s) AS v) AS v
+        )
+        INSERT INTO pggit.violations (merge_id, violation_no, violation_id, kind, constraint_name, table_id, key, side, detail)
+        SELECT $1, (SELECT coalesce(max(x.violation_no), 0) FROM pggit.violations AS x WHERE x.merge_id = $1) + row_number() OVER (ORDER BY f.key),
+               left(encode(sha256(convert_to(jsonb_build_array($2, $3, $4, f.key)::text, 'UTF8')), 'hex'), 16), $3, $4, $2, f.key, s.side, $5
+          FROM found AS f
+          LEFT JOIN LATERAL (
+              SELECT CASE WHEN p.outcome = 'take' THEN 'theirs' WHEN p.outcome = 'cells' THEN 'both' ELSE 'resolution' END AS side
+                FROM pg_temp.pggit_plan_%3$s AS p
+               WHERE p.action <> 'none' AND %4$s
+          ) AS s ON true$sql$,
+        pggit._key_json(p_table_id, 'v.j'), p_rows, p_table_id,
+        (SELECT string_agg(format('to_jsonb(p.c%s) = f.key -> %L', c.column_id, c.name), ' AND ') FROM pggit.columns AS c
+          WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL))
+      USING p_merge_id, p_table_id, p_kind, p_constraint, p_detail;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._add_violations(uuid, integer, text, text, text, text) IS
+'Records a violation for each row of a query over a planned table''s named rows. side is theirs, both (cells of both sides together), resolution, or NULL where
+a row of ours that the plan does not write is what is left hanging.';
+
+CREATE OR REPLACE FUNCTION pggit._check_rows(p_merge_id uuid, p_table pggit.tables)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_one  record;
+    v_name text := format('%I.%I', p_table.schema_name, p_table.table_name);
+BEGIN
+    FOR v_one IN SELECT a.attname FROM pg_attribute AS a
+                  WHERE a.attrelid = p_table.relation AND a.attnum > 0 AND a.attnotnull AND NOT a.attisdropped AND a.attgenerated = '' LOOP
+        PERFORM pggit._add_violations(p_merge_id, p_table.table_id, 'not_null', format('%s.%I', v_name, v_one.attname),
+            format('SELECT n.* FROM (%s) AS n WHERE n.%I IS NULL', pggit._wants_sql(p_table.table_id), v_one.attname),
+            format('column %I of table %s may not be NULL', v_one.attname, v_name));
+    END LOOP;
+
+    FOR v_one IN SELECT k.conname, pg_get_expr(k.conbin, k.conrelid) AS expression FROM pg_constraint AS k
+                  WHERE k.conrelid = p_table.relation AND k.contype = 'c' LOOP
+        PERFORM pggit._add_violations(p_merge_id, p_table.table_id, 'check', v_one.conname,
+            format('SELECT n.* FROM (%s) AS n WHERE NOT (%s)', pggit._wants_sql(p_table.table_id), v_one.expression),
+            format('the row does not satisfy %s', v_one.expression));
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._check_rows(uuid, pggit.tables) IS
+'Records the rows of a plan that would violate NOT NULL or CHECK.';
+
+CREATE OR REPLACE FUNCTION pggit._check_unique(p_merge_id uuid, p_table pggit.tables, p_target_id integer)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_index record;
+    v_same  text;
+    v_keys  text := pggit._user_key_columns(p_table.table_id, 'n');
+    v_wants text;
+    v_there text;
+BEGIN
+    FOR v_index IN
+        SELECT c.relname, i.indnullsnotdistinct, coalesce(pg_get_expr(i.indpred, i.indrelid), 'true') AS predicate,
+               (SELECT string_agg(format('(%s) AS pggit_u%s', pg_get_indexdef(i.indexrelid, k, false), k), ', ' ORDER BY k) FROM generate_series(1, i.indnkeyatts) AS k) AS expressions,
+               (SELECT string_agg(format('w.pggit_u%1$s OPERATOR(%2$I.%3$s) r.pggit_u%1$s', k, n.nspname, o.oprname)
+                                  || CASE WHEN i.indnullsnotdistinct THEN format(' IS NOT FALSE AND (w.pggit_u%1$s IS NULL) = (r.pggit_u%1$s IS NULL)', k) ELSE '' END, ' AND ' ORDER BY k)
+                  FROM generate_series(1, i.indnkeyatts) AS k
+                  JOIN pg_opclass AS oc ON oc.oid = i.indclass[k - 1]
+                  JOIN pg_amop AS ao ON ao.amopfamily = oc.opcfamily AND ao.amopstrategy = 3 AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype
+                  JOIN pg_operator AS o ON o.oid = ao.amopopr
+                  JOIN pg_namespace AS n ON n.oid = o.oprnamespace) AS same
+          FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+         WHERE i.indrelid = p_table.relation AND i.indisunique AND NOT i.indisprimary
+         ORDER BY c.relname
+    LOOP
+        v_wants := format('SELECT %s, %s FROM (%s) AS n WHERE %s', v_keys, v_index.expressions, pggit._wants_sql(p_table.table_id), v_index.predicate);
+        v_there := format('SELECT %s, %s FROM %s AS n WHERE %s', v_keys, v_index.expressions, pggit._relation_on(p_target_id, p_table.relation), v_index.predicate);
+        PERFORM pggit._add_violations(p_merge_id, p_table.table_id, 'unique', v_index.relname,
+            format('SELECT w.* FROM (%1$s) AS w JOIN (%2$s) AS r ON %3$s WHERE %4$s
+                    UNION ALL SELECT w.* FROM (%1$s) AS w JOIN (%1$s) AS r ON %3$s AND NOT (%5$s)',
+                   v_wants, v_there, v_index.same, pggit._untouched_sql(p_table.table_id, 'r'), pggit._same_key(p_table.table_id, 'w', 'r', true, true)),
+            format('another row of the merged state has the same value in unique index %I', v_index.relname));
+    END LOOP;
+
+    FOR v_index IN SELECT k.conname FROM pg_constraint AS k WHERE k.conrelid = p_table.relation AND k.contype = 'x' AND p_target_id <> 1
+                      AND pggit._dense_relation(p_target_id, p_table.table_id) IS NULL LOOP
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG307', SCHEMA = 'pggit',
+            MESSAGE = format('exclusion constraint %I can''t be checked on a branch where table %s is a view', v_index.conname, pggit._base_relation(p_table.table_id)),
+            HINT    = format('Materialize the table on the branch first: SELECT pggit.materialize(…, %L);', pggit._base_relation(p_table.table_id));
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._check_unique(uuid, pggit.tables, integer) IS
+'Records the rows of a plan that would share the value of a unique index (partial, on expressions, NULLS NOT DISTINCT too) with another row of the merged state.';
+
+CREATE OR REPLACE FUNCTION pggit._foreign_keys(p_relations oid[])
+    RETURNS TABLE (conname name, child oid, parent oid, match_full boolean, same text, child_set text, child_null text, child_columns text, parent_columns text)
+    LANGUAGE sql STABLE
+AS $$
+    SELECT k.conname, k.conrelid, k.confrelid, k.confmatchtype = 'f',
+           string_agg(format('p.%I OPERATOR(%I.%s) c.%I', pa.attname, n.nspname, o.oprname, ca.attname), ' AND ' ORDER BY x.i),
+           string_agg(format('c.%I IS NOT NULL', ca.attname), ' AND ' ORDER BY x.i),
+           string_agg(format('c.%I IS NULL', ca.attname), ' AND ' ORDER BY x.i),
+           string_agg(quote_ident(ca.attname), ', ' ORDER BY x.i),
+           string_agg(quote_ident(pa.attname), ', ' ORDER BY x.i)
+      FROM pg_constraint AS k
+     CROSS JOIN LATERAL unnest(k.conkey, k.confkey, k.conpfeqop) WITH ORDINALITY AS x(child_att, parent_att, op, i)
+      JOIN pg_attribute AS ca ON ca.attrelid = k.conrelid AND ca.attnum = x.child_att
+      JOIN pg_attribute AS pa ON pa.attrelid = k.confrelid AND pa.attnum = x.parent_att
+      JOIN pg_operator AS o ON o.oid = x.op
+      JOIN pg_namespace AS n ON n.oid = o.oprnamespace
+     WHERE k.contype = 'f' AND (k.conrelid = ANY (p_relations) OR k.confrelid = ANY (p_relations))
+     GROUP BY k.oid, k.conname, k.conrelid, k.confrelid, k.confmatchtype
+     ORDER BY k.conname;
+$$;
+
+COMMENT ON FUNCTION pggit._foreign_keys(oid[]) IS
+'Foreign keys from or to the relations, with conditions over the aliases c (child) and p (parent).';
+
+CREATE OR REPLACE FUNCTION pggit._check_foreign_keys(p_merge_id uuid, p_tables integer[], p_target_id integer)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_key         record;
+    v_child       integer;
+    v_parent      integer;
+    v_child_name  text;
+    v_parent_name text;
+BEGIN
+    FOR v_key IN SELECT f.* FROM pggit._foreign_keys((SELECT array_agg(t.relation) FROM pggit.tables AS t WHERE t.table_id = ANY (p_tables))) AS f LOOP
+        v_child  := (SELECT t.table_id FROM pggit.tables AS t WHERE t.relation = v_key.child AND t.table_id = ANY (p_tables));
+        v_parent := (SELECT t.table_id FROM pggit.tables AS t WHERE t.relation = v_key.parent AND t.table_id = ANY (p_tables));
+        v_child_name  := pggit._relation_on(p_target_id, v_key.child);
+        v_parent_name := pggit._relation_on(p_target_id, v_key.parent);
+
+        IF v_child IS NOT NULL THEN
+            PERFORM pggit._add_violations(p_merge_id, v_child, 'foreign_key', v_key.conname,
+                format('SELECT c.* FROM (%1$s) AS c WHERE (%2$s%3$s) AND NOT EXISTS (SELECT FROM %4$s AS p WHERE %5$s%6$s)%7$s',
+                       pggit._wants_sql(v_child), v_key.child_set, CASE WHEN v_key.match_full THEN ' OR NOT (' || v_key.child_null || ')' ELSE '' END,
+                       v_parent_name, v_key.same,
+                       CASE WHEN v_parent IS NULL THEN '' ELSE ' AND ' || pggit._untouched_sql(v_parent, 'p') END,
+                       CASE WHEN v_parent IS NULL THEN '' ELSE format(' AND NOT EXISTS (SELECT FROM (%s) AS p WHERE %s)', pggit._wants_sql(v_parent), v_key.same) END),
+                format('(%s) is not present in %s (%s)', v_key.child_columns, v_key.parent::regclass, v_key.parent_columns));
+        END IF;
+
+        -- Rows that stay and refer to a row that goes. A table that is not tracked has rows on main alone.
+        CONTINUE WHEN v_parent IS NULL OR (p_target_id <> 1 AND NOT EXISTS (SELECT FROM pggit.tables AS t WHERE t.relation = v_key.child AND t.untracked_at IS NULL));
+        IF v_child IS NULL THEN
+            PERFORM pggit._add_violations(p_merge_id, v_parent, 'foreign_key', v_key.conname,
+                format('SELECT p.* FROM (%1$s) AS p WHERE EXISTS (SELECT FROM %2$s AS c WHERE %3$s AND NOT EXISTS (SELECT FROM (%4$s) AS p WHERE %3$s))',
+                       pggit._gone_sql(v_parent), v_child_name, v_key.same, pggit._wants_sql(v_parent)),
+                format('rows of %s still refer to it', v_key.child::regclass));
+        ELSE
+            PERFORM pggit._add_violations(p_merge_id, v_child, 'foreign_key', v_key.conname,
+                format('SELECT c.* FROM %1$s AS c WHERE %2$s AND EXISTS (SELECT FROM (%3$s) AS p WHERE %4$s) AND NOT EXISTS (SELECT FROM (%5$s) AS p WHERE %4$s)',
+                       v_child_name, pggit._untouched_sql(v_child, 'c'), pggit._gone_sql(v_parent), v_key.same, pggit._wants_sql(v_parent)),
+                format('the merge deletes the row of %s that this row''s (%s) refers to', v_key.parent::regclass, v_key.child_columns));
+        END IF;
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._check_foreign_keys(uuid, integer[], integer) IS
+'Records rows that would refer to nothing in the merged state, in both directions: rows the plan writes, and rows that stay while the row they refer to goes.';

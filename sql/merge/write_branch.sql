@@ -1,0 +1,80 @@
+CREATE OR REPLACE FUNCTION pggit._write_branch(p_table_id integer, p_branch_id integer, p_ours pggit._position, p_s_new pggit._mark, p_planned boolean)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_keys   text := pggit._key_columns(p_table_id);
+    v_put    text := format('pg_temp.pggit_put_%s', p_table_id);
+    v_plan   text := format('pg_temp.pggit_plan_%s', p_table_id);
+    v_dense  text := pggit._dense_relation(p_branch_id, p_table_id);
+    v_first  text := 'c' || (SELECT c.column_id FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position = 1);
+    v_epoch  smallint := (SELECT r.epoch FROM pggit.repository AS r);
+    v_stored text := pggit._stored_columns(p_table_id);
+    v_seq    bigint;
+BEGIN
+    -- The keys of the plan, and those that main's side of the branch moves over: they would change silently otherwise.
+    EXECUTE format('DROP TABLE IF EXISTS %s', v_put);
+    EXECUTE format($sql$
+        CREATE TEMPORARY TABLE pggit_put_%1$s ON COMMIT DROP AS
+        WITH keys AS MATERIALIZED (SELECT %2$s FROM pggit._log_%1$s AS l WHERE %3$s %4$s),
+             our_rows AS MATERIALIZED (%5$s), main_rows AS MATERIALIZED (%6$s)
+        SELECT w.*, NOT (coalesce(w.want *= w.m, w.want IS NULL AND w.m IS NULL)) AS own
+          FROM (SELECT %7$s, CASE WHEN o.%8$s IS NOT NULL THEN %9$s END AS o, CASE WHEN m.%8$s IS NOT NULL THEN %10$s END AS m, mask._b IS NOT NULL AS owned,
+                       %11$s AS want
+                  FROM keys AS k LEFT JOIN our_rows AS o ON %12$s LEFT JOIN main_rows AS m ON %13$s
+                  LEFT JOIN pggit._mask_%1$s AS mask ON mask._b = %14$s AND %15$s %16$s) AS w$sql$,
+        p_table_id, pggit._key_columns(p_table_id, 'l'), pggit._between_sql('l', (p_ours).s, p_s_new),
+        CASE WHEN p_planned THEN format('UNION SELECT %s FROM %s AS p', pggit._key_columns(p_table_id, 'p'), v_plan) ELSE 'GROUP BY ' || pggit._key_columns(p_table_id, 'l') END,
+        pggit._lookup_sql(p_table_id, p_ours, 'keys'), pggit._main_lookup_sql(p_table_id, p_s_new, 'keys'),
+        pggit._key_columns(p_table_id, 'k'), v_first, pggit._as_row_sql(p_table_id, 'o'), pggit._as_row_sql(p_table_id, 'm'),
+        CASE WHEN p_planned THEN format('CASE WHEN p.action IS NOT NULL THEN p.want WHEN o.%s IS NOT NULL THEN %s END', v_first, pggit._as_row_sql(p_table_id, 'o'))
+             ELSE format('CASE WHEN o.%s IS NOT NULL THEN %s END', v_first, pggit._as_row_sql(p_table_id, 'o')) END,
+        pggit._same_key(p_table_id, 'o', 'k'), pggit._same_key(p_table_id, 'm', 'k'), p_branch_id, pggit._same_key(p_table_id, 'mask', 'k'),
+        CASE WHEN p_planned THEN format('LEFT JOIN %s AS p ON %s', v_plan, pggit._same_key(p_table_id, 'p', 'k')) ELSE '' END);
+    EXECUTE format('DELETE FROM %s AS w WHERE w.own = w.owned AND coalesce(w.want *= w.o, w.want IS NULL AND w.o IS NULL)', v_put);
+
+    IF v_dense IS NOT NULL THEN
+        PERFORM pggit._write_dense(p_table_id, p_branch_id, v_dense);
+        RETURN;
+    END IF;
+
+    v_seq := nextval('pggit._ordinal');
+    EXECUTE format($sql$
+        INSERT INTO pggit._undo_%1$s (_seq, _xid, _epoch, _b, _owned, _live, %2$s)
+        SELECT %3$s, pg_current_xact_id(), %4$s, %5$s, w.owned, CASE WHEN w.owned THEN d._b IS NOT NULL END, %6$s
+          FROM %7$s AS w LEFT JOIN pggit._delta_%1$s AS d ON d._b = %5$s AND w.owned AND %8$s$sql$,
+        p_table_id, v_stored, v_seq, v_epoch, p_branch_id, pggit._own_columns(p_table_id, 'w', 'd'), v_put, pggit._same_key(p_table_id, 'd', 'w'));
+    EXECUTE format('DELETE FROM pggit._mask_%s AS m USING %s AS w WHERE m._b = %s AND %s AND NOT w.own', p_table_id, v_put, p_branch_id, pggit._same_key(p_table_id, 'm', 'w'));
+    EXECUTE format('DELETE FROM pggit._delta_%s AS d USING %s AS w WHERE d._b = %s AND %s', p_table_id, v_put, p_branch_id, pggit._same_key(p_table_id, 'd', 'w'));
+    EXECUTE format('INSERT INTO pggit._mask_%s (_b, %s) SELECT %s, %s FROM %s AS w WHERE w.own AND NOT w.owned', p_table_id, v_keys, p_branch_id,
+                   pggit._key_columns(p_table_id, 'w'), v_put);
+    EXECUTE format('INSERT INTO pggit._delta_%s (_b, %s) SELECT %s, %s FROM %s AS w WHERE w.own AND NOT w.want IS NULL', p_table_id, v_stored, p_branch_id,
+                   pggit._record_columns(p_table_id, 'w.want'), v_put);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._write_branch(integer, integer, pggit._position, pggit._mark, boolean) IS
+'Writes one table of a merge into a branch whose writers are locked out, straight into its stores: for the keys of the plan and those that main changed between the
+old and the new base, the branch owns the wanted row unless it is main''s row at the new base. p_planned: there is a plan for this table.';
+
+CREATE OR REPLACE FUNCTION pggit._write_dense(p_table_id integer, p_branch_id integer, p_relation text)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_put  text := format('pg_temp.pggit_put_%s', p_table_id);
+BEGIN
+    EXECUTE format('DROP TABLE IF EXISTS pg_temp.pggit_plan_%s', p_table_id);
+    EXECUTE format($sql$
+        CREATE TEMPORARY TABLE pggit_plan_%s ON COMMIT DROP AS
+        SELECT w.*, CASE WHEN w.o IS NULL AND NOT w.want IS NULL THEN 'insert' WHEN w.want IS NULL AND NOT w.o IS NULL THEN 'delete'
+                         WHEN w.o *<> w.want THEN 'update' ELSE 'none' END AS action FROM %s AS w$sql$, p_table_id, v_put);
+    PERFORM pggit._write_rows(p_table_id, p_relation);
+    EXECUTE format('DELETE FROM pggit._mask_%s AS m USING %s AS w WHERE m._b = %s AND %s AND NOT w.own', p_table_id, v_put, p_branch_id, pggit._same_key(p_table_id, 'm', 'w'));
+    EXECUTE format('INSERT INTO pggit._mask_%s (_b, %s) SELECT %s, %s FROM %s AS w WHERE w.own ON CONFLICT DO NOTHING', p_table_id, pggit._key_columns(p_table_id), p_branch_id,
+                   pggit._key_columns(p_table_id, 'w'), v_put);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._write_dense(integer, integer, text) IS
+'The same for a table that is real on the branch: its capture triggers log the rows, the mask then says which keys the branch owns.';

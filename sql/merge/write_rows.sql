@@ -1,0 +1,247 @@
+CREATE OR REPLACE FUNCTION pggit._may_replicate()
+    RETURNS boolean
+    LANGUAGE sql STABLE
+AS $$
+    SELECT current_setting('is_superuser')::boolean OR has_parameter_privilege('session_replication_role', 'SET');
+$$;
+
+COMMENT ON FUNCTION pggit._may_replicate() IS
+'Whether this role can keep triggers out of a merge by session_replication_role.';
+
+CREATE OR REPLACE FUNCTION pggit._hold_triggers(p_relation text, p_enable boolean)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_trigger record;
+BEGIN
+    FOR v_trigger IN SELECT g.tgname FROM pg_trigger AS g JOIN pg_proc AS p ON p.oid = g.tgfoid
+                      WHERE g.tgrelid = p_relation::regclass AND NOT g.tgisinternal AND p.pronamespace <> 'pggit'::regnamespace
+                        AND g.tgenabled = CASE WHEN p_enable THEN 'D' ELSE 'O' END LOOP
+        EXECUTE format('ALTER TABLE %s %s TRIGGER %I', p_relation, CASE WHEN p_enable THEN 'ENABLE' ELSE 'DISABLE' END, v_trigger.tgname);
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._hold_triggers(text, boolean) IS
+'Where session_replication_role may not be set: takes the user''s own triggers of a table out of the merge, or puts them back.';
+
+CREATE OR REPLACE FUNCTION pggit._swaps_sql(p_table_id integer)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT coalesce(string_agg(DISTINCT format('ROW((p.o).c%1$s) *<> ROW((p.want).c%1$s)', c.column_id), ' OR '), 'false')
+      FROM pggit.tables AS t
+      JOIN pggit.columns AS c ON c.table_id = t.table_id AND c.dropped_at IS NULL AND c.generated_as IS NULL
+      JOIN pg_index AS i ON i.indrelid = t.relation AND (i.indisunique OR i.indisexclusion)
+                        AND (c.attnum = ANY (i.indkey) OR i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
+                             OR EXISTS (SELECT FROM pggit.columns AS g WHERE g.table_id = t.table_id AND g.generated_as IS NOT NULL AND g.attnum = ANY (i.indkey)))
+     WHERE t.table_id = p_table_id;
+$$;
+
+COMMENT ON FUNCTION pggit._swaps_sql(integer) IS
+'Condition on a planned row p: its update changes what a unique index or exclusion constraint looks at, so that updates one by one could collide on the way to a valid end.';
+
+CREATE OR REPLACE FUNCTION pggit._write_rows(p_table_id integer, p_relation text)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_plan    text := format('pg_temp.pggit_plan_%s', p_table_id);
+    v_same    text := pggit._same_key(p_table_id, 'b', 'p', true, false);
+    v_guard   text := format('ROW(%s) *= ROW(%s)', pggit._cast_columns(p_table_id, 'b'), pggit._record_columns(p_table_id, 'p.o'));
+    v_swap    text := CASE current_setting('session_replication_role') WHEN 'replica' THEN pggit._swaps_sql(p_table_id) ELSE 'false' END;
+    v_set     text;
+    v_want    bigint;
+    v_done    bigint;
+BEGIN
+    EXECUTE format('SELECT count(*) FROM (SELECT FROM %s AS b JOIN %s AS p ON %s WHERE p.action IN (''update'', ''delete'') FOR UPDATE OF b) AS locked',
+                   p_relation, v_plan, v_same) INTO v_done;
+
+    EXECUTE format('SELECT count(*) FROM %s AS p WHERE p.action = ''delete'' OR (p.action = ''update'' AND (%s))', v_plan, v_swap) INTO v_want;
+    IF v_want > 0 THEN
+        EXECUTE format('DELETE FROM %s AS b USING %s AS p WHERE %s AND (p.action = ''delete'' OR (p.action = ''update'' AND (%s))) AND %s',
+                       p_relation, v_plan, v_same, v_swap, v_guard);
+        GET DIAGNOSTICS v_done = ROW_COUNT;
+        PERFORM pggit._require_all(p_relation, v_want, v_done);
+    END IF;
+
+    EXECUTE format('SELECT count(*) FROM %s AS p WHERE p.action = ''update'' AND NOT (%s)', v_plan, v_swap) INTO v_want;
+    IF v_want > 0 THEN
+        SELECT string_agg(format('%I = (p.want).c%s', c.name, c.column_id), ', ' ORDER BY c.column_id) INTO v_set
+          FROM pggit.columns AS c
+          JOIN pg_attribute AS a ON a.attrelid = p_relation::regclass AND a.attname = c.name
+         WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL AND a.attidentity <> 'a';
+        EXECUTE format('UPDATE %s AS b SET %s FROM %s AS p WHERE %s AND p.action = ''update'' AND NOT (%s) AND %s',
+                       p_relation, v_set, v_plan, v_same, v_swap, v_guard);
+        GET DIAGNOSTICS v_done = ROW_COUNT;
+        PERFORM pggit._require_all(p_relation, v_want, v_done);
+    END IF;
+
+    EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s AS p WHERE p.action = ''insert'' OR (p.action = ''update'' AND (%s))',
+                   p_relation, pggit._column_names(p_table_id), pggit._record_columns(p_table_id, 'p.want'), v_plan, v_swap);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._write_rows(integer, text) IS
+'Writes a table''s plan into a real table: deletes, updates, inserts, each guarded by the planned row of ours. Where no foreign key fires,
+updates that touch a unique index are a delete and an insert, so that swapped values do not collide. Raises VG402 when a row is no longer as planned.';
+
+CREATE OR REPLACE FUNCTION pggit._require_all(p_relation text, p_want bigint, p_done bigint)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF p_want <> p_done THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG402', SCHEMA = 'pggit',
+            MESSAGE = format('%s rows of %s were changed by others since the merge was planned', p_want - p_done, p_relation),
+            HINT    = 'Nothing was written. Merge again.';
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._require_all(text, bigint, bigint) IS
+'Raises VG402 unless every planned row was still as planned.';
+
+CREATE OR REPLACE FUNCTION pggit._cast_columns(p_table_id integer, p_alias text)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT string_agg(format('%s.%I::%s', p_alias, c.name, c.type_name), ', ' ORDER BY c.column_id)
+      FROM pggit.columns AS c
+     WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL;
+$$;
+
+COMMENT ON FUNCTION pggit._cast_columns(integer, text) IS
+'The columns of a user''s table as expressions of the stores'' types.';
+
+CREATE OR REPLACE FUNCTION pggit._column_names(p_table_id integer)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT string_agg(quote_ident(c.name), ', ' ORDER BY c.column_id)
+      FROM pggit.columns AS c
+     WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL;
+$$;
+
+COMMENT ON FUNCTION pggit._column_names(integer) IS
+'The stored columns'' names in the user''s table, as an INSERT lists them.';
+
+CREATE OR REPLACE FUNCTION pggit._recheck_foreign_keys(p_tables integer[])
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_key    record;
+    v_child  integer;
+    v_parent integer;
+    v_broken boolean;
+BEGIN
+    FOR v_key IN SELECT f.* FROM pggit._foreign_keys((SELECT array_agg(t.relation) FROM pggit.tables AS t WHERE t.table_id = ANY (p_tables))) AS f LOOP
+        v_child  := (SELECT t.table_id FROM pggit.tables AS t WHERE t.relation = v_key.child AND t.table_id = ANY (p_tables));
+        v_parent := (SELECT t.table_id FROM pggit.tables AS t WHERE t.relation = v_key.parent AND t.table_id = ANY (p_tables));
+        IF v_child IS NOT NULL THEN
+            -- As the foreign key's own trigger does: hold the parents, then look with a new snapshot.
+            EXECUTE format('SELECT EXISTS (SELECT FROM (SELECT FROM %s AS p WHERE EXISTS (SELECT FROM (%s) AS c WHERE %s) FOR KEY SHARE OF p) AS held)',
+                           v_key.parent::regclass, pggit._wants_sql(v_child), v_key.same) INTO v_broken;
+            EXECUTE format('SELECT EXISTS (SELECT FROM (%s) AS c WHERE %s AND NOT EXISTS (SELECT FROM %s AS p WHERE %s))',
+                           pggit._wants_sql(v_child), v_key.child_set, v_key.parent::regclass, v_key.same) INTO v_broken;
+            PERFORM pggit._require_unbroken(v_broken, v_key.conname);
+        END IF;
+        IF v_parent IS NOT NULL THEN
+            EXECUTE format('SELECT EXISTS (SELECT FROM %1$s AS c WHERE EXISTS (SELECT FROM (%2$s) AS p WHERE %3$s) AND NOT EXISTS (SELECT FROM %4$s AS p WHERE %3$s))',
+                           v_key.child::regclass, pggit._gone_sql(v_parent), v_key.same, v_key.parent::regclass) INTO v_broken;
+            PERFORM pggit._require_unbroken(v_broken, v_key.conname);
+        END IF;
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._recheck_foreign_keys(integer[]) IS
+'After the rows of a merge are written to main without triggers: checks the foreign keys of what was written, under row locks. Raises VG402.';
+
+CREATE OR REPLACE FUNCTION pggit._require_unbroken(p_broken boolean, p_constraint name)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF p_broken THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG402', SCHEMA = 'pggit',
+            MESSAGE = format('others changed rows that foreign key %I connects with the merge since it was planned', p_constraint),
+            HINT    = 'Nothing was written. Merge again.';
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._require_unbroken(boolean, name) IS
+'Raises VG402 when a foreign key was broken by a concurrent writer.';
+
+CREATE OR REPLACE FUNCTION pggit._pass_sequences(p_table_id integer, p_relation text)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_column record;
+    v_top    bigint;
+    v_last   bigint;
+BEGIN
+    FOR v_column IN
+        SELECT c.column_id, s.sequence, q.seqincrement FROM pggit.columns AS c
+         CROSS JOIN LATERAL (SELECT pg_get_serial_sequence(p_relation, c.name)::regclass AS sequence) AS s
+          JOIN pg_sequence AS q ON q.seqrelid = s.sequence
+         WHERE c.table_id = p_table_id AND c.type_name IN ('smallint', 'integer', 'bigint') AND c.dropped_at IS NULL AND q.seqincrement > 0
+    LOOP
+        EXECUTE format('SELECT max((p.want).c%s) FROM pg_temp.pggit_plan_%s AS p WHERE p.action IN (''insert'', ''update'')', v_column.column_id, p_table_id) INTO v_top;
+        EXECUTE format('SELECT s.last_value FROM %s AS s', v_column.sequence) INTO v_last;
+        -- nextval never goes back when others draw too; only over a wide gap is setval worth that risk.
+        IF v_top - v_last > 100000 THEN
+            PERFORM setval(v_column.sequence, v_top);
+        ELSE
+            WHILE v_last < v_top LOOP
+                v_last := nextval(v_column.sequence);
+            END LOOP;
+        END IF;
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._pass_sequences(integer, text) IS
+'Moves the sequences of serial and identity columns past the values a merge has written.';
+
+CREATE OR REPLACE FUNCTION pggit._require_as_planned(p_tables integer[], p_watermark bigint)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_table pggit.tables;
+    v_right boolean;
+BEGIN
+    FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.untracked_at IS NULL LOOP
+        IF v_table.table_id = ANY (p_tables) THEN
+            EXECUTE format($sql$
+                SELECT NOT EXISTS (SELECT FROM pg_temp.pggit_plan_%1$s AS p LEFT JOIN %2$s AS b ON %3$s
+                                    WHERE p.action <> 'none' AND ((p.want IS NULL) <> (b.%4$I IS NULL) OR (NOT p.want IS NULL AND ROW(%5$s) *<> ROW(%6$s))))
+                   AND NOT EXISTS (SELECT FROM pggit._log_%1$s AS l WHERE l._xid = pg_current_xact_id() AND l._seq > %7$s
+                                      AND NOT EXISTS (SELECT FROM pg_temp.pggit_plan_%1$s AS p WHERE p.action <> 'none' AND %8$s))$sql$,
+                v_table.table_id, pggit._base_relation(v_table.table_id), pggit._same_key(v_table.table_id, 'b', 'p', true, false),
+                (SELECT c.name FROM pggit.columns AS c WHERE c.table_id = v_table.table_id AND c.key_position = 1),
+                pggit._cast_columns(v_table.table_id, 'b'), pggit._record_columns(v_table.table_id, 'p.want'), p_watermark,
+                pggit._same_key(v_table.table_id, 'l', 'p')) INTO v_right;
+        ELSE
+            EXECUTE format('SELECT NOT EXISTS (SELECT FROM pggit._log_%s AS l WHERE l._xid = pg_current_xact_id() AND l._seq > %s)',
+                           v_table.table_id, p_watermark) INTO v_right;
+        END IF;
+        IF NOT v_right THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'VG310', SCHEMA = 'pggit',
+                MESSAGE = format('triggers changed rows of table %s while the merge was applied, so that it would not be what was planned', pggit._base_relation(v_table.table_id)),
+                HINT    = 'Triggers that are ENABLE ALWAYS or ENABLE REPLICA fire in a merge. Nothing was written.';
+        END IF;
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._require_as_planned(integer[], bigint) IS
+'Raises VG310 unless the net change that this transaction made to main since a watermark is exactly the plan.';
