@@ -30,6 +30,7 @@
 \ir history/as_of.sql
 \ir history/state_digest.sql
 \ir history/blame.sql
+\ir history/verify.sql
 -- branch
 \ir branch/tables.sql
 \ir branch/names.sql

@@ -193,6 +193,14 @@ class BranchInUse(_Refused):
     sqlstate = "VG308"
 
 
+class WrongBranch(_Refused):
+    sqlstate = "VG309"
+
+
+class BranchUnmerged(_Refused):
+    sqlstate = "VG310"
+
+
 # VG4: busy, and nobody has to do anything.
 
 

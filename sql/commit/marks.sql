@@ -67,7 +67,7 @@ BEGIN
         v_s := pggit._mark_now();
         RETURN (1, v_s, v_s)::pggit._position;
     END IF;
-    SELECT b.s INTO STRICT v_s FROM pggit.branch_bases AS b WHERE b.branch_id = p_branch_id;
+    v_s := (SELECT b.s FROM pggit.branch_bases AS b WHERE b.branch_id = p_branch_id);
     RETURN (p_branch_id, pggit._mark_now(), v_s)::pggit._position;
 END;
 $$;

@@ -1,0 +1,52 @@
+CREATE OR REPLACE FUNCTION pggit.branch_capabilities(p_branch text)
+    RETURNS TABLE (table_name text, kind text, limitation text, way_out text)
+    LANGUAGE plpgsql STABLE
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_branch pggit.branches := pggit._branch(p_branch);
+BEGIN
+    RETURN QUERY
+    WITH shown AS (
+        SELECT t.relation, format('%I.%I', t.schema_name, t.table_name) AS name,
+               format('SELECT pggit.materialize(%L, %L);', v_branch.name, format('%I.%I', t.schema_name, t.table_name)) AS real
+          FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id)
+         WHERE bt.branch_id = v_branch.branch_id AND bt.form = 'view'
+    )
+    SELECT s.name, l.kind, l.limitation, coalesce(l.way_out, s.real)
+      FROM shown AS s
+      CROSS JOIN LATERAL (
+          VALUES ('on_conflict', 'INSERT … ON CONFLICT is refused by PostgreSQL on a view', NULL),
+                 ('truncate', 'TRUNCATE is refused by PostgreSQL on a view', 'Use DELETE, or: ' || s.real),
+                 ('row_locks', 'SELECT … FOR UPDATE locks nothing; a concurrent change of the row gives 40001 when it is written', NULL),
+                 ('foreign_key_target', 'a new foreign key can''t point at a view', NULL),
+                 ('catalog', 'the catalog shows no constraints and indexes of it, though they hold', NULL),
+                 ('ddl', 'ALTER TABLE and CREATE INDEX do not work on a view', NULL)
+          UNION ALL
+          SELECT 'merge_statement', 'MERGE on a view needs PostgreSQL 17', NULL
+           WHERE current_setting('server_version_num')::integer < 170000
+          UNION ALL
+          SELECT 'trigger', format('trigger %I does not fire', g.tgname), NULL
+            FROM pg_trigger AS g JOIN pg_proc AS p ON p.oid = g.tgfoid
+           WHERE g.tgrelid = s.relation AND NOT g.tgisinternal AND p.pronamespace <> 'pggit'::regnamespace
+          UNION ALL
+          SELECT 'rule', format('rule %I does not apply', r.rulename), 'There is none: rules are not taken to branches.'
+            FROM pg_rewrite AS r WHERE r.ev_class = s.relation
+          UNION ALL
+          SELECT 'deferred_unique', format('%I is checked at once', k.relname), NULL
+            FROM pg_index AS i JOIN pg_class AS k ON k.oid = i.indexrelid WHERE i.indrelid = s.relation AND NOT i.indimmediate
+          UNION ALL
+          SELECT 'identity', format('column %I takes given values without OVERRIDING SYSTEM VALUE', a.attname), NULL
+            FROM pg_attribute AS a WHERE a.attrelid = s.relation AND a.attidentity = 'a'
+          UNION ALL
+          SELECT 'generated_index', format('index %I is not used: it reads a generated column', k.relname), NULL
+            FROM pg_index AS i JOIN pg_class AS k ON k.oid = i.indexrelid WHERE i.indrelid = s.relation AND pggit._reads_generated(i.indexrelid)
+          ) AS l(kind, limitation, way_out)
+     ORDER BY s.name, l.kind, l.limitation;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit.branch_capabilities(text) IS
+'What the tables of a branch can''t do that tables can, and the way out; nothing for real tables.
+One row for each limitation of each table that is a view on the branch. Raises VG001.';

@@ -1,0 +1,301 @@
+CREATE OR REPLACE FUNCTION pggit._branch_info(p_branch pggit.branches)
+    RETURNS pggit.branch_info
+    LANGUAGE sql STABLE
+AS $$
+    SELECT (p_branch).branch_id, (p_branch).name, (p_branch).mode, (SELECT p.name FROM pggit.branches AS p WHERE p.branch_id = (p_branch).parent_id),
+           (p_branch).base_commit, (p_branch).head, (p_branch).is_protected, (p_branch).created_at, (p_branch).created_by,
+           CASE WHEN (p_branch).branch_id <> 1 THEN
+               ARRAY(SELECT format('%I.%I', t.schema_name, t.table_name)
+                       FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id)
+                      WHERE bt.branch_id = (p_branch).branch_id AND bt.form = 'table'
+                      ORDER BY t.schema_name, t.table_name) END;
+$$;
+
+COMMENT ON FUNCTION pggit._branch_info(pggit.branches) IS
+'A branch as users see it.';
+
+CREATE OR REPLACE FUNCTION pggit._owned_sql(p_table_id integer, p_branch_id integer, p_mark pggit._mark)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    WITH part AS (
+        SELECT pggit._stored_columns(p_table_id) AS stored, pggit._key_columns(p_table_id) AS keys,
+               pggit._all_first_out_sql(format('pggit._undo_%s', p_table_id), pggit._key_columns(p_table_id, 'h'),
+                                        format('h._b = %s AND %s', p_branch_id, pggit._out_sql('h', p_mark))) AS first_out,
+               pggit._dense_relation(p_branch_id, p_table_id) AS dense
+    )
+    SELECT format($sql$
+        WITH first_out AS MATERIALIZED (%1$s)
+        SELECT f._live, %2$s FROM first_out AS f WHERE f._owned
+        UNION ALL
+        SELECT d._there IS NOT NULL, %3$s FROM pggit._mask_%4$s AS m LEFT JOIN (%5$s) AS d ON %6$s
+         WHERE m._b = %7$s AND NOT EXISTS (SELECT FROM first_out AS f WHERE %8$s)$sql$,
+        p.first_out, pggit._stored_columns(p_table_id, 'f'), pggit._own_columns(p_table_id, 'm', 'd'), p_table_id,
+        CASE WHEN p.dense IS NULL THEN format('SELECT true AS _there, %s FROM pggit._delta_%s AS d WHERE d._b = %s', pggit._stored_columns(p_table_id, 'd'), p_table_id, p_branch_id)
+             ELSE format('SELECT true AS _there, %s FROM %s AS b', pggit._base_columns(p_table_id, 'b'), p.dense) END,
+        pggit._same_key(p_table_id, 'd', 'm'), p_branch_id, pggit._same_key(p_table_id, 'f', 'm'))
+      FROM part AS p;
+$$;
+
+COMMENT ON FUNCTION pggit._owned_sql(integer, integer, pggit._mark) IS
+'SELECT (_live, c…) of the keys that a branch owned at a mark of its log, with their rows; deleted ones are not _live.';
+
+CREATE OR REPLACE FUNCTION pggit._copy_owned(p_table_id integer, p_from integer, p_mark pggit._mark, p_to integer)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_rows bigint;
+BEGIN
+    EXECUTE format($sql$
+        WITH owned AS MATERIALIZED (%1$s), masked AS (
+            INSERT INTO pggit._mask_%2$s (_b, %3$s) SELECT %4$s, %5$s FROM owned AS o
+        )
+        INSERT INTO pggit._delta_%2$s (_b, %6$s) SELECT %4$s, %7$s FROM owned AS o WHERE o._live$sql$,
+        pggit._owned_sql(p_table_id, p_from, p_mark), p_table_id, pggit._key_columns(p_table_id), p_to, pggit._key_columns(p_table_id, 'o'),
+        pggit._stored_columns(p_table_id), pggit._stored_columns(p_table_id, 'o'));
+    GET DIAGNOSTICS v_rows = ROW_COUNT;
+    IF v_rows > 1000 THEN
+        EXECUTE format('ANALYZE pggit._delta_%1$s, pggit._mask_%1$s', p_table_id);
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._copy_owned(integer, integer, pggit._mark, integer) IS
+'Gives a new branch what another one owned at a mark. Nothing is logged: the new branch begins with it.';
+
+CREATE OR REPLACE FUNCTION pggit._fork_point(p_from text, OUT parent_id integer, OUT commit_id text, OUT at pggit._position)
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_branch pggit.branches;
+BEGIN
+    IF p_from IS NULL OR p_from = 'WORKING' THEN
+        v_branch := pggit._branch(NULL);
+    ELSE
+        SELECT b.* INTO v_branch FROM pggit.branches AS b WHERE b.name = p_from AND b.deleted_at IS NULL;
+    END IF;
+
+    IF v_branch.branch_id IS NOT NULL THEN
+        PERFORM pggit._commit_pending(v_branch.branch_id, CASE WHEN v_branch.head IS NULL THEN 'First commit' ELSE 'Changes before a branch was made' END);
+        parent_id := v_branch.branch_id;
+        commit_id := (SELECT b.head FROM pggit.branches AS b WHERE b.branch_id = v_branch.branch_id);
+    ELSE
+        commit_id := pggit._resolve(p_from);
+        parent_id := (SELECT c.branch_id FROM pggit.commits AS c WHERE c.commit_id = _fork_point.commit_id);
+    END IF;
+    at := (SELECT c.at FROM pggit.commits AS c WHERE c.commit_id = _fork_point.commit_id);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._fork_point(text) IS
+'Where a new branch begins: a branch as it is now (its pending changes are committed first), else any ref. NULL is the current branch.';
+
+CREATE OR REPLACE FUNCTION pggit._real_tables(p_tables pggit.tables[], p_materialize text)
+    RETURNS integer[]
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_limit  bigint := pg_size_bytes(coalesce(nullif(current_setting('pggit.materialize_limit', true), ''), '64MB'));
+    v_table  pggit.tables;
+    v_real   integer[] := '{}';
+    v_small  boolean;
+    v_secret text;
+BEGIN
+    CASE p_materialize
+        WHEN 'all' THEN
+            RETURN ARRAY(SELECT t.table_id FROM unnest(p_tables) AS t);
+        WHEN 'none' THEN
+            NULL;
+        WHEN 'auto' THEN
+            v_small := (SELECT coalesce(sum(pg_total_relation_size(t.relation)), 0) <= v_limit FROM unnest(p_tables) AS t);
+            FOREACH v_table IN ARRAY p_tables LOOP
+                IF NOT v_small THEN
+                    EXECUTE format('SELECT count(*) < 10000 FROM (SELECT FROM %s LIMIT 10000) AS r', v_table.relation::regclass) INTO v_small;
+                END IF;
+                IF v_small OR (SELECT c.relrowsecurity FROM pg_class AS c WHERE c.oid = v_table.relation) THEN
+                    v_real := v_real || v_table.table_id;
+                END IF;
+                v_small := v_small AND (SELECT sum(pg_total_relation_size(t.relation)) <= v_limit FROM unnest(p_tables) AS t);
+            END LOOP;
+        ELSE
+            v_real := ARRAY(SELECT (pggit._table(btrim(m[1]))).table_id
+                              FROM regexp_matches(p_materialize, '((?:"(?:[^"]|"")*"|[^",])+)', 'g') AS m);
+    END CASE;
+
+    SELECT string_agg(t.relation::regclass::text, ', ') INTO v_secret
+      FROM unnest(p_tables) AS t JOIN pg_class AS c ON c.oid = t.relation
+     WHERE c.relrowsecurity AND t.table_id <> ALL (v_real);
+    IF v_secret IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG307', SCHEMA = 'pggit',
+            MESSAGE = format('row-level security can''t be kept by a branch view: %s', v_secret),
+            HINT    = 'Name these tables in p_materialize, or use auto: a real table has the policies too.';
+    END IF;
+    RETURN v_real;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._real_tables(pggit.tables[], text) IS
+'Which tables of a new branch are to be real: all, none, a comma-separated list, or auto: all while together they are not above
+pggit.materialize_limit (64MB), else those below 10,000 rows. Tables with row-level security can''t be views (VG307).';
+
+CREATE OR REPLACE FUNCTION pggit._create_branch(p_name text, p_from text, p_mode text, p_materialize text)
+    RETURNS pggit.branches
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_fork   record;
+    v_branch pggit.branches;
+    v_tables pggit.tables[];
+    v_real   integer[];
+    v_table  pggit.tables;
+    v_schema record;
+BEGIN
+    PERFORM pggit._check_branch_name(p_name);
+    IF p_mode IN ('database', 'instance') THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG307', SCHEMA = 'pggit',
+            MESSAGE = format('the SQL core makes branches in schema mode only, not in %s mode', p_mode);
+    ELSIF p_mode IS DISTINCT FROM 'schema' OR p_materialize IS NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG202', SCHEMA = 'pggit',
+            MESSAGE = CASE WHEN p_materialize IS NULL THEN 'p_materialize is NULL, but must be auto, none, all or a list of tables'
+                           ELSE format('there is no branch mode %L', p_mode) END;
+    END IF;
+
+    v_fork := pggit._fork_point(p_from);
+    BEGIN
+        INSERT INTO pggit.branches (name, mode, parent_id, base_commit, head, head_at, created_by)
+        VALUES (p_name, p_mode, v_fork.parent_id, v_fork.commit_id, v_fork.commit_id, NULL, pggit._actor())
+        RETURNING * INTO v_branch;
+    EXCEPTION WHEN unique_violation THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG101', SCHEMA = 'pggit',
+            MESSAGE = format('branch %L exists already', p_name),
+            HINT    = 'pggit.ensure_branch() takes it as it is; pggit.delete_branch() removes it.';
+    END;
+    INSERT INTO pggit.branch_bases (branch_id, s) VALUES (v_branch.branch_id, pggit._base_mark(v_fork.at));
+    PERFORM pg_current_xact_id();
+    UPDATE pggit.branches AS b SET head_at = pggit._working_position(v_branch.branch_id) WHERE b.branch_id = v_branch.branch_id
+    RETURNING b.* INTO v_branch;
+
+    v_tables := ARRAY(SELECT t FROM pggit._tables_at(v_fork.at) AS t ORDER BY t.table_id);
+    v_real   := pggit._real_tables(v_tables, p_materialize);
+    FOR v_schema IN
+        SELECT DISTINCT t.schema_name FROM unnest(v_tables) AS t
+        UNION SELECT s.schema_name FROM pggit.tracked_schemas AS s WHERE to_regnamespace(quote_ident(s.schema_name)) IS NOT NULL
+        ORDER BY 1
+    LOOP
+        PERFORM pggit._create_branch_schema(v_branch, v_schema.schema_name);
+    END LOOP;
+
+    FOREACH v_table IN ARRAY v_tables LOOP
+        IF (v_fork.at).branch_id <> 1 THEN
+            PERFORM pggit._copy_owned(v_table.table_id, (v_fork.at).branch_id, (v_fork.at).x, v_branch.branch_id);
+        END IF;
+        IF v_table.table_id = ANY (v_real) THEN
+            PERFORM pggit._create_real(v_branch.branch_id, v_table.table_id);
+        ELSE
+            PERFORM pggit._create_view(v_branch.branch_id, v_table.table_id);
+        END IF;
+    END LOOP;
+    FOREACH v_table IN ARRAY v_tables LOOP
+        IF v_table.table_id = ANY (v_real) THEN
+            PERFORM pggit._real_foreign_keys(v_branch.branch_id, v_table.table_id);
+        END IF;
+    END LOOP;
+    RETURN v_branch;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._create_branch(text, text, text, text) IS
+'Makes a branch: its row, its place on main, what its parent owned, its schemas and relations.';
+
+CREATE OR REPLACE FUNCTION pggit._create_branch_schema(p_branch pggit.branches, p_schema text)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_name  text := pggit._fit_name(p_schema || '@' || p_branch.name);
+    v_grant record;
+BEGIN
+    IF to_regnamespace(quote_ident(v_name)) IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG101', SCHEMA = 'pggit',
+            MESSAGE = format('schema %I, which branch %L needs, exists already', v_name, p_branch.name),
+            HINT    = 'Rename or drop the schema, or give the branch another name.';
+    END IF;
+    EXECUTE format('CREATE SCHEMA %I', v_name);
+    INSERT INTO pggit.branch_schemas (branch_id, base_schema, schema_name) VALUES (p_branch.branch_id, p_schema, v_name);
+
+    FOR v_grant IN
+        SELECT g.grantee FROM pg_namespace AS n, aclexplode(n.nspacl) AS g
+         WHERE n.nspname = p_schema AND g.privilege_type = 'USAGE' AND g.grantee <> n.nspowner
+    LOOP
+        EXECUTE format('GRANT USAGE ON SCHEMA %I TO %s', v_name, CASE WHEN v_grant.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(v_grant.grantee)) END);
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._create_branch_schema(pggit.branches, text) IS
+'Makes the schema of a branch that stands for one of main, usable by whoever may use that one. Raises VG101 when the name is taken.';
+
+CREATE OR REPLACE FUNCTION pggit.create_branch(p_name text, p_from text DEFAULT NULL, p_mode text DEFAULT 'schema', p_materialize text DEFAULT 'auto')
+    RETURNS pggit.branch_info
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_branch pggit.branches := pggit._create_branch(p_name, p_from, p_mode, p_materialize);
+BEGIN
+    RETURN pggit._branch_info(v_branch);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit.create_branch(text, text, text, text) IS
+'Make a branch and return it; nobody is moved to it (pggit.checkout does that).
+p_from is any ref; NULL means the current branch as it is now. Changes of a branch that are not committed yet are committed first. p_materialize says
+which tables become real ones, with every constraint and index: auto (all while together they are within pggit.materialize_limit, 64MB, else those below
+10,000 rows), all, none, or a comma-separated list. The others are views that share main''s rows, made in a time that does not depend on them.
+Raises VG001, VG002 (no such ref), VG101 (the branch exists), VG201 (bad name), VG202, VG302, VG306 (columns changed since the ref), VG307, VG902.';
+
+CREATE OR REPLACE FUNCTION pggit.ensure_branch(p_name text, p_from text DEFAULT NULL, p_mode text DEFAULT 'schema', p_materialize text DEFAULT 'auto',
+    OUT branch_id integer, OUT name text, OUT mode text, OUT parent text, OUT base_commit text, OUT head text, OUT is_protected boolean,
+    OUT created_at timestamptz, OUT created_by text, OUT materialized text[], OUT was_created boolean)
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_branch pggit.branches;
+    v_info   pggit.branch_info;
+BEGIN
+    SELECT b.* INTO v_branch FROM pggit.branches AS b WHERE b.name = p_name AND b.deleted_at IS NULL;
+    was_created := NOT FOUND;
+    IF was_created THEN
+        BEGIN
+            v_branch := pggit._create_branch(p_name, p_from, p_mode, p_materialize);
+        EXCEPTION WHEN SQLSTATE 'VG101' THEN
+            SELECT b.* INTO v_branch FROM pggit.branches AS b WHERE b.name = p_name AND b.deleted_at IS NULL;
+            IF NOT FOUND THEN
+                RAISE;
+            END IF;
+            was_created := false;
+        END;
+    END IF;
+
+    v_info       := pggit._branch_info(v_branch);
+    branch_id    := v_info.branch_id;
+    name         := v_info.name;
+    mode         := v_info.mode;
+    parent       := v_info.parent;
+    base_commit  := v_info.base_commit;
+    head         := v_info.head;
+    is_protected := v_info.is_protected;
+    created_at   := v_info.created_at;
+    created_by   := v_info.created_by;
+    materialized := v_info.materialized;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit.ensure_branch(text, text, text, text) IS
+'As pggit.create_branch, but a branch that is there already is taken as it is; was_created says which.
+Safe when several sessions call it at once. Raises what pggit.create_branch raises, except VG101 for the branch itself.';

@@ -1,0 +1,145 @@
+CREATE OR REPLACE FUNCTION pggit._unmerged(p_branch pggit.branches)
+    RETURNS text
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_commits bigint;
+BEGIN
+    IF EXISTS (SELECT FROM pggit.status(p_branch.name)) THEN
+        RETURN 'changes that are not committed';
+    END IF;
+    SELECT count(*) INTO v_commits
+      FROM pggit._ancestors(p_branch.head) AS a
+     WHERE NOT EXISTS (SELECT FROM pggit.branches AS b CROSS JOIN LATERAL pggit._ancestors(b.head) AS o
+                        WHERE b.branch_id <> p_branch.branch_id AND b.deleted_at IS NULL AND o.commit_id = a.commit_id)
+       AND NOT EXISTS (SELECT FROM pggit.tags AS t CROSS JOIN LATERAL pggit._ancestors(t.commit_id) AS o WHERE o.commit_id = a.commit_id)
+       AND NOT EXISTS (SELECT FROM pggit.merges AS m WHERE m.source_commit = a.commit_id AND m.result IN ('merged', 'fast_forward'));
+    RETURN CASE WHEN v_commits > 0 THEN format('%s %s that no other branch or tag has', v_commits, CASE v_commits WHEN 1 THEN 'commit' ELSE 'commits' END) END;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._unmerged(pggit.branches) IS
+'What would be lost with a branch, in words, or NULL when all of it is elsewhere.';
+
+CREATE OR REPLACE FUNCTION pggit._foreign_objects(p_branch_id integer)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH own AS (
+        SELECT bt.relation FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id
+    ), spaces AS (
+        SELECT n.oid FROM pggit.branch_schemas AS s JOIN pg_namespace AS n ON n.nspname = s.schema_name WHERE s.branch_id = p_branch_id
+    ), users AS (
+        SELECT pg_describe_object(d.classid, d.objid, 0) AS what
+          FROM pg_depend AS d JOIN spaces AS s ON d.refclassid = 'pg_namespace'::regclass AND d.refobjid = s.oid AND d.deptype = 'n'
+         WHERE NOT (d.classid = 'pg_class'::regclass AND d.objid IN (SELECT o.relation FROM own AS o))
+           AND NOT EXISTS (SELECT FROM pg_depend AS i WHERE i.classid = d.classid AND i.objid = d.objid AND i.deptype IN ('a', 'i')
+                                                        AND i.refclassid = 'pg_class'::regclass AND i.refobjid IN (SELECT o.relation FROM own AS o))
+        UNION
+        SELECT pg_describe_object('pg_class'::regclass, r.ev_class, 0)
+          FROM pg_depend AS d JOIN pg_rewrite AS r ON r.oid = d.objid
+         WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid IN (SELECT o.relation FROM own AS o)
+           AND r.ev_class NOT IN (SELECT o.relation FROM own AS o)
+        UNION
+        SELECT pg_describe_object('pg_constraint'::regclass, c.oid, 0)
+          FROM pg_constraint AS c
+         WHERE c.contype = 'f' AND c.confrelid IN (SELECT o.relation FROM own AS o) AND c.conrelid NOT IN (SELECT o.relation FROM own AS o)
+    )
+    SELECT string_agg(u.what, ', ' ORDER BY u.what) FROM users AS u;
+$$;
+
+COMMENT ON FUNCTION pggit._foreign_objects(integer) IS
+'Objects of others that live in a branch''s schemas or depend on its relations, in words; NULL when there are none.';
+
+CREATE OR REPLACE FUNCTION pggit._bounded(p_commands text[], p_relations oid[], p_what text)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_before  text := current_setting('lock_timeout');
+    v_command text;
+    v_blocker text;
+BEGIN
+    PERFORM set_config('lock_timeout', coalesce(nullif(current_setting('pggit.lock_timeout', true), ''), '5s'), true);
+    BEGIN
+        FOREACH v_command IN ARRAY p_commands LOOP
+            EXECUTE v_command;
+        END LOOP;
+    EXCEPTION WHEN lock_not_available THEN
+        SELECT string_agg(DISTINCT format('process %s (%s, %s)', l.pid, coalesce(a.usename, '?'), coalesce(a.state, '?')), ', ') INTO v_blocker
+          FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a USING (pid)
+         WHERE l.granted AND l.relation = ANY (p_relations) AND l.pid <> pg_backend_pid()
+           AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database());
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG401', SCHEMA = 'pggit',
+            MESSAGE = format('%s is in use by %s', p_what, coalesce(v_blocker, 'a transaction that has just ended')),
+            HINT    = 'Try again when it is done; nothing was changed. The setting pggit.lock_timeout (5s) says how long to wait.';
+    END;
+    PERFORM set_config('lock_timeout', v_before, true);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._bounded(text[], oid[], text) IS
+'Runs commands that need locks on relations, waiting no longer than pggit.lock_timeout (5s). Raises VG401 naming who holds them.';
+
+CREATE OR REPLACE FUNCTION pggit.delete_branch(p_name text, p_force boolean DEFAULT false)
+    RETURNS boolean
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_branch  pggit.branches;
+    v_lost    text;
+    v_objects text;
+    v_names   text;
+    v_drop    text[] := '{}';
+BEGIN
+    SELECT b.* INTO v_branch FROM pggit.branches AS b WHERE b.name = p_name AND b.deleted_at IS NULL FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    PERFORM pggit._refuse_protected(v_branch, 'deleted');
+    IF pggit.current_branch() = v_branch.name THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG308', SCHEMA = 'pggit',
+            MESSAGE = format('branch %L is checked out by this session', v_branch.name),
+            HINT    = 'SELECT pggit.checkout(''main''); first.';
+    END IF;
+    v_objects := pggit._foreign_objects(v_branch.branch_id);
+    IF v_objects IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG308', SCHEMA = 'pggit',
+            MESSAGE = format('branch %L can''t be deleted: other objects are in its schemas or depend on it: %s', v_branch.name, v_objects),
+            HINT    = 'Drop or move them first.';
+    END IF;
+    IF NOT coalesce(p_force, false) THEN
+        v_lost := pggit._unmerged(v_branch);
+        IF v_lost IS NOT NULL THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'VG310', SCHEMA = 'pggit',
+                MESSAGE = format('branch %L has %s', v_branch.name, v_lost),
+                HINT    = 'Merge or tag them first; p_force => true deletes the branch all the same.';
+        END IF;
+    END IF;
+
+    SELECT string_agg(bt.relation::regclass::text, ', ') INTO v_names FROM pggit.branch_tables AS bt WHERE bt.branch_id = v_branch.branch_id AND bt.form = 'view';
+    v_drop := v_drop || ('DROP VIEW ' || v_names);
+    SELECT string_agg(bt.relation::regclass::text, ', ') INTO v_names FROM pggit.branch_tables AS bt WHERE bt.branch_id = v_branch.branch_id AND bt.form = 'table';
+    v_drop := v_drop || ('DROP TABLE ' || v_names);
+    v_drop := v_drop || ARRAY(SELECT format('DROP SCHEMA %I', s.schema_name) FROM pggit.branch_schemas AS s WHERE s.branch_id = v_branch.branch_id);
+    PERFORM pggit._bounded(array_remove(v_drop, NULL), ARRAY(SELECT bt.relation FROM pggit.branch_tables AS bt WHERE bt.branch_id = v_branch.branch_id),
+                           format('branch %L', v_branch.name));
+
+    DELETE FROM pggit.branch_tables AS bt WHERE bt.branch_id = v_branch.branch_id;
+    DELETE FROM pggit.branch_schemas AS s WHERE s.branch_id = v_branch.branch_id;
+    UPDATE pggit.branches AS b SET deleted_at = now() WHERE b.branch_id = v_branch.branch_id;
+    RETURN true;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit.delete_branch(text, boolean) IS
+'Delete a branch; false when there is none of that name.
+Its commits stay readable while a merge, another branch or a tag has them; what else it held goes when pggit.gc() collects it. Raises VG202 (main),
+VG301 (protected), VG308 (checked out by this session, or objects of others in its schemas or depending on it), VG310 (without p_force: it has changes or
+commits that nobody else has) and VG401 (somebody uses it for longer than pggit.lock_timeout, 5s; the message says who).';

@@ -1,0 +1,332 @@
+-- Foreign keys of a branch where a view is at one end. Between two real tables they are PostgreSQL's own.
+
+CREATE OR REPLACE FUNCTION pggit._foreign_key(p_constraint oid,
+    OUT name text, OUT child_id integer, OUT parent_id integer, OUT child_relation oid, OUT parent_relation oid, OUT index_id oid,
+    OUT child_columns text[], OUT parent_columns text[], OUT child_types text[], OUT parent_types text[], OUT parent_type_ids oid[],
+    OUT operators text[], OUT match_full boolean, OUT on_delete "char", OUT on_update "char", OUT set_columns text[], OUT is_deferred boolean)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT c.conname, ct.table_id, pt.table_id, c.conrelid, c.confrelid, c.conindid,
+           k.child_columns, k.parent_columns, k.child_types, k.parent_types, k.parent_type_ids, k.operators,
+           c.confmatchtype = 'f', c.confdeltype, c.confupdtype,
+           ARRAY(SELECT a.attname::text FROM pg_attribute AS a
+                  WHERE a.attrelid = c.conrelid AND a.attnum = ANY (coalesce(nullif(c.confdelsetcols, '{}'), c.conkey)) ORDER BY a.attnum),
+           c.condeferrable AND c.condeferred
+      FROM pg_constraint AS c
+      LEFT JOIN pggit.tables AS ct ON ct.relation = c.conrelid AND ct.untracked_at IS NULL
+      LEFT JOIN pggit.tables AS pt ON pt.relation = c.confrelid AND pt.untracked_at IS NULL
+      CROSS JOIN LATERAL (
+          SELECT array_agg(ca.attname::text ORDER BY u.n) AS child_columns, array_agg(pa.attname::text ORDER BY u.n) AS parent_columns,
+                 array_agg(pggit._base_type(ca.atttypid, ca.atttypmod) ORDER BY u.n) AS child_types,
+                 array_agg(pggit._base_type(pa.atttypid, pa.atttypmod) ORDER BY u.n) AS parent_types,
+                 array_agg(pa.atttypid ORDER BY u.n) AS parent_type_ids,
+                 array_agg(format('OPERATOR(%I.%s)', n.nspname, o.oprname) ORDER BY u.n) AS operators
+            FROM unnest(c.conkey, c.confkey, c.conpfeqop) WITH ORDINALITY AS u(ck, pk, op, n)
+            JOIN pg_attribute AS ca ON ca.attrelid = c.conrelid AND ca.attnum = u.ck
+            JOIN pg_attribute AS pa ON pa.attrelid = c.confrelid AND pa.attnum = u.pk
+            JOIN pg_operator AS o ON o.oid = u.op
+            JOIN pg_namespace AS n ON n.oid = o.oprnamespace) AS k
+     WHERE c.oid = p_constraint;
+$$;
+
+COMMENT ON FUNCTION pggit._foreign_key(oid) IS
+'What a foreign key on main says, in names. operators compare a parent''s column (left) with a child''s.';
+
+CREATE OR REPLACE FUNCTION pggit._foreign_keys(p_relation oid, p_of_parent boolean)
+    RETURNS SETOF oid
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT c.oid
+      FROM pg_constraint AS c
+     WHERE c.contype = 'f' AND CASE WHEN p_of_parent THEN c.confrelid ELSE c.conrelid END = p_relation AND c.conparentid = 0
+       AND coalesce((to_jsonb(c) ->> 'conenforced')::boolean, true)
+     ORDER BY c.conname;
+$$;
+
+COMMENT ON FUNCTION pggit._foreign_keys(oid, boolean) IS
+'The foreign keys of a table on main, or those that point at it, in the order of their names.';
+
+CREATE OR REPLACE FUNCTION pggit._matches(p_columns text[], p_types text[], p_key text[], p_alias text)
+    RETURNS text
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT string_agg(format('%s.%I = %L::%s', p_alias, u.name, u.value, u.type), ' AND ' ORDER BY u.n)
+      FROM unnest(p_columns, p_types, p_key) WITH ORDINALITY AS u(name, type, value, n);
+$$;
+
+COMMENT ON FUNCTION pggit._matches(text[], text[], text[], text) IS
+'Condition: the columns of the alias have these values.';
+
+CREATE OR REPLACE FUNCTION pggit._has_parent(p_branch_id integer, p_constraint oid, p_key text[])
+    RETURNS boolean
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_key   record := pggit._foreign_key(p_constraint);
+    v_found boolean;
+BEGIN
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s AS p WHERE %s)',
+                   coalesce(pggit._branch_relation(p_branch_id, v_key.parent_id), v_key.parent_relation::regclass::text),
+                   pggit._matches(v_key.parent_columns, v_key.parent_types, p_key, 'p')) INTO v_found;
+    RETURN v_found;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._has_parent(integer, oid, text[]) IS
+'Whether a branch has the row that a foreign key''s values refer to; a parent that is not versioned is looked for on main.';
+
+CREATE OR REPLACE FUNCTION pggit._has_child(p_branch_id integer, p_constraint oid, p_key text[])
+    RETURNS boolean
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_key   record := pggit._foreign_key(p_constraint);
+    v_found boolean;
+BEGIN
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s AS c WHERE %s)', pggit._branch_relation(p_branch_id, v_key.child_id),
+                   pggit._matches(v_key.child_columns, v_key.child_types, p_key, 'c')) INTO v_found;
+    RETURN v_found;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._has_child(integer, oid, text[]) IS
+'Whether a branch has a row that refers to these values.';
+
+CREATE OR REPLACE FUNCTION pggit._refuse_foreign_key(p_branch_id integer, p_constraint oid, p_key text[], p_by_parent boolean)
+    RETURNS void
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_key    record := pggit._foreign_key(p_constraint);
+    v_child  text := (SELECT c.relname FROM pg_class AS c WHERE c.oid = v_key.child_relation);
+    v_parent text := (SELECT c.relname FROM pg_class AS c WHERE c.oid = v_key.parent_relation);
+    v_schema text := (SELECT n.nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+                       WHERE c.oid = coalesce((SELECT bt.relation FROM pggit.branch_tables AS bt
+                                                WHERE bt.branch_id = p_branch_id AND bt.table_id = v_key.child_id), v_key.child_relation));
+BEGIN
+    IF p_by_parent THEN
+        PERFORM pggit._violation('23503', format('update or delete on table "%s" violates foreign key constraint "%s" on table "%s"', v_parent, v_key.name, v_child),
+                                 format('Key (%s)=(%s) is still referenced from table "%s".', array_to_string(v_key.parent_columns, ', '),
+                                        array_to_string(p_key, ', '), v_child), v_schema, v_child, '', v_key.name);
+    END IF;
+    PERFORM pggit._violation('23503', format('insert or update on table "%s" violates foreign key constraint "%s"', v_child, v_key.name),
+                             format('Key (%s)=(%s) is not present in table "%s".', array_to_string(v_key.child_columns, ', '),
+                                    array_to_string(p_key, ', '), v_parent), v_schema, v_child, '', v_key.name);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._refuse_foreign_key(integer, oid, text[], boolean) IS
+'Raises 23503 as PostgreSQL words it, for a child without parent or for a parent that is still referenced.';
+
+CREATE OR REPLACE FUNCTION pggit._check_later(p_branch_id integer, p_constraint oid, p_key text[], p_by_parent boolean)
+    RETURNS void
+    LANGUAGE sql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    INSERT INTO pggit.pending_checks (xid, branch_id, constraint_id, key, by_parent, is_deferred)
+    SELECT pg_current_xact_id(), p_branch_id, p_constraint, p_key, p_by_parent, c.condeferrable AND c.condeferred
+      FROM pg_constraint AS c WHERE c.oid = p_constraint;
+$$;
+
+COMMENT ON FUNCTION pggit._check_later(integer, oid, text[], boolean) IS
+'Notes a foreign key that does not hold at this moment: it has to at the end of the statement, or of the transaction if it is deferred.';
+
+CREATE OR REPLACE FUNCTION pggit._settle(p_check pggit.pending_checks)
+    RETURNS void
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    DELETE FROM pggit.pending_checks AS c WHERE c.check_id = p_check.check_id;
+    IF FOUND AND pggit._has_child(p_check.branch_id, p_check.constraint_id, p_check.key)
+       AND NOT pggit._has_parent(p_check.branch_id, p_check.constraint_id, p_check.key) THEN
+        PERFORM pggit._refuse_foreign_key(p_check.branch_id, p_check.constraint_id, p_check.key, p_check.by_parent);
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._settle(pggit.pending_checks) IS
+'Looks at a noted foreign key once more and raises 23503 if it still does not hold.';
+
+CREATE OR REPLACE FUNCTION pggit._settle_statement()
+    RETURNS trigger
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_check pggit.pending_checks;
+BEGIN
+    FOR v_check IN
+        SELECT c.* FROM pggit.pending_checks AS c WHERE c.xid = pg_current_xact_id_if_assigned() AND NOT c.is_deferred ORDER BY c.check_id
+    LOOP
+        PERFORM pggit._settle(v_check);
+    END LOOP;
+    RETURN NULL;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._settle_statement() IS
+'AFTER STATEMENT trigger of branch relations with foreign keys: what was noted during the statement must hold now.';
+
+CREATE OR REPLACE FUNCTION pggit._settle_deferred()
+    RETURNS trigger
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM pggit._settle(NEW);
+    RETURN NULL;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._settle_deferred() IS
+'Deferred trigger: what was noted for the end of the transaction must hold now. SET CONSTRAINTS ALL IMMEDIATE brings it forward.';
+
+DO $trigger$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgrelid = 'pggit.pending_checks'::regclass AND g.tgname = 'settle') THEN
+        CREATE CONSTRAINT TRIGGER settle AFTER INSERT ON pggit.pending_checks DEFERRABLE INITIALLY DEFERRED
+            FOR EACH ROW EXECUTE FUNCTION pggit._settle_deferred();
+    END IF;
+END;
+$trigger$;
+
+CREATE OR REPLACE FUNCTION pggit._referenced(p_branch_id integer, p_constraint oid, p_operation text, p_old text[], p_new text[])
+    RETURNS void
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_key    record := pggit._foreign_key(p_constraint);
+    v_action "char" := CASE p_operation WHEN 'DELETE' THEN v_key.on_delete ELSE v_key.on_update END;
+    v_child  text   := pggit._branch_relation(p_branch_id, v_key.child_id);
+    v_where  text;
+BEGIN
+    IF v_child IS NULL THEN
+        RETURN;
+    END IF;
+    v_where := pggit._matches(v_key.child_columns, v_key.child_types, p_old, 'c');
+
+    CASE v_action
+        WHEN 'a' THEN
+            IF pggit._has_child(p_branch_id, p_constraint, p_old) THEN
+                PERFORM pggit._check_later(p_branch_id, p_constraint, p_old, true);
+            END IF;
+        WHEN 'r' THEN
+            IF pggit._has_child(p_branch_id, p_constraint, p_old) THEN
+                PERFORM pggit._refuse_foreign_key(p_branch_id, p_constraint, p_old, true);
+            END IF;
+        WHEN 'c' THEN
+            IF p_operation = 'DELETE' THEN
+                EXECUTE format('DELETE FROM %s AS c WHERE %s', v_child, v_where);
+            ELSE
+                EXECUTE format('UPDATE %s AS c SET %s WHERE %s', v_child,
+                               (SELECT string_agg(format('%I = %L::%s', u.name, u.value, u.type), ', ')
+                                  FROM unnest(v_key.child_columns, v_key.child_types, p_new) AS u(name, type, value)), v_where);
+            END IF;
+        ELSE
+            EXECUTE format('UPDATE %s AS c SET %s WHERE %s', v_child,
+                           (SELECT string_agg(format('%I = %s', u.name, CASE v_action WHEN 'n' THEN 'NULL' ELSE 'DEFAULT' END), ', ')
+                              FROM unnest(CASE p_operation WHEN 'DELETE' THEN v_key.set_columns ELSE v_key.child_columns END) AS u(name)), v_where);
+    END CASE;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._referenced(integer, oid, text, text[], text[]) IS
+'What a foreign key says shall happen to the rows of a branch that refer to a key which has just gone (p_operation DELETE or UPDATE).';
+
+CREATE OR REPLACE FUNCTION pggit._write_foreign(p_table pggit.tables)
+    RETURNS TABLE (declarations text, body text)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_oid oid;
+    v_key record;
+BEGIN
+    declarations := '';
+    body := '';
+    FOR v_oid IN SELECT f FROM pggit._foreign_keys(p_table.relation, false) AS f LOOP
+        v_key := pggit._foreign_key(v_oid);
+        body := body || format($w$
+    IF TG_OP <> 'DELETE' AND %1$s AND (TG_OP = 'INSERT' OR ROW(%2$s)::record *<> ROW(%3$s)::record) THEN
+        PERFORM pggit._share_key(v_branch, %4$s, %5$s);
+        SELECT bt.form INTO v_form FROM pggit.branch_tables AS bt WHERE bt.branch_id = v_branch AND bt.table_id = %6$s;
+        IF v_form = 'view' THEN
+            v_found := %7$s;
+        ELSE
+            v_found := pggit._has_parent(v_branch, %8$s, ARRAY[%9$s]);
+        END IF;
+        IF NOT v_found THEN
+            PERFORM pggit._check_later(v_branch, %8$s, ARRAY[%9$s], false);
+        END IF;
+    END IF;$w$,
+            (SELECT string_agg(format('NEW.%I IS NOT NULL', c), ' AND ') FROM unnest(v_key.child_columns) AS c),
+            (SELECT string_agg(format('NEW.%I', c), ', ') FROM unnest(v_key.child_columns) AS c),
+            (SELECT string_agg(format('OLD.%I', c), ', ') FROM unnest(v_key.child_columns) AS c),
+            v_key.index_id,
+            pggit._hash_sql((SELECT string_agg(format('NEW.%I::%s', u.name, u.type), ', ' ORDER BY u.n)
+                               FROM unnest(v_key.child_columns, v_key.parent_types) WITH ORDINALITY AS u(name, type, n)), v_key.parent_type_ids),
+            coalesce(v_key.parent_id, 0),
+            CASE WHEN v_key.parent_id IS NULL THEN 'false'
+                 ELSE format('EXISTS (SELECT FROM (%s) AS r WHERE %s)', pggit._var_flat_sql(v_key.parent_id),
+                             (SELECT string_agg(format('r.%I %s NEW.%I', u.parent, u.op, u.child), ' AND ' ORDER BY u.n)
+                                FROM unnest(v_key.parent_columns, v_key.operators, v_key.child_columns) WITH ORDINALITY AS u(parent, op, child, n))) END,
+            v_oid, (SELECT string_agg(format('NEW.%I::text', c), ', ') FROM unnest(v_key.child_columns) AS c));
+        IF v_key.match_full AND cardinality(v_key.child_columns) > 1 THEN
+            body := body || format($w$
+    IF TG_OP <> 'DELETE' AND num_nulls(%1$s) NOT IN (0, %2$s) THEN
+        PERFORM pggit._violation('23503', format('insert or update on table "%%s" violates foreign key constraint "%%s"', TG_TABLE_NAME, %3$L),
+                                 'MATCH FULL does not allow mixing of null and nonnull key values.', TG_TABLE_SCHEMA, TG_TABLE_NAME, '', %3$L);
+    END IF;$w$,
+                (SELECT string_agg(format('NEW.%I', c), ', ') FROM unnest(v_key.child_columns) AS c), cardinality(v_key.child_columns), v_key.name);
+        END IF;
+    END LOOP;
+
+    FOR v_oid IN SELECT f FROM pggit._foreign_keys(p_table.relation, true) AS f LOOP
+        v_key := pggit._foreign_key(v_oid);
+        CONTINUE WHEN v_key.child_id IS NULL;
+        body := body || format($w$
+    IF TG_OP <> 'INSERT' AND %1$s AND (TG_OP = 'DELETE' OR ROW(%2$s)::record *<> ROW(%3$s)::record) THEN
+        PERFORM pggit._claim_key(v_branch, %4$s, 'f', %5$s);
+        SELECT bt.form INTO v_form FROM pggit.branch_tables AS bt WHERE bt.branch_id = v_branch AND bt.table_id = %6$s;
+        IF v_form = 'view' THEN
+            v_found := EXISTS (SELECT FROM (%7$s) AS r WHERE %8$s);
+        ELSE
+            v_found := v_form IS NOT NULL;
+        END IF;
+        IF v_found THEN
+            PERFORM pggit._referenced(v_branch, %9$s, TG_OP, ARRAY[%10$s], CASE TG_OP WHEN 'UPDATE' THEN ARRAY[%11$s] END);
+        END IF;
+    END IF;$w$,
+            (SELECT string_agg(format('OLD.%I IS NOT NULL', c), ' AND ') FROM unnest(v_key.parent_columns) AS c),
+            (SELECT string_agg(format('NEW.%I', c), ', ') FROM unnest(v_key.parent_columns) AS c),
+            (SELECT string_agg(format('OLD.%I', c), ', ') FROM unnest(v_key.parent_columns) AS c),
+            v_key.index_id,
+            pggit._hash_sql((SELECT string_agg(format('OLD.%I::%s', u.name, u.type), ', ' ORDER BY u.n)
+                               FROM unnest(v_key.parent_columns, v_key.parent_types) WITH ORDINALITY AS u(name, type, n)), v_key.parent_type_ids),
+            v_key.child_id, pggit._var_flat_sql(v_key.child_id),
+            (SELECT string_agg(format('OLD.%I %s r.%I', u.parent, u.op, u.child), ' AND ' ORDER BY u.n)
+               FROM unnest(v_key.parent_columns, v_key.operators, v_key.child_columns) WITH ORDINALITY AS u(parent, op, child, n)),
+            v_oid, (SELECT string_agg(format('OLD.%I::text', c), ', ') FROM unnest(v_key.parent_columns) AS c),
+            (SELECT string_agg(format('NEW.%I::text', c), ', ') FROM unnest(v_key.parent_columns) AS c));
+    END LOOP;
+    RETURN NEXT;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._write_foreign(pggit.tables) IS
+'The part of a write function that keeps foreign keys true, as child and as parent.';

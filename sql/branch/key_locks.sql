@@ -1,0 +1,67 @@
+CREATE OR REPLACE FUNCTION pggit._lock_base(p_branch_id integer)
+    RETURNS void
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM FROM pggit.branch_bases AS b WHERE b.branch_id = p_branch_id FOR SHARE;
+    PERFORM set_config('pggit.base' || p_branch_id, pg_current_xact_id()::text, true);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._lock_base(integer) IS
+'Keeps a branch where it stands on main until this transaction ends; the local setting pggit.base<branch id> tells the next caller that it is done.';
+
+CREATE OR REPLACE FUNCTION pggit._claim_key(p_branch_id integer, p_index_id oid, p_purpose "char", p_hash bigint)
+    RETURNS void
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    INSERT INTO pggit.key_locks AS k (branch_id, index_id, purpose, key_hash, slot, xid)
+    SELECT p_branch_id, p_index_id, p_purpose, p_hash, s.slot, pg_current_xact_id()
+      FROM generate_series(0, CASE p_purpose WHEN 'f' THEN 15 ELSE 0 END) AS s(slot)
+     ORDER BY s.slot
+        ON CONFLICT (branch_id, index_id, purpose, key_hash, slot) DO UPDATE SET xid = excluded.xid;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._claim_key(integer, oid, "char", bigint) IS
+'Makes this transaction the only writer of a key: purpose u for a unique value, f for a referenced row that goes away (all 16 slots).
+Others wait for it; above READ COMMITTED they then fail with 40001, as does this one when somebody wrote the key since its snapshot.';
+
+CREATE OR REPLACE FUNCTION pggit._share_key(p_branch_id integer, p_index_id oid, p_hash bigint)
+    RETURNS void
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_slot integer := nullif(current_setting('pggit.slot', true), '');
+BEGIN
+    IF v_slot IS NULL THEN
+        v_slot := pg_backend_pid() % 16;
+        FOR v_try IN 0..15 LOOP
+            IF pg_try_advisory_xact_lock(hashtext('pggit.slot'), v_try) THEN
+                v_slot := v_try;
+                EXIT;
+            END IF;
+        END LOOP;
+        PERFORM set_config('pggit.slot', v_slot::text, true);
+    END IF;
+
+    IF NOT EXISTS (SELECT FROM pggit.key_locks AS k
+                    WHERE k.branch_id = p_branch_id AND k.index_id = p_index_id AND k.purpose = 'f' AND k.key_hash = p_hash
+                      AND k.slot = v_slot AND k.xid = pg_current_xact_id()) THEN
+        INSERT INTO pggit.key_locks AS k (branch_id, index_id, purpose, key_hash, slot, xid)
+        VALUES (p_branch_id, p_index_id, 'f', p_hash, v_slot, pg_current_xact_id())
+            ON CONFLICT (branch_id, index_id, purpose, key_hash, slot) DO UPDATE SET xid = excluded.xid;
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._share_key(integer, oid, bigint) IS
+'Says that this transaction refers to a key. Each open transaction has a slot of its own, so that children of one parent do not wait for
+each other; who takes the parent away claims all slots.';

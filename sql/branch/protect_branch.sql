@@ -1,0 +1,16 @@
+CREATE OR REPLACE FUNCTION pggit.protect_branch(p_name text)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_branch pggit.branches := pggit._branch(p_name);
+BEGIN
+    UPDATE pggit.branches AS b
+       SET is_protected = true
+     WHERE b.branch_id = v_branch.branch_id;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit.protect_branch(text) IS
+'Refuse to delete or rename a branch until it is unprotected.
+Raises VG001 if there is no such branch.';

@@ -1,0 +1,98 @@
+CREATE OR REPLACE FUNCTION pggit._index_tail(p_index oid)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT substr(pg_get_indexdef(i.indexrelid),
+                  length(format('CREATE %sINDEX %I ON %I.%I ', CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END, c.relname, n.nspname, t.relname)) + 1)
+      FROM pg_index AS i
+      JOIN pg_class AS c ON c.oid = i.indexrelid
+      JOIN pg_class AS t ON t.oid = i.indrelid
+      JOIN pg_namespace AS n ON n.oid = t.relnamespace
+     WHERE i.indexrelid = p_index;
+$$;
+
+COMMENT ON FUNCTION pggit._index_tail(oid) IS
+'What defines an index apart from its name and table: USING …';
+
+CREATE OR REPLACE FUNCTION pggit._reads_generated(p_index oid)
+    RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT EXISTS (SELECT FROM pg_depend AS d JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+                    WHERE d.classid = 'pg_class'::regclass AND d.objid = p_index AND d.refclassid = 'pg_class'::regclass
+                      AND d.refobjid = (SELECT i.indrelid FROM pg_index AS i WHERE i.indexrelid = p_index) AND a.attgenerated <> '');
+$$;
+
+COMMENT ON FUNCTION pggit._reads_generated(oid) IS
+'Whether an index reads a generated column.';
+
+CREATE OR REPLACE FUNCTION pggit._missing_read_indexes(p_table_id integer)
+    RETURNS SETOF oid
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT i.indexrelid
+      FROM pggit.tables AS t JOIN pg_index AS i ON i.indrelid = t.relation
+     WHERE t.table_id = p_table_id AND NOT i.indisprimary AND i.indisvalid AND NOT pggit._reads_generated(i.indexrelid)
+       AND to_regclass(format('pggit._delta_%s_i%s', p_table_id, i.indexrelid)) IS NULL;
+$$;
+
+COMMENT ON FUNCTION pggit._missing_read_indexes(integer) IS
+'The secondary indexes of a table on main that its log and delta do not have yet.';
+
+CREATE OR REPLACE FUNCTION pggit._ensure_read_indexes(p_table_id integer)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_relation regclass := (SELECT t.relation FROM pggit.tables AS t WHERE t.table_id = p_table_id);
+    v_shape    text     := format('pggit._shape_%s', p_table_id);
+    v_index    oid;
+    v_column   record;
+    v_made     record;
+BEGIN
+    IF NOT EXISTS (SELECT FROM pggit._missing_read_indexes(p_table_id)) THEN
+        RETURN;
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtext('pggit.read_indexes'), p_table_id);
+
+    -- A stand-in with the same indexes and then the stores' column names: its definitions read as ones over the stores.
+    EXECUTE format('CREATE TABLE %s (LIKE %s)', v_shape, v_relation);
+    FOR v_index IN SELECT m FROM pggit._missing_read_indexes(p_table_id) AS m LOOP
+        EXECUTE format('CREATE INDEX _shape_i%s ON %s %s', v_index, v_shape, pggit._index_tail(v_index));
+    END LOOP;
+    FOR v_column IN
+        SELECT r.old_name, r.new_name
+          FROM pggit.columns AS c
+          CROSS JOIN LATERAL (VALUES (1, c.name, '_pggit' || c.column_id), (2, '_pggit' || c.column_id, 'c' || c.column_id)) AS r(step, old_name, new_name)
+         WHERE c.table_id = p_table_id AND c.dropped_at IS NULL
+         ORDER BY r.step
+    LOOP
+        EXECUTE format('ALTER TABLE %s RENAME %I TO %I', v_shape, v_column.old_name, v_column.new_name);
+    END LOOP;
+
+    FOR v_made IN
+        SELECT substr(k.relname, 9) AS base, am.amname, pg_get_expr(i.indpred, i.indrelid) AS predicate,
+               regexp_replace(pggit._index_tail(i.indexrelid), '^USING \S+ \(', '') AS tail
+          FROM pg_index AS i
+          JOIN pg_class AS k ON k.oid = i.indexrelid
+          JOIN pg_am AS am ON am.oid = k.relam
+         WHERE i.indrelid = to_regclass(v_shape)
+    LOOP
+        -- Rows of the log that only say "was not there" hold nothing but their key.
+        EXECUTE format('CREATE INDEX _log_%1$s_i%2$s ON pggit._log_%1$s USING %3$s (%4$s%5$s', p_table_id, v_made.base, v_made.amname,
+                       CASE WHEN v_made.predicate IS NULL THEN v_made.tail ELSE left(v_made.tail, -length(' WHERE ' || v_made.predicate)) END,
+                       ' WHERE _op <> ''I''' || coalesce(' AND (' || v_made.predicate || ')', ''));
+        EXECUTE format('CREATE INDEX _delta_%1$s_i%2$s ON pggit._delta_%1$s USING %3$s (%4$s%5$s', p_table_id, v_made.base, v_made.amname,
+                       CASE v_made.amname WHEN 'btree' THEN '_b, ' ELSE '' END, v_made.tail);
+    END LOOP;
+    EXECUTE format('DROP TABLE %s', v_shape);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._ensure_read_indexes(integer) IS
+'Gives a table''s log and delta the secondary indexes that the table has on main, so that branch views keep its index paths.
+Waits for open writers of the table the first time. Indexes over generated columns have no counterpart: stores do not hold these columns.';

@@ -1,0 +1,173 @@
+-- Capture on a branch's real tables: marks of owned keys in the mask, pre-images in the branches' undo log.
+
+CREATE OR REPLACE FUNCTION pggit._before_branch_statement()
+    RETURNS trigger
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_setting text := format('pggit.o%sb%s%s', TG_ARGV[0], TG_ARGV[1], TG_OP);
+BEGIN
+    IF current_setting('pggit.base' || TG_ARGV[1], true) IS DISTINCT FROM pg_current_xact_id()::text THEN
+        PERFORM pggit._lock_base(TG_ARGV[1]::integer);
+    END IF;
+    PERFORM set_config(v_setting, concat_ws(',', nextval('pggit._ordinal'), nullif(current_setting(v_setting, true), '')), true);
+    RETURN NULL;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._before_branch_statement() IS
+'Draws the ordinal of a statement on a branch''s real table and keeps the branch where it stands on main. Arguments: table id, branch id.';
+
+CREATE OR REPLACE FUNCTION pggit._undo_sql(p_table_id integer, p_rows text, p_columns text, p_stored text, p_live text, p_deleted text)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    -- A statement nested in this one has logged first but comes later: then it is this one that found the key as it was before both.
+    SELECT format($log$
+    WITH changed AS (
+        SELECT %1$s FROM %2$s
+    ), later AS (
+        UPDATE pggit._undo_%3$s AS l SET _owned = true
+          FROM changed AS r
+         WHERE currval('pggit._ordinal') > v_seq AND l._b = v_branch AND %4$s AND l._xid = v_xid AND l._seq > v_seq AND NOT l._owned
+        RETURNING %5$s
+    ), logged AS (
+        INSERT INTO pggit._undo_%3$s (_seq, _xid, _epoch, _b, _owned, _live, _deleted, %6$s)
+        SELECT v_seq, v_xid, %7$s, v_branch,
+               EXISTS (SELECT FROM pggit._mask_%3$s AS l WHERE l._b = v_branch AND %4$s) AND NOT EXISTS (SELECT FROM later AS l WHERE %4$s),
+               %8$s, %9$s, %10$s
+          FROM changed AS r
+    )
+    INSERT INTO pggit._mask_%3$s (_b, %11$s) SELECT v_branch, %12$s FROM changed AS r ON CONFLICT DO NOTHING;$log$,
+        p_columns, p_rows, p_table_id, pggit._same_key(p_table_id, 'l', 'r'), pggit._key_columns(p_table_id, 'l'), p_stored,
+        (SELECT r.epoch FROM pggit.repository AS r), p_live, p_deleted,
+        'r.' || replace(p_stored, ', ', ', r.'), pggit._key_columns(p_table_id), pggit._key_columns(p_table_id, 'r'));
+$$;
+
+COMMENT ON FUNCTION pggit._undo_sql(integer, text, text, text, text, text) IS
+'Statement of a capture function that logs rows as they were (p_live true) or keys that had none, and marks the keys as owned.';
+
+CREATE OR REPLACE FUNCTION pggit._ensure_real_capture(p_table_id integer)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_head   constant text := $head$
+DECLARE
+    v_branch integer := TG_ARGV[0]::integer;
+    v_xid    xid8    := pg_current_xact_id();
+    v_seq    bigint  := %1$s;
+    v_moves  boolean := false;
+BEGIN
+    IF current_setting('pggit.transaction', true) IS DISTINCT FROM v_xid::text THEN
+        PERFORM pggit._record_transaction();
+    END IF;
+%2$s
+    RETURN NULL;
+END$head$;
+    v_take   constant text := 'pggit._take_ordinal(format(''pggit.o%s%%s'', ''b'' || TG_ARGV[0] || %L))';
+    v_stored text := pggit._stored_columns(p_table_id);
+    v_keys   text := pggit._key_columns(p_table_id);
+    v_new    text;
+    v_old    text := pggit._base_columns(p_table_id, 'o');
+    v_same   text := pggit._same_key(p_table_id, 'o', 'n', true, true);
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = to_regclass(format('pggit._undo_%s', p_table_id)) AND a.attname = '_deleted') THEN
+        EXECUTE format('ALTER TABLE pggit._undo_%s ADD COLUMN IF NOT EXISTS _deleted boolean', p_table_id);
+    END IF;
+    SELECT string_agg(format('n.%I::%s AS c%s', c.name, c.type_name, c.column_id), ', ' ORDER BY c.key_position) INTO v_new
+      FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL;
+
+    -- An INSERT may have drawn its ordinal before a DELETE of the same key that ran first (a writable CTE, MERGE, a BEFORE ROW trigger).
+    -- The key existed before exactly when (exists now) - inserts + deletes = 1; then its first pre-image comes before the insert.
+    PERFORM pggit._ensure_function(format('pggit._capture_%s_branch_insert()', p_table_id), 'trigger', 'VOLATILE',
+        format(v_head, format(v_take, p_table_id, 'INSERT'), pggit._undo_sql(p_table_id, 'new_rows AS n', v_new, v_keys, 'false', 'false') || format($w$
+    IF currval('pggit._ordinal') > v_seq THEN
+        EXECUTE replace(%s, '{relation of the branch}', TG_RELID::regclass::text) USING v_branch, v_xid, v_seq;
+    END IF;$w$,
+            quote_literal(format($fix$
+            WITH nest AS (
+                SELECT l.* FROM pggit._undo_%1$s AS l JOIN new_rows AS n ON %2$s WHERE l._b = $1 AND l._xid = $2 AND l._seq >= $3
+            ), keys AS (
+                SELECT %3$s, min(l._seq) FILTER (WHERE l._live) AS first_pre, min(l._seq) AS first_any, bool_and(l._owned) AS owned,
+                       count(DISTINCT l._at) FILTER (WHERE NOT l._live) AS inserts, count(DISTINCT l._at) FILTER (WHERE l._deleted) AS deletes
+                  FROM nest AS l
+                 GROUP BY %3$s
+            ), wrong AS (
+                SELECT * FROM keys AS k
+                 WHERE k.first_pre > k.first_any
+                   AND (EXISTS (SELECT FROM {relation of the branch} AS b WHERE %4$s))::integer - k.inserts + k.deletes = 1
+            )
+            UPDATE pggit._undo_%1$s AS l
+               SET _seq   = CASE l._seq WHEN k.first_any THEN k.first_pre ELSE k.first_any END,
+                   _owned = CASE l._seq WHEN k.first_any THEN true ELSE k.owned END
+              FROM wrong AS k
+             WHERE %5$s AND l._b = $1 AND l._xid = $2 AND l._seq IN (k.first_any, k.first_pre)$fix$,
+            p_table_id, pggit._same_key(p_table_id, 'l', 'n', false, true), pggit._key_columns(p_table_id, 'l'),
+            pggit._same_key(p_table_id, 'b', 'k', true, false), pggit._same_key(p_table_id, 'l', 'k'))))));
+
+    -- A key in both OLD and NEW of one statement has only its OLD row.
+    PERFORM pggit._ensure_function(format('pggit._capture_%s_branch_update()', p_table_id), 'trigger', 'VOLATILE',
+        format(v_head, format(v_take, p_table_id, 'UPDATE'),
+               format('    v_moves := EXISTS (SELECT FROM new_rows AS n WHERE NOT EXISTS (SELECT FROM old_rows AS o WHERE %s));', v_same)
+               || pggit._undo_sql(p_table_id, 'old_rows AS o', v_old || format(', v_moves AND NOT EXISTS (SELECT FROM new_rows AS n WHERE %s) AS _gone', v_same),
+                                  v_stored, 'true', 'r._gone')
+               || E'\n    IF v_moves THEN' || pggit._undo_sql(p_table_id, format('new_rows AS n WHERE NOT EXISTS (SELECT FROM old_rows AS o WHERE %s)', v_same),
+                                                             v_new, v_keys, 'false', 'false') || E'\n    END IF;'));
+
+    PERFORM pggit._ensure_function(format('pggit._capture_%s_branch_delete()', p_table_id), 'trigger', 'VOLATILE',
+        format(v_head, format(v_take, p_table_id, 'DELETE'), pggit._undo_sql(p_table_id, 'old_rows AS o', v_old, v_stored, 'true', 'true')));
+
+    PERFORM pggit._ensure_function(format('pggit._capture_%s_branch_truncate()', p_table_id), 'trigger', 'VOLATILE',
+        format(v_head, $seq$nextval('pggit._ordinal')$seq$, format($w$
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG401', SCHEMA = 'pggit',
+            MESSAGE = format('TRUNCATE of %%I.%%I needs READ COMMITTED', TG_TABLE_SCHEMA, TG_TABLE_NAME),
+            HINT    = 'Rows that others committed since this transaction''s snapshot would be lost from history. Use READ COMMITTED, or DELETE.';
+    END IF;
+    PERFORM pggit._lock_base(v_branch);
+    EXECUTE replace(%s, '{relation of the branch}', TG_RELID::regclass::text) USING v_seq, v_xid, v_branch;$w$,
+            quote_literal(format($rows$
+    WITH changed AS (
+        SELECT %1$s FROM {relation of the branch} AS o
+    ), logged AS (
+        INSERT INTO pggit._undo_%2$s (_seq, _xid, _epoch, _b, _owned, _live, _deleted, %3$s)
+        SELECT $1, $2, %4$s, $3, EXISTS (SELECT FROM pggit._mask_%2$s AS l WHERE l._b = $3 AND %5$s), true, true, %6$s FROM changed AS r
+    )
+    INSERT INTO pggit._mask_%2$s (_b, %7$s) SELECT $3, %8$s FROM changed AS r ON CONFLICT DO NOTHING$rows$,
+            v_old, p_table_id, v_stored, (SELECT r.epoch FROM pggit.repository AS r), pggit._same_key(p_table_id, 'l', 'r'),
+            pggit._stored_columns(p_table_id, 'r'), v_keys, pggit._key_columns(p_table_id, 'r'))))));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._ensure_real_capture(integer) IS
+'Makes the capture functions that all branches'' real tables of a tracked table share.';
+
+CREATE OR REPLACE FUNCTION pggit._capture_real(p_branch_id integer, p_table_id integer, p_name text)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM pggit._ensure_real_capture(p_table_id);
+    EXECUTE format('CREATE TRIGGER pggit_before BEFORE INSERT OR UPDATE OR DELETE ON %s
+                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._before_branch_statement(%s, %s)', p_name, p_table_id, p_branch_id);
+    EXECUTE format('CREATE TRIGGER pggit_insert AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows
+                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_branch_insert(%s)', p_name, p_table_id, p_branch_id);
+    EXECUTE format('CREATE TRIGGER pggit_update AFTER UPDATE ON %s REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_branch_update(%s)', p_name, p_table_id, p_branch_id);
+    EXECUTE format('CREATE TRIGGER pggit_delete AFTER DELETE ON %s REFERENCING OLD TABLE AS old_rows
+                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_branch_delete(%s)', p_name, p_table_id, p_branch_id);
+    EXECUTE format('CREATE TRIGGER pggit_truncate BEFORE TRUNCATE ON %s
+                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_branch_truncate(%s)', p_name, p_table_id, p_branch_id);
+    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER pggit_before, ENABLE ALWAYS TRIGGER pggit_insert, ENABLE ALWAYS TRIGGER pggit_update,
+                    ENABLE ALWAYS TRIGGER pggit_delete, ENABLE ALWAYS TRIGGER pggit_truncate', p_name);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._capture_real(integer, integer, text) IS
+'Puts capture on a branch''s real table.';

@@ -1,0 +1,353 @@
+CREATE OR REPLACE FUNCTION pggit._real_columns(p_table pggit.tables, p_schema text)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_name   text := format('%I.%I', p_schema, p_table.table_name);
+    v_column record;
+    v_options text;
+BEGIN
+    SELECT string_agg(o, ', ') INTO v_options
+      FROM pg_class AS c
+      LEFT JOIN pg_class AS t ON t.oid = c.reltoastrelid
+      CROSS JOIN LATERAL (SELECT unnest(c.reloptions) UNION ALL SELECT 'toast.' || unnest(t.reloptions)) AS r(o)
+     WHERE c.oid = p_table.relation;
+    EXECUTE format('CREATE TABLE %s (LIKE %s INCLUDING COMMENTS INCLUDING COMPRESSION INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING STORAGE)%s',
+                   v_name, p_table.relation::regclass, coalesce(' WITH (' || v_options || ')', ''));
+
+    FOR v_column IN
+        SELECT a.attname, a.attstattarget, a.attoptions, a.attidentity, s.sequence, k.relname AS sequence_name, format_type(q.seqtypid, NULL) AS type_name, q.seqmin
+          FROM pg_attribute AS a
+          LEFT JOIN LATERAL pggit._column_sequence(a.attrelid, a.attnum) AS s(sequence) ON a.attidentity <> ''
+          LEFT JOIN pg_class AS k ON k.oid = s.sequence
+          LEFT JOIN pg_sequence AS q ON q.seqrelid = s.sequence
+         WHERE a.attrelid = p_table.relation AND a.attnum > 0 AND NOT a.attisdropped
+    LOOP
+        IF coalesce(v_column.attstattarget, -1) <> -1 THEN
+            EXECUTE format('ALTER TABLE %s ALTER %I SET STATISTICS %s', v_name, v_column.attname, v_column.attstattarget);
+        END IF;
+        IF v_column.attoptions IS NOT NULL THEN
+            EXECUTE format('ALTER TABLE %s ALTER %I SET (%s)', v_name, v_column.attname, array_to_string(v_column.attoptions, ', '));
+        END IF;
+        -- It stays an identity column; what its own sequence gives, counting down, is replaced by the next number of main's.
+        IF v_column.attidentity <> '' THEN
+            EXECUTE format('ALTER TABLE %s ALTER %I ADD GENERATED %s AS IDENTITY (SEQUENCE NAME %I.%I INCREMENT BY -1 START WITH -1 MAXVALUE -1 CYCLE)',
+                           v_name, v_column.attname, CASE v_column.attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END,
+                           p_schema, v_column.sequence_name);
+            EXECUTE format('CREATE TRIGGER "  pggit_identity" BEFORE INSERT ON %s FOR EACH ROW EXECUTE FUNCTION pggit._draw_identity(%L, %L, %L)',
+                           v_name, v_column.attname, format('%I.%I', p_schema, v_column.sequence_name), v_column.sequence::regclass);
+        END IF;
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._real_columns(pggit.tables, text) IS
+'Creates a branch''s real table with the columns, defaults, identity and storage of the table on main; keys and indexes come after the rows.';
+
+CREATE OR REPLACE FUNCTION pggit._draw_identity()
+    RETURNS trigger
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_value bigint := (to_jsonb(NEW) ->> TG_ARGV[0])::bigint;
+BEGIN
+    IF v_value < 0 THEN
+        BEGIN
+            IF v_value = currval(TG_ARGV[1]::regclass) THEN
+                NEW := jsonb_populate_record(NEW, jsonb_build_object(TG_ARGV[0], nextval(TG_ARGV[2]::regclass)));
+            END IF;
+        EXCEPTION WHEN object_not_in_prerequisite_state THEN
+            NULL;
+        END;
+    END IF;
+    RETURN NEW;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._draw_identity() IS
+'Replaces the number that a branch''s identity sequence has just given by the next one of main''s. Arguments: column, the branch''s and main''s sequence.';
+
+CREATE OR REPLACE FUNCTION pggit._real_keys(p_table pggit.tables, p_schema text)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_name   text := format('%I.%I', p_schema, p_table.table_name);
+    v_object record;
+BEGIN
+    FOR v_object IN
+        SELECT c.conname, c.contype, pg_get_constraintdef(c.oid) AS definition, c.oid
+          FROM pg_constraint AS c WHERE c.conrelid = p_table.relation AND c.contype IN ('p', 'u', 'x', 'c')
+         ORDER BY c.contype = 'c', c.oid
+    LOOP
+        EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I %s', v_name, v_object.conname, v_object.definition);
+        EXECUTE format('COMMENT ON CONSTRAINT %I ON %s IS %L', v_object.conname, v_name, obj_description(v_object.oid, 'pg_constraint'));
+    END LOOP;
+
+    FOR v_object IN
+        SELECT k.relname, i.indexrelid, i.indisunique, i.indisclustered, i.indisreplident, k.reltablespace,
+               NOT EXISTS (SELECT FROM pg_constraint AS c WHERE c.conindid = i.indexrelid AND c.contype IN ('p', 'u', 'x')) AS is_plain
+          FROM pg_index AS i JOIN pg_class AS k ON k.oid = i.indexrelid
+         WHERE i.indrelid = p_table.relation AND i.indisvalid ORDER BY i.indexrelid
+    LOOP
+        IF v_object.is_plain THEN
+            EXECUTE format('CREATE %sINDEX %I ON %s %s', CASE WHEN v_object.indisunique THEN 'UNIQUE ' ELSE '' END, v_object.relname, v_name,
+                           pggit._index_tail(v_object.indexrelid));
+            EXECUTE format('COMMENT ON INDEX %I.%I IS %L', p_schema, v_object.relname, obj_description(v_object.indexrelid, 'pg_class'));
+        END IF;
+        IF v_object.indisclustered THEN
+            EXECUTE format('ALTER TABLE %s CLUSTER ON %I', v_name, v_object.relname);
+        END IF;
+        IF v_object.indisreplident THEN
+            EXECUTE format('ALTER TABLE %s REPLICA IDENTITY USING INDEX %I', v_name, v_object.relname);
+        END IF;
+    END LOOP;
+    FOR v_object IN SELECT c.relreplident FROM pg_class AS c WHERE c.oid = p_table.relation AND c.relreplident IN ('f', 'n') LOOP
+        EXECUTE format('ALTER TABLE %s REPLICA IDENTITY %s', v_name, CASE v_object.relreplident WHEN 'f' THEN 'FULL' ELSE 'NOTHING' END);
+    END LOOP;
+
+    FOR v_object IN
+        SELECT s.stxname, s.oid, pg_get_statisticsobjdef(s.oid) AS definition,
+               format('CREATE STATISTICS %I.%I ', n.nspname, s.stxname) AS head, format(' FROM %s', p_table.relation::regclass) AS tail,
+               (to_jsonb(s) ->> 'stxstattarget')::integer AS target
+          FROM pg_statistic_ext AS s JOIN pg_namespace AS n ON n.oid = s.stxnamespace
+         WHERE s.stxrelid = p_table.relation
+    LOOP
+        EXECUTE format('CREATE STATISTICS %I.%I %s FROM %s', p_schema, v_object.stxname,
+                       substr(left(v_object.definition, -length(v_object.tail)), length(v_object.head) + 1), v_name);
+        IF coalesce(v_object.target, -1) <> -1 THEN
+            EXECUTE format('ALTER STATISTICS %I.%I SET STATISTICS %s', p_schema, v_object.stxname, v_object.target);
+        END IF;
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._real_keys(pggit.tables, text) IS
+'Gives a branch''s real table the keys, checks, indexes and statistics of the table on main, each under its own name.';
+
+CREATE OR REPLACE FUNCTION pggit._real_behaviour(p_table pggit.tables, p_schema text)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_name   text := format('%I.%I', p_schema, p_table.table_name);
+    v_base   text := format(' ON %I.%I ', p_table.schema_name, p_table.table_name);
+    v_object record;
+    v_at     integer;
+BEGIN
+    FOR v_object IN
+        SELECT g.tgname, g.tgenabled, pg_get_triggerdef(g.oid) AS definition
+          FROM pg_trigger AS g JOIN pg_proc AS p ON p.oid = g.tgfoid
+         WHERE g.tgrelid = p_table.relation AND NOT g.tgisinternal AND p.pronamespace <> 'pggit'::regnamespace ORDER BY g.tgname
+    LOOP
+        v_at := strpos(v_object.definition, v_base);
+        EXECUTE left(v_object.definition, v_at - 1) || format(' ON %s ', v_name) || substr(v_object.definition, v_at + length(v_base));
+        IF v_object.tgenabled <> 'O' THEN
+            EXECUTE format('ALTER TABLE %s %s TRIGGER %I', v_name,
+                           CASE v_object.tgenabled WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA' ELSE 'ENABLE ALWAYS' END, v_object.tgname);
+        END IF;
+    END LOOP;
+
+    FOR v_object IN
+        SELECT p.polname, p.polpermissive, p.polcmd, pg_get_expr(p.polqual, p.polrelid) AS qual, pg_get_expr(p.polwithcheck, p.polrelid) AS with_check,
+               (SELECT string_agg(CASE WHEN r = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(r)) END, ', ') FROM unnest(p.polroles) AS r) AS roles
+          FROM pg_policy AS p WHERE p.polrelid = p_table.relation
+    LOOP
+        EXECUTE format('CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%s', v_object.polname, v_name,
+                       CASE WHEN v_object.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
+                       CASE v_object.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
+                       v_object.roles, coalesce(' USING (' || v_object.qual || ')', ''), coalesce(' WITH CHECK (' || v_object.with_check || ')', ''));
+    END LOOP;
+    FOR v_object IN SELECT c.relrowsecurity, c.relforcerowsecurity FROM pg_class AS c WHERE c.oid = p_table.relation LOOP
+        IF v_object.relrowsecurity THEN
+            EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', v_name);
+        END IF;
+        IF v_object.relforcerowsecurity THEN
+            EXECUTE format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', v_name);
+        END IF;
+    END LOOP;
+    EXECUTE format('COMMENT ON TABLE %s IS %L', v_name, obj_description(p_table.relation, 'pg_class'));
+    PERFORM pggit._copy_grants(p_table.relation, v_name::regclass);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._real_behaviour(pggit.tables, text) IS
+'Gives a branch''s real table the triggers, policies, comment and grants of the table on main.';
+
+CREATE OR REPLACE FUNCTION pggit._create_real(p_branch_id integer, p_table_id integer)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_table  pggit.tables;
+    v_schema text;
+    v_name   text;
+BEGIN
+    SELECT t.* INTO STRICT v_table FROM pggit.tables AS t WHERE t.table_id = p_table_id;
+    SELECT s.schema_name INTO STRICT v_schema FROM pggit.branch_schemas AS s WHERE s.branch_id = p_branch_id AND s.base_schema = v_table.schema_name;
+    v_name := format('%I.%I', v_schema, v_table.table_name);
+
+    PERFORM pggit._real_columns(v_table, v_schema);
+    EXECUTE format('ALTER TABLE %s DISABLE TRIGGER USER', v_name);
+    EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE %s', v_name,
+                   (SELECT string_agg(quote_ident(c.name), ', ' ORDER BY c.column_id) FROM pggit.columns AS c
+                     WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL),
+                   pggit._flat_sql(p_table_id, p_branch_id, (SELECT b.s FROM pggit.branch_bases AS b WHERE b.branch_id = p_branch_id)));
+    EXECUTE format('ALTER TABLE %s ENABLE TRIGGER USER', v_name);
+    EXECUTE format('DELETE FROM pggit._delta_%s AS d WHERE d._b = %s', p_table_id, p_branch_id);
+
+    PERFORM pggit._real_keys(v_table, v_schema);
+    PERFORM pggit._real_behaviour(v_table, v_schema);
+    PERFORM pggit._capture_real(p_branch_id, p_table_id, v_name);
+    EXECUTE format('ANALYZE %s', v_name);
+
+    INSERT INTO pggit.branch_tables (branch_id, table_id, relation, form) VALUES (p_branch_id, p_table_id, v_name::regclass, 'table')
+        ON CONFLICT (branch_id, table_id) DO UPDATE SET relation = excluded.relation, form = excluded.form;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._create_real(integer, integer) IS
+'Makes a table of a branch a real one: rows first, then keys, indexes, triggers, policies, grants and capture. Foreign keys come when all tables are there.';
+
+CREATE OR REPLACE FUNCTION pggit._real_foreign_keys(p_branch_id integer, p_table_id integer)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_oid    oid;
+    v_key    record;
+    v_child  record;
+    v_parent record;
+    v_old    record;
+    v_def    text;
+    v_head   text;
+BEGIN
+    FOR v_oid IN
+        SELECT f FROM pggit.tables AS t CROSS JOIN LATERAL pggit._foreign_keys(t.relation, false) AS f WHERE t.table_id = p_table_id
+        UNION
+        SELECT f FROM pggit.tables AS t CROSS JOIN LATERAL pggit._foreign_keys(t.relation, true) AS f WHERE t.table_id = p_table_id
+    LOOP
+        v_key := pggit._foreign_key(v_oid);
+        SELECT bt.form, bt.relation::regclass::text AS name, bt.relation INTO v_child FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.table_id = v_key.child_id;
+        SELECT bt.form, bt.relation::regclass::text AS name, bt.relation INTO v_parent FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.table_id = v_key.parent_id;
+
+        FOR v_old IN
+            SELECT g.tgname, g.tgrelid::regclass AS relation FROM pg_trigger AS g
+             WHERE g.tgrelid IN (v_child.relation, v_parent.relation) AND g.tgname IN ('pggit_child_' || v_oid, 'pggit_parent_' || v_oid)
+        LOOP
+            EXECUTE format('DROP TRIGGER %I ON %s', v_old.tgname, v_old.relation);
+        END LOOP;
+
+        IF v_child.form = 'table' AND v_parent.form = 'table' THEN
+            CONTINUE WHEN EXISTS (SELECT FROM pg_constraint AS c WHERE c.conrelid = v_child.relation AND c.conname = v_key.name AND c.contype = 'f');
+            v_def  := pg_get_constraintdef(v_oid);
+            v_head := format(' REFERENCES %s(', v_key.parent_relation::regclass);
+            EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I %s', v_child.name, v_key.name,
+                           left(v_def, strpos(v_def, v_head) - 1) || format(' REFERENCES %s(', v_parent.name) || substr(v_def, strpos(v_def, v_head) + length(v_head)));
+        ELSIF v_child.form = 'table' THEN
+            EXECUTE format('CREATE TRIGGER %I AFTER INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION pggit._check_child(%s, %s)',
+                           'pggit_child_' || v_oid, v_child.name, p_branch_id, v_oid);
+            EXECUTE format('CREATE OR REPLACE TRIGGER pggit_settle AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION pggit._settle_statement()', v_child.name);
+        ELSIF v_parent.form = 'table' AND v_child.form IS NOT NULL THEN
+            EXECUTE format('CREATE TRIGGER %I AFTER UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION pggit._check_parent(%s, %s)',
+                           'pggit_parent_' || v_oid, v_parent.name, p_branch_id, v_oid);
+            EXECUTE format('CREATE OR REPLACE TRIGGER pggit_settle AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION pggit._settle_statement()', v_parent.name);
+        END IF;
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._real_foreign_keys(integer, integer) IS
+'Sets up the foreign keys of a table that has become real, in both directions: constraints between real tables, triggers where the other end is a view.';
+
+CREATE OR REPLACE FUNCTION pggit._row_key(p_row anyelement, p_columns text[])
+    RETURNS text[]
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_key text[];
+BEGIN
+    EXECUTE format('SELECT ARRAY[%s]', (SELECT string_agg(format('($1).%I::text', c), ', ') FROM unnest(p_columns) AS c)) INTO v_key USING p_row;
+    RETURN v_key;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._row_key(anyelement, text[]) IS
+'Some columns of a row, as text.';
+
+CREATE OR REPLACE FUNCTION pggit._key_hash(p_constraint oid, p_key text[])
+    RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_key  record := pggit._foreign_key(p_constraint);
+    v_hash bigint;
+BEGIN
+    EXECUTE 'SELECT ' || pggit._hash_sql((SELECT string_agg(format('%L::%s', u.value, u.type), ', ' ORDER BY u.n)
+                                            FROM unnest(p_key, v_key.parent_types) WITH ORDINALITY AS u(value, type, n)), v_key.parent_type_ids) INTO v_hash;
+    RETURN v_hash;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._key_hash(oid, text[]) IS
+'Hash under which a foreign key''s values are locked, as write functions compute it.';
+
+CREATE OR REPLACE FUNCTION pggit._check_child()
+    RETURNS trigger
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_key record := pggit._foreign_key(TG_ARGV[1]::oid);
+    v_new text[] := pggit._row_key(NEW, v_key.child_columns);
+BEGIN
+    IF v_key.match_full AND array_position(v_new, NULL) IS NOT NULL AND v_new <> array_fill(NULL::text, ARRAY[cardinality(v_new)]) THEN
+        PERFORM pggit._violation('23503', format('insert or update on table "%s" violates foreign key constraint "%s"', TG_TABLE_NAME, v_key.name),
+                                 'MATCH FULL does not allow mixing of null and nonnull key values.', TG_TABLE_SCHEMA, TG_TABLE_NAME, '', v_key.name);
+    END IF;
+    IF array_position(v_new, NULL) IS NOT NULL OR (TG_OP = 'UPDATE' AND v_new = pggit._row_key(OLD, v_key.child_columns)) THEN
+        RETURN NULL;
+    END IF;
+    PERFORM pggit._share_key(TG_ARGV[0]::integer, v_key.index_id, pggit._key_hash(TG_ARGV[1]::oid, v_new));
+    IF NOT pggit._has_parent(TG_ARGV[0]::integer, TG_ARGV[1]::oid, v_new) THEN
+        PERFORM pggit._check_later(TG_ARGV[0]::integer, TG_ARGV[1]::oid, v_new, false);
+    END IF;
+    RETURN NULL;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._check_child() IS
+'Row trigger of a branch''s real table whose parent is a view there. Arguments: branch id, foreign key.';
+
+CREATE OR REPLACE FUNCTION pggit._check_parent()
+    RETURNS trigger
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_key record := pggit._foreign_key(TG_ARGV[1]::oid);
+    v_old text[] := pggit._row_key(OLD, v_key.parent_columns);
+    v_new text[] := CASE TG_OP WHEN 'UPDATE' THEN pggit._row_key(NEW, v_key.parent_columns) END;
+BEGIN
+    IF array_position(v_old, NULL) IS NOT NULL OR v_old = v_new THEN
+        RETURN NULL;
+    END IF;
+    PERFORM pggit._claim_key(TG_ARGV[0]::integer, v_key.index_id, 'f', pggit._key_hash(TG_ARGV[1]::oid, v_old));
+    PERFORM pggit._referenced(TG_ARGV[0]::integer, TG_ARGV[1]::oid, TG_OP, v_old, v_new);
+    RETURN NULL;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._check_parent() IS
+'Row trigger of a branch''s real table whose children are a view there. Arguments: branch id, foreign key.';

@@ -1,0 +1,68 @@
+CREATE OR REPLACE FUNCTION pggit.rename_branch(p_name text, p_new_name text)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_branch  pggit.branches := pggit._branch(p_name);
+    v_current boolean;
+    v_schema  record;
+    v_new     text;
+BEGIN
+    PERFORM pggit._check_branch_name(p_new_name);
+    v_branch  := pggit._lock_branch(v_branch.branch_id);
+    v_current := v_branch.name = current_setting('pggit.branch', true);
+    PERFORM pggit._refuse_protected(v_branch, 'renamed');
+
+    BEGIN
+        UPDATE pggit.branches AS b SET name = p_new_name WHERE b.branch_id = v_branch.branch_id;
+    EXCEPTION WHEN unique_violation THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG101', SCHEMA = 'pggit',
+            MESSAGE = format('branch %L exists already', p_new_name);
+    END;
+
+    FOR v_schema IN SELECT s.base_schema, s.schema_name FROM pggit.branch_schemas AS s WHERE s.branch_id = v_branch.branch_id LOOP
+        v_new := pggit._fit_name(v_schema.base_schema || '@' || p_new_name);
+        CONTINUE WHEN v_new = v_schema.schema_name;
+        IF to_regnamespace(quote_ident(v_new)) IS NOT NULL THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'VG101', SCHEMA = 'pggit',
+                MESSAGE = format('schema %I, which the branch needs under its new name, exists already', v_new);
+        END IF;
+        EXECUTE format('ALTER SCHEMA %I RENAME TO %I', v_schema.schema_name, v_new);
+        IF v_current THEN
+            PERFORM set_config('search_path', pggit._branch_path('main', current_setting('search_path')), false);
+        END IF;
+        UPDATE pggit.branch_schemas AS s SET schema_name = v_new WHERE s.schema_name = v_schema.schema_name;
+    END LOOP;
+    IF v_current THEN
+        PERFORM pggit.checkout(p_new_name);
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit.rename_branch(text, text) IS
+'Give a branch, and the schemas that show it, another name; its history stays.
+This session follows if it is on the branch; others that are must check it out again under its new name. Raises VG001, VG101 (the new name is
+taken), VG201 (it is no good name), VG202 (main can''t be renamed), VG301 (the branch is protected).';
+
+CREATE OR REPLACE FUNCTION pggit._refuse_protected(p_branch pggit.branches, p_what text)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF p_branch.branch_id = 1 THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG202', SCHEMA = 'pggit',
+            MESSAGE = format('main can''t be %s: it is the tables themselves', p_what);
+    ELSIF p_branch.is_protected THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG301', SCHEMA = 'pggit',
+            MESSAGE = format('branch %L is protected', p_branch.name),
+            HINT    = format('SELECT pggit.unprotect_branch(%L); allows it.', p_branch.name);
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._refuse_protected(pggit.branches, text) IS
+'Raises VG202 for main and VG301 for a protected branch.';

@@ -1,0 +1,16 @@
+CREATE OR REPLACE FUNCTION pggit.unprotect_branch(p_name text)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_branch pggit.branches := pggit._branch(p_name);
+BEGIN
+    UPDATE pggit.branches AS b
+       SET is_protected = false
+     WHERE b.branch_id = v_branch.branch_id;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit.unprotect_branch(text) IS
+'Allow a branch to be deleted and renamed again.
+Raises VG001 if there is no such branch.';

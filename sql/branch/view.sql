@@ -1,0 +1,218 @@
+CREATE OR REPLACE FUNCTION pggit._branch_relation(p_branch_id integer, p_table_id integer)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT CASE WHEN p_branch_id = 1 THEN pggit._base_relation(p_table_id)
+                ELSE (SELECT format('%I.%I', n.nspname, c.relname)
+                        FROM pggit.branch_tables AS bt
+                        JOIN pg_class AS c ON c.oid = bt.relation
+                        JOIN pg_namespace AS n ON n.oid = c.relnamespace
+                       WHERE bt.branch_id = p_branch_id AND bt.table_id = p_table_id) END;
+$$;
+
+COMMENT ON FUNCTION pggit._branch_relation(integer, integer) IS
+'Qualified name of what shows a tracked table on a branch; NULL where the branch does not have it.';
+
+CREATE OR REPLACE FUNCTION pggit._check_index_paths(p_view text, p_key text)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET enable_sort = off SET enable_seqscan = off SET enable_incremental_sort = off SET enable_mergejoin = off SET enable_hashjoin = off
+    SET enable_bitmapscan = off SET max_parallel_workers_per_gather = 0
+AS $$
+DECLARE
+    v_plan json;
+BEGIN
+    EXECUTE format('EXPLAIN (FORMAT JSON, COSTS OFF) SELECT * FROM %s ORDER BY %s LIMIT 1', p_view, p_key) INTO v_plan;
+    IF jsonb_path_exists(v_plan::jsonb, 'lax $.**."Node Type" ? (@ == "Subquery Scan" || @ == "Sort" || @ == "Seq Scan")') THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG902', SCHEMA = 'pggit',
+            MESSAGE = format('view %s would not keep the index paths of its table', p_view),
+            DETAIL  = v_plan::text,
+            HINT    = 'Please report this with the table''s definition; meanwhile, materialize the table on the branch.';
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._check_index_paths(text, text) IS
+'Plans the first row in key order and raises VG902 unless it comes by index from every arm of the view, without sorting.';
+
+CREATE OR REPLACE FUNCTION pggit._view_sql(p_branch_id integer, p_table_id integer, p_mark pggit._mark)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT pggit._named_sql(p_table_id, pggit._flat_sql(p_table_id, p_branch_id, p_mark));
+$$;
+
+COMMENT ON FUNCTION pggit._view_sql(integer, integer, pggit._mark) IS
+'SELECT of a branch''s rows of a table as users see them, with its place on main as constants.';
+
+CREATE OR REPLACE FUNCTION pggit._column_sequence(p_relation oid, p_attnum smallint)
+    RETURNS oid
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT d.objid
+      FROM pg_depend AS d JOIN pg_class AS c ON c.oid = d.objid AND c.relkind = 'S'
+     WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = p_relation AND d.refobjsubid = p_attnum
+       AND d.deptype IN ('a', 'i')
+     ORDER BY d.objid LIMIT 1;
+$$;
+
+COMMENT ON FUNCTION pggit._column_sequence(oid, smallint) IS
+'The sequence that belongs to a column, or NULL.';
+
+CREATE OR REPLACE FUNCTION pggit._column_defaults(p_table_id integer)
+    RETURNS TABLE (name text, expression text)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT a.attname::text,
+           CASE WHEN q.sequence IS NOT NULL AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) = format('nextval(%L::regclass)', q.sequence::regclass))
+                THEN format('pggit._next_%s_%s()', c.table_id, c.column_id)
+                ELSE coalesce(pg_get_expr(d.adbin, d.adrelid), pg_get_expr(t.typdefaultbin, 0)) END
+      FROM pggit.columns AS c
+      JOIN pggit.tables AS k USING (table_id)
+      JOIN pg_attribute AS a ON a.attrelid = k.relation AND a.attnum = c.attnum
+      JOIN pg_type AS t ON t.oid = a.atttypid
+      LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+      LEFT JOIN LATERAL pggit._column_sequence(a.attrelid, a.attnum) AS q(sequence) ON true
+     WHERE c.table_id = p_table_id AND c.dropped_at IS NULL AND c.generated_as IS NULL
+       AND (a.attidentity <> '' OR d.adbin IS NOT NULL OR t.typdefaultbin IS NOT NULL);
+$$;
+
+COMMENT ON FUNCTION pggit._column_defaults(integer) IS
+'Default expressions for a branch view. Identity and serial columns call a function of pggit, so that writers of a branch need no rights on main''s sequences.';
+
+CREATE OR REPLACE FUNCTION pggit._ensure_sequence_functions(p_table_id integer)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_column record;
+BEGIN
+    FOR v_column IN
+        SELECT format('pggit._next_%s_%s', c.table_id, c.column_id) AS name, s.sequence
+          FROM pggit.columns AS c
+          JOIN pggit.tables AS t USING (table_id)
+          CROSS JOIN LATERAL pggit._column_sequence(t.relation, c.attnum) AS s(sequence)
+         WHERE c.table_id = p_table_id AND c.dropped_at IS NULL AND s.sequence IS NOT NULL
+    LOOP
+        PERFORM pggit._ensure_function(v_column.name || '()', 'bigint', 'VOLATILE',
+                                       format('BEGIN RETURN nextval(%L::regclass); END', v_column.sequence::regclass));
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._ensure_sequence_functions(integer) IS
+'One function for each sequence of a table: branches draw their keys from main''s sequences, so that keys made on different branches never clash.';
+
+CREATE OR REPLACE FUNCTION pggit._ensure_function(p_signature text, p_result text, p_volatility text, p_body text)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF p_body IS DISTINCT FROM (SELECT p.prosrc FROM pg_proc AS p WHERE p.oid = to_regprocedure(p_signature)) THEN
+        PERFORM pg_advisory_xact_lock(hashtext('pggit.function'), hashtext(p_signature));
+        IF p_body IS DISTINCT FROM (SELECT p.prosrc FROM pg_proc AS p WHERE p.oid = to_regprocedure(p_signature)) THEN
+            EXECUTE format('CREATE OR REPLACE FUNCTION %s RETURNS %s LANGUAGE plpgsql %s SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS %L',
+                           p_signature, p_result, p_volatility, p_body);
+        END IF;
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._ensure_function(text, text, text, text) IS
+'Makes or replaces a generated function, but only when its body is another: two sessions that replace one function at once would fail.';
+
+CREATE OR REPLACE FUNCTION pggit._copy_grants(p_from oid, p_to oid)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_grant record;
+BEGIN
+    FOR v_grant IN
+        SELECT g.privilege_type, g.is_grantable, NULL::name AS attname, g.grantee
+          FROM pg_class AS c, aclexplode(c.relacl) AS g
+         WHERE c.oid = p_from AND g.grantee <> c.relowner
+        UNION ALL
+        SELECT g.privilege_type, g.is_grantable, a.attname, g.grantee
+          FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid, aclexplode(a.attacl) AS g
+         WHERE c.oid = p_from AND NOT a.attisdropped AND g.grantee <> c.relowner
+    LOOP
+        EXECUTE format('GRANT %s%s ON %s TO %s%s', v_grant.privilege_type, coalesce(' (' || quote_ident(v_grant.attname) || ')', ''), p_to::regclass,
+                       CASE WHEN v_grant.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(v_grant.grantee)) END,
+                       CASE WHEN v_grant.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END);
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._copy_grants(oid, oid) IS
+'Gives everybody the rights on one relation that they have on another, columns included; the owner''s own are left out.';
+
+CREATE OR REPLACE FUNCTION pggit._create_view(p_branch_id integer, p_table_id integer)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_table   pggit.tables;
+    v_name    text;
+    v_default record;
+BEGIN
+    SELECT t.* INTO STRICT v_table FROM pggit.tables AS t WHERE t.table_id = p_table_id;
+    SELECT format('%I.%I', s.schema_name, v_table.table_name) INTO STRICT v_name
+      FROM pggit.branch_schemas AS s WHERE s.branch_id = p_branch_id AND s.base_schema = v_table.schema_name;
+
+    PERFORM pggit._ensure_read_indexes(p_table_id);
+    PERFORM pggit._ensure_sequence_functions(p_table_id);
+    PERFORM pggit._ensure_write_function(p_table_id);
+    EXECUTE format('CREATE VIEW %s AS %s', v_name,
+                   pggit._view_sql(p_branch_id, p_table_id, (SELECT b.s FROM pggit.branch_bases AS b WHERE b.branch_id = p_branch_id)));
+    PERFORM pggit._check_index_paths(v_name, pggit._user_key_columns(p_table_id, format('%I', v_table.table_name)));
+
+    FOR v_default IN SELECT d.name, d.expression FROM pggit._column_defaults(p_table_id) AS d LOOP
+        EXECUTE format('ALTER VIEW %s ALTER COLUMN %I SET DEFAULT %s', v_name, v_default.name, v_default.expression);
+    END LOOP;
+    EXECUTE format('CREATE TRIGGER pggit_write INSTEAD OF INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION pggit._write_%s(%s)',
+                   v_name, p_table_id, p_branch_id);
+    IF EXISTS (SELECT FROM pg_constraint AS c WHERE c.contype = 'f' AND v_table.relation IN (c.conrelid, c.confrelid)) THEN
+        EXECUTE format('CREATE TRIGGER pggit_settle AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION pggit._settle_statement()', v_name);
+    END IF;
+    EXECUTE format('COMMENT ON VIEW %s IS %L', v_name, obj_description(v_table.relation, 'pg_class'));
+    PERFORM pggit._copy_grants(v_table.relation, v_name::regclass);
+
+    INSERT INTO pggit.branch_tables (branch_id, table_id, relation, form) VALUES (p_branch_id, p_table_id, v_name::regclass, 'view');
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._create_view(integer, integer) IS
+'Shows a table on a branch as a flat view with INSTEAD OF triggers, defaults, comment and the grants of the table on main.
+Raises VG902 if the view would lose the table''s index paths.';
+
+CREATE OR REPLACE FUNCTION pggit._rebase_views(p_branch_id integer, p_mark pggit._mark)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_table record;
+BEGIN
+    UPDATE pggit.branch_bases AS b SET s = p_mark WHERE b.branch_id = p_branch_id;
+
+    FOR v_table IN
+        SELECT bt.table_id, bt.relation::regclass::text AS name FROM pggit.branch_tables AS bt
+         WHERE bt.branch_id = p_branch_id AND bt.form = 'view' ORDER BY bt.table_id
+    LOOP
+        EXECUTE format('CREATE OR REPLACE VIEW %s AS %s', v_table.name, pggit._view_sql(p_branch_id, v_table.table_id, p_mark));
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._rebase_views(integer, pggit._mark) IS
+'Moves the place where a branch stands on main and rebuilds its views on it; grants, defaults and triggers stay. Waits for open writers and readers of the branch.';

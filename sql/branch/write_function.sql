@@ -1,0 +1,328 @@
+-- The INSTEAD OF trigger function of a table: one for all branches. docs/architecture.md has the meaning of mask, delta and undo.
+
+CREATE OR REPLACE FUNCTION pggit._violation(p_sqlstate text, p_message text, p_detail text, p_schema text, p_table text, p_column text DEFAULT '',
+                                            p_constraint text DEFAULT '')
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    RAISE EXCEPTION USING
+        ERRCODE = p_sqlstate, MESSAGE = p_message, DETAIL = p_detail, SCHEMA = p_schema, TABLE = p_table, COLUMN = p_column, CONSTRAINT = p_constraint;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._violation(text, text, text, text, text, text, text) IS
+'Raises what PostgreSQL itself would raise for a broken constraint.';
+
+CREATE OR REPLACE FUNCTION pggit._var_flat_sql(p_table_id integer, p_own_branch boolean DEFAULT true)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT pggit._named_sql(p_table_id, pggit._flat_sql(p_table_id, CASE WHEN p_own_branch THEN 'v_branch' END, 'v_floor', 'v_own', 'v_watermark', 'v_snapshot'));
+$$;
+
+COMMENT ON FUNCTION pggit._var_flat_sql(integer, boolean) IS
+'Rows of a table on the branch (or of main where the branch stands) for use in a write function, whose variables hold branch and mark.';
+
+CREATE OR REPLACE FUNCTION pggit._hash_sql(p_values text, p_types oid[])
+    RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog
+AS $$
+BEGIN
+    EXECUTE format('SELECT hash_record_extended(ROW(%s), 0)', (SELECT string_agg(format('NULL::%s', format_type(t, NULL)), ', ') FROM unnest(p_types) AS t));
+    RETURN format('hash_record_extended(ROW(%s), 0)', p_values);
+EXCEPTION WHEN undefined_function THEN
+    RETURN '0::bigint';
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._hash_sql(text, oid[]) IS
+'Expression that hashes values so that equal ones hash alike; zero for types that can''t be hashed: their writers wait for each other.';
+
+CREATE OR REPLACE FUNCTION pggit._write_checks(p_table pggit.tables)
+    RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_sql    text := '';
+    v_new    text;
+    v_column record;
+    v_checks text;
+BEGIN
+    SELECT string_agg(format('NEW.%1$I AS %1$I', c.name), ', ' ORDER BY c.attnum) INTO v_new
+      FROM pggit.columns AS c WHERE c.table_id = p_table.table_id AND c.dropped_at IS NULL AND c.generated_as IS NULL;
+
+    FOR v_column IN
+        SELECT a.attname, a.attnotnull, a.attidentity, a.attgenerated, t.typtype, format_type(a.atttypid, a.atttypmod) AS type_name, c.generated_as, c.column_id
+          FROM pggit.columns AS c
+          JOIN pg_attribute AS a ON a.attrelid = p_table.relation AND a.attnum = c.attnum
+          JOIN pg_type AS t ON t.oid = a.atttypid
+         WHERE c.table_id = p_table.table_id AND c.dropped_at IS NULL
+         ORDER BY a.attgenerated <> '', c.attnum
+    LOOP
+        IF v_column.generated_as IS NOT NULL THEN
+            v_sql := v_sql || format($w$
+        IF TG_OP = 'INSERT' AND NEW.%1$I IS NOT NULL THEN
+            PERFORM pggit._violation('428C9', %2$L, %3$L, TG_TABLE_SCHEMA, TG_TABLE_NAME, %5$L);
+        ELSIF TG_OP = 'UPDATE' AND ROW(NEW.%1$I)::record *<> ROW(OLD.%1$I)::record THEN
+            PERFORM pggit._violation('428C9', %4$L, %3$L, TG_TABLE_SCHEMA, TG_TABLE_NAME, %5$L);
+        END IF;
+        NEW.%1$I := (SELECT (%6$s) FROM (SELECT %7$s) AS r);$w$,
+                v_column.attname, format('cannot insert a non-DEFAULT value into column "%s"', v_column.attname),
+                format('Column "%s" is a generated column.', v_column.attname), format('column "%s" can only be updated to DEFAULT', v_column.attname),
+                v_column.attname, v_column.generated_as, v_new);
+        END IF;
+        IF v_column.attidentity = 'a' THEN
+            v_sql := v_sql || format($w$
+        IF TG_OP = 'UPDATE' AND ROW(NEW.%1$I)::record *<> ROW(OLD.%1$I)::record THEN
+            PERFORM pggit._violation('428C9', %2$L, %3$L, TG_TABLE_SCHEMA, TG_TABLE_NAME, %4$L);
+        END IF;$w$,
+                v_column.attname, format('column "%s" can only be updated to DEFAULT', v_column.attname),
+                format('Column "%s" is an identity column defined as GENERATED ALWAYS.', v_column.attname), v_column.attname);
+        END IF;
+        IF v_column.typtype = 'd' THEN
+            v_sql := v_sql || format($w$
+        PERFORM NEW.%1$I::%2$s;$w$, v_column.attname, v_column.type_name);
+        END IF;
+        IF v_column.attnotnull THEN
+            v_sql := v_sql || format($w$
+        IF NEW.%1$I IS NULL THEN
+            PERFORM pggit._violation('23502', %2$L || format('of relation "%%s" violates not-null constraint', TG_TABLE_NAME),
+                                     format('Failing row contains %%s.', NEW), TG_TABLE_SCHEMA, TG_TABLE_NAME, %3$L);
+        END IF;$w$,
+                v_column.attname, format('null value in column "%s" ', v_column.attname), v_column.attname);
+        END IF;
+    END LOOP;
+
+    SELECT string_agg(format('WHEN NOT (%s) THEN %L', pg_get_expr(c.conbin, c.conrelid), c.conname), ' ' ORDER BY c.conname) INTO v_checks
+      FROM pg_constraint AS c
+     WHERE c.conrelid = p_table.relation AND c.contype = 'c' AND coalesce((to_jsonb(c) ->> 'conenforced')::boolean, true);
+    IF v_checks IS NOT NULL THEN
+        v_sql := v_sql || format($w$
+        SELECT CASE %1$s END INTO v_broken FROM (SELECT %2$s) AS %3$I;
+        IF v_broken IS NOT NULL THEN
+            PERFORM pggit._violation('23514', format('new row for relation "%%s" violates check constraint "%%s"', TG_TABLE_NAME, v_broken),
+                                     format('Failing row contains %%s.', NEW), TG_TABLE_SCHEMA, TG_TABLE_NAME, '', v_broken);
+        END IF;$w$,
+            v_checks, (SELECT string_agg(format('NEW.%1$I AS %1$I', c.name), ', ' ORDER BY c.attnum)
+                         FROM pggit.columns AS c WHERE c.table_id = p_table.table_id AND c.dropped_at IS NULL),
+            p_table.table_name);
+    END IF;
+    RETURN v_sql;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._write_checks(pggit.tables) IS
+'The part of a write function that concerns the new row alone: generated and identity columns, domains, NOT NULL, CHECK.';
+
+CREATE OR REPLACE FUNCTION pggit._write_unique(p_table pggit.tables)
+    RETURNS TABLE (declarations text, body text)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_index record;
+    v_new   text;
+    v_same  text;
+BEGIN
+    declarations := '';
+    body := '';
+    SELECT string_agg(format('NEW.%1$I AS %1$I', c.name), ', ' ORDER BY c.attnum),
+           string_agg(format('r.%1$I OPERATOR(%2$s) OLD.%1$I', c.name, pggit._key_operator(c.table_id, c.column_id)), ' AND ' ORDER BY c.key_position)
+               FILTER (WHERE c.key_position IS NOT NULL)
+      INTO v_new, v_same
+      FROM pggit.columns AS c WHERE c.table_id = p_table.table_id AND c.dropped_at IS NULL;
+
+    FOR v_index IN
+        SELECT i.indexrelid, k.relname AS name, i.indisexclusion, coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false) AS nulls_clash,
+               pg_get_expr(i.indpred, i.indrelid) AS predicate, 0 = ANY (i.indkey::smallint[]) AS has_expression,
+               (SELECT string_agg(format('%s AS k%s', x.expression, x.n), ', ' ORDER BY x.n) FROM pggit._index_keys(i.indexrelid) AS x) AS select_keys,
+               (SELECT string_agg(format('%s %s v_key_%s.k%s', x.expression, x.operator, i.indexrelid, x.n), ' AND ' ORDER BY x.n) FROM pggit._index_keys(i.indexrelid) AS x) AS clash,
+               (SELECT string_agg(format('%s IS NOT DISTINCT FROM v_key_%s.k%s', x.expression, i.indexrelid, x.n), ' AND ' ORDER BY x.n) FROM pggit._index_keys(i.indexrelid) AS x) AS clash_nulls,
+               (SELECT string_agg(format('v_key_%s.k%s', i.indexrelid, x.n), ', ' ORDER BY x.n) FROM pggit._index_keys(i.indexrelid) AS x) AS keys,
+               (SELECT string_agg(format('v_key_%s.k%s IS NOT NULL', i.indexrelid, x.n), ' AND ' ORDER BY x.n) FROM pggit._index_keys(i.indexrelid) AS x) AS keys_set,
+               (SELECT string_agg(pg_get_indexdef(i.indexrelid, x.n, false), ', ' ORDER BY x.n) FROM pggit._index_keys(i.indexrelid) AS x) AS key_names,
+               (SELECT array_agg(a.atttypid ORDER BY a.attnum) FROM pg_attribute AS a WHERE a.attrelid = i.indexrelid AND a.attnum <= i.indnkeyatts) AS types,
+               (SELECT string_agg(format('NEW.%I', a.attname), ', ') FROM pg_attribute AS a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::smallint[])) AS new_columns,
+               (SELECT string_agg(format('OLD.%I', a.attname), ', ') FROM pg_attribute AS a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::smallint[])) AS old_columns
+          FROM pg_index AS i JOIN pg_class AS k ON k.oid = i.indexrelid
+         WHERE i.indrelid = p_table.relation AND NOT i.indisprimary AND (i.indisunique OR i.indisexclusion)
+         ORDER BY i.indexrelid
+    LOOP
+        declarations := declarations || format(E'    v_key_%s record;\n', v_index.indexrelid);
+        body := body || format($w$
+    IF TG_OP = 'INSERT' OR (TG_OP = 'UPDATE' AND (%1$s)) THEN
+        SELECT %2$s, %3$s AS applies INTO v_key_%4$s FROM (SELECT %5$s) AS r;
+        IF v_key_%4$s.applies THEN
+            IF %6$s THEN
+                PERFORM pggit._claim_key(v_branch, %4$s, 'u', %7$s);
+                v_found := EXISTS (SELECT FROM (%8$s) AS r WHERE %9$s%10$s AND (TG_OP = 'INSERT' OR NOT (%11$s)));
+            ELSE
+                v_found := false;%12$s
+            END IF;
+            IF v_found THEN
+                PERFORM pggit._violation(%13$L, %14$L, format(%15$L, concat_ws(', ', %16$s)), TG_TABLE_SCHEMA, TG_TABLE_NAME, '', %17$L);
+            END IF;
+        END IF;
+    END IF;$w$,
+            CASE WHEN v_index.has_expression OR v_index.predicate IS NOT NULL THEN 'true'
+                 ELSE format('ROW(%s)::record *<> ROW(%s)::record', v_index.new_columns, v_index.old_columns) END,
+            v_index.select_keys, coalesce('(' || v_index.predicate || ')', 'true'), v_index.indexrelid, v_new, v_index.keys_set,
+            CASE WHEN v_index.indisexclusion THEN '0::bigint' ELSE pggit._hash_sql(v_index.keys, v_index.types) END,
+            pggit._var_flat_sql(p_table.table_id), v_index.clash, coalesce(' AND (' || v_index.predicate || ')', ''), v_same,
+            CASE WHEN NOT v_index.nulls_clash THEN ''
+                 ELSE format($w$
+                PERFORM pggit._claim_key(v_branch, %1$s, 'u', %2$s);
+                v_found := EXISTS (SELECT FROM (%3$s) AS r WHERE %4$s%5$s AND (TG_OP = 'INSERT' OR NOT (%6$s)));$w$,
+                    v_index.indexrelid, pggit._hash_sql(v_index.keys, v_index.types), pggit._var_flat_sql(p_table.table_id), v_index.clash_nulls,
+                    coalesce(' AND (' || v_index.predicate || ')', ''), v_same) END,
+            CASE WHEN v_index.indisexclusion THEN '23P01' ELSE '23505' END,
+            CASE WHEN v_index.indisexclusion THEN format('conflicting key value violates exclusion constraint "%s"', v_index.name)
+                 ELSE format('duplicate key value violates unique constraint "%s"', v_index.name) END,
+            CASE WHEN v_index.indisexclusion THEN 'Key (' || replace(v_index.key_names, '%', '%%') || ')=(%s) conflicts with existing key.'
+                 ELSE 'Key (' || replace(v_index.key_names, '%', '%%') || ')=(%s) already exists.' END,
+            v_index.keys, v_index.name);
+    END LOOP;
+    RETURN NEXT;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._write_unique(pggit.tables) IS
+'The part of a write function that keeps unique indexes and exclusion constraints true, whatever their keys, predicates and treatment of NULL.';
+
+CREATE OR REPLACE FUNCTION pggit._ensure_write_function(p_table_id integer)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_table    pggit.tables;
+    v_unique   record;
+    v_foreign  record;
+    v_stored   text := pggit._stored_columns(p_table_id);
+    v_keys     text := pggit._key_columns(p_table_id);
+    v_new      text := pggit._user_columns(p_table_id, 'NEW');
+    v_old      text := pggit._user_columns(p_table_id, 'OLD');
+    v_old_keys text := pggit._user_key_columns(p_table_id, 'OLD');
+    v_new_keys text := pggit._user_key_columns(p_table_id, 'NEW');
+    v_set      text;
+    v_key_name text;
+    v_key_list text;
+BEGIN
+    SELECT t.* INTO STRICT v_table FROM pggit.tables AS t WHERE t.table_id = p_table_id;
+    v_unique  := pggit._write_unique(v_table);
+    v_foreign := pggit._write_foreign(v_table);
+    SELECT string_agg(format('c%s = NEW.%I', c.column_id, c.name), ', ') INTO v_set
+      FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL;
+    SELECT k.relname INTO v_key_name FROM pg_index AS i JOIN pg_class AS k ON k.oid = i.indexrelid WHERE i.indrelid = v_table.relation AND i.indisprimary;
+    SELECT string_agg(quote_ident(c.name), ', ' ORDER BY c.key_position) INTO v_key_list
+      FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL;
+
+    PERFORM pggit._ensure_function(format('pggit._write_%s()', p_table_id), 'trigger', 'VOLATILE', format($w$
+#variable_conflict use_column
+DECLARE
+    v_branch    integer := TG_ARGV[0]::integer;
+    v_xid       xid8    := pg_current_xact_id();
+    v_floor     xid8;
+    v_own       xid8;
+    v_watermark bigint;
+    v_snapshot  pg_snapshot;
+    v_broken    text;
+    v_form      text;
+    v_found     boolean;
+    v_moved     boolean := false;
+%1$sBEGIN
+    IF current_setting('pggit.transaction', true) IS DISTINCT FROM v_xid::text THEN
+        PERFORM pggit._record_transaction();
+    END IF;
+    IF current_setting('pggit.base' || v_branch, true) IS DISTINCT FROM v_xid::text THEN
+        PERFORM pggit._lock_base(v_branch);
+    END IF;
+    SELECT (b.s).own, (b.s).watermark, (b.s).snapshot, least(pg_snapshot_xmin((b.s).snapshot), (b.s).own)
+      INTO STRICT v_own, v_watermark, v_snapshot, v_floor
+      FROM pggit.branch_bases AS b WHERE b.branch_id = v_branch;
+
+    IF TG_OP <> 'DELETE' THEN
+        v_moved := TG_OP = 'INSERT' OR NOT (%2$s);%3$s
+    END IF;
+%4$s
+    -- The row as it was. Its lock comes first (the delta's row, or the key in the mask), then its undo row: undo rows of one key are in the order of their writers.
+    IF TG_OP = 'UPDATE' AND NOT v_moved THEN
+        UPDATE pggit._delta_%5$s AS d SET %6$s WHERE d._b = v_branch AND %7$s AND ROW(%8$s)::record *= ROW(%9$s)::record;
+        IF FOUND THEN
+            INSERT INTO pggit._undo_%5$s (_seq, _xid, _epoch, _b, _owned, _live, %10$s)
+            VALUES (nextval('pggit._ordinal'), v_xid, %11$s, v_branch, true, true, %9$s);
+        ELSE
+            INSERT INTO pggit._mask_%5$s (_b, %12$s) VALUES (v_branch, %13$s) ON CONFLICT DO NOTHING;
+            IF FOUND THEN
+                INSERT INTO pggit._delta_%5$s (_b, %10$s) VALUES (v_branch, %14$s);
+                INSERT INTO pggit._undo_%5$s (_seq, _xid, _epoch, _b, _owned, _live, %12$s)
+                VALUES (nextval('pggit._ordinal'), v_xid, %11$s, v_branch, false, NULL, %13$s);
+            ELSIF EXISTS (SELECT FROM pggit._undo_%5$s AS d WHERE d._b = v_branch AND %7$s AND d._xid = v_xid) THEN
+                RETURN NULL;
+            ELSE
+                PERFORM pggit._violation('40001', 'could not serialize access due to concurrent update', '', TG_TABLE_SCHEMA, TG_TABLE_NAME);
+            END IF;
+        END IF;
+    ELSIF TG_OP <> 'INSERT' THEN
+        DELETE FROM pggit._delta_%5$s AS d WHERE d._b = v_branch AND %7$s AND ROW(%8$s)::record *= ROW(%9$s)::record;
+        IF FOUND THEN
+            INSERT INTO pggit._undo_%5$s (_seq, _xid, _epoch, _b, _owned, _live, %10$s)
+            VALUES (nextval('pggit._ordinal'), v_xid, %11$s, v_branch, true, true, %9$s);
+        ELSE
+            INSERT INTO pggit._mask_%5$s (_b, %12$s) VALUES (v_branch, %13$s) ON CONFLICT DO NOTHING;
+            IF FOUND THEN
+                INSERT INTO pggit._undo_%5$s (_seq, _xid, _epoch, _b, _owned, _live, %12$s)
+                VALUES (nextval('pggit._ordinal'), v_xid, %11$s, v_branch, false, NULL, %13$s);
+            ELSIF EXISTS (SELECT FROM pggit._undo_%5$s AS d WHERE d._b = v_branch AND %7$s AND d._xid = v_xid) THEN
+                RETURN NULL;
+            ELSE
+                PERFORM pggit._violation('40001', 'could not serialize access due to concurrent update', '', TG_TABLE_SCHEMA, TG_TABLE_NAME);
+            END IF;
+        END IF;
+    END IF;
+
+    -- The row at a key that had none.
+    IF v_moved THEN
+        v_found := EXISTS (SELECT FROM (%15$s) AS r WHERE %16$s);
+        INSERT INTO pggit._mask_%5$s (_b, %12$s) VALUES (v_branch, %17$s) ON CONFLICT DO NOTHING;
+        IF FOUND THEN
+            IF NOT v_found THEN
+                INSERT INTO pggit._delta_%5$s (_b, %10$s) VALUES (v_branch, %14$s);
+                INSERT INTO pggit._undo_%5$s (_seq, _xid, _epoch, _b, _owned, _live, %12$s)
+                VALUES (nextval('pggit._ordinal'), v_xid, %11$s, v_branch, false, NULL, %17$s);
+            END IF;
+        ELSE
+            INSERT INTO pggit._delta_%5$s (_b, %10$s) VALUES (v_branch, %14$s) ON CONFLICT DO NOTHING;
+            v_found := NOT FOUND;
+            IF NOT v_found THEN
+                INSERT INTO pggit._undo_%5$s (_seq, _xid, _epoch, _b, _owned, _live, %12$s)
+                VALUES (nextval('pggit._ordinal'), v_xid, %11$s, v_branch, true, false, %17$s);
+            END IF;
+        END IF;
+        IF v_found THEN
+            PERFORM pggit._violation('23505', %18$L, format(%19$L, concat_ws(', ', %17$s)), TG_TABLE_SCHEMA, TG_TABLE_NAME, '', %20$L);
+        END IF;
+    END IF;
+%21$s
+    IF TG_OP = 'DELETE' THEN
+        RETURN OLD;
+    END IF;
+    RETURN NEW;
+END$w$,
+        v_unique.declarations || v_foreign.declarations,
+        (SELECT string_agg(format('NEW.%1$I OPERATOR(%2$s) OLD.%1$I', c.name, pggit._key_operator(c.table_id, c.column_id)), ' AND ' ORDER BY c.key_position)
+           FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL),
+        pggit._write_checks(v_table), v_unique.body, p_table_id, v_set, pggit._same_key(p_table_id, 'd', 'OLD', false, true),
+        pggit._stored_columns(p_table_id, 'd'), v_old, v_stored, (SELECT r.epoch FROM pggit.repository AS r), v_keys, v_old_keys, v_new,
+        pggit._var_flat_sql(p_table_id, false), pggit._same_key(p_table_id, 'r', 'NEW', true, true), v_new_keys,
+        format('duplicate key value violates unique constraint "%s"', v_key_name),
+        format('Key (%s)=(%%s) already exists.', replace(v_key_list, '%', '%%')), v_key_name, v_foreign.body));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._ensure_write_function(integer) IS
+'Makes pggit._write_<table id>(), through which all branch views of a table are written. A row that another session changed since the statement
+began gives 40001; one that this statement itself changed already is skipped, as in a table.';
