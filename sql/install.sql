@@ -64,3 +64,9 @@
 \ir merge/write_branch.sql
 \ir merge/merge.sql
 -- access
+\ir access/tables.sql
+\ir access/owners.sql
+\ir access/logins.sql
+\ir access/snapshots.sql
+\ir access/merge_runs.sql
+\ir access/describe_merge.sql

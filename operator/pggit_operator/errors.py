@@ -197,6 +197,14 @@ class WrongBranch(_Refused):
     sqlstate = "VG309"
 
 
+class TriggersInterfered(_Refused):
+    sqlstate = "VG310"
+
+
+class WrongBranch(_Refused):
+    sqlstate = "VG309"
+
+
 class BranchUnmerged(_Refused):
     sqlstate = "VG310"
 

@@ -1,14 +1,14 @@
-CREATE OR REPLACE FUNCTION pggit._merge_state(p_source text, p_target text)
+CREATE OR REPLACE FUNCTION pggit._merge_state(p_source text, p_target text, p_options jsonb)
     RETURNS text
     LANGUAGE sql
 AS $$
-    SELECT md5(jsonb_agg(jsonb_build_array(b.name, (pggit._branch(b.name)).head,
-                                           (SELECT jsonb_agg(to_jsonb(s) ORDER BY s.table_name) FROM pggit.status(b.name) AS s)) ORDER BY b.n)::text)
-      FROM (VALUES (1, p_source), (2, p_target)) AS b(n, name);
+    SELECT md5(jsonb_build_array((pggit._branch(p_source)).head, (pggit._branch(p_target)).head, p_options,
+                                 (SELECT jsonb_agg(to_jsonb(s) ORDER BY s.table_name) FROM pggit.status(p_source) AS s))::text);
 $$;
 
-COMMENT ON FUNCTION pggit._merge_state(text, text) IS
-'Differs when source or target has moved. Raises VG001.';
+COMMENT ON FUNCTION pggit._merge_state(text, text, jsonb) IS
+'Differs when a merge may come out differently: either branch has a new commit, the source has new changes, or the options are others. Changes of the
+target that are not committed do not count: a merge that waits would commit them again and again. Raises VG001.';
 
 CREATE OR REPLACE FUNCTION pggit.run_merge(p_owner jsonb, p_source text, p_target text, p_message text DEFAULT NULL, p_options jsonb DEFAULT '{}',
                                            p_resolutions jsonb DEFAULT '[]')
@@ -35,39 +35,81 @@ BEGIN
     END IF;
 
     SELECT m.result INTO v_result FROM pggit.merges AS m WHERE m.merge_id = v_run.merge_id;
-    IF v_run.merge_id IS NULL OR v_result = 'refused' THEN
-        v_state := pggit._merge_state(p_source, p_target) || md5(p_options::text);
+    IF v_result IS NULL OR v_result IN ('refused', 'conflicted') THEN
+        v_state := pggit._merge_state(p_source, p_target, p_options);
     END IF;
-    IF v_run.merge_id IS NULL OR (v_result = 'refused' AND v_state <> v_run.ran_at_state) THEN
-        SELECT m.merge_id, m.result INTO v_run.merge_id, v_result FROM pggit.merge(p_source, p_target, p_message, p_options) AS m;
+    IF v_result IS NULL OR v_state <> v_run.ran_at_state THEN
+        IF v_result = 'conflicted' THEN
+            IF p_options ->> 'on_conflict' IN ('ours', 'theirs') THEN
+                PERFORM pggit.resolve_conflicts(v_run.merge_id, p_options ->> 'on_conflict');
+            END IF;
+            SELECT m.merge_id, m.result INTO v_run.merge_id, v_result FROM pggit.continue_merge(v_run.merge_id) AS m;
+        ELSE
+            SELECT m.merge_id, m.result INTO v_run.merge_id, v_result FROM pggit.merge(p_source, p_target, p_message, p_options) AS m;
+        END IF;
+        v_ran := true;
+    END IF;
+    IF v_result = 'conflicted' AND jsonb_array_length(p_resolutions) > 0 THEN
+        PERFORM pggit._resolve_all(v_run.merge_id, p_resolutions);
+        IF NOT EXISTS (SELECT FROM pggit.merge_conflicts AS c WHERE c.merge_id = v_run.merge_id AND c.resolution IS NULL) THEN
+            SELECT m.merge_id, m.result INTO v_run.merge_id, v_result FROM pggit.continue_merge(v_run.merge_id) AS m;
+            v_ran := true;
+        END IF;
+    END IF;
+
+    IF v_ran THEN
+        -- What the merge itself has committed is no news to it.
+        IF v_result IN ('refused', 'conflicted') THEN
+            v_state := pggit._merge_state(p_source, p_target, p_options);
+        END IF;
         INSERT INTO pggit.merge_runs (installation, namespace, name, source, target, merge_id, ran_at_state)
         VALUES (p_owner ->> 'installation', p_owner ->> 'namespace', p_owner ->> 'name', p_source, p_target, v_run.merge_id, v_state)
             ON CONFLICT ON CONSTRAINT merge_runs_pkey
             DO UPDATE SET merge_id = excluded.merge_id, ran_at_state = excluded.ran_at_state, ran_at = now();
-        v_ran := true;
-    END IF;
-
-    IF v_result = 'conflicted' AND jsonb_array_length(p_resolutions) > 0 THEN
-        PERFORM pggit._resolve_all(v_run.merge_id, p_resolutions);
-        IF NOT EXISTS (SELECT FROM pggit.merge_conflicts AS c WHERE c.merge_id = v_run.merge_id AND c.resolution IS NULL) THEN
-            SELECT m.merge_id INTO v_run.merge_id FROM pggit.continue_merge(v_run.merge_id) AS m;
-            UPDATE pggit.merge_runs AS r SET merge_id = v_run.merge_id, ran_at = now()
-             WHERE (r.installation, r.namespace, r.name) = (p_owner ->> 'installation', p_owner ->> 'namespace', p_owner ->> 'name');
-            v_ran := true;
-        END IF;
     END IF;
     RETURN QUERY SELECT v_run.merge_id, v_ran;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit.run_merge(jsonb, text, text, text, jsonb, jsonb) IS
-'Merges once for an owner (installation, namespace, name): asked again, it returns the merge that ran and runs nothing. One that was refused runs
-again when source, target or options have changed; one with conflicts goes on as soon as p_resolutions decide them all: a list of objects with conflict_id, or
-table (with key and column for one cell), take (ours, theirs, base, value), value in text form and value_is_null.
-Raises VG104 (this owner ran another merge), VG007 (a resolution names no conflict), VG204 (a value that is none of the column''s type) and what
-pggit.merge raises.';
+'Merges once for an owner (installation, namespace, name): asked again, it returns the merge that ran and runs nothing. One that was refused, or waits with conflicts,
+runs again when either branch has a new commit, the source new changes, or the options are others; one with conflicts goes on as soon as p_resolutions decide
+them all: a list of objects with conflict_id, or table (with key and column for one cell), take (ours, theirs, base, value) and value in text form,
+NULL without. Raises VG104 (this owner ran another merge), VG007 (a resolution names no conflict), VG204 (a value that is none of the column''s type)
+and what pggit.merge raises.';
 
-CREATE OR REPLACE FUNCTION pggit._same_key(p_key jsonb, p_given jsonb)
+CREATE OR REPLACE FUNCTION pggit.plan_merge_for(p_owner jsonb, p_source text, p_target text, p_options jsonb DEFAULT '{}')
+    RETURNS uuid
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_plan  pggit.merge_plans;
+    v_state text := concat(pggit._merge_state(p_source, p_target, p_options),
+                           md5((SELECT jsonb_agg(to_jsonb(s) ORDER BY s.table_name) FROM pggit.status(p_target) AS s)::text));
+BEGIN
+    PERFORM pggit._require_owner(p_owner);
+    PERFORM pg_advisory_xact_lock(hashtextextended(format('pggit merge %s', p_owner - 'uid'), 0));
+    SELECT r.* INTO v_plan
+      FROM pggit.merge_plans AS r
+     WHERE (r.installation, r.namespace, r.name) = (p_owner ->> 'installation', p_owner ->> 'namespace', p_owner ->> 'name');
+    IF FOUND AND (v_plan.source, v_plan.target, v_plan.planned_at_state) IS NOT DISTINCT FROM (p_source, p_target, v_state) THEN
+        RETURN v_plan.merge_id;
+    END IF;
+    DELETE FROM pggit.merge_plans AS r WHERE r.merge_id = v_plan.merge_id;
+    DELETE FROM pggit.merges AS m WHERE m.merge_id = v_plan.merge_id AND m.commit_id IS NULL;
+
+    SELECT m.merge_id INTO v_plan.merge_id FROM pggit.plan_merge(p_source, p_target, p_options) AS m;
+    INSERT INTO pggit.merge_plans (installation, namespace, name, source, target, merge_id, planned_at_state)
+    VALUES (p_owner ->> 'installation', p_owner ->> 'namespace', p_owner ->> 'name', p_source, p_target, v_plan.merge_id, v_state);
+    RETURN v_plan.merge_id;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit.plan_merge_for(jsonb, text, text, jsonb) IS
+'Plans a merge for an owner and returns its id; asked again, the same plan as long as neither branch has moved. Only the newest plan of an owner is kept.
+Raises VG202 and what pggit.plan_merge raises.';
+
+CREATE OR REPLACE FUNCTION pggit._is_key(p_key jsonb, p_given jsonb)
     RETURNS boolean
     LANGUAGE sql IMMUTABLE
 AS $$
@@ -75,7 +117,7 @@ AS $$
                         WHERE k.value IS DISTINCT FROM g.value);
 $$;
 
-COMMENT ON FUNCTION pggit._same_key(jsonb, jsonb) IS
+COMMENT ON FUNCTION pggit._is_key(jsonb, jsonb) IS
 'Whether two keys are the same in text form: {"id": 7} is {"id": "7"}.';
 
 CREATE OR REPLACE FUNCTION pggit._resolve_all(p_merge_id uuid, p_resolutions jsonb)
@@ -101,13 +143,13 @@ BEGIN
              WHERE c.merge_id = p_merge_id
                AND (v_given ->> 'conflict_id' IS NULL OR c.conflict_id = v_given ->> 'conflict_id')
                AND (v_table IS NULL OR c.table_name = v_table)
-               AND (v_given -> 'key' IS NULL OR pggit._same_key(c.key, v_given -> 'key'))
+               AND (v_given -> 'key' IS NULL OR pggit._is_key(c.key, v_given -> 'key'))
                AND (v_given ->> 'column' IS NULL OR c.column_name = v_given ->> 'column')
         LOOP
             v_found := true;
             v_value := CASE WHEN v_given ->> 'take' = 'value'
                             THEN pggit._value_of_text(v_conflict.table_name, v_conflict.column_name, v_given ->> 'value') END;
-            IF (v_conflict.resolution, v_conflict.resolved_value) IS DISTINCT FROM (v_given ->> 'take', v_value) THEN
+            IF (v_conflict.resolution, coalesce(v_conflict.resolved_value, 'null')) IS DISTINCT FROM (v_given ->> 'take', coalesce(v_value, 'null')) THEN
                 PERFORM pggit.resolve_conflict(p_merge_id, v_conflict.conflict_id, v_given ->> 'take', v_value);
             END IF;
         END LOOP;

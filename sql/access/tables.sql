@@ -29,3 +29,15 @@ CREATE TABLE IF NOT EXISTS pggit.merge_runs (
     ran_at       timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (installation, namespace, name)
 );
+
+-- The newest plan of a merge that an object outside only wants to see.
+CREATE TABLE IF NOT EXISTS pggit.merge_plans (
+    installation     text NOT NULL,
+    namespace        text NOT NULL,
+    name             text NOT NULL,
+    source           text NOT NULL,
+    target           text NOT NULL,
+    merge_id         uuid NOT NULL REFERENCES pggit.merges ON DELETE CASCADE,
+    planned_at_state text NOT NULL,
+    PRIMARY KEY (installation, namespace, name)
+);

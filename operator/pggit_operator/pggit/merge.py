@@ -9,7 +9,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from pggit_operator.pggit.call import Connection, one, rows
+from pggit_operator.pggit.call import Connection, one, rows, value
 from pggit_operator.pggit.owner import Owner
 
 
@@ -19,13 +19,6 @@ class Run:
 
     merge_id: UUID
     was_run: bool
-
-
-@dataclass(frozen=True)
-class Planned:
-    """What a merge would do."""
-
-    merge_id: UUID
 
 
 @dataclass(frozen=True)
@@ -108,9 +101,13 @@ def run_merge(
     )
 
 
-def plan_merge(conn: Connection, *, source: str, target: str, options: dict[str, Any]) -> UUID:
-    """Work out what a merge would do, and change nothing."""
-    return one(conn, Planned, "plan_merge", source=source, target=target, options=options).merge_id
+def plan_merge(conn: Connection, *, owner: Owner, source: str, target: str, options: dict[str, Any]) -> UUID:
+    """Work out what a merge would do, and change nothing; the same plan as long as neither branch has moved."""
+    return UUID(
+        str(
+            value(conn, "plan_merge_for", owner=owner.record, source=source, target=target, options=options),
+        )
+    )
 
 
 def describe_merge(conn: Connection, merge_id: UUID) -> Merge:

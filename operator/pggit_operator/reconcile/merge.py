@@ -55,7 +55,9 @@ def decide(world: World, merge: Merge) -> Verdict | None:
         transaction(conn, timeout=limit),
     ):
         if spec.dry_run and merge.status.result in (None, "Planned"):
-            merge_id = sql.plan_merge(conn, source=spec.source, target=spec.target, options=options)
+            merge_id = sql.plan_merge(
+                conn, owner=owner_of(world, merge), source=spec.source, target=spec.target, options=options
+            )
         else:
             merge_id = sql.run_merge(
                 conn,
