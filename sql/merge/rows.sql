@@ -1,5 +1,19 @@
 -- The rows of one table in a merge, worked out in temporary tables: pggit_plan_<table id>.
 
+CREATE OR REPLACE FUNCTION pggit._drop_temporary(p_name text)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF to_regclass(p_name) IS NOT NULL THEN
+        EXECUTE format('DROP TABLE %s', p_name);
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._drop_temporary(text) IS
+'Drops a temporary table that an earlier merge of the same transaction left.';
+
 CREATE OR REPLACE FUNCTION pggit._as_row_sql(p_table_id integer, p_alias text)
     RETURNS text
     LANGUAGE sql STABLE
@@ -25,13 +39,13 @@ DECLARE
 BEGIN
     SELECT string_agg(CASE WHEN c.dropped_at IS NOT NULL THEN 'NULL'
                WHEN c.type_name = 'jsonb' THEN format('CASE WHEN j%1$s.clean THEN j%1$s.merged ELSE (w.o).c%1$s END', c.column_id)
-               ELSE format('CASE WHEN ROW((w.t).c%1$s) *= ROW((w.b).c%1$s) THEN (w.o).c%1$s
-                                 WHEN ROW((w.o).c%1$s) *= ROW((w.b).c%1$s) THEN (w.t).c%1$s ELSE (w.o).c%1$s END', c.column_id) END,
+               ELSE format('CASE WHEN ROW((w.t).c%1$s)::record *= ROW((w.b).c%1$s)::record THEN (w.o).c%1$s
+                                 WHEN ROW((w.o).c%1$s)::record *= ROW((w.b).c%1$s)::record THEN (w.t).c%1$s ELSE (w.o).c%1$s END', c.column_id) END,
                ', ' ORDER BY c.column_id),
            string_agg(CASE
                WHEN c.type_name = 'jsonb' THEN format('CASE WHEN NOT j%1$s.clean THEN %1$s END', c.column_id)
-               ELSE format('CASE WHEN ROW((w.t).c%1$s) *<> ROW((w.b).c%1$s) AND ROW((w.o).c%1$s) *<> ROW((w.b).c%1$s)
-                                  AND ROW((w.o).c%1$s) *<> ROW((w.t).c%1$s) THEN %1$s END', c.column_id) END,
+               ELSE format('CASE WHEN ROW((w.t).c%1$s)::record *<> ROW((w.b).c%1$s)::record AND ROW((w.o).c%1$s)::record *<> ROW((w.b).c%1$s)::record
+                                  AND ROW((w.o).c%1$s)::record *<> ROW((w.t).c%1$s)::record THEN %1$s END', c.column_id) END,
                ', ' ORDER BY c.column_id) FILTER (WHERE c.dropped_at IS NULL AND c.key_position IS NULL),
            string_agg(format(' CROSS JOIN LATERAL pggit._merge_jsonb((w.b).c%1$s, (w.o).c%1$s, (w.t).c%1$s) AS j%1$s', c.column_id), ''
                ORDER BY c.column_id) FILTER (WHERE c.type_name = 'jsonb' AND c.dropped_at IS NULL)
@@ -39,7 +53,7 @@ BEGIN
       FROM pggit.columns AS c
      WHERE c.table_id = p_table_id AND c.generated_as IS NULL;
 
-    EXECUTE format('DROP TABLE IF EXISTS pg_temp.pggit_plan_%s', p_table_id);
+    PERFORM pggit._drop_temporary(format('pg_temp.pggit_plan_%s', p_table_id));
     EXECUTE format($sql$
         CREATE TEMPORARY TABLE pggit_plan_%1$s ON COMMIT DROP AS
         WITH keys AS MATERIALIZED (%2$s), base_rows AS MATERIALIZED (%3$s), our_rows AS MATERIALIZED (%4$s), their_rows AS MATERIALIZED (%5$s),

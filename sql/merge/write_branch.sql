@@ -13,7 +13,7 @@ DECLARE
     v_seq    bigint;
 BEGIN
     -- The keys of the plan, and those that main's side of the branch moves over: they would change silently otherwise.
-    EXECUTE format('DROP TABLE IF EXISTS %s', v_put);
+    PERFORM pggit._drop_temporary(v_put);
     EXECUTE format($sql$
         CREATE TEMPORARY TABLE pggit_put_%1$s ON COMMIT DROP AS
         WITH keys AS MATERIALIZED (SELECT %2$s FROM pggit._log_%1$s AS l WHERE %3$s %4$s),
@@ -64,7 +64,7 @@ AS $$
 DECLARE
     v_put  text := format('pg_temp.pggit_put_%s', p_table_id);
 BEGIN
-    EXECUTE format('DROP TABLE IF EXISTS pg_temp.pggit_plan_%s', p_table_id);
+    PERFORM pggit._drop_temporary(format('pg_temp.pggit_plan_%s', p_table_id));
     EXECUTE format($sql$
         CREATE TEMPORARY TABLE pggit_plan_%s ON COMMIT DROP AS
         SELECT w.*, CASE WHEN w.o IS NULL AND NOT w.want IS NULL THEN 'insert' WHEN w.want IS NULL AND NOT w.o IS NULL THEN 'delete'

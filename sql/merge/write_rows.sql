@@ -30,7 +30,7 @@ CREATE OR REPLACE FUNCTION pggit._swaps_sql(p_table_id integer)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    SELECT coalesce(string_agg(DISTINCT format('ROW((p.o).c%1$s) *<> ROW((p.want).c%1$s)', c.column_id), ' OR '), 'false')
+    SELECT coalesce(string_agg(DISTINCT format('ROW((p.o).c%1$s)::record *<> ROW((p.want).c%1$s)::record', c.column_id), ' OR '), 'false')
       FROM pggit.tables AS t
       JOIN pggit.columns AS c ON c.table_id = t.table_id AND c.dropped_at IS NULL AND c.generated_as IS NULL
       JOIN pg_index AS i ON i.indrelid = t.relation AND (i.indisunique OR i.indisexclusion)
@@ -49,7 +49,7 @@ AS $$
 DECLARE
     v_plan    text := format('pg_temp.pggit_plan_%s', p_table_id);
     v_same    text := pggit._same_key(p_table_id, 'b', 'p', true, false);
-    v_guard   text := format('ROW(%s) *= ROW(%s)', pggit._cast_columns(p_table_id, 'b'), pggit._record_columns(p_table_id, 'p.o'));
+    v_guard   text := format('ROW(%s)::record *= ROW(%s)::record', pggit._cast_columns(p_table_id, 'b'), pggit._record_columns(p_table_id, 'p.o'));
     v_swap    text := CASE current_setting('session_replication_role') WHEN 'replica' THEN pggit._swaps_sql(p_table_id) ELSE 'false' END;
     v_set     text;
     v_want    bigint;
@@ -222,7 +222,7 @@ BEGIN
         IF v_table.table_id = ANY (p_tables) THEN
             EXECUTE format($sql$
                 SELECT NOT EXISTS (SELECT FROM pg_temp.pggit_plan_%1$s AS p LEFT JOIN %2$s AS b ON %3$s
-                                    WHERE p.action <> 'none' AND ((p.want IS NULL) <> (b.%4$I IS NULL) OR (NOT p.want IS NULL AND ROW(%5$s) *<> ROW(%6$s))))
+                                    WHERE p.action <> 'none' AND ((p.want IS NULL) <> (b.%4$I IS NULL) OR (NOT p.want IS NULL AND ROW(%5$s)::record *<> ROW(%6$s)::record)))
                    AND NOT EXISTS (SELECT FROM pggit._log_%1$s AS l WHERE l._xid = pg_current_xact_id() AND l._seq > %7$s
                                       AND NOT EXISTS (SELECT FROM pg_temp.pggit_plan_%1$s AS p WHERE p.action <> 'none' AND %8$s))$sql$,
                 v_table.table_id, pggit._base_relation(v_table.table_id), pggit._same_key(v_table.table_id, 'b', 'p', true, false),

@@ -1,0 +1,49 @@
+CREATE OR REPLACE FUNCTION pggit.verify()
+    RETURNS TABLE (check_name text, object text, problem text)
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_commit pggit.commits;
+    v_table  pggit.tables;
+    v_digest text;
+BEGIN
+    check_name := 'commit id';
+    FOR v_commit IN SELECT c.* FROM pggit.commits AS c ORDER BY c.commit_no LOOP
+        object := v_commit.commit_id;
+        IF v_commit.commit_id <> pggit._commit_id(v_commit.parents, v_commit.content, v_commit.author, v_commit.message, v_commit.committed_at) THEN
+            problem := 'what is stored of the commit does not give its id';
+            RETURN NEXT;
+        END IF;
+    END LOOP;
+
+    -- What a commit changed, worked out again from the logs and the present rows.
+    check_name := 'commit content';
+    FOR v_commit IN SELECT c.* FROM pggit.commits AS c ORDER BY c.commit_no LOOP
+        CONTINUE WHEN EXISTS (SELECT FROM pggit.tables AS t
+                               WHERE (t.untracked_at IS NOT NULL AND v_commit.content ? format('%I.%I', t.schema_name, t.table_name))
+                                  OR (t.untracked_at IS NULL AND pggit._presence(t, v_commit.at) = 'gap'));
+        object := v_commit.commit_id;
+        IF v_commit.content <> pggit._content(v_commit.since, v_commit.at) THEN
+            problem := 'the history no longer gives the changes that were committed';
+            RETURN NEXT;
+        END IF;
+    END LOOP;
+
+    -- All history undone must give the rows that the table had when tracking began: finds writes that no trigger saw.
+    check_name := 'table rows';
+    FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.untracked_at IS NULL AND t.tracked_at::text = t.shape_at::text ORDER BY t.schema_name, t.table_name LOOP
+        SELECT d.digest INTO v_digest FROM pggit._table_digest(v_table.table_id, (1, v_table.tracked_at, v_table.tracked_at)::pggit._position) AS d;
+        IF v_digest <> v_table.digest THEN
+            object  := format('%I.%I', v_table.schema_name, v_table.table_name);
+            problem := 'rows and history together do not give the rows the table had when tracking began';
+            RETURN NEXT;
+        END IF;
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit.verify() IS
+'Checks the whole repository and returns what is wrong; no row means all is well.
+commit id: every commit''s id follows from what is stored of it. commit content: the logs still give the changes each commit recorded. table rows: undoing all history gives the
+rows the table had when tracking began, which fails when rows or history were changed past the triggers. Tables whose columns have changed are checked from that change on by their
+commits only. Reads everything; repeatable, changes nothing.';
