@@ -275,7 +275,9 @@ BEGIN
         END IF;
     END IF;
 
-    PERFORM set_config('session_replication_role', v_replica, true);
+    IF pggit._may_replicate() THEN
+        PERFORM set_config('session_replication_role', v_replica, true);
+    END IF;
     PERFORM set_config('pggit.branch', coalesce(v_branch, ''), true);
 
     -- The plan's snapshot, never a fresh one: a writer that commits between plan and apply belongs to the next commit.
