@@ -16,7 +16,11 @@ BEGIN
     v_table := pggit._table(v_relation::regclass::text);
     v_at    := (pggit._ref(p_ref)).at;
     PERFORM pggit._require_table_at(v_table, v_at, p_ref);
-    RETURN QUERY EXECUTE pggit._named_sql(v_table.table_id, pggit._state_sql(v_table.table_id, v_at));
+    -- Stores keep a domain's values in its base type; the row type asked for has the domain.
+    RETURN QUERY EXECUTE format('SELECT %s FROM (%s) AS s',
+        (SELECT string_agg(format('s.%I::%s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum)
+           FROM pg_attribute AS a WHERE a.attrelid = v_relation AND a.attnum > 0 AND NOT a.attisdropped),
+        pggit._named_sql(v_table.table_id, pggit._state_sql(v_table.table_id, v_at)));
 END;
 $$;
 

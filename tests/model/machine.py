@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import psycopg
-from hypothesis import note
+from hypothesis import event, note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from psycopg.types.json import Jsonb
@@ -266,7 +266,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: len(self.repo.branches) > 1)
     @rule(source=_branches(), into=_branches(), plan=st.booleans(), data=st.data(), fast_forward=st.booleans())
     def merge(self, source: Branch, into: Branch, plan: bool, data: st.DataObject, fast_forward: bool) -> None:
-        options = Jsonb({} if fast_forward else {"fast_forward": False})
+        options = Jsonb({} if fast_forward else {"fast_forward": "never"})
         if plan:
             planned = self.result("SELECT * FROM pggit.plan_merge(%s, %s, %s)", source.name, into.name, options)
             self.same()
@@ -274,6 +274,7 @@ class Machine(RuleBasedStateMachine):
         outcome = self.repo.merge(source, into, fast_forward=fast_forward, message="merge")
         found = self.result("SELECT * FROM pggit.merge(%s, %s, 'merge', %s)", source.name, into.name, options)
         note(f"model {outcome.result}, server {found}")
+        event(f"merge: {outcome.result}")
         self.check_outcome(outcome, found, before)
         if plan:
             for count in ("rows_inserted", "rows_updated", "rows_deleted", "conflicts", "violations"):
@@ -337,6 +338,7 @@ class Machine(RuleBasedStateMachine):
         again = self.repo.merge(outcome.source, target, resolutions=resolutions, message="merge")
         found = self.result("SELECT * FROM pggit.continue_merge(%s)", merge_id)
         note(f"model {again.result}, server {found}")
+        event(f"resolved: {again.result}")
         assert found["result"] == again.result
         if again.result == "merged":
             assert again.planned is not None

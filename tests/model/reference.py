@@ -294,13 +294,16 @@ def canonical(value: Any) -> str:
 # --- the repository -------------------------------------------------------------------------------------------------
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Commit:
     number: int
     parents: tuple[Commit, ...]
     state: State
     message: str | None
     id: str = ""
+
+    def __repr__(self) -> str:
+        return f"<commit {self.number}>"
 
     def ancestors(self) -> set[Commit]:
         """This commit and all before it."""
@@ -321,11 +324,14 @@ def merge_base(one: Commit, other: Commit) -> Commit | None:
     return max(best, key=lambda commit: commit.number, default=None)
 
 
-@dataclass
+@dataclass(repr=False)
 class Branch:
     name: str
     head: Commit | None
     state: State
+
+    def __repr__(self) -> str:
+        return f"<branch {self.name!r}>"
 
     @property
     def dirty(self) -> bool:
