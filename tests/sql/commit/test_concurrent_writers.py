@@ -6,7 +6,6 @@ import itertools
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import psycopg
 
