@@ -193,10 +193,6 @@ class BranchInUse(_Refused):
     sqlstate = "VG308"
 
 
-class WrongBranch(_Refused):
-    sqlstate = "VG309"
-
-
 class TriggersInterfered(_Refused):
     sqlstate = "VG310"
 

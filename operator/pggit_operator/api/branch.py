@@ -91,8 +91,8 @@ class BranchSpec(Model):
     )
     materialize: Materialize = Field(
         default=Materialize.AUTO,
-        description="Auto: real tables where they are small, else views that copy on write. None: views only, made at once "
-        "whatever the size. All: real tables only.",
+        description="Auto: real tables where they are small, else views that copy on write. None: views only, made at "
+        "once whatever the size. All: real tables only.",
     )
     access: Access = Field(default_factory=Access, description="The branch's login and its Secret.")
     protected: bool = Field(default=False, description="Refuse to delete the branch until this is false.")

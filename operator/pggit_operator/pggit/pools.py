@@ -69,7 +69,7 @@ class Pools:
         self._lock = threading.Lock()
         self._idle: defaultdict[Target, list[tuple[float, Connection]]] = defaultdict(list)
         self._places: dict[str, threading.BoundedSemaphore] = {}
-        self._files = tempfile.TemporaryDirectory(prefix="pggit-ca-")
+        self._files: tempfile.TemporaryDirectory[str] | None = None
 
     @contextmanager
     def connection(self, target: Target, *, patience: float | None = None) -> Iterator[Connection]:
@@ -96,7 +96,8 @@ class Pools:
             self._idle.clear()
         for conn in kept:
             conn.close()
-        self._files.cleanup()
+        if self._files is not None:
+            self._files.cleanup()
 
     def _places_of(self, instance: str) -> threading.BoundedSemaphore:
         with self._lock:
@@ -167,6 +168,8 @@ class Pools:
         """libpq reads certificates from files only."""
         if ca is None:
             return None
+        with self._lock:
+            self._files = self._files or tempfile.TemporaryDirectory(prefix="pggit-ca-")
         path = Path(self._files.name) / (hashlib.sha256(ca.encode()).hexdigest() + ".crt")
         if not path.exists():
             fresh = path.with_suffix(f".{threading.get_ident()}")

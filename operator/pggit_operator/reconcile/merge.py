@@ -38,11 +38,6 @@ _RESULTS = {
 }
 
 
-def needs_cleanup(_: Merge) -> bool:
-    """Never: what was merged stays merged."""
-    return False
-
-
 def decide(world: World, merge: Merge) -> Verdict | None:
     """Merge the source into the target, once, and say what came of it."""
     if merge.spec.suspend:

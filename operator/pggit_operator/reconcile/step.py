@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 from pydantic import ValidationError
@@ -24,7 +24,7 @@ from pggit_operator.errors import (
 )
 from pggit_operator.kube.client import Gone, Stale
 from pggit_operator.kube.seen import Key
-from pggit_operator.pggit.call import installed
+from pggit_operator.pggit.call import Connection, installed
 from pggit_operator.pggit.pools import Target
 from pggit_operator.reconcile import branch, database, merge, snapshot
 from pggit_operator.reconcile.connection import target_of
@@ -35,11 +35,25 @@ from pggit_operator.reconcile.world import World
 log = logging.getLogger("pggit.step")
 Body = dict[str, Any]
 
-_ROOMS: dict[str, tuple[type[Object], ModuleType]] = {
-    VersionedDatabase.plural: (VersionedDatabase, database),
-    DatabaseBranch.plural: (DatabaseBranch, branch),
-    Snapshot.plural: (Snapshot, snapshot),
-    Merge.plural: (Merge, merge),
+
+@dataclass(frozen=True)
+class Room:
+    """What is done for one kind."""
+
+    kind: type[Object]
+    decide: Callable[[World, Any], Verdict | None]
+    needs_cleanup: Callable[[Any], bool] = lambda _: False
+    clean_up: Callable[[World, Any, Connection], str] = lambda *_: ""
+    leave: Callable[[World, Any], None] = lambda *_: None
+
+
+_ROOMS = {
+    VersionedDatabase.plural: Room(VersionedDatabase, database.decide),
+    DatabaseBranch.plural: Room(
+        DatabaseBranch, branch.decide, branch.needs_cleanup, branch.clean_up, branch.forget_secret
+    ),
+    Snapshot.plural: Room(Snapshot, snapshot.decide, snapshot.needs_cleanup, snapshot.clean_up),
+    Merge.plural: Room(Merge, merge.decide),
 }
 # These keep an object that is being deleted for as long as they last; everything else does so for a while only.
 _MAY_BLOCK = (BranchProtected, BranchInUse)
@@ -75,14 +89,14 @@ def step(world: World, key: Key) -> After:
 
 
 def _step(world: World, key: Key, body: Body) -> After:
-    kind, room = _ROOMS[key.plural]
+    room = _ROOMS[key.plural]
     try:
-        obj = kind.model_validate(body)
+        obj = room.kind.model_validate(body)
         if obj.metadata.deletion_timestamp:
             return _leave(world, obj, room, body)
         if FINALIZER in obj.metadata.finalizers or room.needs_cleanup(obj):
             body = hold(world, obj, body) if room.needs_cleanup(obj) else let_go(world, obj, body)
-            obj = kind.model_validate(body)
+            obj = room.kind.model_validate(body)
         verdict = room.decide(world, obj)
     except ValidationError as error:
         where = ", ".join(sorted({".".join(map(str, one["loc"])) for one in error.errors()}))
@@ -99,7 +113,7 @@ def _step(world: World, key: Key, body: Body) -> After:
     return _report(world, key, body, verdict)
 
 
-def _leave(world: World, obj: Object, room: ModuleType, body: Body) -> After:
+def _leave(world: World, obj: Object, room: Room, body: Body) -> After:
     """The object is on its way out: clean up, then let it go; a dead database holds it only for a while."""
     if FINALIZER not in obj.metadata.finalizers:
         return After(gone=True)
@@ -112,14 +126,13 @@ def _leave(world: World, obj: Object, room: ModuleType, body: Body) -> After:
             return _report(world, key, body, failure(error))
         said, warning = f"let go without cleaning up in the database: {error}", True
         log.warning("%s %s", key, said)
-    if hasattr(room, "forget_secret"):
-        room.forget_secret(world, obj)
+    room.leave(world, obj)
     _tell(world, body, warning=warning, reason="Orphaned" if warning else "CleanedUp", message=said)
     let_go(world, obj, body)
     return After(gone=True)
 
 
-def _clean_up(world: World, obj: Object, room: ModuleType) -> str:
+def _clean_up(world: World, obj: Object, room: Room) -> str:
     target = _target_for_cleanup(world, obj)
     with world.pools.connection(target, patience=world.settings.long_timeout) as conn:
         return (
