@@ -55,9 +55,9 @@ def start_control_plane(folder: Path, programs: Programs, processes: Processes, 
     )
     if programs.controller_manager:
         processes.start("kube-controller-manager", _controller_manager(folder, programs.controller_manager))
-    processes.wait("the API server", lambda: answers(cluster, "get", "--raw", "/readyz"), pause=0.3)
+    _wait_for_answer(cluster, processes, "the API server", "get", "--raw", "/readyz")
     if programs.controller_manager:
-        processes.wait("the controller manager", lambda: answers(cluster, "get", "serviceaccount", "default"), pause=0.3)
+        _wait_for_answer(cluster, processes, "the controller manager", "get", "serviceaccount", "default")
     return cluster
 
 
@@ -68,6 +68,11 @@ def answers(cluster: Cluster, *arguments: str) -> bool:
     except ClusterError:
         return False
     return True
+
+
+def _wait_for_answer(cluster: Cluster, processes: Processes, what: str, *arguments: str) -> None:
+    """Ask until kubectl succeeds, slowly: kubectl itself costs a tenth of a second of work."""
+    processes.wait(what, lambda: answers(cluster, *arguments), pause=0.3)
 
 
 def kubeconfig_of(folder: Path, user: str) -> Path:
