@@ -51,6 +51,15 @@ def state(psql: Psql, source: str = "{}") -> State:
     }
 
 
+def fingerprint(psql: Psql, source: str = "{}") -> Row:
+    """A digest of every table, made by the server: equal for equal rows."""
+    parts = [
+        f"(SELECT md5(string_agg(t::text, E'\\n' ORDER BY t.{key})) FROM {source.format(table)} AS t) AS {table}"
+        for table, key in TABLES.items()
+    ]
+    return psql.one(f"SELECT {', '.join(parts)}")
+
+
 def merged(base: State, ours: State, theirs: State, decided: Mapping[tuple[str, str, str], Any]) -> State:
     """The three-way merge, cell by cell; `decided`: (table, key, column) → value, for the cells that both changed."""
     result: State = {}

@@ -74,11 +74,11 @@ class Kubectl:
         data = self.get("secret", name).get("data", {})
         return {key: base64.b64decode(value).decode() for key, value in data.items()}
 
-    def wait_ready(self, what: str, *, seconds: int = 120) -> Row:
+    def wait_ready(self, what: str, *, seconds: int = 60) -> Row:
         """Until the Ready condition is true; the object then."""
         return self._wait(what, "condition=Ready", seconds)
 
-    def wait_for(self, what: str, reason: str, *, seconds: int = 120) -> Row:
+    def wait_for(self, what: str, reason: str, *, seconds: int = 60) -> Row:
         """Until the Ready condition has this reason; the object then."""
         path = f'jsonpath={{.status.conditions[?(@.type=="Ready")].reason}}={reason}'
         return self._wait(what, path, seconds)
