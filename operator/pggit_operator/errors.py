@@ -193,16 +193,16 @@ class BranchInUse(_Refused):
     sqlstate = "VG308"
 
 
-class TriggersInterfered(_Refused):
-    sqlstate = "VG310"
-
-
 class WrongBranch(_Refused):
     sqlstate = "VG309"
 
 
-class BranchUnmerged(_Refused):
+class TriggersInterfered(_Refused):
     sqlstate = "VG310"
+
+
+class BranchUnmerged(_Refused):
+    sqlstate = "VG311"
 
 
 # VG4: busy, and nobody has to do anything.

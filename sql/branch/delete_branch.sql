@@ -117,7 +117,7 @@ BEGIN
         v_lost := pggit._unmerged(v_branch);
         IF v_lost IS NOT NULL THEN
             RAISE EXCEPTION USING
-                ERRCODE = 'VG310', SCHEMA = 'pggit',
+                ERRCODE = 'VG311', SCHEMA = 'pggit',
                 MESSAGE = format('branch %L has %s', v_branch.name, v_lost),
                 HINT    = 'Merge or tag them first; p_force => true deletes the branch all the same.';
         END IF;
@@ -141,5 +141,5 @@ $$;
 COMMENT ON FUNCTION pggit.delete_branch(text, boolean) IS
 'Delete a branch; false when there is none of that name.
 Its commits stay readable while a merge, another branch or a tag has them; what else it held goes when pggit.gc() collects it. Raises VG202 (main),
-VG301 (protected), VG308 (checked out by this session, or objects of others in its schemas or depending on it), VG310 (without p_force: it has changes or
+VG301 (protected), VG308 (checked out by this session, or objects of others in its schemas or depending on it), VG311 (without p_force: it has changes or
 commits that nobody else has) and VG401 (somebody uses it for longer than pggit.lock_timeout, 5s; the message says who).';

@@ -1,0 +1,192 @@
+"""A real API server accepts what is right and refuses the rest with a sentence that a person understands."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from fixtures.objects import Namespace
+
+REF = {"name": "shop"}
+GOOD: list[tuple[str, dict[str, Any]]] = [
+    ("VersionedDatabase", {"connection": {"secretName": "shop-owner"}}),
+    (
+        "VersionedDatabase",
+        {
+            "connection": {"secretName": "shop-owner", "preset": "Generic", "sslMode": "verify-full"},
+            "database": "shop",
+            "trackedSchemas": ["public", "sales"],
+            "excludeTables": ["audit", "sales.noise"],
+            "conflictValues": "Show",
+        },
+    ),
+    ("DatabaseBranch", {"databaseRef": REF}),
+    ("DatabaseBranch", {"databaseRef": REF, "name": "feature/prices", "from": {"branch": "main"}}),
+    ("DatabaseBranch", {"databaseRef": REF, "from": {"commit": "abcd12"}, "materialize": "None", "protected": True}),
+    ("DatabaseBranch", {"databaseRef": REF, "access": {"secretName": "shop-branch", "role": "ReadOnly"}}),
+    ("Snapshot", {"databaseRef": REF}),
+    ("Snapshot", {"databaseRef": REF, "branch": "fix", "tag": "v1.2", "message": "before", "deletionPolicy": "Delete"}),
+    ("Merge", {"databaseRef": REF, "source": "fix"}),
+    (
+        "Merge",
+        {
+            "databaseRef": REF,
+            "source": "fix",
+            "target": "main",
+            "onConflict": "Theirs",
+            "fastForward": "Never",
+            "resolutions": [
+                {"conflictId": "95fb4e86da0409b0", "take": "Ours"},
+                {"table": "items", "take": "Base"},
+                {"table": "items", "key": {"id": "1"}, "column": "price", "take": "Value", "value": "9.99"},
+                {"table": "items", "key": {"id": "2"}, "column": "price", "take": "Value", "valueIsNull": True},
+            ],
+        },
+    ),
+]
+
+BAD: list[tuple[str, dict[str, Any], str]] = [
+    ("VersionedDatabase", {}, "spec.connection: Required value"),
+    ("VersionedDatabase", {"connection": {}}, "spec.connection.secretName: Required value"),
+    ("VersionedDatabase", {"connection": {"secretName": "s", "preset": "Oracle"}}, 'supported values: "Generic"'),
+    (
+        "VersionedDatabase",
+        {"connection": {"secretName": "s"}, "trackedSchemas": ["pg_catalog"]},
+        "only schemas with your own tables can be tracked",
+    ),
+    (
+        "VersionedDatabase",
+        {"connection": {"secretName": "s"}, "trackedSchemas": ["public@fix"]},
+        "only schemas with your own tables can be tracked",
+    ),
+    ("VersionedDatabase", {"connection": {"secretName": "s"}, "trackedSchemas": []}, "at least 1 items"),
+    ("VersionedDatabase", {"connection": {"secretName": "s"}, "trackedSchemas": ["a", "a"]}, "Duplicate value"),
+    ("DatabaseBranch", {}, "spec.databaseRef: Required value"),
+    ("DatabaseBranch", {"databaseRef": REF, "name": "main"}, "main is the live tables themselves"),
+    ("DatabaseBranch", {"databaseRef": REF, "name": "two words"}, "cannot contain spaces or control characters"),
+    ("DatabaseBranch", {"databaseRef": REF, "name": "x" * 101}, "may not be more than 100"),
+    ("DatabaseBranch", {"databaseRef": REF, "from": {}}, "from needs exactly one of branch, tag or commit"),
+    (
+        "DatabaseBranch",
+        {"databaseRef": REF, "from": {"branch": "main", "tag": "v1"}},
+        "from needs exactly one of branch, tag or commit",
+    ),
+    ("DatabaseBranch", {"databaseRef": REF, "from": {"commit": "xyz"}}, "should match"),
+    ("DatabaseBranch", {"databaseRef": REF, "deletionPolicy": "Keep"}, 'supported values: "Retain", "Delete"'),
+    ("Snapshot", {"databaseRef": REF, "tag": "a\tb"}, "cannot contain spaces or control characters"),
+    ("Merge", {"databaseRef": REF}, "spec.source: Required value"),
+    ("Merge", {"databaseRef": REF, "source": "main"}, "source and target are the same branch"),
+    ("Merge", {"databaseRef": REF, "source": "x", "resolutions": [{"take": "Ours"}]}, "either conflictId or table"),
+    (
+        "Merge",
+        {"databaseRef": REF, "source": "x", "resolutions": [{"conflictId": "c", "table": "t", "take": "Ours"}]},
+        "either conflictId or table",
+    ),
+    (
+        "Merge",
+        {"databaseRef": REF, "source": "x", "resolutions": [{"conflictId": "c", "column": "t", "take": "Ours"}]},
+        "key and column belong to table; conflictId stands alone",
+    ),
+    (
+        "Merge",
+        {"databaseRef": REF, "source": "x", "resolutions": [{"conflictId": "c", "take": "Value"}]},
+        "take: Value needs exactly one of value and valueIsNull",
+    ),
+    (
+        "Merge",
+        {"databaseRef": REF, "source": "x", "resolutions": [{"conflictId": "c", "take": "Ours", "value": "1"}]},
+        "take: Value needs exactly one of value and valueIsNull",
+    ),
+    (
+        "Merge",
+        {
+            "databaseRef": REF,
+            "source": "x",
+            "resolutions": [{"conflictId": "c", "take": "Value", "value": "1", "valueIsNull": True}],
+        },
+        "take: Value needs exactly one of value and valueIsNull",
+    ),
+    (
+        "Merge",
+        {"databaseRef": REF, "source": "x", "resolutions": [{"table": "t", "key": {"id": 1}, "take": "Ours"}]},
+        "must be of type string",
+    ),
+]
+
+CHANGES: list[tuple[str, dict[str, Any], dict[str, Any], str | None]] = [
+    (
+        "DatabaseBranch",
+        {},
+        {"databaseRef": {"name": "other"}},
+        "databaseRef cannot be changed: a branch belongs to one",
+    ),
+    ("DatabaseBranch", {}, {"name": "late"}, "name cannot be changed: applications know the branch by it"),
+    ("DatabaseBranch", {"name": "early"}, {"name": None}, "name cannot be changed"),
+    ("DatabaseBranch", {}, {"from": {"tag": "v1"}}, "from cannot be changed: the branch has begun there already"),
+    ("DatabaseBranch", {}, {"materialize": "All"}, "materialize cannot be changed: it is decided when the branch is"),
+    ("DatabaseBranch", {}, {"protected": True, "deletionPolicy": "Delete", "suspend": True}, None),
+    ("Snapshot", {}, {"branch": "other"}, "branch cannot be changed: a snapshot is taken once"),
+    ("Snapshot", {}, {"tag": "late"}, "tag cannot be changed: a snapshot is taken once"),
+    ("Snapshot", {}, {"deletionPolicy": "Delete"}, None),
+    ("Merge", {"source": "a"}, {"source": "b"}, "source cannot be changed: a Merge runs once"),
+    ("Merge", {"source": "a"}, {"target": "b"}, "target cannot be changed: a Merge runs once"),
+    ("Merge", {"source": "a"}, {"resolutions": [{"table": "t", "take": "Ours"}], "message": "tidy"}, None),
+]
+
+
+def a_name() -> str:
+    return f"thing-{uuid4().hex[:8]}"
+
+
+@pytest.mark.parametrize(("kind", "spec"), GOOD, ids=lambda one: one if isinstance(one, str) else "")
+def test_what_is_right_is_accepted_and_reads_minus_one(common: Namespace, kind: str, spec: dict[str, Any]) -> None:
+    name = a_name()
+
+    common.apply(kind, name, spec)
+
+    assert common.get(kind, name)["status"] == {"observedGeneration": -1}
+
+
+@pytest.mark.parametrize(("kind", "spec", "sentence"), BAD, ids=[f"{kind}-{text[:40]}" for kind, _, text in BAD])
+def test_what_is_wrong_is_refused_with_a_sentence(
+    common: Namespace, kind: str, spec: dict[str, Any], sentence: str
+) -> None:
+    assert sentence in common.refusal(kind, a_name(), spec)
+
+
+@pytest.mark.parametrize(("kind", "before", "change", "sentence"), CHANGES)
+def test_what_is_decided_once_cannot_be_changed(
+    common: Namespace, kind: str, before: dict[str, Any], change: dict[str, Any], sentence: str | None
+) -> None:
+    spec, name = {"databaseRef": REF, **before}, a_name()
+    common.apply(kind, name, spec)
+    after = {name: value for name, value in {**spec, **change}.items() if value is not None}
+
+    if sentence is None:
+        common.apply(kind, name, after)
+    else:
+        assert sentence in common.refusal(kind, name, after)
+
+
+def test_an_object_named_main_cannot_be_a_branch(common: Namespace) -> None:
+    assert "main is the live tables themselves" in common.refusal("DatabaseBranch", "main", {"databaseRef": REF})
+
+
+def test_fields_that_do_not_exist_yet_are_named(common: Namespace) -> None:
+    assert 'unknown field "spec.ttl"' in common.refusal("DatabaseBranch", a_name(), {"databaseRef": REF, "ttl": "1d"})
+
+
+def test_get_pggit_shows_every_kind(namespace: Namespace) -> None:
+    for kind, spec in (GOOD[0], GOOD[2], GOOD[6], GOOD[8]):
+        namespace.apply(kind, f"one-{kind.lower()}", spec)
+
+    shown = namespace.run("get", "pggit")
+
+    for short in ("versioneddatabase", "databasebranch", "snapshot", "merge"):
+        assert f"{short}.pggit.io/one-" in shown
+    assert "READY" in shown
+
+    for short, kind in (("vdb", GOOD[0]), ("dbb", GOOD[2]), ("dbsnap", GOOD[6]), ("dbm", GOOD[8])):
+        assert f"one-{kind[0].lower()}" in namespace.run("get", short)
