@@ -5,13 +5,24 @@ CREATE OR REPLACE FUNCTION pggit._lock_base(p_branch_id integer)
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM FROM pggit.branch_bases AS b WHERE b.branch_id = p_branch_id FOR SHARE;
+    PERFORM FROM pggit.branch_bases AS b WHERE b.branch_id = p_branch_id FOR SHARE SKIP LOCKED;
+    IF NOT FOUND THEN
+        -- A merge that moves the branch needs its views, which this statement has locked already: to wait would be a deadlock.
+        IF EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.form = 'view') THEN
+            RAISE EXCEPTION USING
+                ERRCODE = '40001',
+                MESSAGE = 'could not serialize access due to a concurrent merge into this branch',
+                HINT    = 'The transaction might succeed if retried.';
+        END IF;
+        PERFORM FROM pggit.branch_bases AS b WHERE b.branch_id = p_branch_id FOR SHARE;
+    END IF;
     PERFORM set_config('pggit.base' || p_branch_id, pg_current_xact_id()::text, true);
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._lock_base(integer) IS
-'Keeps a branch where it stands on main until this transaction ends; the local setting pggit.base<branch id> tells the next caller that it is done.';
+'Keeps a branch where it stands on main until this transaction ends; the local setting pggit.base<branch id> tells the next caller that it is done.
+Raises 40001 when a merge is moving the branch just now.';
 
 CREATE OR REPLACE FUNCTION pggit._claim_key(p_branch_id integer, p_index_id oid, p_purpose "char", p_hash bigint)
     RETURNS void

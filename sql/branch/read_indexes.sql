@@ -53,11 +53,20 @@ DECLARE
     v_index    oid;
     v_column   record;
     v_made     record;
+    v_timeout  text     := current_setting('lock_timeout');
 BEGIN
     IF NOT EXISTS (SELECT FROM pggit._missing_read_indexes(p_table_id)) THEN
         RETURN;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtext('pggit.read_indexes'), p_table_id);
+    BEGIN
+        PERFORM set_config('lock_timeout', '1s', true);
+        EXECUTE format('LOCK TABLE pggit._log_%1$s, pggit._delta_%1$s IN SHARE MODE', p_table_id);
+        PERFORM set_config('lock_timeout', v_timeout, true);
+    EXCEPTION WHEN lock_not_available THEN
+        RAISE NOTICE 'table % has writers: its branch views get their secondary indexes when the next branch is made', v_relation;
+        RETURN;
+    END;
 
     -- A stand-in with the same indexes and then the stores' column names: its definitions read as ones over the stores.
     EXECUTE format('CREATE TABLE %s (LIKE %s)', v_shape, v_relation);
@@ -95,4 +104,4 @@ $$;
 
 COMMENT ON FUNCTION pggit._ensure_read_indexes(integer) IS
 'Gives a table''s log and delta the secondary indexes that the table has on main, so that branch views keep its index paths.
-Waits for open writers of the table the first time. Indexes over generated columns have no counterpart: stores do not hold these columns.';
+Waits a second for open writers of the table, no longer: then it is left to the next branch. Indexes over generated columns have no counterpart: stores do not hold these columns.';

@@ -75,9 +75,6 @@ END$head$;
     v_old    text := pggit._base_columns(p_table_id, 'o');
     v_same   text := pggit._same_key(p_table_id, 'o', 'n', true, true);
 BEGIN
-    IF NOT EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = to_regclass(format('pggit._undo_%s', p_table_id)) AND a.attname = '_deleted') THEN
-        EXECUTE format('ALTER TABLE pggit._undo_%s ADD COLUMN IF NOT EXISTS _deleted boolean', p_table_id);
-    END IF;
     SELECT string_agg(format('n.%I::%s AS c%s', c.name, c.type_name, c.column_id), ', ' ORDER BY c.key_position) INTO v_new
       FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL;
 

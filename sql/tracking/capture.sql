@@ -88,7 +88,8 @@ BEGIN
     EXECUTE format('CREATE TABLE pggit._mask_%s (_b integer NOT NULL, %s, PRIMARY KEY (_b, %s))',
                    p_table_id, v_keys, pggit._key_columns(p_table_id));
     EXECUTE format('CREATE TABLE pggit._undo_%s (_at bigint GENERATED ALWAYS AS IDENTITY, _seq bigint NOT NULL, _xid xid8 NOT NULL,
-                        _epoch smallint NOT NULL, _b integer NOT NULL, _owned boolean NOT NULL, _live boolean, %s, PRIMARY KEY (_at))',
+                        _epoch smallint NOT NULL, _b integer NOT NULL, _owned boolean NOT NULL, _live boolean, _deleted boolean, %s,
+                        PRIMARY KEY (_at))',
                    p_table_id, v_columns);
     EXECUTE format('CREATE INDEX ON pggit._undo_%s (_b, %s, _at)', p_table_id, pggit._key_columns(p_table_id));
     EXECUTE format('CREATE INDEX ON pggit._undo_%s (_b, _xid)', p_table_id);
