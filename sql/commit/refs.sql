@@ -27,7 +27,7 @@ AS $$
 DECLARE
     v_branch pggit.branches;
 BEGIN
-    SELECT b.* INTO v_branch FROM pggit.branches AS b WHERE b.branch_id = p_branch_id AND b.deleted_at IS NULL FOR UPDATE;
+    SELECT b.* INTO v_branch FROM pggit.branches AS b WHERE b.branch_id = p_branch_id AND b.deleted_at IS NULL FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG001', SCHEMA = 'pggit',
