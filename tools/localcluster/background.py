@@ -58,22 +58,26 @@ def found(kept: Path) -> Cluster:
 def serve(kept: Path) -> None:
     """Be the process that holds the control plane: note it in the file, keep the file locked, stop at SIGTERM."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with ControlPlane(own=True) as plane:
-        note = {
-            "pid": os.getpid(),
-            "folder": str(plane.folder),
-            "kubeconfig": str(plane.kubeconfig),
-            "kubectl": str(plane.kubectl),
-            "controllers": plane.controllers,
-        }
-        fresh = kept.with_suffix(".new")
-        with fresh.open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            json.dump(note, file)
+    fresh = kept.with_suffix(".new")
+    with fresh.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with ControlPlane(own=True) as plane:
+            json.dump(_note(plane), file)
             file.flush()
             fresh.rename(kept)
             _let_go_of_the_terminal()
             signal.pause()
+
+
+def _note(plane: ControlPlane) -> dict[str, object]:
+    """What `found` needs."""
+    return {
+        "pid": os.getpid(),
+        "folder": str(plane.folder),
+        "kubeconfig": str(plane.kubeconfig),
+        "kubectl": str(plane.kubectl),
+        "controllers": plane.controllers,
+    }
 
 
 def _launch(kept: Path) -> None:

@@ -32,9 +32,15 @@ class Cluster:
         """Helm 3, built at its first use."""
         return programs.helm()
 
+    @property
+    def _discovered(self) -> Path:
+        """What clients keep about the API. Not in the user's home: another cluster may get the same port."""
+        return self.folder / "discovered"
+
     def command(self, *arguments: str, kubeconfig: Path | None = None) -> list[str]:
         """The kubectl command with these arguments, as the administrator or as whom the kubeconfig names."""
-        return [*self.inside, str(self.kubectl), "--kubeconfig", str(kubeconfig or self.kubeconfig), *arguments]
+        who = ["--kubeconfig", str(kubeconfig or self.kubeconfig)]
+        return [*self.inside, str(self.kubectl), *who, "--cache-dir", str(self._discovered), *arguments]
 
     def run(self, *arguments: str, stdin: str | None = None, kubeconfig: Path | None = None) -> str:
         """Run kubectl and return what it says. Raises ClusterError with kubectl's own words."""
@@ -42,7 +48,8 @@ class Cluster:
 
     def run_helm(self, *arguments: str) -> str:
         """Run helm as the administrator and return what it says."""
-        return run([*self.inside, str(self.helm), "--kubeconfig", str(self.kubeconfig), *arguments])
+        known = ["env", f"KUBECACHEDIR={self._discovered}"]
+        return run([*self.inside, *known, str(self.helm), "--kubeconfig", str(self.kubeconfig), *arguments])
 
     def service_account_kubeconfig(self, namespace: str, name: str, *, seconds: int = 3600) -> Path:
         """Write a kubeconfig that acts as an existing service account, with its rights and no others."""

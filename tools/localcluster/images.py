@@ -15,6 +15,7 @@ from localcluster.programs import SOURCE, cached, say
 RECIPES = SOURCE / "images"
 RELEASE = "bookworm"
 BASE_PACKAGES = "python3,python3-venv,ca-certificates"
+NEEDLESS = ("dev", "var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale")
 POSTGRES = "localhost/pggit-postgres:15"
 SANDBOX = "localhost/pggit-sandbox:1"
 
@@ -65,7 +66,7 @@ def _build_debian(into: Path) -> None:
     say(f"making a Debian {RELEASE} base image (once; about a minute)")
     root = into / "root"
     run(["debootstrap", "--variant=minbase", f"--include={BASE_PACKAGES}", RELEASE, str(root)])
-    for needless in ("dev", "var/cache/apt", "var/lib/apt/lists"):
+    for needless in NEEDLESS:
         shutil.rmtree(root / needless)
         (root / needless).mkdir()
     recipe = RECIPES / "debian/Dockerfile"
@@ -74,7 +75,7 @@ def _build_debian(into: Path) -> None:
 
 
 def _hash(*recipes: str) -> str:
-    digest = hashlib.sha256(BASE_PACKAGES.encode())
+    digest = hashlib.sha256(f"{BASE_PACKAGES} {NEEDLESS}".encode())
     for file in sorted(file for recipe in recipes for file in (RECIPES / recipe).iterdir()):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:12]

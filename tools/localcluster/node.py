@@ -107,7 +107,7 @@ class Node(Cluster):
         start("coredns", [str(self._coredns), "-conf", f"{folder}/Corefile"])
         self.run("apply", "-f", "-", stdin=json.dumps(_storage(folder)))
         ready = ("wait", "--for=condition=Ready", f"node/{NODE}", "--timeout=1s")
-        wait("the node", lambda: answers(self, *ready), seconds=120)
+        wait("the node", lambda: answers(self, *ready), pause=0.3)
 
     def _kubelet_flags(self) -> list[str]:
         folder = self._folder.path

@@ -32,7 +32,7 @@ class Processes:
                 env=environment,
             )
 
-    def wait(self, what: str, ready: Callable[[], bool], seconds: float = 60, pause: float = 0.1) -> None:
+    def wait(self, what: str, ready: Callable[[], bool], seconds: float = 120, pause: float = 0.1) -> None:
         """Wait until ready, or say which process ended, or what did not come in time."""
         deadline = time.monotonic() + seconds
         while not ready():
