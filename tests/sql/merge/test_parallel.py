@@ -10,7 +10,7 @@ import psycopg
 from fixtures.postgres import Connection, Database, query
 
 SESSIONS = 10
-ROUNDS = 4
+ROUNDS = 2
 TRY_AGAIN = {"VG401", "VG402", "40001", "55P03"}
 
 
