@@ -98,7 +98,7 @@ $$;
 COMMENT ON FUNCTION pggit._has_child(integer, oid, text[]) IS
 'Whether a branch has a row that refers to these values.';
 
-CREATE OR REPLACE FUNCTION pggit._refuse_foreign_key(p_branch_id integer, p_constraint oid, p_key text[], p_by_parent boolean)
+CREATE OR REPLACE FUNCTION pggit._refuse_foreign_key(p_branch_id integer, p_constraint oid, p_key text[], p_by_parent boolean, p_restrict boolean DEFAULT false)
     RETURNS void
     LANGUAGE plpgsql
     SECURITY DEFINER
@@ -112,7 +112,12 @@ DECLARE
                        WHERE c.oid = coalesce((SELECT bt.relation FROM pggit.branch_tables AS bt
                                                 WHERE bt.branch_id = p_branch_id AND bt.table_id = v_key.child_id), v_key.child_relation));
 BEGIN
-    IF p_by_parent THEN
+    IF p_restrict AND current_setting('server_version_num')::integer >= 180000 THEN
+        PERFORM pggit._violation('23001', format('update or delete on table "%s" violates RESTRICT setting of foreign key constraint "%s" on table "%s"',
+                                                 v_parent, v_key.name, v_child),
+                                 format('Key (%s)=(%s) is referenced from table "%s".', array_to_string(v_key.parent_columns, ', '),
+                                        array_to_string(p_key, ', '), v_child), v_schema, v_child, '', v_key.name);
+    ELSIF p_by_parent THEN
         PERFORM pggit._violation('23503', format('update or delete on table "%s" violates foreign key constraint "%s" on table "%s"', v_parent, v_key.name, v_child),
                                  format('Key (%s)=(%s) is still referenced from table "%s".', array_to_string(v_key.parent_columns, ', '),
                                         array_to_string(p_key, ', '), v_child), v_schema, v_child, '', v_key.name);
@@ -123,8 +128,8 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._refuse_foreign_key(integer, oid, text[], boolean) IS
-'Raises 23503 as PostgreSQL words it, for a child without parent or for a parent that is still referenced.';
+COMMENT ON FUNCTION pggit._refuse_foreign_key(integer, oid, text[], boolean, boolean) IS
+'Raises 23503 as PostgreSQL words it, for a child without parent or for a parent that is still referenced (RESTRICT: 23001 since version 18).';
 
 CREATE OR REPLACE FUNCTION pggit._check_later(p_branch_id integer, p_constraint oid, p_key text[], p_by_parent boolean)
     RETURNS void
@@ -227,7 +232,7 @@ BEGIN
             END IF;
         WHEN 'r' THEN
             IF pggit._has_child(p_branch_id, p_constraint, p_old) THEN
-                PERFORM pggit._refuse_foreign_key(p_branch_id, p_constraint, p_old, true);
+                PERFORM pggit._refuse_foreign_key(p_branch_id, p_constraint, p_old, true, true);
             END IF;
         WHEN 'c' THEN
             IF p_operation = 'DELETE' THEN

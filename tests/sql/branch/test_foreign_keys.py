@@ -1,0 +1,114 @@
+"""Foreign keys on a branch: between views, between real tables, and where one end is a view."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from fixtures.postgres import Database, query, raises
+
+from .schema import race, rows, tracked, value
+
+FAMILIES = """
+    CREATE TABLE p (id integer PRIMARY KEY, code text UNIQUE);
+    CREATE TABLE restricted (id integer PRIMARY KEY, p integer CONSTRAINT k_restrict REFERENCES p ON DELETE RESTRICT);
+    CREATE TABLE plain (id integer PRIMARY KEY, p integer CONSTRAINT k_plain REFERENCES p);
+    CREATE TABLE cascaded (id integer PRIMARY KEY, code text CONSTRAINT k_cascade REFERENCES p (code) ON DELETE CASCADE ON UPDATE CASCADE);
+    CREATE TABLE nulled (id integer PRIMARY KEY, p integer CONSTRAINT k_null REFERENCES p ON DELETE SET NULL ON UPDATE SET NULL);
+    CREATE TABLE defaulted (id integer PRIMARY KEY, p integer DEFAULT 1 CONSTRAINT k_default REFERENCES p ON DELETE SET DEFAULT);
+    CREATE TABLE tree (id integer PRIMARY KEY, up integer CONSTRAINT k_tree REFERENCES tree);
+    CREATE TABLE later (id integer PRIMARY KEY, p integer CONSTRAINT k_later REFERENCES p DEFERRABLE INITIALLY DEFERRED);
+    INSERT INTO p SELECT g, 'code ' || g FROM generate_series(1, 9) AS g;
+    INSERT INTO restricted VALUES (1, 2);
+    INSERT INTO plain VALUES (1, 3);
+    INSERT INTO cascaded VALUES (1, 'code 4'), (2, 'code 4'), (3, NULL);
+    INSERT INTO nulled VALUES (1, 5);
+    INSERT INTO defaulted VALUES (1, 6);
+    INSERT INTO tree VALUES (1, NULL), (2, 1), (3, 2);
+"""
+FORMS = ("none", "all", "p", "restricted, plain, cascaded, nulled, defaulted, later")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_actions(db: Database, form: str) -> None:
+    work = tracked(db, FAMILIES, form)
+
+    with raises("23001" if db.version >= 18 else "23503", "k_restrict"):
+        query(work, "DELETE FROM p WHERE id = 2")
+    with raises("23503", "k_plain"):
+        query(work, "DELETE FROM p WHERE id = 3")
+    with raises("23503", "k_plain"):
+        query(work, "UPDATE p SET id = 33 WHERE id = 3")
+    with raises("23503", "k_plain"):
+        query(work, "INSERT INTO plain VALUES (2, 77)")
+    with raises("23503", "k_cascade"):
+        query(work, "INSERT INTO cascaded VALUES (9, 'code 77')")
+    query(work, "UPDATE p SET code = 'other' WHERE id = 4")
+    assert rows(work, "SELECT id, code FROM cascaded ORDER BY id") == [(1, "other"), (2, "other"), (3, None)]
+    query(work, "DELETE FROM p WHERE id IN (4, 5, 6)")
+    assert rows(work, "SELECT id FROM cascaded") == [(3,)]
+    assert rows(work, "SELECT p FROM nulled") == [(None,)]
+    assert rows(work, "SELECT p FROM defaulted") == [(1,)]
+    assert rows(work, "SELECT count(*) FROM p") == [(6,)]
+    assert db.value("SELECT count(*) FROM p") == 9
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_end_of_the_statement_counts(db: Database, form: str) -> None:
+    work = tracked(db, FAMILIES, form)
+    query(work, "INSERT INTO tree VALUES (11, 10), (10, 11)")
+    query(work, "DELETE FROM tree")
+    assert value(work, "SELECT count(*) FROM tree") == 0
+    query(work, "INSERT INTO tree VALUES (1, 1)")
+    with raises("23503", "k_tree"):
+        query(work, "INSERT INTO tree VALUES (2, 3)")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_deferred(db: Database, form: str) -> None:
+    tracked(db, FAMILIES, form)
+    session = db.connect(branch="work", autocommit=False)
+    query(session, "INSERT INTO later VALUES (1, 50)")
+    query(session, "INSERT INTO p VALUES (50, 'fifty')")
+    session.commit()
+    query(session, "DELETE FROM p WHERE id = 50")
+    with raises("23503", "k_later"):
+        session.commit()
+    session.rollback()
+    query(session, "INSERT INTO later VALUES (2, 51)")
+    with raises("23503", "k_later"):
+        query(session, "SET CONSTRAINTS ALL IMMEDIATE")
+    session.rollback()
+    assert value(session, "SELECT count(*) FROM later") == 1
+    assert db.value("SELECT count(*) FROM pggit.pending_checks") == 0
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_no_orphans(db: Database, form: str) -> None:
+    """One session takes a parent away while another refers to it; both have their snapshots before either writes."""
+    tracked(db, FAMILIES, form)
+    number = 10
+    for isolation in psycopg.IsolationLevel.READ_COMMITTED, psycopg.IsolationLevel.REPEATABLE_READ, psycopg.IsolationLevel.SERIALIZABLE:
+        for child_first in (True, False):
+            number += 1
+            db.run("INSERT INTO \"public@work\".p VALUES (%s, NULL)", number)
+            statements = [f"INSERT INTO plain VALUES ({number}, {number})", f"DELETE FROM p WHERE id = {number}"]
+            if not child_first:
+                statements.reverse()
+            ended = race(db, isolation, *statements)
+            assert ended in ("23503", "40001"), (isolation, statements)
+            assert ended == "23503" or isolation != psycopg.IsolationLevel.READ_COMMITTED
+    orphans = 'SELECT count(*) FROM "public@work".plain AS c WHERE NOT EXISTS (SELECT FROM "public@work".p WHERE p.id = c.p)'
+    assert db.value(orphans) == 0
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_children_of_one_parent_do_not_wait_for_each_other(db: Database, form: str) -> None:
+    tracked(db, FAMILIES, form)
+    sessions = [db.connect(branch="work", autocommit=False) for _ in range(5)]
+    for number, session in enumerate(sessions):
+        query(session, "SET LOCAL lock_timeout = '300ms'")
+        query(session, "INSERT INTO plain VALUES (%s, 7)", 100 + number)
+    for session in sessions:
+        session.commit()
+    assert db.value('SELECT count(*) FROM "public@work".plain WHERE p = 7') == 5

@@ -1,0 +1,71 @@
+"""Two sessions on one branch: no update is lost, no key is given twice."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from fixtures.postgres import Database, query
+
+from .schema import FORMS, race, shop
+
+LEVELS = [psycopg.IsolationLevel.READ_COMMITTED, psycopg.IsolationLevel.REPEATABLE_READ]
+
+
+@pytest.mark.parametrize("isolation", LEVELS)
+@pytest.mark.parametrize("touched", [False, True])
+@pytest.mark.parametrize("form", FORMS)
+def test_no_lost_update(db: Database, form: str, touched: bool, isolation: psycopg.IsolationLevel) -> None:
+    work = shop(db, form)
+    if touched:
+        query(work, "UPDATE orders SET amount = 5 WHERE id = 5")
+    ended = race(db, isolation, *["UPDATE orders SET amount = amount + 1 WHERE id = 5"] * 2)
+    amount = db.value('SELECT amount FROM "public@work".orders WHERE id = 5')
+    if form == "all" and isolation == psycopg.IsolationLevel.READ_COMMITTED:
+        assert (ended, amount) == (None, 7)
+    else:
+        assert (ended, amount) == ("40001", 6)
+
+
+def test_update_and_delete(db: Database) -> None:
+    shop(db)
+    for isolation in LEVELS:
+        for number, first, second in [
+            (5, "DELETE FROM orders WHERE id = 5", "UPDATE orders SET amount = 9 WHERE id = 5"),
+            (6, "UPDATE orders SET amount = 9 WHERE id = 6", "DELETE FROM orders WHERE id = 6"),
+            (7, "UPDATE orders SET id = 999 WHERE id = 7", "UPDATE orders SET amount = 8 WHERE id = 7"),
+        ]:
+            assert race(db, isolation, first, second) == "40001"
+            db.run('DELETE FROM "public@work".orders WHERE id IN (%s, 999)', number)
+            db.run('INSERT INTO "public@work".orders (id, customer_id) VALUES (%s, 1)', number)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_no_key_twice(db: Database, form: str) -> None:
+    shop(db, form)
+    for isolation in LEVELS:
+        for number, sql in enumerate(
+            [
+                "INSERT INTO orders (id, customer_id) VALUES (999, 1)",
+                "UPDATE orders SET id = 999 WHERE id = (SELECT min(id) FROM orders WHERE customer_id = 1 + pg_backend_pid() % 20)",
+                "INSERT INTO customers (email) VALUES ('same')",
+                "INSERT INTO orders (customer_id, status) VALUES (7, 'open')",
+            ]
+        ):
+            assert race(db, isolation, sql, sql) in ("23505", "40001"), (isolation, number)
+            work = '"public@work"'
+            found = db.row(f"SELECT (SELECT count(*) FROM {work}.orders WHERE id = 999 OR status = 'open'), (SELECT count(*) FROM {work}.customers WHERE email = 'same')")
+            assert sum(found) == 1
+            db.run(f"DELETE FROM {work}.orders WHERE id = 999 OR status = 'open'; DELETE FROM {work}.customers WHERE email = 'same'")
+
+
+def test_two_branches_do_not_wait_for_each_other(db: Database) -> None:
+    shop(db)
+    db.run("SELECT pggit.create_branch('other', p_materialize => 'none')")
+    sessions = [db.connect(branch=name, autocommit=False) for name in ("work", "other")]
+    for session in sessions:
+        query(session, "SET LOCAL lock_timeout = '300ms'")
+        query(session, "UPDATE orders SET amount = 1, id = 999 WHERE id = 5")
+        query(session, "INSERT INTO customers (email) VALUES ('same')")
+    for session in sessions:
+        session.commit()
