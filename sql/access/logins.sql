@@ -106,8 +106,9 @@ BEGIN
                    JOIN pg_class AS c ON c.relnamespace = n.oid
                    JOIN pg_attrdef AS a ON a.adrelid = c.oid
                    JOIN pg_depend AS d ON d.classid = 'pg_attrdef'::regclass AND d.objid = a.oid AND d.refclassid = 'pg_class'::regclass
-                   JOIN pg_class AS q ON q.oid = d.refobjid AND q.relkind = 'S'
-                  WHERE s.branch_id = p_branch_id AND v_write AND NOT has_sequence_privilege(v_role, q.oid, 'USAGE') LOOP
+                   JOIN pg_class AS q ON q.oid = d.refobjid
+                  WHERE s.branch_id = p_branch_id AND v_write
+                    AND CASE WHEN q.relkind = 'S' THEN NOT has_sequence_privilege(v_role, q.oid, 'USAGE') END LOOP
         EXECUTE format('GRANT USAGE ON SEQUENCE %s TO %I', v_one.relation, v_role);
     END LOOP;
 END;

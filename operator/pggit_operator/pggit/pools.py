@@ -154,6 +154,7 @@ class Pools:
                 keepalives_interval=5,
                 keepalives_count=3,
                 autocommit=True,
+                prepare_threshold=None,  # DISCARD ALL and poolers forget prepared statements
             )
         except psycopg.Error as error:
             known = translate(error)

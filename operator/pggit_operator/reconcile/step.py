@@ -166,6 +166,7 @@ def _report(world: World, key: Key, body: Body, verdict: Verdict | None) -> Afte
     wanted = status_of(verdict, body)
     change = difference(there, wanted)
     if change:
+        log.debug("%s: writes %s", key, ", ".join(sorted(change)))
         body = world.objects.patch_status(key.plural, body, change)
         world.seen.put(key, body)
     if ready_of(wanted) != before:

@@ -1,0 +1,174 @@
+"""VersionedDatabase: comes under version control, and says what stands in the way."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from fixtures.operating import ITEMS, Site, a_name, condition, states
+
+
+def test_a_database_comes_under_version_control(site: Site) -> None:
+    name, database = site.versioned(excludeTables=["noise"], tables=ITEMS + "CREATE TABLE noise (x int PRIMARY KEY);")
+
+    body = site.namespace.get("vdb", name)
+
+    status = body["status"]
+    assert states(body) == {"Ready": "True", "Reconciling": "False", "Stalled": "False"}
+    assert (status["trackedTables"], status["branches"], status["defaultBranch"]) == (1, 1, "main")
+    assert status["endpoint"] == f"127.0.0.1:{site.server.port}"
+    assert database.rows("SELECT commit_id, message FROM pggit.log()") == [(status["head"], "first commit")]
+
+
+def test_nothing_is_written_when_nothing_has_changed(site: Site) -> None:
+    name, _ = site.versioned()
+    before = site.namespace.get("vdb", name)["metadata"]["resourceVersion"]
+
+    time.sleep(12)  # several times the resync of the operator under test
+
+    assert site.namespace.get("vdb", name)["metadata"]["resourceVersion"] == before
+    assert site.events(name) == [("Normal", "UnderVersionControl")]
+
+
+def test_a_missing_secret_is_waited_for(site: Site) -> None:
+    database, name = site.database(ITEMS), a_name("db")
+    site.namespace.apply("VersionedDatabase", name, {"connection": {"secretName": name}})
+
+    body = site.wait("vdb", name, "SecretNotFound")
+
+    assert condition(body)["message"] == (
+        f"there is no Secret {name} in namespace {site.namespace.name}. "
+        "Create it, or correct spec.connection.secretName."
+    )
+    assert states(body) == {"Ready": "False", "Reconciling": "True", "Stalled": "False"}
+
+    site.namespace.secret(name, **database.secret)
+    site.wait("vdb", name, "UnderVersionControl")
+    assert site.events(name) == [("Warning", "SecretNotFound"), ("Normal", "UnderVersionControl")]
+
+
+def test_an_incomplete_secret_is_named_with_what_it_lacks(site: Site) -> None:
+    database, name = site.database(), a_name("db")
+    site.namespace.secret(name, host=database.secret["host"], user=database.name)
+    site.namespace.apply("VersionedDatabase", name, {"connection": {"secretName": name}})
+
+    body = site.wait("vdb", name, "SecretIncomplete")
+
+    assert condition(body)["message"] == (
+        f"the Secret {name} is not usable: it lacks dbname, password. "
+        "It needs the key uri, or host, port, dbname, user and password."
+    )
+
+
+def test_a_uri_is_enough(site: Site) -> None:
+    database, name = site.database(ITEMS), a_name("db")
+    said = database.secret
+    site.namespace.secret(
+        name, uri=f"postgresql://{said['user']}:{said['password']}@{said['host']}:{said['port']}/{said['dbname']}"
+    )
+    site.namespace.apply("VersionedDatabase", name, {"connection": {"secretName": name}})
+
+    site.wait("vdb", name, "UnderVersionControl")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"uri": "postgresql://u:p@h/d?sslkey=/etc/passwd"}, "key uri has parameters that are not accepted: sslkey"),
+        ({"uri": "postgresql://u:p@h/d?hostaddr=10.0.0.1"}, "key uri has parameters that are not accepted: hostaddr"),
+        ({"uri": "nonsense"}, "key uri is not a connection URI"),
+        ({"host": "/var/run/postgresql"}, "not a socket path"),
+        ({"host": "a,b"}, "host must be one host name"),
+        ({"port": "5432x"}, "port is not a number"),
+        ({"sslmode": "maybe"}, "sslmode is none of"),
+    ],
+)
+def test_a_secret_may_not_say_everything(site: Site, change: dict[str, str], sentence: str) -> None:
+    name = a_name("db")
+    site.namespace.secret(name, **({"host": "h", "dbname": "d", "user": "u", "password": "p"} | change))
+    site.namespace.apply("VersionedDatabase", name, {"connection": {"secretName": name}})
+
+    body = site.wait("vdb", name, "SecretInvalid")
+
+    assert sentence in condition(body)["message"]
+    assert states(body)["Stalled"] == "True"
+
+
+def test_a_wrong_password_is_said_and_a_corrected_one_is_taken_without_a_restart(site: Site) -> None:
+    database, name = site.database(ITEMS), a_name("db")
+    site.namespace.secret(name, **{**database.secret, "password": "of-somebody-else"})
+    site.namespace.apply("VersionedDatabase", name, {"connection": {"secretName": name}})
+
+    body = site.wait("vdb", name, "AuthenticationFailed")
+
+    assert "password authentication failed" in condition(body)["message"]
+    assert "Correct user and password in the Secret." in condition(body)["message"]
+    assert states(body)["Stalled"] == "True"
+
+    site.namespace.secret(name, **database.secret)
+    site.wait("vdb", name, "UnderVersionControl")
+
+
+def test_a_database_that_is_not_there(site: Site) -> None:
+    database, name = site.database(), a_name("db")
+    site.namespace.secret(name, **{**database.secret, "dbname": "nowhere"})
+    site.namespace.apply("VersionedDatabase", name, {"connection": {"secretName": name}})
+
+    assert 'database "nowhere" does not exist' in condition(site.wait("vdb", name, "SecretInvalid"))["message"]
+
+
+def test_a_core_newer_than_the_operator_is_left_alone(site: Site) -> None:
+    name, database = site.versioned()
+    database.run(
+        "CREATE OR REPLACE FUNCTION pggit.version() RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT '99.0.0' $$"
+    )
+
+    body = site.wait("vdb", name, "CoreTooNew")
+
+    assert "the database has pggit 99.0.0, newer than" in condition(body)["message"]
+    assert "Upgrade the operator." in condition(body)["message"]
+    assert database.rows("SELECT pggit.version()") == [("99.0.0",)]
+
+
+def test_tables_that_cannot_be_tracked_are_named(site: Site) -> None:
+    database, name = site.database("CREATE TABLE keyless (x int);"), a_name("db")
+    site.namespace.secret(name, **database.secret)
+    site.namespace.apply("VersionedDatabase", name, {"connection": {"secretName": name}})
+
+    body = site.wait("vdb", name, "TableUnsupported")
+
+    assert "keyless (it has no primary key)" in condition(body)["message"]
+    assert database.rows("SELECT count(*) FROM pggit.tracked_tables") == [(0,)]
+
+
+def test_a_schema_that_is_not_there(site: Site) -> None:
+    database, name = site.database(), a_name("db")
+    site.namespace.secret(name, **database.secret)
+    site.namespace.apply("VersionedDatabase", name, {"connection": {"secretName": name}, "trackedSchemas": ["sales"]})
+
+    assert "there is no schema 'sales'" in condition(site.wait("vdb", name, "SchemaNotFound"))["message"]
+
+    database.run("CREATE SCHEMA sales; CREATE TABLE sales.orders (id int PRIMARY KEY);")
+    site.wait("vdb", name, "UnderVersionControl")
+
+
+def test_a_suspended_database_is_left_alone(site: Site) -> None:
+    database, name = site.database(ITEMS), a_name("db")
+    site.namespace.secret(name, **database.secret)
+    spec = {"connection": {"secretName": name}}
+    site.namespace.apply("VersionedDatabase", name, {**spec, "suspend": True})
+    body = site.wait("vdb", name, "Suspended")
+    assert states(body) == {"Ready": "False", "Reconciling": "False", "Stalled": "False"}
+    assert database.rows("SELECT to_regnamespace('pggit')") == [(None,)]
+
+    site.namespace.apply("VersionedDatabase", name, {**spec, "suspend": False})
+    site.wait("vdb", name, "UnderVersionControl")
+
+
+def test_a_table_made_later_is_tracked(site: Site) -> None:
+    name, database = site.versioned()
+
+    database.run("CREATE TABLE later (id int PRIMARY KEY)")
+
+    site.until("vdb", name, lambda body: body["status"]["trackedTables"] == 2)
