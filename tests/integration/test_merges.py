@@ -1,0 +1,318 @@
+"""Snapshot and Merge: taken once, run once, and a person decides where both sides changed the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fixtures.operating import Database, Site, a_name, condition, open_by, states
+
+CONFLICT = {"table": "items", "key": {"id": "1"}, "column": "price"}
+
+
+def change(secret: dict[str, str], sql: str) -> None:
+    with open_by(secret) as session:
+        session.execute(sql.encode())
+
+
+def items(database: Database) -> list[tuple[Any, ...]]:
+    return database.rows("SELECT id, name, price::text, data::text FROM items ORDER BY id")
+
+
+def commits(database: Database) -> int:
+    return int(database.rows("SELECT count(*) FROM pggit.log('main', 1000)")[0][0])
+
+
+def conflicted(site: Site, **spec: Any) -> tuple[str, str, Database]:
+    """A Merge that waits: both sides changed the price of item 1. Database, merge, owner."""
+    database, owner = site.versioned(conflictValues="Show")
+    branch, secret = site.branch(database)
+    change(secret, "UPDATE items SET price = 12, name = 'new lamp' WHERE id = 1; DELETE FROM items WHERE id = 3")
+    owner.run("UPDATE items SET price = 15 WHERE id = 1; UPDATE items SET name = 'stool' WHERE id = 2")
+    name = a_name("merge")
+    spec = {"databaseRef": {"name": database}, "source": branch, **spec}
+    site.namespace.apply("Merge", name, spec)
+    return database, name, owner
+
+
+def resolve(site: Site, name: str, *resolutions: dict[str, Any]) -> None:
+    spec = site.namespace.get("dbm", name)["spec"]
+    site.namespace.apply("Merge", name, {**spec, "resolutions": list(resolutions)})
+
+
+def test_a_conflict_waits_and_a_decision_lets_the_merge_go_on(site: Site) -> None:
+    _, name, owner = conflicted(site, message="both sides")
+
+    body = site.wait("dbm", name, "Conflicted")
+
+    status = body["status"]
+    assert states(body) == {"Ready": "False", "Reconciling": "False", "Stalled": "True"}
+    assert status["result"] == "Conflicted"
+    assert (status["conflicts"]["count"], status["conflicts"]["open"]) == (1, 1)
+    (item,) = status["conflicts"]["items"]
+    shown = {key: item.get(key) for key in ("table", "key", "column", "base", "ours", "theirs", "kind")}
+    assert shown == {
+        "table": "public.items",
+        "key": {"id": "1"},
+        "column": "price",
+        "base": "10.00",
+        "ours": "15",
+        "theirs": "12",
+        "kind": "update_update",
+    }
+    assert items(owner)[0] == (1, "lamp", "15", '{"color": "red"}')
+
+    resolve(site, name, {"conflictId": item["id"], "take": "Theirs"})
+    status = site.wait("dbm", name, "Merged")["status"]
+
+    assert items(owner) == [(1, "new lamp", "12", '{"color": "red"}'), (2, "stool", "20.50", None)]
+    assert status["result"] == "Merged"
+    assert status["plan"]["tables"] == [{"table": "public.items", "inserted": 0, "updated": 1, "deleted": 1}]
+    assert owner.rows("SELECT message, parents FROM pggit.show(%s)", status["mergeCommit"]) == [
+        ("both sides", [status["oursCommit"], status["theirsCommit"]])
+    ]
+    assert site.events(name) == [("Warning", "Conflicted"), ("Normal", "Merged")]
+
+
+@pytest.mark.parametrize(
+    ("resolution", "price"),
+    [
+        ({**CONFLICT, "take": "Ours"}, "15"),
+        ({**CONFLICT, "table": "public.items", "take": "Base"}, "10.00"),
+        ({**CONFLICT, "take": "Value", "value": "12.3456789012345678901234567890"}, "12.3456789012345678901234567890"),
+        ({"table": "items", "take": "Theirs"}, "12"),
+        ({"table": "items", "key": {"id": "1"}, "take": "Theirs"}, "12"),
+    ],
+)
+def test_every_way_to_name_and_decide_a_conflict(site: Site, resolution: dict[str, Any], price: str) -> None:
+    _, name, owner = conflicted(site, resolutions=[resolution])
+
+    site.wait("dbm", name, "Merged")
+
+    assert items(owner)[0][2] == price
+
+
+@pytest.mark.parametrize(("side", "price"), [("Ours", "15"), ("Theirs", "12")])
+def test_a_side_can_win_from_the_start(site: Site, side: str, price: str) -> None:
+    _, name, owner = conflicted(site, onConflict=side)
+
+    site.wait("dbm", name, "Merged")
+
+    assert items(owner)[0] == (1, "new lamp", price, '{"color": "red"}')
+
+
+def test_values_are_hidden_unless_asked_for(site: Site) -> None:
+    database, owner = site.versioned()
+    branch, secret = site.branch(database)
+    change(secret, "UPDATE items SET price = 12 WHERE id = 1")
+    owner.run("UPDATE items SET price = 15 WHERE id = 1")
+    name = a_name("merge")
+    site.namespace.apply("Merge", name, {"databaseRef": {"name": database}, "source": branch})
+
+    (item,) = site.wait("dbm", name, "Conflicted")["status"]["conflicts"]["items"]
+
+    assert not {"base", "ours", "theirs"} & set(item)
+
+
+@pytest.mark.parametrize(
+    ("resolution", "reason", "sentence"),
+    [
+        ({"conflictId": "0123456789abcdef", "take": "Ours"}, "ConflictNotFound", "no conflict '0123456789abcdef'"),
+        ({**CONFLICT, "key": {"id": "7"}, "take": "Ours"}, "ConflictNotFound", 'in table public.items key {"id": "7"}'),
+        ({"table": "nowhere", "take": "Ours"}, "TableNotFound", "there is no table 'nowhere'"),
+        (
+            {**CONFLICT, "take": "Value", "value": "cheap"},
+            "InvalidResolution",
+            "public.items.price is not valid numeric",
+        ),
+    ],
+)
+def test_a_resolution_that_makes_no_sense_says_so_and_nothing_is_half_done(
+    site: Site, resolution: dict[str, Any], reason: str, sentence: str
+) -> None:
+    _, name, owner = conflicted(site)
+    site.wait("dbm", name, "Conflicted")
+    before, count = items(owner), commits(owner)
+
+    resolve(site, name, resolution)
+    body = site.wait("dbm", name, reason)
+
+    assert sentence in condition(body)["message"]
+    assert (items(owner), commits(owner)) == (before, count)
+
+    resolve(site, name, {**CONFLICT, "take": "Ours"})
+    site.wait("dbm", name, "Merged")
+
+
+def test_invalid_json_for_a_json_column(site: Site) -> None:
+    database, owner = site.versioned(conflictValues="Show")
+    branch, secret = site.branch(database)
+    change(secret, """UPDATE items SET data = '{"color": "blue"}' WHERE id = 1""")
+    owner.run("""UPDATE items SET data = '{"color": "green"}' WHERE id = 1""")
+    name = a_name("merge")
+    site.namespace.apply("Merge", name, {"databaseRef": {"name": database}, "source": branch})
+    (item,) = site.wait("dbm", name, "Conflicted")["status"]["conflicts"]["items"]
+    assert (item["base"], item["ours"], item["theirs"]) == (
+        '{"color": "red"}',
+        '{"color": "green"}',
+        '{"color": "blue"}',
+    )
+    cell = {"table": "items", "key": {"id": "1"}, "column": "data", "take": "Value"}
+
+    resolve(site, name, {**cell, "value": '{"color": '})
+    body = site.wait("dbm", name, "InvalidResolution")
+    assert "the value given for public.items.data is not valid jsonb" in condition(body)["message"]
+
+    resolve(site, name, {**cell, "value": '{"color": "grey", "n": 1.50}'})
+    site.wait("dbm", name, "Merged")
+    assert items(owner)[0][3] == '{"n": 1.50, "color": "grey"}'
+
+
+def test_a_merge_made_again_merges_nothing_again(site: Site) -> None:
+    database, owner = site.versioned()
+    branch, secret = site.branch(database)
+    change(secret, "UPDATE items SET price = 12 WHERE id = 1")
+    name, spec = a_name("merge"), {"databaseRef": {"name": database}, "source": branch}
+    site.namespace.apply("Merge", name, spec)
+    first = site.wait("dbm", name, "Merged")["status"]
+    change(secret, "UPDATE items SET price = 13 WHERE id = 1")
+    count = commits(owner)
+
+    site.namespace.run("delete", "dbm", name)
+    site.namespace.apply("Merge", name, {**spec, "message": "another word"})
+    second = site.wait("dbm", name, "Merged")["status"]
+
+    assert second["mergeCommit"] == first["mergeCommit"]
+    assert commits(owner) == count
+    assert items(owner)[0][2] == "12"
+
+
+def test_the_same_name_with_another_intent_already_ran(site: Site) -> None:
+    database, owner = site.versioned()
+    branch, secret = site.branch(database)
+    other, other_secret = site.branch(database)
+    change(secret, "UPDATE items SET price = 12 WHERE id = 1")
+    change(other_secret, "UPDATE items SET price = 13 WHERE id = 2")
+    name = a_name("merge")
+    site.namespace.apply("Merge", name, {"databaseRef": {"name": database}, "source": branch})
+    site.wait("dbm", name, "Merged")
+
+    site.namespace.run("delete", "dbm", name)
+    site.namespace.apply("Merge", name, {"databaseRef": {"name": database}, "source": other})
+    body = site.wait("dbm", name, "AlreadyRan")
+
+    assert f"already ran with another intent: '{branch}' into 'main'" in condition(body)["message"]
+    assert states(body)["Stalled"] == "True"
+    assert items(owner)[1][2] == "20.50"
+
+
+def test_an_unknown_branch_is_waited_for(site: Site) -> None:
+    database, _ = site.versioned()
+    name, branch = a_name("merge"), a_name("late")
+    site.namespace.apply("Merge", name, {"databaseRef": {"name": database}, "source": branch})
+
+    body = site.wait("dbm", name, "BranchNotFound")
+
+    assert f"there is no branch '{branch}'" in condition(body)["message"]
+    assert states(body) == {"Ready": "False", "Reconciling": "True", "Stalled": "False"}
+
+    site.branch(database, branch)
+    site.wait("dbm", name, "UpToDate")
+
+
+def test_a_dry_run_shows_the_plan_and_writes_nothing(site: Site) -> None:
+    database, name, owner = conflicted(site, dryRun=True)
+    before, count = items(owner), commits(owner)
+
+    status = site.wait("dbm", name, "Planned")["status"]
+
+    assert status["result"] == "Planned"
+    assert status["conflicts"]["count"] == 1
+    assert (items(owner), commits(owner)) == (before, count)
+    assert owner.rows("SELECT count(*) FROM pggit.merges") == [(1,)]
+
+    spec = site.namespace.get("dbm", name)["spec"]
+    site.namespace.apply("Merge", name, {**spec, "dryRun": False, "onConflict": "Theirs"})
+    site.wait("dbm", name, "Merged")
+    assert database
+
+
+def test_a_merge_that_would_break_a_constraint_is_refused_and_tried_again_when_that_has_changed(site: Site) -> None:
+    tables = (
+        "CREATE TABLE shops (id int PRIMARY KEY); CREATE TABLE lamps (id int PRIMARY KEY, shop int REFERENCES shops);"
+    )
+    database, owner = site.versioned(tables + "INSERT INTO shops VALUES (1), (2);")
+    branch, secret = site.branch(database)
+    change(secret, "INSERT INTO lamps VALUES (1, 2)")
+    owner.run("DELETE FROM shops WHERE id = 2")
+    name = a_name("merge")
+    site.namespace.apply("Merge", name, {"databaseRef": {"name": database}, "source": branch})
+
+    body = site.wait("dbm", name, "Refused")
+
+    (violation,) = body["status"]["violations"]["items"]
+    assert violation["constraint"] == "lamps_shop_fkey"
+    assert violation["key"] == {"id": "1"}
+    assert states(body)["Stalled"] == "True"
+    assert owner.rows("SELECT count(*) FROM lamps") == [(0,)]
+
+    change(secret, "UPDATE lamps SET shop = 1")
+    site.wait("dbm", name, "Merged")
+    assert owner.rows("SELECT * FROM lamps") == [(1, 1)]
+
+
+def test_a_snapshot_keeps_what_was_there(site: Site) -> None:
+    database, owner = site.versioned()
+    owner.run("UPDATE items SET price = 77 WHERE id = 1")
+    name = a_name("snap")
+    site.namespace.apply("Snapshot", name, {"databaseRef": {"name": database}, "tag": "v1", "message": "the first"})
+
+    status = site.wait("dbsnap", name, "SnapshotTaken")["status"]
+    owner.run("UPDATE items SET price = 78 WHERE id = 1")
+
+    assert owner.rows("SELECT price FROM pggit.as_of(NULL::items, 'v1') WHERE id = 1")[0][0] == 77
+    assert owner.rows("SELECT pggit.resolve_ref('v1'), pggit.state_digest('v1')") == [
+        (status["commit"], status["stateDigest"])
+    ]
+
+    # Made again it is the same snapshot, not one of now.
+    site.namespace.run("delete", "dbsnap", name, "--timeout=20s")
+    site.namespace.apply("Snapshot", name, {"databaseRef": {"name": database}, "tag": "v1", "deletionPolicy": "Delete"})
+    assert site.wait("dbsnap", name, "SnapshotTaken")["status"]["commit"] == status["commit"]
+
+    site.namespace.run("delete", "dbsnap", name, "--timeout=20s")
+    assert owner.rows("SELECT count(*) FROM pggit.tags") == [(0,)]
+
+
+def test_a_snapshot_does_not_take_a_tag_of_somebody_else(site: Site) -> None:
+    database, owner = site.versioned()
+    owner.run("SELECT pggit.tag('mine', 'main')")
+    first, second, third = a_name("snap"), a_name("snap"), a_name("snap")
+    ref = {"databaseRef": {"name": database}}
+    site.namespace.apply("Snapshot", first, {**ref, "tag": "mine"})
+    site.namespace.apply("Snapshot", second, {**ref, "tag": "v1"})
+    assert "there is a tag 'mine' already" in condition(site.wait("dbsnap", first, "TagExists"))["message"]
+    site.wait("dbsnap", second, "SnapshotTaken")
+
+    site.namespace.apply("Snapshot", third, {**ref, "tag": "v1", "deletionPolicy": "Delete"})
+    body = site.wait("dbsnap", third, "NameOwned")
+    assert f"tag 'v1' belongs to snapshot {site.namespace.name}/{second}" in condition(body)["message"]
+
+    site.namespace.run("delete", "dbsnap", third, "--timeout=20s")
+    assert owner.rows("SELECT name FROM pggit.tags ORDER BY name") == [("mine",), ("v1",)]
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason", "sentence"),
+    [
+        ({"branch": "nowhere"}, "BranchNotFound", "there is no branch 'nowhere'"),
+        ({"tag": "a..b"}, "InvalidName", "'a..b' is no name for a tag"),
+    ],
+)
+def test_a_snapshot_that_cannot_be_taken_says_why(site: Site, spec: dict[str, Any], reason: str, sentence: str) -> None:
+    database, _ = site.versioned()
+    name = a_name("snap")
+    site.namespace.apply("Snapshot", name, {"databaseRef": {"name": database}, **spec})
+
+    assert sentence in condition(site.wait("dbsnap", name, reason))["message"]
