@@ -256,8 +256,13 @@ BEGIN
                 PERFORM pggit._hold_triggers(pggit._base_relation(v_table.table_id), false);
             END IF;
         END LOOP;
+        IF current_setting('session_replication_role') <> 'replica' THEN
+            PERFORM pggit._write_together(v_tables, ARRAY(SELECT pggit._base_relation(u.e) FROM unnest(v_tables) WITH ORDINALITY AS u(e, n) ORDER BY u.n));
+        END IF;
         FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.table_id = ANY (v_tables) ORDER BY t.table_id LOOP
-            PERFORM pggit._write_rows(v_table.table_id, pggit._base_relation(v_table.table_id));
+            IF current_setting('session_replication_role') = 'replica' THEN
+                PERFORM pggit._write_rows(v_table.table_id, pggit._base_relation(v_table.table_id));
+            END IF;
             PERFORM pggit._pass_sequences(v_table.table_id, pggit._base_relation(v_table.table_id));
         END LOOP;
         PERFORM pggit._recheck_foreign_keys(v_tables);
@@ -270,6 +275,7 @@ BEGIN
         FOR v_table IN SELECT t.* FROM pggit.tables AS t JOIN pggit.branch_tables AS bt USING (table_id) WHERE bt.branch_id = p_target.branch_id ORDER BY t.table_id LOOP
             PERFORM pggit._write_branch(v_table.table_id, p_target.branch_id, p_ours, v_s, v_table.table_id = ANY (v_tables));
         END LOOP;
+        PERFORM pggit._write_dense(p_target.branch_id);
         IF v_s::text <> (p_ours).s::text THEN
             PERFORM pggit._rebase_views(p_target.branch_id, v_s);
         END IF;

@@ -34,7 +34,7 @@ BEGIN
     EXECUTE format('DELETE FROM %s AS w WHERE w.own = w.owned AND coalesce(w.want *= w.o, w.want IS NULL AND w.o IS NULL)', v_put);
 
     IF v_dense IS NOT NULL THEN
-        PERFORM pggit._write_dense(p_table_id, p_branch_id, v_dense);
+        PERFORM pggit._plan_dense(p_table_id);
         RETURN;
     END IF;
 
@@ -57,24 +57,53 @@ COMMENT ON FUNCTION pggit._write_branch(integer, integer, pggit._position, pggit
 'Writes one table of a merge into a branch whose writers are locked out, straight into its stores: for the keys of the plan and those that main changed between the
 old and the new base, the branch owns the wanted row unless it is main''s row at the new base. p_planned: there is a plan for this table.';
 
-CREATE OR REPLACE FUNCTION pggit._write_dense(p_table_id integer, p_branch_id integer, p_relation text)
+CREATE OR REPLACE FUNCTION pggit._plan_dense(p_table_id integer)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM pggit._drop_temporary(format('pg_temp.pggit_plan_%s', p_table_id));
+    EXECUTE format($sql$
+        CREATE TEMPORARY TABLE pggit_plan_%1$s ON COMMIT DROP AS
+        SELECT w.*, CASE WHEN w.o IS NULL AND NOT w.want IS NULL THEN 'insert' WHEN w.want IS NULL AND NOT w.o IS NULL THEN 'delete'
+                         WHEN w.o *<> w.want THEN 'update' ELSE 'none' END AS action FROM pg_temp.pggit_put_%1$s AS w$sql$, p_table_id);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._plan_dense(integer) IS
+'The same for a table that is real on the branch: what has to be written, as pggit._write_dense takes it.';
+
+CREATE OR REPLACE FUNCTION pggit._write_dense(p_branch_id integer)
     RETURNS void
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_put  text := format('pg_temp.pggit_put_%s', p_table_id);
+    v_ids       integer[];
+    v_relations text[];
+    v_id        integer;
+    v_put       text;
 BEGIN
-    PERFORM pggit._drop_temporary(format('pg_temp.pggit_plan_%s', p_table_id));
-    EXECUTE format($sql$
-        CREATE TEMPORARY TABLE pggit_plan_%s ON COMMIT DROP AS
-        SELECT w.*, CASE WHEN w.o IS NULL AND NOT w.want IS NULL THEN 'insert' WHEN w.want IS NULL AND NOT w.o IS NULL THEN 'delete'
-                         WHEN w.o *<> w.want THEN 'update' ELSE 'none' END AS action FROM %s AS w$sql$, p_table_id, v_put);
-    PERFORM pggit._write_rows(p_table_id, p_relation);
-    EXECUTE format('DELETE FROM pggit._mask_%s AS m USING %s AS w WHERE m._b = %s AND %s AND NOT w.own', p_table_id, v_put, p_branch_id, pggit._same_key(p_table_id, 'm', 'w'));
-    EXECUTE format('INSERT INTO pggit._mask_%s (_b, %s) SELECT %s, %s FROM %s AS w WHERE w.own ON CONFLICT DO NOTHING', p_table_id, pggit._key_columns(p_table_id), p_branch_id,
-                   pggit._key_columns(p_table_id, 'w'), v_put);
+    SELECT coalesce(array_agg(bt.table_id ORDER BY bt.table_id), '{}'), coalesce(array_agg(d.relation ORDER BY bt.table_id), '{}') INTO v_ids, v_relations
+      FROM pggit.branch_tables AS bt
+     CROSS JOIN LATERAL (SELECT pggit._dense_relation(p_branch_id, bt.table_id) AS relation) AS d
+     WHERE bt.branch_id = p_branch_id AND d.relation IS NOT NULL;
+
+    IF current_setting('session_replication_role') = 'replica' THEN
+        FOR v_at IN 1 .. cardinality(v_ids) LOOP
+            PERFORM pggit._write_rows(v_ids[v_at], v_relations[v_at]);
+        END LOOP;
+    ELSE
+        PERFORM pggit._write_together(v_ids, v_relations);
+    END IF;
+
+    FOREACH v_id IN ARRAY v_ids LOOP
+        v_put := format('pg_temp.pggit_put_%s', v_id);
+        EXECUTE format('DELETE FROM pggit._mask_%s AS m USING %s AS w WHERE m._b = %s AND %s AND NOT w.own', v_id, v_put, p_branch_id, pggit._same_key(v_id, 'm', 'w'));
+        EXECUTE format('INSERT INTO pggit._mask_%s (_b, %s) SELECT %s, %s FROM %s AS w WHERE w.own ON CONFLICT DO NOTHING', v_id, pggit._key_columns(v_id), p_branch_id,
+                       pggit._key_columns(v_id, 'w'), v_put);
+    END LOOP;
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._write_dense(integer, integer, text) IS
-'The same for a table that is real on the branch: its capture triggers log the rows, the mask then says which keys the branch owns.';
+COMMENT ON FUNCTION pggit._write_dense(integer) IS
+'Writes the tables that are real on the branch, all together where foreign keys fire: their capture triggers log the rows, the mask then says which keys the branch owns.';

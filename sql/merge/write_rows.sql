@@ -87,6 +87,72 @@ COMMENT ON FUNCTION pggit._write_rows(integer, text) IS
 'Writes a table''s plan into a real table: deletes, updates, inserts, each guarded by the planned row of ours. Where no foreign key fires,
 updates that touch a unique index are a delete and an insert, so that swapped values do not collide. Raises VG402 when a row is no longer as planned.';
 
+CREATE OR REPLACE FUNCTION pggit._write_parts(p_table_id integer, p_relation text)
+    RETURNS TABLE (step integer, wanted bigint, statement text)
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_plan   text := format('pg_temp.pggit_plan_%s', p_table_id);
+    v_same   text := pggit._same_key(p_table_id, 'b', 'p', true, false);
+    v_guard  text := format('ROW(%s)::record *= ROW(%s)::record', pggit._cast_columns(p_table_id, 'b'), pggit._record_columns(p_table_id, 'p.o'));
+    v_set    text;
+    v_delete bigint;
+    v_update bigint;
+    v_insert bigint;
+BEGIN
+    EXECUTE format('SELECT count(*) FROM (SELECT FROM %s AS b JOIN %s AS p ON %s WHERE p.action IN (''update'', ''delete'') FOR UPDATE OF b) AS locked',
+                   p_relation, v_plan, v_same) INTO v_update;
+    EXECUTE format('SELECT count(*) FILTER (WHERE p.action = ''delete''), count(*) FILTER (WHERE p.action = ''update''), count(*) FILTER (WHERE p.action = ''insert'') FROM %s AS p',
+                   v_plan) INTO v_delete, v_update, v_insert;
+    SELECT string_agg(format('%I = (p.want).c%s', c.name, c.column_id), ', ' ORDER BY c.column_id) INTO v_set
+      FROM pggit.columns AS c
+      JOIN pg_attribute AS a ON a.attrelid = p_relation::regclass AND a.attname = c.name
+     WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL AND a.attidentity <> 'a';
+
+    RETURN QUERY VALUES
+        (1, v_delete, format('DELETE FROM %s AS b USING %s AS p WHERE %s AND p.action = ''delete'' AND %s', p_relation, v_plan, v_same, v_guard)),
+        (2, v_update, format('UPDATE %s AS b SET %s FROM %s AS p WHERE %s AND p.action = ''update'' AND %s', p_relation, v_set, v_plan, v_same, v_guard)),
+        (3, v_insert, format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s AS p WHERE p.action = ''insert''',
+                             p_relation, pggit._column_names(p_table_id), pggit._record_columns(p_table_id, 'p.want'), v_plan));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._write_parts(integer, text) IS
+'The statements that write a table''s plan, each guarded by the planned row of ours, and how many rows each has to write. Locks the rows that they change.';
+
+CREATE OR REPLACE FUNCTION pggit._write_together(p_table_ids integer[], p_relations text[])
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_with  text;
+    v_count text;
+    v_want  bigint[];
+    v_names text[];
+    v_done  bigint[];
+BEGIN
+    SELECT string_agg(format('w%s AS (%s RETURNING 1)', q.n, q.statement), ', ' ORDER BY q.n),
+           string_agg(format('(SELECT count(*) FROM w%s)', q.n), ', ' ORDER BY q.n),
+           array_agg(q.wanted ORDER BY q.n), array_agg(q.relation ORDER BY q.n)
+      INTO v_with, v_count, v_want, v_names
+      FROM (SELECT row_number() OVER (ORDER BY p.step, w.table_id) AS n, w.relation, p.wanted, p.statement
+              FROM unnest(p_table_ids, p_relations) AS w(table_id, relation)
+             CROSS JOIN LATERAL pggit._write_parts(w.table_id, w.relation) AS p
+             WHERE p.wanted > 0) AS q;
+    IF v_with IS NULL THEN
+        RETURN;
+    END IF;
+    EXECUTE format('WITH %s SELECT ARRAY[%s]', v_with, v_count) INTO v_done;
+    FOR v_at IN 1 .. cardinality(v_want) LOOP
+        PERFORM pggit._require_all(v_names[v_at], v_want[v_at], v_done[v_at]);
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._write_together(integer[], text[]) IS
+'Writes the plans of several real tables in one statement, where foreign keys fire: they look at its end, so that the order of the tables does not matter and
+cycles are no harm. Raises VG402 when a row is no longer as planned.';
+
 CREATE OR REPLACE FUNCTION pggit._require_all(p_relation text, p_want bigint, p_done bigint)
     RETURNS void
     LANGUAGE plpgsql

@@ -1,0 +1,83 @@
+"""The owner of a database on a managed service is no superuser: foreign keys fire while his merges are written."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.postgres import INSTALL, Connection, Database, query
+
+FAMILIES = """
+    CREATE TABLE parent (id integer PRIMARY KEY, v text);
+    CREATE TABLE child (id integer PRIMARY KEY, parent integer NOT NULL REFERENCES parent);
+    INSERT INTO parent VALUES (1, 'goes'), (2, 'stays');
+    INSERT INTO child VALUES (10, 1), (20, 2);
+"""
+CHANGES = """
+    DELETE FROM child WHERE id = 10;
+    DELETE FROM parent WHERE id = 1;
+    INSERT INTO parent VALUES (3, 'comes');
+    INSERT INTO child VALUES (30, 3);
+"""
+MOVES = "UPDATE parent SET v = 'moved' WHERE id = 2"
+
+
+@pytest.fixture
+def plain(db: Database) -> Connection:
+    """A session of a role that owns the database's content and may nothing else."""
+    db.run("DO $$ BEGIN CREATE ROLE plain LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
+    db.run(f'ALTER SCHEMA public OWNER TO plain; GRANT CREATE ON DATABASE "{db.name}" TO plain')
+    db.psql("-f", str(INSTALL.with_name("uninstall.sql")))
+    db.psql("-c", "SET ROLE plain", "-f", str(INSTALL))
+    session = db.connect(user="plain")
+    assert query(session, "SELECT pggit._may_replicate()").fetchall() == [(False,)]
+    return session
+
+
+def merged(session: Connection, source: str, target: str) -> str:
+    ((result, detail),) = query(session, "SELECT result, detail FROM pggit.merge(%s, %s)", source, target).fetchall()
+    assert result in ("merged", "fast_forward"), detail
+    return str(result)
+
+
+@pytest.mark.parametrize("moves", ["SELECT 1", MOVES], ids=["fast_forward", "merge"])
+@pytest.mark.parametrize("materialize", ["none", "all"])
+@pytest.mark.parametrize("target", ["main", "side"])
+def test_the_order_of_tables_does_not_matter(
+    db: Database, plain: Connection, target: str, materialize: str, moves: str
+) -> None:
+    """A parent goes with its child and another comes with a child, in one merge: no order of whole tables does both."""
+    query(plain, FAMILIES)
+    query(plain, "SELECT pggit.track_schema('public')")
+    query(plain, "SELECT pggit.create_branch('side', p_materialize => %s)", materialize)
+    source = "side" if target == "main" else "main"
+    there = {"main": plain, "side": db.connect(user="plain", branch="side")}
+    query(there[source], CHANGES)
+    query(there[target], moves)
+
+    merged(plain, source, target)
+
+    assert query(there[target], "SELECT id FROM parent ORDER BY id").fetchall() == [(2,), (3,)]
+    assert query(there[target], "SELECT id, parent FROM child ORDER BY id").fetchall() == [(20, 2), (30, 3)]
+    assert query(plain, "SELECT * FROM pggit.verify()").fetchall() == []
+    assert query(plain, "SELECT * FROM pggit.diff('main', 'side')").fetchall() == [] or moves == MOVES
+
+
+@pytest.mark.parametrize("materialize", ["none", "all"])
+def test_rows_that_refer_to_each_other_come_and_go(db: Database, plain: Connection, materialize: str) -> None:
+    query(
+        plain,
+        """
+        CREATE TABLE team (id integer PRIMARY KEY, lead integer NOT NULL);
+        CREATE TABLE person (id integer PRIMARY KEY, team integer NOT NULL REFERENCES team);
+        ALTER TABLE team ADD FOREIGN KEY (lead) REFERENCES person DEFERRABLE INITIALLY IMMEDIATE;
+        SELECT pggit.track_schema('public');
+        """,
+    )
+    query(plain, "WITH t AS (INSERT INTO team VALUES (1, 1)) INSERT INTO person VALUES (1, 1)")
+    query(plain, "SELECT pggit.create_branch('side', p_materialize => %s)", materialize)
+    query(plain, "WITH t AS (DELETE FROM team) DELETE FROM person")
+    query(plain, "WITH t AS (INSERT INTO team VALUES (2, 2)) INSERT INTO person VALUES (2, 2)")
+
+    merged(plain, "main", "side")
+    side = db.connect(user="plain", branch="side")
+    assert query(side, "SELECT t.id, p.id FROM team AS t JOIN person AS p ON p.id = t.lead").fetchall() == [(2, 2)]
