@@ -1,5 +1,22 @@
 -- The SELECT behind every branch view, and what else is generated from a table's own definitions.
 
+CREATE OR REPLACE FUNCTION pggit._arm_columns(p_table_id integer, p_alias text)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT string_agg(format('%s.%I%s AS c%s', p_alias, c.name, CASE WHEN t.typtype = 'd' THEN '::' || (c.type_name::regtype)::text ELSE '' END, c.column_id),
+                      ', ' ORDER BY c.column_id)
+      FROM pggit.columns AS c
+      JOIN pggit.tables AS k USING (table_id)
+      JOIN pg_attribute AS a ON a.attrelid = k.relation AND a.attnum = c.attnum
+      JOIN pg_type AS t ON t.oid = a.atttypid
+     WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL;
+$$;
+
+COMMENT ON FUNCTION pggit._arm_columns(integer, text) IS
+'Select list of main''s arm in a branch view. A domain is seen as its base type without a length: with one, a function would stand between column and index.';
+
 CREATE OR REPLACE FUNCTION pggit._flat_sql(p_table_id integer, p_branch text, p_floor text, p_own text, p_watermark text, p_snapshot text)
     RETURNS text
     LANGUAGE plpgsql STABLE
@@ -27,7 +44,7 @@ BEGIN
         %11$sSELECT %12$s, %3$s AS _b, h._xid, h._seq, h._at FROM pggit._log_%8$s AS h) AS x
          WHERE x._b = %3$s AND %13$s AND %14$s
            AND CASE WHEN x._xid = u._xid THEN x._seq < u._seq ELSE x._at < u._at END)$sql$,
-        pggit._stored_columns(p_table_id, 'u'), pggit._base_columns(p_table_id, 'b'), coalesce(p_branch, '1'), v_last, v_far,
+        pggit._stored_columns(p_table_id, 'u'), pggit._arm_columns(p_table_id, 'b'), coalesce(p_branch, '1'), v_last, v_far,
         pggit._base_relation(p_table_id), pggit._stored_columns(p_table_id, 'h'), p_table_id, v_delta, format(v_out, 'u'), v_mask,
         pggit._key_columns(p_table_id, 'h'), pggit._same_key(p_table_id, 'x', 'u'), format(v_out, 'x'));
 END;

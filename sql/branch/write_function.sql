@@ -18,11 +18,13 @@ CREATE OR REPLACE FUNCTION pggit._var_flat_sql(p_table_id integer, p_own_branch 
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    SELECT pggit._named_sql(p_table_id, pggit._flat_sql(p_table_id, CASE WHEN p_own_branch THEN 'v_branch' END, 'v_floor', 'v_own', 'v_watermark', 'v_snapshot'));
+    SELECT pggit._named_sql(p_table_id, pggit._flat_sql(p_table_id, CASE WHEN p_own_branch THEN 'pggit_write.v_branch' END, 'pggit_write.v_floor', 'pggit_write.v_own',
+                                                      'pggit_write.v_watermark', 'pggit_write.v_snapshot'));
 $$;
 
 COMMENT ON FUNCTION pggit._var_flat_sql(integer, boolean) IS
-'Rows of a table on the branch (or of main where the branch stands) for use in a write function, whose variables hold branch and mark.';
+'Rows of a table on the branch (or of main where the branch stands) for use in a write function, whose block is labelled: a column of the user''s may
+have the name of any variable.';
 
 CREATE OR REPLACE FUNCTION pggit._hash_sql(p_values text, p_types oid[])
     RETURNS text
@@ -41,16 +43,17 @@ COMMENT ON FUNCTION pggit._hash_sql(text, oid[]) IS
 'Expression that hashes values so that equal ones hash alike; zero for types that can''t be hashed: their writers wait for each other.';
 
 CREATE OR REPLACE FUNCTION pggit._write_checks(p_table pggit.tables)
-    RETURNS text
+    RETURNS TABLE (declarations text, body text)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_sql    text := '';
     v_new    text;
     v_column record;
     v_checks text;
 BEGIN
+    declarations := '';
+    body := '';
     SELECT string_agg(format('NEW.%1$I AS %1$I', c.name), ', ' ORDER BY c.attnum) INTO v_new
       FROM pggit.columns AS c WHERE c.table_id = p_table.table_id AND c.dropped_at IS NULL AND c.generated_as IS NULL;
 
@@ -63,7 +66,7 @@ BEGIN
          ORDER BY a.attgenerated <> '', c.attnum
     LOOP
         IF v_column.generated_as IS NOT NULL THEN
-            v_sql := v_sql || format($w$
+            body := body || format($w$
         IF TG_OP = 'INSERT' AND NEW.%1$I IS NOT NULL THEN
             PERFORM pggit._violation('428C9', %2$L, %3$L, TG_TABLE_SCHEMA, TG_TABLE_NAME, %5$L);
         ELSIF TG_OP = 'UPDATE' AND ROW(NEW.%1$I)::record *<> ROW(OLD.%1$I)::record THEN
@@ -75,7 +78,7 @@ BEGIN
                 v_column.attname, v_column.generated_as, v_new);
         END IF;
         IF v_column.attidentity = 'a' THEN
-            v_sql := v_sql || format($w$
+            body := body || format($w$
         IF TG_OP = 'UPDATE' AND ROW(NEW.%1$I)::record *<> ROW(OLD.%1$I)::record THEN
             PERFORM pggit._violation('428C9', %2$L, %3$L, TG_TABLE_SCHEMA, TG_TABLE_NAME, %4$L);
         END IF;$w$,
@@ -83,11 +86,13 @@ BEGIN
                 format('Column "%s" is an identity column defined as GENERATED ALWAYS.', v_column.attname), v_column.attname);
         END IF;
         IF v_column.typtype = 'd' THEN
-            v_sql := v_sql || format($w$
-        PERFORM NEW.%1$I::%2$s;$w$, v_column.attname, v_column.type_name);
+            body := body || format($w$
+        v_domain_%3$s := NEW.%1$I;
+        NEW.%1$I := v_domain_%3$s;$w$, v_column.attname, v_column.type_name, v_column.column_id);
+            declarations := declarations || format(E'    v_domain_%s %s;\n', v_column.column_id, v_column.type_name);
         END IF;
         IF v_column.attnotnull THEN
-            v_sql := v_sql || format($w$
+            body := body || format($w$
         IF NEW.%1$I IS NULL THEN
             PERFORM pggit._violation('23502', %2$L || format('of relation "%%s" violates not-null constraint', TG_TABLE_NAME),
                                      format('Failing row contains %%s.', NEW), TG_TABLE_SCHEMA, TG_TABLE_NAME, %3$L);
@@ -100,7 +105,7 @@ BEGIN
       FROM pg_constraint AS c
      WHERE c.conrelid = p_table.relation AND c.contype = 'c' AND coalesce((to_jsonb(c) ->> 'conenforced')::boolean, true);
     IF v_checks IS NOT NULL THEN
-        v_sql := v_sql || format($w$
+        body := body || format($w$
         SELECT CASE %1$s END INTO v_broken FROM (SELECT %2$s) AS %3$I;
         IF v_broken IS NOT NULL THEN
             PERFORM pggit._violation('23514', format('new row for relation "%%s" violates check constraint "%%s"', TG_TABLE_NAME, v_broken),
@@ -110,7 +115,7 @@ BEGIN
                          FROM pggit.columns AS c WHERE c.table_id = p_table.table_id AND c.dropped_at IS NULL),
             p_table.table_name);
     END IF;
-    RETURN v_sql;
+    RETURN NEXT;
 END;
 $$;
 
@@ -158,7 +163,7 @@ BEGIN
         IF v_key_%4$s.applies THEN
             IF %6$s THEN
                 PERFORM pggit._claim_key(v_branch, %4$s, 'u', %7$s);
-                v_found := EXISTS (SELECT FROM (%8$s) AS r WHERE %9$s%10$s AND (TG_OP = 'INSERT' OR NOT (%11$s)));
+                v_found := EXISTS (SELECT FROM (%8$s) AS r WHERE %9$s%10$s AND (pggit_write.v_operation = 'INSERT' OR NOT (%11$s)));
             ELSE
                 v_found := false;%12$s
             END IF;
@@ -175,7 +180,7 @@ BEGIN
             CASE WHEN NOT v_index.nulls_clash THEN ''
                  ELSE format($w$
                 PERFORM pggit._claim_key(v_branch, %1$s, 'u', %2$s);
-                v_found := EXISTS (SELECT FROM (%3$s) AS r WHERE %4$s%5$s AND (TG_OP = 'INSERT' OR NOT (%6$s)));$w$,
+                v_found := EXISTS (SELECT FROM (%3$s) AS r WHERE %4$s%5$s AND (pggit_write.v_operation = 'INSERT' OR NOT (%6$s)));$w$,
                     v_index.indexrelid, pggit._hash_sql(v_index.keys, v_index.types), pggit._var_flat_sql(p_table.table_id), v_index.clash_nulls,
                     coalesce(' AND (' || v_index.predicate || ')', ''), v_same) END,
             CASE WHEN v_index.indisexclusion THEN '23P01' ELSE '23505' END,
@@ -199,6 +204,7 @@ CREATE OR REPLACE FUNCTION pggit._ensure_write_function(p_table_id integer)
 AS $$
 DECLARE
     v_table    pggit.tables;
+    v_checks   record;
     v_unique   record;
     v_foreign  record;
     v_stored   text := pggit._stored_columns(p_table_id);
@@ -212,6 +218,7 @@ DECLARE
     v_key_list text;
 BEGIN
     SELECT t.* INTO STRICT v_table FROM pggit.tables AS t WHERE t.table_id = p_table_id;
+    v_checks  := pggit._write_checks(v_table);
     v_unique  := pggit._write_unique(v_table);
     v_foreign := pggit._write_foreign(v_table);
     SELECT string_agg(format('c%s = NEW.%I', c.column_id, c.name), ', ') INTO v_set
@@ -222,7 +229,9 @@ BEGIN
 
     PERFORM pggit._ensure_function(format('pggit._write_%s()', p_table_id), 'trigger', 'VOLATILE', format($w$
 #variable_conflict use_column
+<<pggit_write>>
 DECLARE
+    v_operation text    := TG_OP;
     v_branch    integer := TG_ARGV[0]::integer;
     v_xid       xid8    := pg_current_xact_id();
     v_floor     xid8;
@@ -312,10 +321,10 @@ DECLARE
     END IF;
     RETURN NEW;
 END$w$,
-        v_unique.declarations || v_foreign.declarations,
+        v_checks.declarations || v_unique.declarations || v_foreign.declarations,
         (SELECT string_agg(format('NEW.%1$I OPERATOR(%2$s) OLD.%1$I', c.name, pggit._key_operator(c.table_id, c.column_id)), ' AND ' ORDER BY c.key_position)
            FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL),
-        pggit._write_checks(v_table), v_unique.body, p_table_id, v_set, pggit._same_key(p_table_id, 'd', 'OLD', false, true),
+        v_checks.body, v_unique.body, p_table_id, v_set, pggit._same_key(p_table_id, 'd', 'OLD', false, true),
         pggit._stored_columns(p_table_id, 'd'), v_old, v_stored, (SELECT r.epoch FROM pggit.repository AS r), v_keys, v_old_keys, v_new,
         pggit._var_flat_sql(p_table_id, false), pggit._same_key(p_table_id, 'r', 'NEW', true, true), v_new_keys,
         format('duplicate key value violates unique constraint "%s"', v_key_name),

@@ -1,0 +1,68 @@
+"""A session works on a branch under plain names, and on nothing else by accident."""
+
+from __future__ import annotations
+
+from fixtures.postgres import Database, query, raises
+
+from .schema import rows, shop, value
+
+
+def test_checkout_and_back(db: Database) -> None:
+    work = shop(db)
+    assert rows(work, "SHOW search_path") == [('"$user", "public@work", public',)]
+    assert value(work, "SELECT pggit.current_branch()") == "work"
+    assert value(work, "SELECT pggit.branch_schema(NULL)") == "public@work"
+    assert value(work, "SELECT pggit.branch_schema('main')") == "public"
+    assert value(work, "SELECT pggit.checkout('work')") == "work"
+    assert value(work, "SELECT pggit.checkout('main')") == "main"
+    assert rows(work, "SHOW search_path") == [('"$user", public',)]
+    assert value(work, "SELECT pggit.current_branch()") == "main"
+    with raises("VG001", "no branch 'nowhere'"):
+        query(work, "SELECT pggit.checkout('nowhere')")
+    with raises("VG008"):
+        query(work, "SELECT pggit.branch_schema('work', 'other')")
+
+
+def test_a_rollback_takes_checkout_back(db: Database) -> None:
+    shop(db)
+    session = db.connect(autocommit=False)
+    query(session, "SELECT pggit.checkout('work')")
+    session.rollback()
+    assert value(session, "SELECT pggit.current_branch()") == "main"
+
+
+def test_paths_are_kept(db: Database) -> None:
+    work = shop(db)
+    db.run("CREATE SCHEMA \"odd, \"\"one\"")
+    query(work, 'SELECT pggit.checkout(\'main\'); SET search_path = "odd, ""one", public, pg_temp; SELECT pggit.checkout(\'work\')')
+    assert rows(work, "SHOW search_path") == [('"odd, ""one", "public@work", public, pg_temp',)]
+    query(work, "SET search_path = pg_catalog; SELECT pggit.checkout('work')")
+    assert rows(work, "SHOW search_path") == [('"public@work", pg_catalog',)]
+
+
+def test_main_is_not_written_from_a_branch(db: Database) -> None:
+    work = shop(db)
+    with raises("VG309", "on branch 'work'"):
+        query(work, "UPDATE public.orders SET amount = 1")
+    assert value(work, "SELECT count(*) FROM public.orders") == 200
+
+
+def test_a_role_with_nothing_but_its_branch(db: Database) -> None:
+    shop(db)
+    db.run("CREATE ROLE clerk LOGIN; GRANT USAGE ON SCHEMA \"public@work\" TO clerk")
+    db.run('GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA "public@work" TO clerk')
+    clerk = db.connect(user="clerk")
+    query(clerk, 'SET search_path = "public@work"')
+    assert rows(clerk, "INSERT INTO orders (customer_id) VALUES (1) RETURNING id") == [(201,)]
+    query(clerk, "UPDATE orders SET amount = 3 WHERE id = 201")
+    query(clerk, "DELETE FROM customers WHERE id = 2")
+    with raises("23505", "customers_email_once"):
+        query(clerk, "INSERT INTO customers (email) VALUES ('c3@example.org')")
+    with raises("42501"):
+        query(clerk, "SELECT * FROM public.orders")
+    with raises("42501"):
+        query(clerk, "DELETE FROM pggit.branches")
+    db.run("UPDATE pggit.branches SET role_name = 'clerk' WHERE name = 'work'")
+    assert db.value("SELECT session_role FROM pggit.transactions ORDER BY xid DESC LIMIT 1") == "clerk"
+    clerk.close()
+    db.run("DROP OWNED BY clerk; DROP ROLE clerk")

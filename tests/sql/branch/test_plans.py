@@ -1,0 +1,99 @@
+"""Branch views keep the index paths of their tables: every arm by index, no sort before a LIMIT, no subquery scan."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from fixtures.postgres import Connection, Database, query
+
+from .schema import rows, tracked, value
+
+Node = dict[str, Any]
+ROWS = 120_000
+QUERIES = {
+    "point": "SELECT * FROM orders WHERE id = 777",
+    "range": "SELECT count(*) FROM orders WHERE id BETWEEN 500 AND 600",
+    "foreign key": "SELECT * FROM orders WHERE customer_id = 77",
+    "join with a parameter": "SELECT o.* FROM customers AS c JOIN orders AS o ON o.customer_id = c.id WHERE c.name = 'customer 77'",
+    "newest": "SELECT * FROM orders ORDER BY created_at DESC LIMIT 10",
+    "page": "SELECT * FROM orders WHERE id > 5000 ORDER BY id LIMIT 50",
+    "expression": "SELECT * FROM orders WHERE lower(status) = 'odd 777'",
+    "domain": "SELECT * FROM orders WHERE amount = 777",
+}
+SORTED = {"newest", "page"}
+FEW = {"point", *SORTED}
+
+
+def nodes(plan: Node) -> Iterator[Node]:
+    yield plan
+    for child in plan.get("Plans", []):
+        yield from nodes(child)
+
+
+def explain(session: Connection, sql: str) -> list[Node]:
+    found = value(session, f"EXPLAIN (FORMAT JSON, COSTS OFF) {sql}")
+    assert isinstance(found, list)
+    return list(nodes(found[0]["Plan"]))
+
+
+def assert_index_paths(session: Connection, name: str, large: set[str]) -> None:
+    plan = explain(session, QUERIES[name])
+    kinds = {node["Node Type"] for node in plan}
+    text = json.dumps(plan[0], indent=1)
+    assert "Subquery Scan" not in kinds, text
+    # Arms of rows: base, log, delta. The log a second time, in the anti-join, may be hashed where many rows are asked for.
+    full = [node for node in plan if node["Node Type"] == "Seq Scan" and node["Relation Name"] in large]
+    assert not [node for node in full if node["Alias"] in ("b", "h", "d") or name in FEW], text
+    if name in SORTED:
+        whole = [node for node in plan if node["Node Type"] in ("Sort", "Incremental Sort", "Hash", "Materialize")]
+        assert not [node for node in whole for part in nodes(node) if part.get("Relation Name") in large and "Index Cond" not in part], text
+
+
+@pytest.fixture
+def work(db: Database) -> Connection:
+    session = tracked(
+        db,
+        f"""
+        CREATE DOMAIN price AS numeric(10,2) CHECK (VALUE >= 0);
+        CREATE TABLE customers (id bigint PRIMARY KEY, name text NOT NULL UNIQUE);
+        CREATE TABLE orders (id bigint PRIMARY KEY, customer_id bigint NOT NULL REFERENCES customers, status varchar(20), amount price,
+                             twice numeric GENERATED ALWAYS AS (amount * 2) STORED, created_at timestamptz NOT NULL);
+        INSERT INTO customers SELECT g, 'customer ' || g FROM generate_series(1, 2000) AS g;
+        INSERT INTO orders (id, customer_id, status, amount, created_at) SELECT g, 1 + g % 2000, 'Odd ' || g, g, '2026-01-01'::timestamptz + g * interval '1 minute' FROM generate_series(1, {ROWS}) AS g;
+        CREATE INDEX ON orders (customer_id);
+        CREATE INDEX ON orders (created_at);
+        CREATE INDEX ON orders (amount);
+        CREATE INDEX ON orders (lower(status)) WHERE status IS NOT NULL;
+        ANALYZE;
+        """,
+    )
+    db.run("VACUUM")
+    return session
+
+
+def test_index_paths(db: Database, work: Connection) -> None:
+    assert value(work, "SELECT count(*) FROM orders") == ROWS
+    for name in QUERIES:
+        assert_index_paths(work, name, {"orders"})
+
+    # The base moves, the branch changes; statistics come and go.
+    db.run("UPDATE orders SET amount = amount + 1 WHERE id % 20 = 0")
+    db.run("DELETE FROM orders WHERE id % 1000 = 7")
+    query(work, "UPDATE orders SET amount = amount + 2 WHERE id % 50 = 1")
+    for statement, large in ("SELECT", {"orders"}), ("ANALYZE", {"orders", "_log_2", "_delta_2"}):
+        db.run(statement)
+        for name in QUERIES:
+            assert_index_paths(work, name, large)
+    assert rows(work, "SELECT id, amount FROM orders WHERE id IN (7, 20, 51) ORDER BY id") == [(7, 7), (20, 20), (51, 53)]
+
+
+def test_a_branch_costs_the_same_for_any_number_of_rows(db: Database, work: Connection) -> None:
+    pages = "SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class AS c WHERE c.relnamespace = 'pggit'::regnamespace AND c.relname LIKE '\\_%'"
+    before = db.value(pages)
+    db.run("SELECT pggit.create_branch('cheap', p_materialize => 'none')")
+    assert db.value(pages) == before
+    assert db.value('SELECT count(*) FROM "public@cheap".orders') == ROWS
