@@ -325,3 +325,13 @@ $$;
 
 COMMENT ON FUNCTION pggit.retire_branch(text, jsonb) IS
 'Switches a branch''s login off if this owner holds the branch; the branch stays his. Returns whether the login was on.';
+
+CREATE OR REPLACE VIEW pggit.branch_owners AS
+SELECT b.name, b.owner ->> 'installation' AS installation, b.owner ->> 'namespace' AS namespace, b.owner ->> 'name' AS owner_name,
+       b.owner ->> 'uid' AS uid, coalesce(l.is_enabled, false) AS login_enabled
+  FROM pggit.branches AS b
+  LEFT JOIN pggit.branch_logins AS l USING (branch_id)
+ WHERE b.deleted_at IS NULL AND b.owner IS NOT NULL;
+
+COMMENT ON VIEW pggit.branch_owners IS
+'Branches that an object outside holds, who that is, and whether the branch''s login is switched on.';

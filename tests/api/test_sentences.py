@@ -188,5 +188,5 @@ def test_get_pggit_shows_every_kind(namespace: Namespace) -> None:
         assert f"{short}.pggit.io/one-" in shown
     assert "READY" in shown
 
-    for short, kind in (("vdb", GOOD[0]), ("dbb", GOOD[2]), ("dbsnap", GOOD[6]), ("dbm", GOOD[8])):
-        assert f"one-{kind[0].lower()}" in namespace.run("get", short)
+    for short, (named, _) in (("vdb", GOOD[0]), ("dbb", GOOD[2]), ("dbsnap", GOOD[6]), ("dbm", GOOD[8])):
+        assert f"one-{named.lower()}" in namespace.run("get", short)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pggit_operator.pggit.call import Connection, one, rows, value
+from pggit_operator.pggit.call import Connection, one, rows, value, view
 from pggit_operator.pggit.owner import Owner
 
 MAIN = "main"
@@ -30,6 +30,23 @@ class Login:
     role_name: str
     search_path: str
     schemas: list[str]
+
+
+@dataclass(frozen=True)
+class Held:
+    """A branch that an object outside holds."""
+
+    name: str
+    installation: str
+    namespace: str
+    owner_name: str
+    uid: str
+    login_enabled: bool
+
+
+def held_branches(conn: Connection) -> list[Held]:
+    """Branches that objects outside hold."""
+    return view(conn, Held, "branch_owners")
 
 
 def list_branches(conn: Connection) -> list[Branch]:

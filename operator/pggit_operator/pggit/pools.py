@@ -27,6 +27,7 @@ URI_PARAMETERS = frozenset({"host", "port", "dbname", "user", "password", "sslmo
 URI_IGNORED = frozenset({"connect_timeout", "application_name", "channel_binding", "gssencmode"})
 
 _KEEP_IDLE = 60.0
+_LONGEST_BREAK = 30.0
 
 
 @dataclass(frozen=True)
@@ -61,30 +62,47 @@ def parse_uri(uri: str) -> dict[str, str]:
     return {name: value for name, value in parts.items() if name in URI_PARAMETERS}
 
 
+@dataclass
+class _Breaker:
+    """A server that did not answer: until when nobody asks it, and what it is known for."""
+
+    until: float
+    failures: int
+    said: Unreachable
+
+
 class Pools:
-    """All connections of the operator."""
+    """All connections of the operator. A server that does not answer is left alone for a while, by everybody."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
         self._idle: defaultdict[Target, list[tuple[float, Connection]]] = defaultdict(list)
         self._places: dict[str, threading.BoundedSemaphore] = {}
+        self._broken: dict[str, _Breaker] = {}
         self._files: tempfile.TemporaryDirectory[str] | None = None
 
     @contextmanager
     def connection(self, target: Target, *, patience: float | None = None) -> Iterator[Connection]:
         """A connection in autocommit, alone for us. `patience`: seconds until the connection is cut, whatever hangs."""
+        self._refuse_broken(target.instance)
         places = self._places_of(target.instance)
         if not places.acquire(timeout=self._settings.connect_timeout):
             raise Busy(f"all connections to {target.instance} are in use")
+        conn: Connection | None = None
         try:
             conn = self._alive(target) or self._connect(target)
             with _cut_after(conn, patience or self._settings.statement_timeout + self._settings.connect_timeout):
                 yield conn
-                self._keep(target, conn)
-        except BaseException:
-            with suppress(UnboundLocalError, psycopg.Error):
+            self._keep(target, conn)
+            self._mend(target.instance)
+        except BaseException as error:
+            if conn is not None:
                 conn.close()
+            if isinstance(error, Unreachable):
+                self._break(target.instance, error)
+            elif conn is not None:
+                self._mend(target.instance)
             raise
         finally:
             places.release()
@@ -98,6 +116,26 @@ class Pools:
             conn.close()
         if self._files is not None:
             self._files.cleanup()
+
+    def _refuse_broken(self, instance: str) -> None:
+        """Say at once what is known; one caller at a time may look whether it still holds."""
+        with self._lock:
+            broken, now = self._broken.get(instance), time.monotonic()
+            if broken is None:
+                return
+            if now < broken.until:
+                raise Unreachable(broken.said.message, broken.said.hint)
+            broken.until = now + 2 * self._settings.connect_timeout
+
+    def _break(self, instance: str, said: Unreachable) -> None:
+        with self._lock:
+            failures = self._broken[instance].failures + 1 if instance in self._broken else 1
+            wait = min(self._settings.backoff_max, _LONGEST_BREAK, self._settings.backoff_first * 2**failures)
+            self._broken[instance] = _Breaker(time.monotonic() + wait, failures, said)
+
+    def _mend(self, instance: str) -> None:
+        with self._lock:
+            self._broken.pop(instance, None)
 
     def _places_of(self, instance: str) -> threading.BoundedSemaphore:
         with self._lock:

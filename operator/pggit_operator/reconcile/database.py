@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from pggit_operator.api import VersionedDatabase
+from pggit_operator.api import DatabaseBranch, VersionedDatabase
 from pggit_operator.api.database import DatabaseStatus
-from pggit_operator.pggit.branch import MAIN
+from pggit_operator.kube.seen import Key
+from pggit_operator.pggit.branch import MAIN, held_branches, retire_branch
 from pggit_operator.pggit.call import Connection, transaction
 from pggit_operator.pggit.commit import commit
 from pggit_operator.pggit.database import main_branch, track_schema, tracked_tables, untrack_table
+from pggit_operator.pggit.owner import Owner
 from pggit_operator.pggit.schema import ensure_core
 from pggit_operator.reconcile.connection import target_of
 from pggit_operator.reconcile.verdict import Verdict, ready, suspended
@@ -29,6 +31,7 @@ def decide(world: World, database: VersionedDatabase) -> Verdict | None:
             main, branches = main_branch(conn)
             head = main.head or commit(conn, message="first commit", branch=MAIN)
             tables = len(tracked_tables(conn))
+        _switch_off_orphans(world, database, conn)
     facts = DatabaseStatus(
         core_version=core.core_version,
         server_version=core.server_version,
@@ -40,6 +43,17 @@ def decide(world: World, database: VersionedDatabase) -> Verdict | None:
         branches=branches,
     )
     return ready("UnderVersionControl", f"{tables} tables of {target.dbname} are under version control", facts)
+
+
+def _switch_off_orphans(world: World, database: VersionedDatabase, conn: Connection) -> None:
+    """Logins whose DatabaseBranch went without us noticing: nobody gets in by them any more, the branches stay."""
+    namespace = database.metadata.namespace
+    for held in held_branches(conn):
+        if (held.installation, held.namespace, held.login_enabled) != (world.settings.installation, namespace, True):
+            continue
+        key = Key(DatabaseBranch.plural, namespace, held.owner_name)
+        if world.seen.get(key) is None and world.objects.get(*key) is None:
+            retire_branch(conn, name=held.name, owner=Owner(held.installation, namespace, held.owner_name, held.uid))
 
 
 def _track(conn: Connection, database: VersionedDatabase) -> None:

@@ -1,0 +1,112 @@
+"""A PostgreSQL that is down or hangs: said in the status, waited for, and no trouble to anybody else."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fixtures.operating import ITEMS, Site, a_name, condition, serving, states
+from localcluster import ControlPlane
+from postgres import FAST, Server
+
+
+@pytest.fixture
+def other() -> Iterator[Server]:
+    """A PostgreSQL of the test's own, to do harm to."""
+    with Server(18, password=secrets.token_urlsafe(18), settings=FAST) as server:
+        yield server
+
+
+def test_a_server_that_is_down_is_waited_for(site: Site, other: Server) -> None:
+    there = replace(site, server=other)
+    database, owner = there.versioned()
+    branch, _ = there.branch(database)
+
+    other.stop()
+    body = site.wait("vdb", database, "Unreachable")
+
+    assert f"PostgreSQL at 127.0.0.1:{other.port} does not answer" in condition(body)["message"]
+    assert "Start it, or correct host and port in the Secret." in condition(body)["message"]
+    assert states(body) == {"Ready": "False", "Reconciling": "True", "Stalled": "False"}
+    site.wait("dbb", branch, "Unreachable")
+
+    other.start()
+    site.wait("vdb", database, "UnderVersionControl")
+    site.wait("dbb", branch, "BranchReady")
+    assert owner.rows("SELECT count(*) FROM items") == [(3,)]
+
+
+def test_a_server_that_hangs_delays_nobody_else(site: Site, other: Server) -> None:
+    there = replace(site, server=other)
+    hanging = [there.versioned()[0] for _ in range(6)]
+    branch, _ = there.branch(hanging[0])
+    fine = [site.database(ITEMS) for _ in range(3)]
+
+    other.pause()
+    try:
+        for database in hanging:
+            site.wait("vdb", database, "Unreachable", seconds=60)
+        site.wait("dbb", branch, "Unreachable", seconds=60)
+        took = []
+        for shop in fine:
+            name = a_name("db")
+            site.namespace.secret(name, **shop.secret)
+            began = time.monotonic()
+            site.namespace.apply("VersionedDatabase", name, {"connection": {"secretName": name}})
+            site.wait("vdb", name, "UnderVersionControl")
+            took.append(time.monotonic() - began)
+    finally:
+        other.resume()
+
+    assert min(took) < 5, took  # it installs the core, on a busy machine, and takes no longer than ever
+    for database in hanging:
+        site.wait("vdb", database, "UnderVersionControl", seconds=60)
+    site.wait("dbb", branch, "BranchReady", seconds=60)
+
+
+def test_a_server_that_stops_in_the_middle_of_a_statement_is_given_up(site: Site, other: Server) -> None:
+    there = replace(site, server=other)
+    database, owner = there.versioned()
+    branch, _ = there.branch(database)
+    with owner.connect() as blocker, blocker.transaction():
+        blocker.execute("LOCK TABLE pggit.branches IN ACCESS EXCLUSIVE MODE")
+        time.sleep(4)  # the operator waits for the lock
+        ready = condition(site.namespace.get("dbb", branch))
+        assert ready["status"] == "True", "busy for a moment is no reason to say that a branch is not ready"
+    site.wait("dbb", branch, "BranchReady")
+
+
+def test_a_dead_database_does_not_hold_a_deletion_for_ever(site: Site, other: Server) -> None:
+    there = replace(site, server=other)
+    database, _ = there.versioned()
+    branch, _ = there.branch(database, deletionPolicy="Delete")
+
+    other.stop()
+    site.namespace.run("delete", "dbb", branch, "--timeout=40s")
+
+    assert ("Warning", "Orphaned") in site.events(branch)
+    assert site.namespace.run("get", "secret", branch, "--ignore-not-found") == ""
+
+
+def test_a_login_whose_object_went_unnoticed_is_switched_off(
+    cluster: ControlPlane, postgresql: Server, tmp_path: Path
+) -> None:
+    with serving(cluster, postgresql, tmp_path) as site:
+        database, owner = site.versioned()
+        branch, secret = site.branch(database)
+        site.operator.kill()
+        site.namespace.run("patch", "dbb", branch, "--type=merge", '--patch={"metadata":{"finalizers":null}}')
+        site.namespace.run("delete", "dbb", branch)
+
+        site.operator.start()
+
+        deadline = time.monotonic() + 20
+        while owner.rows("SELECT rolcanlogin FROM pg_roles WHERE rolname = %s", secret["user"]) != [(False,)]:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        assert (branch,) in owner.rows("SELECT name FROM pggit.list_branches()")
