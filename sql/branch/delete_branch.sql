@@ -94,6 +94,7 @@ DECLARE
     v_objects text;
     v_names   text;
     v_drop    text[] := '{}';
+    v_real    record;
 BEGIN
     SELECT b.* INTO v_branch FROM pggit.branches AS b WHERE b.name = p_name AND b.deleted_at IS NULL FOR UPDATE;
     IF NOT FOUND THEN
@@ -122,6 +123,14 @@ BEGIN
                 HINT    = 'Merge or tag them first; p_force => true deletes the branch all the same.';
         END IF;
     END IF;
+
+    -- Commits of the branch stay readable: what its real tables hold of owned rows goes where views keep theirs.
+    FOR v_real IN SELECT bt.table_id, bt.relation FROM pggit.branch_tables AS bt WHERE bt.branch_id = v_branch.branch_id AND bt.form = 'table' LOOP
+        EXECUTE format('INSERT INTO pggit._delta_%1$s (_b, %2$s)
+                        SELECT %3$s, %4$s FROM pggit._mask_%1$s AS m JOIN (SELECT %5$s FROM %6$s AS b) AS d ON %7$s WHERE m._b = %3$s',
+                       v_real.table_id, pggit._stored_columns(v_real.table_id), v_branch.branch_id, pggit._stored_columns(v_real.table_id, 'd'),
+                       pggit._base_columns(v_real.table_id, 'b'), v_real.relation::regclass, pggit._same_key(v_real.table_id, 'd', 'm'));
+    END LOOP;
 
     SELECT string_agg(bt.relation::regclass::text, ', ') INTO v_names FROM pggit.branch_tables AS bt WHERE bt.branch_id = v_branch.branch_id AND bt.form = 'view';
     v_drop := v_drop || ('DROP VIEW ' || v_names);
