@@ -103,10 +103,10 @@ def _lives(kept: Path) -> bool:
 
 
 def _wait(done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 180
     while not done():
         if time.monotonic() > deadline:
-            raise ClusterError("the local control plane does not react within 90 seconds")
+            raise ClusterError("the local control plane does not react within 3 minutes")
         time.sleep(0.05)
 
 
