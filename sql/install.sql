@@ -53,6 +53,7 @@
 \ir branch/delete_branch.sql
 \ir branch/materialize.sql
 \ir branch/branch_capabilities.sql
+\ir branch/rights.sql
 -- conflict, merge
 \ir conflict/views.sql
 \ir conflict/resolve.sql

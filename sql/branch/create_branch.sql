@@ -91,6 +91,19 @@ $$;
 COMMENT ON FUNCTION pggit._fork_point(text) IS
 'Where a new branch begins: a branch as it is now (its pending changes are committed first), else any ref. NULL is the current branch.';
 
+CREATE OR REPLACE FUNCTION pggit._why_no_view(p_relation oid)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT CASE WHEN c.relrowsecurity THEN 'it has row-level security'
+                WHEN f.functions IS NOT NULL THEN format('its constraints or indexes call functions of another user, %s', f.functions) END
+      FROM pg_class AS c CROSS JOIN LATERAL pggit._foreign_code(c.oid) AS f(functions)
+     WHERE c.oid = p_relation;
+$$;
+
+COMMENT ON FUNCTION pggit._why_no_view(oid) IS
+'Why a table has to be a real one on branches, or NULL.';
+
 CREATE OR REPLACE FUNCTION pggit._real_tables(p_tables pggit.tables[], p_materialize text)
     RETURNS integer[]
     LANGUAGE plpgsql
@@ -100,7 +113,7 @@ DECLARE
     v_table  pggit.tables;
     v_real   integer[] := '{}';
     v_small  boolean;
-    v_secret text;
+    v_reason record;
 BEGIN
     CASE p_materialize
         WHEN 'all' THEN
@@ -113,7 +126,7 @@ BEGIN
                 IF NOT v_small THEN
                     EXECUTE format('SELECT count(*) < 10000 FROM (SELECT FROM %s LIMIT 10000) AS r', v_table.relation::regclass) INTO v_small;
                 END IF;
-                IF v_small OR (SELECT c.relrowsecurity FROM pg_class AS c WHERE c.oid = v_table.relation) THEN
+                IF v_small OR pggit._why_no_view(v_table.relation) IS NOT NULL THEN
                     v_real := v_real || v_table.table_id;
                 END IF;
                 v_small := v_small AND (SELECT sum(pg_total_relation_size(t.relation)) <= v_limit FROM unnest(p_tables) AS t);
@@ -123,22 +136,22 @@ BEGIN
                               FROM regexp_matches(p_materialize, '((?:"(?:[^"]|"")*"|[^",])+)', 'g') AS m);
     END CASE;
 
-    SELECT string_agg(t.relation::regclass::text, ', ') INTO v_secret
-      FROM unnest(p_tables) AS t JOIN pg_class AS c ON c.oid = t.relation
-     WHERE c.relrowsecurity AND t.table_id <> ALL (v_real);
-    IF v_secret IS NOT NULL THEN
+    FOR v_reason IN
+        SELECT t.relation::regclass AS name, w.reason FROM unnest(p_tables) AS t CROSS JOIN LATERAL pggit._why_no_view(t.relation) AS w(reason)
+         WHERE w.reason IS NOT NULL AND t.table_id <> ALL (v_real)
+    LOOP
         RAISE EXCEPTION USING
             ERRCODE = 'VG307', SCHEMA = 'pggit',
-            MESSAGE = format('row-level security can''t be kept by a branch view: %s', v_secret),
-            HINT    = 'Name these tables in p_materialize, or use auto: a real table has the policies too.';
-    END IF;
+            MESSAGE = format('table %s can''t be a view on a branch: %s', v_reason.name, v_reason.reason),
+            HINT    = 'Name it in p_materialize, or use auto: a real table keeps all of that.';
+    END LOOP;
     RETURN v_real;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._real_tables(pggit.tables[], text) IS
 'Which tables of a new branch are to be real: all, none, a comma-separated list, or auto: all while together they are not above
-pggit.materialize_limit (64MB), else those below 10,000 rows. Tables with row-level security can''t be views (VG307).';
+pggit.materialize_limit (64MB), else those below 10,000 rows. Tables that can''t be views are always real with auto (else VG307).';
 
 CREATE OR REPLACE FUNCTION pggit._create_branch(p_name text, p_from text, p_mode text, p_materialize text)
     RETURNS pggit.branches
@@ -231,7 +244,9 @@ BEGIN
 
     FOR v_grant IN
         SELECT g.grantee FROM pg_namespace AS n, aclexplode(n.nspacl) AS g
-         WHERE n.nspname = p_schema AND g.privilege_type = 'USAGE' AND g.grantee <> n.nspowner
+         WHERE n.nspname = p_schema AND g.privilege_type = 'USAGE'
+        UNION SELECT n.nspowner FROM pg_namespace AS n WHERE n.nspname = p_schema
+        UNION SELECT c.relowner FROM pggit.tables AS t JOIN pg_class AS c ON c.oid = t.relation WHERE t.schema_name = p_schema AND t.untracked_at IS NULL
     LOOP
         EXECUTE format('GRANT USAGE ON SCHEMA %I TO %s', v_name, CASE WHEN v_grant.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(v_grant.grantee)) END);
     END LOOP;

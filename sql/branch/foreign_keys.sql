@@ -224,6 +224,13 @@ BEGIN
         RETURN;
     END IF;
     v_where := pggit._matches(v_key.child_columns, v_key.child_types, p_old, 'c');
+    IF v_action NOT IN ('a', 'r') AND EXISTS (SELECT FROM pg_trigger AS g JOIN pg_proc AS p ON p.oid = g.tgfoid JOIN pg_roles AS r ON r.oid = p.proowner
+                                               WHERE g.tgrelid = v_child::regclass AND NOT g.tgisinternal AND NOT r.rolsuper AND r.rolname <> current_user) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG307', SCHEMA = 'pggit',
+            MESSAGE = format('foreign key %I would change rows of %s here, whose triggers are another user''s and can''t be run for them', v_key.name, v_child),
+            HINT    = 'Materialize both tables on the branch: then PostgreSQL itself does it.';
+    END IF;
 
     CASE v_action
         WHEN 'a' THEN

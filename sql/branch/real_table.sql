@@ -16,6 +16,11 @@ BEGIN
     EXECUTE format('CREATE TABLE %s (LIKE %s INCLUDING COMMENTS INCLUDING COMPRESSION INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING STORAGE)%s',
                    v_name, p_table.relation::regclass, coalesce(' WITH (' || v_options || ')', ''));
 
+    -- Indexes are built with the rights of the table's owner: never with more than the owner on main has.
+    IF current_setting('is_superuser')::boolean THEN
+        EXECUTE (SELECT format('ALTER TABLE %s OWNER TO %I', v_name, pg_get_userbyid(c.relowner)) FROM pg_class AS c WHERE c.oid = p_table.relation);
+    END IF;
+
     FOR v_column IN
         SELECT a.attname, a.attstattarget, a.attoptions, a.attidentity, s.sequence, k.relname AS sequence_name, format_type(q.seqtypid, NULL) AS type_name, q.seqmin
           FROM pg_attribute AS a

@@ -134,8 +134,12 @@ CREATE OR REPLACE FUNCTION pggit._copy_grants(p_from oid, p_to oid)
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+    v_owner oid := (SELECT c.relowner FROM pg_class AS c WHERE c.oid = p_from);
     v_grant record;
 BEGIN
+    IF v_owner <> (SELECT c.relowner FROM pg_class AS c WHERE c.oid = p_to) THEN
+        EXECUTE format('GRANT ALL ON %s TO %I WITH GRANT OPTION', p_to::regclass, pg_get_userbyid(v_owner));
+    END IF;
     FOR v_grant IN
         SELECT g.privilege_type, g.is_grantable, NULL::name AS attname, g.grantee
           FROM pg_class AS c, aclexplode(c.relacl) AS g
@@ -153,7 +157,37 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._copy_grants(oid, oid) IS
-'Gives everybody the rights on one relation that they have on another, columns included; the owner''s own are left out.';
+'Gives everybody, the owner too, the rights on one relation that they have on another, columns included.';
+
+CREATE OR REPLACE FUNCTION pggit._foreign_code(p_relation oid)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    WITH RECURSIVE types AS (
+        SELECT a.atttypid AS oid FROM pg_attribute AS a WHERE a.attrelid = p_relation AND a.attnum > 0 AND NOT a.attisdropped
+        UNION
+        SELECT t.typbasetype FROM types AS d JOIN pg_type AS t ON t.oid = d.oid WHERE t.typtype = 'd'
+    ), users AS (
+        SELECT 'pg_constraint'::regclass AS classid, c.oid FROM pg_constraint AS c
+         WHERE c.conrelid = p_relation OR (c.contypid <> 0 AND c.contypid IN (SELECT t.oid FROM types AS t))
+        UNION ALL
+        SELECT 'pg_class'::regclass, i.indexrelid FROM pg_index AS i WHERE i.indrelid = p_relation
+        UNION ALL
+        SELECT 'pg_attrdef'::regclass, d.oid FROM pg_attrdef AS d JOIN pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+         WHERE d.adrelid = p_relation AND a.attgenerated <> ''
+    )
+    SELECT string_agg(DISTINCT p.oid::regprocedure::text, ', ')
+      FROM users AS u
+      JOIN pg_depend AS d ON d.classid = u.classid AND d.objid = u.oid
+      LEFT JOIN pg_operator AS o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid
+      JOIN pg_proc AS p ON p.oid = CASE WHEN d.refclassid = 'pg_proc'::regclass THEN d.refobjid ELSE o.oprcode END
+      JOIN pg_roles AS r ON r.oid = p.proowner
+     WHERE NOT r.rolsuper AND r.rolname <> current_user;
+$$;
+
+COMMENT ON FUNCTION pggit._foreign_code(oid) IS
+'Functions of other users that the constraints, indexes and generated columns of a table call: a write function of the acting role must not run them.';
 
 CREATE OR REPLACE FUNCTION pggit._create_view(p_branch_id integer, p_table_id integer)
     RETURNS void

@@ -114,6 +114,8 @@ COMMENT ON FUNCTION pggit._forget_dropped(oid[]) IS
 CREATE OR REPLACE FUNCTION pggit._on_ddl_end()
     RETURNS event_trigger
     LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_relation oid;
@@ -134,6 +136,8 @@ COMMENT ON FUNCTION pggit._on_ddl_end() IS
 CREATE OR REPLACE FUNCTION pggit._on_drop()
     RETURNS event_trigger
     LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_dropped oid[] := (SELECT array_agg(d.objid) FROM pg_event_trigger_dropped_objects() AS d

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - SQL is not wrapped
 """Tables that the tests of branches share, and the forms a branch can give them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - SQL is not wrapped
 """A session works on a branch under plain names, and on nothing else by accident."""
 
 from __future__ import annotations
@@ -33,8 +34,11 @@ def test_a_rollback_takes_checkout_back(db: Database) -> None:
 
 def test_paths_are_kept(db: Database) -> None:
     work = shop(db)
-    db.run("CREATE SCHEMA \"odd, \"\"one\"")
-    query(work, 'SELECT pggit.checkout(\'main\'); SET search_path = "odd, ""one", public, pg_temp; SELECT pggit.checkout(\'work\')')
+    db.run('CREATE SCHEMA "odd, ""one"')
+    query(
+        work,
+        "SELECT pggit.checkout('main'); SET search_path = \"odd, \"\"one\", public, pg_temp; SELECT pggit.checkout('work')",
+    )
     assert rows(work, "SHOW search_path") == [('"odd, ""one", "public@work", public, pg_temp',)]
     query(work, "SET search_path = pg_catalog; SELECT pggit.checkout('work')")
     assert rows(work, "SHOW search_path") == [('"public@work", pg_catalog',)]
@@ -49,7 +53,7 @@ def test_main_is_not_written_from_a_branch(db: Database) -> None:
 
 def test_a_role_with_nothing_but_its_branch(db: Database) -> None:
     shop(db)
-    db.run("CREATE ROLE clerk LOGIN; GRANT USAGE ON SCHEMA \"public@work\" TO clerk")
+    db.run('CREATE ROLE clerk LOGIN; GRANT USAGE ON SCHEMA "public@work" TO clerk')
     db.run('GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA "public@work" TO clerk')
     clerk = db.connect(user="clerk")
     query(clerk, 'SET search_path = "public@work"')
@@ -66,3 +70,32 @@ def test_a_role_with_nothing_but_its_branch(db: Database) -> None:
     assert db.value("SELECT session_role FROM pggit.transactions ORDER BY xid DESC LIMIT 1") == "clerk"
     clerk.close()
     db.run("DROP OWNED BY clerk; DROP ROLE clerk")
+
+
+def test_owners_use_their_tables_on_a_branch(db: Database) -> None:
+    """A superuser makes the branch; the tables' owner, no superuser, works on it in either form."""
+    db.run("CREATE ROLE app LOGIN; CREATE SCHEMA shop AUTHORIZATION app")
+    app = db.connect(user="app")
+    query(
+        app,
+        """
+        CREATE FUNCTION shop.odd(integer) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT $1 % 2 = 1';
+        CREATE TABLE shop.t (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v integer);
+        CREATE TABLE shop.checked (id integer PRIMARY KEY CHECK (shop.odd(id)));
+        INSERT INTO shop.t (v) VALUES (1), (2);
+        INSERT INTO shop.checked VALUES (1), (3);
+        """,
+    )
+    db.run("SELECT pggit.track_schema('shop')")
+    with raises("VG307", "functions of another user"):
+        db.run("SELECT pggit.create_branch('b', p_materialize => 'none')")
+    db.run("SELECT pggit.create_branch('b', p_materialize => 'shop.checked')")
+    query(app, 'SET search_path = "shop@b"')
+    assert rows(app, "INSERT INTO t (v) VALUES (3) RETURNING id") == [(3,)]
+    query(app, "UPDATE t SET v = 4 WHERE id = 1")
+    query(app, "INSERT INTO checked VALUES (5)")
+    with raises("23514"):
+        query(app, "INSERT INTO checked VALUES (6)")
+    assert db.row("SELECT count(*), sum(v) FROM shop.t") == (2, 3)
+    app.close()
+    db.run("SELECT pggit.delete_branch('b', true); DROP OWNED BY app CASCADE; DROP ROLE app")

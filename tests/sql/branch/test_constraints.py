@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - SQL is not wrapped
 """Constraints hold on a branch as on main, with PostgreSQL's own errors, whatever form the table has."""
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from fixtures.postgres import Connection, Database, query
 
 from .schema import FORMS, rows, shop, tracked, value
 
-Refusal = tuple[str, str, str | None]
+Refusal = tuple[str, str | None, str | None]
 
 
 def refused(session: Connection, sql: str) -> tuple[str | None, str | None, str | None]:
@@ -53,13 +54,24 @@ def test_refusals(db: Database, form: str) -> None:
 @pytest.mark.parametrize("form", FORMS)
 def test_defaults_and_generated_columns(db: Database, form: str) -> None:
     work = shop(db, form)
-    made = rows(work, "INSERT INTO orders (customer_id, amount) VALUES (1, 2.345), (2, 3) RETURNING id, status, amount, twice, created_at = '2026-01-01 00:00:00+00'")
-    assert [str(r) for r in made] == ["(201, 'new', Decimal('2.35'), Decimal('4.70'), True)", "(202, 'new', Decimal('3.00'), Decimal('6.00'), True)"]
+    made = rows(
+        work,
+        "INSERT INTO orders (customer_id, amount) VALUES (1, 2.345), (2, 3) RETURNING id, status, amount, twice, created_at = '2026-01-01 00:00:00+00'",
+    )
+    assert [str(r) for r in made] == [
+        "(201, 'new', Decimal('2.35'), Decimal('4.70'), True)",
+        "(202, 'new', Decimal('3.00'), Decimal('6.00'), True)",
+    ]
     assert rows(work, "INSERT INTO orders (customer_id, note) VALUES (1, NULL) RETURNING note, amount") == [(None, 1)]
-    assert rows(work, "INSERT INTO customers (email) VALUES ('n@example.org') RETURNING id, feels, region") == [(21, "ok", None)]
+    assert rows(work, "INSERT INTO customers (email) VALUES ('n@example.org') RETURNING id, feels, region") == [
+        (21, "ok", None)
+    ]
     assert rows(work, "INSERT INTO customers (id, email) VALUES (-5, 'm@example.org') RETURNING id") == [(-5,)]
     assert db.value("INSERT INTO customers (email) VALUES ('main@example.org') RETURNING id") == 22
-    assert rows(work, "UPDATE orders SET amount = amount + 1 WHERE id IN (1, 2) RETURNING id, twice") in ([(1, 4), (2, 6)], [(2, 6), (1, 4)])
+    assert rows(work, "UPDATE orders SET amount = amount + 1 WHERE id IN (1, 2) RETURNING id, twice") in (
+        [(1, 4), (2, 6)],
+        [(2, 6), (1, 4)],
+    )
     assert value(work, "SELECT lastval() > 0") is True
 
 
@@ -109,15 +121,23 @@ def test_statements_that_clients_use(db: Database, form: str) -> None:
             copy.write_row((1 + number % 20, number))
     assert value(work, "SELECT count(*) FROM orders") == 250
     query(work, "UPDATE orders AS o SET status = c.email FROM customers AS c WHERE c.id = o.customer_id AND c.id < 3")
-    query(work, "DELETE FROM orders AS o USING customers AS c WHERE c.id = o.customer_id AND c.email = 'c7@example.org'")
-    query(work, "WITH gone AS (DELETE FROM orders WHERE id = 1 RETURNING *) INSERT INTO orders (id, customer_id) SELECT id, 4 FROM gone")
+    query(
+        work, "DELETE FROM orders AS o USING customers AS c WHERE c.id = o.customer_id AND c.email = 'c7@example.org'"
+    )
+    query(
+        work,
+        "WITH gone AS (DELETE FROM orders WHERE id = 1 RETURNING *) INSERT INTO orders (id, customer_id) SELECT id, 4 FROM gone",
+    )
     query(work, "UPDATE orders SET id = id + 1000 WHERE id BETWEEN 10 AND 20")
     # A row that the join finds twice is updated once, as in a table.
     query(work, "UPDATE orders AS o SET amount = 5 FROM generate_series(1, 3) AS g WHERE o.id = 3")
     assert value(work, "SELECT amount FROM orders WHERE id = 3") == 5
     assert rows(work, "SELECT customer_id FROM orders WHERE id = 1") == [(4,)]
     changed = value(work, "SELECT sum(inserted + updated + deleted) FROM pggit.status()")
-    assert value(work, "SELECT rows_changed FROM pggit.show(%s)", value(work, "SELECT pggit.commit('all of it')")) == changed
+    assert (
+        value(work, "SELECT rows_changed FROM pggit.show(%s)", value(work, "SELECT pggit.commit('all of it')"))
+        == changed
+    )
 
 
 @pytest.mark.pg(17, 18)
@@ -137,10 +157,16 @@ def test_merge_statement(db: Database, form: str) -> None:
 
 def test_what_a_view_can_not_do_is_said(db: Database) -> None:
     work = shop(db)
-    for sql in ("TRUNCATE orders", "INSERT INTO orders (id, customer_id) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET amount = 1", "ALTER TABLE orders ADD x integer"):
+    for sql in (
+        "TRUNCATE orders",
+        "INSERT INTO orders (id, customer_id) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET amount = 1",
+        "ALTER TABLE orders ADD x integer",
+    ):
         with pytest.raises(psycopg.Error):
             query(work, sql)
-    listed = rows(work, "SELECT DISTINCT kind FROM pggit.branch_capabilities('work') WHERE table_name = 'public.orders'")
+    listed = rows(
+        work, "SELECT DISTINCT kind FROM pggit.branch_capabilities('work') WHERE table_name = 'public.orders'"
+    )
     assert {("on_conflict",), ("truncate",), ("row_locks",), ("ddl",)} <= set(listed)
     db.run("SELECT pggit.create_branch('real', p_materialize => 'all')")
     assert rows(work, "SELECT * FROM pggit.branch_capabilities('real')") == []

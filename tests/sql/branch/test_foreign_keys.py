@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - SQL is not wrapped
 """Foreign keys on a branch: between views, between real tables, and where one end is a view."""
 
 from __future__ import annotations
@@ -88,17 +89,23 @@ def test_no_orphans(db: Database, form: str) -> None:
     """One session takes a parent away while another refers to it; both have their snapshots before either writes."""
     tracked(db, FAMILIES, form)
     number = 10
-    for isolation in psycopg.IsolationLevel.READ_COMMITTED, psycopg.IsolationLevel.REPEATABLE_READ, psycopg.IsolationLevel.SERIALIZABLE:
+    for isolation in (
+        psycopg.IsolationLevel.READ_COMMITTED,
+        psycopg.IsolationLevel.REPEATABLE_READ,
+        psycopg.IsolationLevel.SERIALIZABLE,
+    ):
         for child_first in (True, False):
             number += 1
-            db.run("INSERT INTO \"public@work\".p VALUES (%s, NULL)", number)
+            db.run('INSERT INTO "public@work".p VALUES (%s, NULL)', number)
             statements = [f"INSERT INTO plain VALUES ({number}, {number})", f"DELETE FROM p WHERE id = {number}"]
             if not child_first:
                 statements.reverse()
             ended = race(db, isolation, *statements)
             assert ended in ("23503", "40001"), (isolation, statements)
             assert ended == "23503" or isolation != psycopg.IsolationLevel.READ_COMMITTED
-    orphans = 'SELECT count(*) FROM "public@work".plain AS c WHERE NOT EXISTS (SELECT FROM "public@work".p WHERE p.id = c.p)'
+    orphans = (
+        'SELECT count(*) FROM "public@work".plain AS c WHERE NOT EXISTS (SELECT FROM "public@work".p WHERE p.id = c.p)'
+    )
     assert db.value(orphans) == 0
 
 

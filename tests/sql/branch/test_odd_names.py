@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - SQL is not wrapped
 """Names are data: quotes, spaces, percent signs, keywords, other scripts and 63 bytes, for tables, columns and branches."""
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ def test_odd_names(db: Database, form: str) -> None:
     work = tracked(db, ODD, form)
     table = f'"{TABLE[:60]}"'
     assert rows(work, f"INSERT INTO {table} VALUES (3, 'c', 'three') RETURNING \"it's\"") == [(6,)]
-    query(work, f"UPDATE {table} SET \"{LONG}\" = 'four', \"50%\" = 4 WHERE \"50%\" = 3")
-    query(work, f"UPDATE {table} SET \"ünï \"\"cöde\" = 'ä' WHERE \"50%\" = 1")
+    query(work, f'UPDATE {table} SET "{LONG}" = \'four\', "50%" = 4 WHERE "50%" = 3')
+    query(work, f'UPDATE {table} SET "ünï ""cöde" = \'ä\' WHERE "50%" = 1')
     for sql, state, name in [
         (f"INSERT INTO {table} VALUES (4, 'c', 'x')", "23505", "key %s"),
         (f"INSERT INTO {table} VALUES (9, 'c', '')", "23514", "100% 'sure'"),
@@ -41,11 +42,16 @@ def test_odd_names(db: Database, form: str) -> None:
         with raises(state) as caught:
             query(work, sql)
         assert caught.value.diag.constraint_name == name
-    query(work, 'UPDATE "select" SET "new" = "old", "old" = "new", "c1" = \'x\', "found" = \'y\', "v_branch" = \'z\' WHERE "from" = 1')
-    assert rows(work, 'SELECT "new", "old", "c1", "found", "v_branch" FROM "select" WHERE "from" = 1') == [("o", "n", "x", "y", "z")]
+    query(
+        work,
+        'UPDATE "select" SET "new" = "old", "old" = "new", "c1" = \'x\', "found" = \'y\', "v_branch" = \'z\' WHERE "from" = 1',
+    )
+    assert rows(work, 'SELECT "new", "old", "c1", "found", "v_branch" FROM "select" WHERE "from" = 1') == [
+        ("o", "n", "x", "y", "z")
+    ]
     query(work, 'DELETE FROM "select" WHERE "from" = 1')
     assert value(work, f"SELECT count(*) FROM {table}") == 2
-    query(work, "UPDATE \"表\" SET \"列\" = '%s %I' WHERE id = 1")
+    query(work, 'UPDATE "表" SET "列" = \'%s %I\' WHERE id = 1')
     assert len(rows(work, "SELECT * FROM pggit.status()")) == 3
     query(work, "SELECT pggit.commit('odd')")
     branch(db, "past", "work", form)
@@ -53,7 +59,9 @@ def test_odd_names(db: Database, form: str) -> None:
     query(work, f"DELETE FROM {table}")
 
 
-@pytest.mark.parametrize("name", ['it"s', "it's", "ünï/cödé", "select", "100%", "x" * 100, "a$b;c", "名前", "UPPER", "public@x"])
+@pytest.mark.parametrize(
+    "name", ['it"s', "it's", "ünï/cödé", "select", "100%", "x" * 100, "a$b;c", "名前", "UPPER", "public@x"]
+)
 def test_odd_branch_names(db: Database, name: str) -> None:
     db.run("CREATE TABLE t (id integer PRIMARY KEY); INSERT INTO t VALUES (1)")
     db.run("SELECT pggit.track_schema('public')")

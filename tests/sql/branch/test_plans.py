@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - SQL is not wrapped
 """Branch views keep the index paths of their tables: every arm by index, no sort before a LIMIT, no subquery scan."""
 
 from __future__ import annotations
@@ -50,7 +51,12 @@ def assert_index_paths(session: Connection, name: str, large: set[str]) -> None:
     assert not [node for node in full if node["Alias"] in ("b", "h", "d") or name in FEW], text
     if name in SORTED:
         whole = [node for node in plan if node["Node Type"] in ("Sort", "Incremental Sort", "Hash", "Materialize")]
-        assert not [node for node in whole for part in nodes(node) if part.get("Relation Name") in large and "Index Cond" not in part], text
+        assert not [
+            node
+            for node in whole
+            for part in nodes(node)
+            if part.get("Relation Name") in large and "Index Cond" not in part
+        ], text
 
 
 @pytest.fixture
@@ -88,7 +94,11 @@ def test_index_paths(db: Database, work: Connection) -> None:
         db.run(statement)
         for name in QUERIES:
             assert_index_paths(work, name, large)
-    assert rows(work, "SELECT id, amount FROM orders WHERE id IN (7, 20, 51) ORDER BY id") == [(7, 7), (20, 20), (51, 53)]
+    assert rows(work, "SELECT id, amount FROM orders WHERE id IN (7, 20, 51) ORDER BY id") == [
+        (7, 7),
+        (20, 20),
+        (51, 53),
+    ]
 
 
 def test_a_branch_costs_the_same_for_any_number_of_rows(db: Database, work: Connection) -> None:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - SQL is not wrapped
 """Two sessions on one branch: no update is lost, no key is given twice."""
 
 from __future__ import annotations
@@ -54,9 +55,13 @@ def test_no_key_twice(db: Database, form: str) -> None:
         ):
             assert race(db, isolation, sql, sql) in ("23505", "40001"), (isolation, number)
             work = '"public@work"'
-            found = db.row(f"SELECT (SELECT count(*) FROM {work}.orders WHERE id = 999 OR status = 'open'), (SELECT count(*) FROM {work}.customers WHERE email = 'same')")
+            found = db.row(
+                f"SELECT (SELECT count(*) FROM {work}.orders WHERE id = 999 OR status = 'open'), (SELECT count(*) FROM {work}.customers WHERE email = 'same')"
+            )
             assert sum(found) == 1
-            db.run(f"DELETE FROM {work}.orders WHERE id = 999 OR status = 'open'; DELETE FROM {work}.customers WHERE email = 'same'")
+            db.run(
+                f"DELETE FROM {work}.orders WHERE id = 999 OR status = 'open'; DELETE FROM {work}.customers WHERE email = 'same'"
+            )
 
 
 def test_two_branches_do_not_wait_for_each_other(db: Database) -> None:

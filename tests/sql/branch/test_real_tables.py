@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - SQL is not wrapped
 """Real tables of a branch have every object of the table on main, under its own name."""
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def test_a_view_becomes_real(db: Database) -> None:
     query(work, "SELECT pggit.commit('before')")
     before = rows(work, "SELECT * FROM orders ORDER BY id")
     db.run("UPDATE orders SET status = 'moved'")
-    db.run("CREATE ROLE clerk; GRANT SELECT ON \"public@work\".orders TO clerk")
+    db.run('CREATE ROLE clerk; GRANT SELECT ON "public@work".orders TO clerk')
 
     query(work, "SELECT pggit.materialize('work', 'orders')")
     query(work, "SELECT pggit.materialize('work', 'orders')")
@@ -96,10 +97,17 @@ def test_foreign_keys_become_real_with_their_second_end(db: Database) -> None:
 
 def test_row_level_security_needs_a_real_table(db: Database) -> None:
     shop(db)
-    db.run("ALTER TABLE customers ENABLE ROW LEVEL SECURITY; CREATE POLICY nobody ON customers FOR SELECT USING (region = 1)")
-    assert db.value("SELECT materialized FROM pggit.create_branch('b', p_materialize => 'auto')") == ["public.customers", "public.orders"]
+    db.run(
+        "ALTER TABLE customers ENABLE ROW LEVEL SECURITY; CREATE POLICY nobody ON customers FOR SELECT USING (region = 1)"
+    )
+    assert db.value("SELECT materialized FROM pggit.create_branch('b', p_materialize => 'auto')") == [
+        "public.customers",
+        "public.orders",
+    ]
     branch(db, "c", form="customers")
-    assert db.rows("SELECT polname, polcmd FROM pg_policy WHERE polrelid = '\"public@c\".customers'::regclass") == [("nobody", "r")]
+    assert db.rows("SELECT polname, polcmd FROM pg_policy WHERE polrelid = '\"public@c\".customers'::regclass") == [
+        ("nobody", "r")
+    ]
 
 
 def test_nested_statements_are_logged_in_order(db: Database) -> None:
