@@ -111,6 +111,9 @@ async def _watch(
     chosen.posting.enabled = False
     chosen.scanning.disabled = True
     chosen.execution.max_workers = 4
+    chosen.watching.server_timeout = 300
+    chosen.watching.client_timeout = 330
+    chosen.watching.connect_timeout = 10
     await kopf.operator(
         registry=registry,
         settings=chosen,

@@ -112,6 +112,7 @@ def test_killed_in_the_middle_of_its_work_it_ends_the_same(
         "items": [(1, 10), (2, 20)],
         "log": [
             ("merge fix into main", 2, 2),
+            ("pending changes of fix", 2, 1),
             ("snapshot before", 1, 1),
             ("first commit", 0, 0),
         ],

@@ -27,6 +27,7 @@ _SHOWN = 50
 _SHOWN_TABLES = 200
 #: Longest value that a status shows, in characters.
 _LONGEST = 1024
+_SETTLED = ("Merged", "FastForward", "UpToDate")
 _RESULTS = {
     "planned": "Planned",
     "merged": "Merged",
@@ -42,6 +43,8 @@ def decide(world: World, merge: Merge) -> Verdict | None:
     """Merge the source into the target, once, and say what came of it."""
     if merge.spec.suspend:
         return suspended()
+    if settled := _settled(merge):
+        return settled
     spec, limit = merge.spec, world.settings.long_timeout
     values = database_of(world, merge, spec.database_ref).spec.conflict_values is ConflictValues.SHOW
     options = {"on_conflict": spec.on_conflict.lower(), "fast_forward": spec.fast_forward.lower()}
@@ -66,6 +69,14 @@ def decide(world: World, merge: Merge) -> Verdict | None:
         done = sql.describe_merge(conn, merge_id)
         facts = _facts(conn, done, values=values)
     return _verdict(merge, done, facts)
+
+
+def _settled(merge: Merge) -> Verdict | None:
+    """What has run stays so, whatever becomes of the database or is tidied up in the spec."""
+    said = next((one for one in merge.status.conditions if one.type == "Ready"), None)
+    if merge.status.result in _SETTLED and said is not None and said.status == "True":
+        return ready(said.reason, said.message)
+    return None
 
 
 def _verdict(merge: Merge, done: sql.Merge, facts: MergeStatus) -> Verdict:

@@ -73,19 +73,24 @@ class After:
 
 def step(world: World, key: Key) -> After:
     """Look at an object as it is now and do what it asks for. Safe to repeat, and to be killed anywhere in it."""
-    body = world.seen.get(key)
-    if body is None:
-        return After(gone=True)
     try:
+        # Watches may miss that an object went: what we act on is what is there now.
+        body = world.objects.get(*key)
+        if body is None:
+            return _gone(world, key)
+        world.seen.put(key, body)
         return _step(world, key, body)
     except Gone:
-        return After(gone=True)
+        return _gone(world, key)
     except Stale:
-        fresh = world.objects.get(*key)
-        if fresh is None:
-            return After(gone=True)
-        world.seen.put(key, fresh)
         return After(failed=True, urgent=True)
+
+
+def _gone(world: World, key: Key) -> After:
+    known = world.seen.get(key)
+    if known is not None:
+        world.seen.drop(key, known["metadata"]["uid"])
+    return After(gone=True)
 
 
 def _step(world: World, key: Key, body: Body) -> After:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from pggit_operator.api.common import Status
@@ -23,18 +23,14 @@ class Verdict:
     facts: Status | None = None
     failed: bool = False
     patient: bool = False
-    urgent: bool = field(default=False)
+    urgent: bool = False
 
     @property
     def reconciling(self) -> bool:
         return not self.ready and not self.stalled
 
 
-#: Nothing is left to say: the object may go, or is gone.
-Done = None
-
-
-def ready(reason: str, message: str, facts: Status) -> Verdict:
+def ready(reason: str, message: str, facts: Status | None = None) -> Verdict:
     """All is as asked."""
     return Verdict(True, reason, message, facts=facts)
 
