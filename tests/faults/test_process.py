@@ -25,7 +25,7 @@ def test_without_the_crds_it_says_so_and_ends(tmp_path: Path) -> None:
     with ControlPlane(own=True) as plane:
         operator = Operator(plane.kubeconfig, "default", tmp_path, {"PGGIT_CRD_DEADLINE": "2"})
         began = time.monotonic()
-        with pytest.raises(ClusterError, match="the operator ended with code 1|operator ended with code 1"):
+        with pytest.raises(ClusterError, match="operator ended with code 1"):
             operator.start(seconds=40)
 
     assert time.monotonic() - began < 30
@@ -49,19 +49,21 @@ def test_it_ends_soon_after_sigterm(cluster: ControlPlane, postgresql: Server, t
 
 def test_it_ends_within_its_deadline_while_a_database_hangs(cluster: ControlPlane, tmp_path: Path) -> None:
     slow = {"PGGIT_CONNECT_TIMEOUT": "60", "PGGIT_SHUTDOWN_DEADLINE": "5"}
-    with Server(18, password=secrets.token_urlsafe(18), settings=FAST) as server:
-        with serving(cluster, server, tmp_path, slow) as site:
-            site.versioned()
-            server.pause()
-            time.sleep(5)  # the next look hangs
-            process = _process(site)
-            began = time.monotonic()
+    with (
+        Server(18, password=secrets.token_urlsafe(18), settings=FAST) as server,
+        serving(cluster, server, tmp_path, slow) as site,
+    ):
+        site.versioned()
+        server.pause()
+        time.sleep(5)  # the next look hangs
+        process = _process(site)
+        began = time.monotonic()
 
-            process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGTERM)
 
-            process.wait(15)
-            assert time.monotonic() - began < 10
-            server.resume()
+        process.wait(15)
+        assert time.monotonic() - began < 10
+        server.resume()
 
 
 def test_a_knob_that_makes_no_sense_is_refused_at_the_start() -> None:
