@@ -22,6 +22,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--keep", action="store_true", help="leave everything running afterwards, until Ctrl-C")
     keep = parser.parse_args().keep
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell started us with it ignored
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         tell(keep=keep)
@@ -65,13 +66,12 @@ Everything goes on running. In another terminal:
 
   export KUBECONFIG={kubeconfig}
   alias kubectl={ready.cluster.kubectl}
-  kubectl --namespace {NAMESPACE} get pggit
-
   alias psql={server.bin / "psql"}
-  psql {uri}         # main, as its owner
-  psql {branch["uri"]!r}         # the branch
 
-  tail -f {ready.operator.log}         # the operator's log
+  kubectl --namespace {NAMESPACE} get pggit
+  psql '{uri}'   # main, as its owner
+  psql '{branch["uri"]}'   # the branch
+  tail -f {ready.operator.log}   # the operator's log
 
 Ctrl-C here stops it and cleans up.""",
         flush=True,
