@@ -212,7 +212,7 @@ CREATE OR REPLACE FUNCTION pggit._referenced(p_branch_id integer, p_constraint o
     RETURNS void
     LANGUAGE plpgsql
     SECURITY DEFINER
-    SET search_path = pg_catalog, pg_temp
+    SET search_path = pg_catalog, pg_temp SET enable_seqscan = on
 AS $$
 DECLARE
     v_key    record := pggit._foreign_key(p_constraint);
@@ -260,6 +260,47 @@ $$;
 COMMENT ON FUNCTION pggit._referenced(integer, oid, text, text[], text[]) IS
 'What a foreign key says shall happen to the rows of a branch that refer to a key which has just gone (p_operation DELETE or UPDATE).';
 
+CREATE OR REPLACE FUNCTION pggit._parent_lookup(p_parent_id integer, p_parent_columns text[], p_operators text[], p_child_columns text[])
+    RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_named  text;
+    v_stored text;
+    v_keyed  boolean;
+BEGIN
+    IF p_parent_id IS NULL THEN
+        RETURN E'\n            v_found := false;';
+    END IF;
+    SELECT string_agg(format('r.%I %s NEW.%I', u.parent, u.op, u.child), ' AND ' ORDER BY u.n),
+           string_agg(format('r.c%s %s NEW.%I', c.column_id, u.op, u.child), ' AND ' ORDER BY u.n),
+           bool_and(c.key_position IS NOT NULL) AND count(*) = (SELECT count(*) FROM pggit.columns AS k
+                                                                 WHERE k.table_id = p_parent_id AND k.key_position IS NOT NULL AND k.dropped_at IS NULL)
+      INTO v_named, v_stored, v_keyed
+      FROM unnest(p_parent_columns, p_operators, p_child_columns) WITH ORDINALITY AS u(parent, op, child, n)
+      JOIN pggit.columns AS c ON c.table_id = p_parent_id AND c.name = u.parent AND c.dropped_at IS NULL;
+
+    IF NOT v_keyed THEN
+        RETURN format(E'\n            v_found := EXISTS (SELECT FROM (%s) AS r WHERE %s);', pggit._var_flat_sql(p_parent_id), v_named);
+    END IF;
+    -- The stores one after the other, each by its key: most often one or two short lookups settle it.
+    RETURN format($w$
+            v_found := EXISTS (SELECT FROM pggit._delta_%1$s AS r WHERE r._b = pggit_write.v_branch AND %2$s);
+            IF v_found OR EXISTS (SELECT FROM pggit._mask_%1$s AS r WHERE r._b = pggit_write.v_branch AND %2$s) THEN
+                NULL;
+            ELSIF EXISTS (SELECT FROM pggit._log_%1$s AS r WHERE %2$s AND %3$s) THEN
+                v_found := EXISTS (SELECT FROM (%4$s) AS r WHERE %5$s);
+            ELSE
+                v_found := EXISTS (SELECT FROM %6$s AS r WHERE %5$s);
+            END IF;$w$,
+        p_parent_id, v_stored, pggit._var_out_sql('r'), pggit._var_flat_sql(p_parent_id, false), v_named, pggit._base_relation(p_parent_id));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._parent_lookup(integer, text[], text[], text[]) IS
+'Statements of a write function that set v_found: the branch shows the row which a foreign key refers to.';
+
 CREATE OR REPLACE FUNCTION pggit._write_foreign(p_table pggit.tables)
     RETURNS TABLE (declarations text, body text)
     LANGUAGE plpgsql STABLE
@@ -277,8 +318,7 @@ BEGIN
     IF TG_OP <> 'DELETE' AND %1$s AND (TG_OP = 'INSERT' OR ROW(%2$s)::record *<> ROW(%3$s)::record) THEN
         PERFORM pggit._share_key(v_branch, %4$s, %5$s);
         SELECT bt.form INTO v_form FROM pggit.branch_tables AS bt WHERE bt.branch_id = v_branch AND bt.table_id = %6$s;
-        IF v_form = 'view' THEN
-            v_found := %7$s;
+        IF v_form = 'view' THEN%7$s
         ELSE
             v_found := pggit._has_parent(v_branch, %8$s, ARRAY[%9$s]);
         END IF;
@@ -293,10 +333,7 @@ BEGIN
             pggit._hash_sql((SELECT string_agg(format('NEW.%I::%s', u.name, u.type), ', ' ORDER BY u.n)
                                FROM unnest(v_key.child_columns, v_key.parent_types) WITH ORDINALITY AS u(name, type, n)), v_key.parent_type_ids),
             coalesce(v_key.parent_id, 0),
-            CASE WHEN v_key.parent_id IS NULL THEN 'false'
-                 ELSE format('EXISTS (SELECT FROM (%s) AS r WHERE %s)', pggit._var_flat_sql(v_key.parent_id),
-                             (SELECT string_agg(format('r.%I %s NEW.%I', u.parent, u.op, u.child), ' AND ' ORDER BY u.n)
-                                FROM unnest(v_key.parent_columns, v_key.operators, v_key.child_columns) WITH ORDINALITY AS u(parent, op, child, n))) END,
+            pggit._parent_lookup(v_key.parent_id, v_key.parent_columns, v_key.operators, v_key.child_columns),
             v_oid, (SELECT string_agg(format('NEW.%I::text', c), ', ') FROM unnest(v_key.child_columns) AS c));
         IF v_key.match_full AND cardinality(v_key.child_columns) > 1 THEN
             body := body || format($w$

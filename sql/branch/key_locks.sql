@@ -28,7 +28,7 @@ CREATE OR REPLACE FUNCTION pggit._claim_key(p_branch_id integer, p_index_id oid,
     RETURNS void
     LANGUAGE plpgsql
     SECURITY DEFINER
-    SET search_path = pg_catalog, pg_temp
+    SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
 AS $$
 BEGIN
     INSERT INTO pggit.key_locks AS k (branch_id, index_id, purpose, key_hash, slot, xid)
@@ -47,7 +47,7 @@ CREATE OR REPLACE FUNCTION pggit._share_key(p_branch_id integer, p_index_id oid,
     RETURNS void
     LANGUAGE plpgsql
     SECURITY DEFINER
-    SET search_path = pg_catalog, pg_temp
+    SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
 AS $$
 DECLARE
     v_slot integer := nullif(current_setting('pggit.slot', true), '');

@@ -26,6 +26,17 @@ COMMENT ON FUNCTION pggit._var_flat_sql(integer, boolean) IS
 'Rows of a table on the branch (or of main where the branch stands) for use in a write function, whose block is labelled: a column of the user''s may
 have the name of any variable.';
 
+CREATE OR REPLACE FUNCTION pggit._var_out_sql(p_alias text)
+    RETURNS text
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT format('%1$s._xid >= pggit_write.v_floor AND NOT CASE WHEN %1$s._xid = pggit_write.v_own THEN %1$s._seq <= pggit_write.v_watermark '
+                  'ELSE pg_visible_in_snapshot(%1$s._xid, pggit_write.v_snapshot) END', p_alias);
+$$;
+
+COMMENT ON FUNCTION pggit._var_out_sql(text) IS
+'Condition, in a write function: a row of main''s log came after the place where the branch stands.';
+
 CREATE OR REPLACE FUNCTION pggit._hash_sql(p_values text, p_types oid[])
     RETURNS text
     LANGUAGE plpgsql STABLE
@@ -197,6 +208,30 @@ $$;
 COMMENT ON FUNCTION pggit._write_unique(pggit.tables) IS
 'The part of a write function that keeps unique indexes and exclusion constraints true, whatever their keys, predicates and treatment of NULL.';
 
+CREATE OR REPLACE FUNCTION pggit._definition_mark(p_table_id integer)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH around AS (
+        SELECT t.relation AS oid FROM pggit.tables AS t WHERE t.table_id = p_table_id
+        UNION SELECT c.confrelid FROM pggit.tables AS t JOIN pg_constraint AS c ON c.conrelid = t.relation WHERE t.table_id = p_table_id AND c.contype = 'f'
+        UNION SELECT c.conrelid FROM pggit.tables AS t JOIN pg_constraint AS c ON c.confrelid = t.relation WHERE t.table_id = p_table_id AND c.contype = 'f'
+    ), versions AS (
+        SELECT concat_ws(' ', 't', t.table_id, t.xmin, t.relation) AS version FROM pggit.tables AS t JOIN around AS r ON r.oid = t.relation
+        UNION ALL SELECT concat_ws(' ', 'k', k.table_id, k.column_id, k.xmin) FROM pggit.tables AS t JOIN around AS r ON r.oid = t.relation JOIN pggit.columns AS k USING (table_id)
+        UNION ALL SELECT concat_ws(' ', 'a', a.attrelid, a.attnum, a.attnotnull, a.attidentity, a.atttypid) FROM pg_attribute AS a JOIN around AS r ON r.oid = a.attrelid
+        UNION ALL SELECT concat_ws(' ', 'c', c.oid, c.xmin) FROM pg_constraint AS c JOIN around AS r ON r.oid = c.conrelid
+        UNION ALL SELECT concat_ws(' ', 'i', i.indexrelid, i.xmin, c.relname) FROM pg_index AS i JOIN around AS r ON r.oid = i.indrelid JOIN pg_class AS c ON c.oid = i.indexrelid
+    )
+    SELECT md5(string_agg(v.version, ',' ORDER BY v.version) || (SELECT concat(r.core_version, r.epoch) FROM pggit.repository AS r))
+      FROM versions AS v;
+$$;
+
+COMMENT ON FUNCTION pggit._definition_mark(integer) IS
+'Another value whenever something changes that a table''s write function was generated from: its columns, constraints and indexes, and those of tables
+it refers to or that refer to it.';
+
 CREATE OR REPLACE FUNCTION pggit._ensure_write_function(p_table_id integer)
     RETURNS void
     LANGUAGE plpgsql
@@ -216,7 +251,12 @@ DECLARE
     v_set      text;
     v_key_name text;
     v_key_list text;
+    v_mark     text := format('-- generated from %s', pggit._definition_mark(p_table_id));
 BEGIN
+    IF starts_with((SELECT p.prosrc FROM pg_proc AS p WHERE p.oid = to_regprocedure(format('pggit._write_%s()', p_table_id))), v_mark) THEN
+        RETURN;
+    END IF;
+
     SELECT t.* INTO STRICT v_table FROM pggit.tables AS t WHERE t.table_id = p_table_id;
     v_checks  := pggit._write_checks(v_table);
     v_unique  := pggit._write_unique(v_table);
@@ -227,7 +267,7 @@ BEGIN
     SELECT string_agg(quote_ident(c.name), ', ' ORDER BY c.key_position) INTO v_key_list
       FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL;
 
-    PERFORM pggit._ensure_function(format('pggit._write_%s()', p_table_id), 'trigger', 'VOLATILE', format($w$
+    PERFORM pggit._ensure_function(format('pggit._write_%s()', p_table_id), 'trigger', 'VOLATILE', v_mark || format($w$
 #variable_conflict use_column
 <<pggit_write>>
 DECLARE
@@ -295,7 +335,11 @@ DECLARE
 
     -- The row at a key that had none.
     IF v_moved THEN
-        v_found := EXISTS (SELECT FROM (%15$s) AS r WHERE %16$s);
+        IF EXISTS (SELECT FROM pggit._log_%5$s AS h WHERE %22$s AND %23$s) THEN
+            v_found := EXISTS (SELECT FROM (%15$s) AS r WHERE %16$s);
+        ELSE
+            v_found := EXISTS (SELECT FROM %24$s AS r WHERE %16$s);
+        END IF;
         INSERT INTO pggit._mask_%5$s (_b, %12$s) VALUES (v_branch, %17$s) ON CONFLICT DO NOTHING;
         IF FOUND THEN
             IF NOT v_found THEN
@@ -328,7 +372,8 @@ END$w$,
         pggit._stored_columns(p_table_id, 'd'), v_old, v_stored, (SELECT r.epoch FROM pggit.repository AS r), v_keys, v_old_keys, v_new,
         pggit._var_flat_sql(p_table_id, false), pggit._same_key(p_table_id, 'r', 'NEW', true, true), v_new_keys,
         format('duplicate key value violates unique constraint "%s"', v_key_name),
-        format('Key (%s)=(%%s) already exists.', replace(v_key_list, '%', '%%')), v_key_name, v_foreign.body));
+        format('Key (%s)=(%%s) already exists.', replace(v_key_list, '%', '%%')), v_key_name, v_foreign.body,
+        pggit._same_key(p_table_id, 'h', 'NEW', false, true), pggit._var_out_sql('h'), pggit._base_relation(p_table_id)));
 END;
 $$;
 
