@@ -109,8 +109,8 @@ def make_the_branch(story: Story) -> None:
     story.kubectl.wait_ready("dbb/fix-populations")
     story.kubectl("get", "dbb")
     secret = story.kubectl.secret("fix-populations")
-    story.show.command("kubectl get secret fix-populations -o json | jq '.data | map_values(@base64d)'")
-    shown = {key: "…" if key in ("password", "uri", "jdbc-uri") else value for key, value in secret.items()}
+    story.show.command("kubectl get secret fix-populations --output=jsonpath={.data}   # decoded, without the password")
+    shown = {key: "…" if secret["password"] in value else value for key, value in secret.items()}
     story.show.output(json.dumps(shown, indent=2) + "\n")
     must(secret["user"] != story.owner_secret["user"], "the branch has a role of its own")
     story.branch = story.open(secret, "fix-populations")
@@ -161,10 +161,9 @@ def merge_and_wait(story: Story) -> Row:
     merge = story.kubectl.wait_for("dbm/fix-populations", "Conflicted")
     status = merge["status"]
     story.kubectl("get", "dbm")
-    story.show.command(
-        "kubectl get dbm fix-populations -o jsonpath='{.status.plan}' | jq; … '{.status.conflicts}' | jq"
-    )
-    story.show.output(json.dumps({"plan": status["plan"], "conflicts": status["conflicts"]}, indent=2) + "\n")
+    for part in ("plan", "conflicts"):
+        story.show.command(f"kubectl get dbm fix-populations --output=jsonpath={{.status.{part}}}")
+        story.show.output(json.dumps(status[part], indent=2) + "\n")
     found = [
         (c["table"], c["key"], c["column"], c["base"], c["ours"], c["theirs"]) for c in status["conflicts"]["items"]
     ]
