@@ -21,6 +21,19 @@ def test_a_database_comes_under_version_control(site: Site) -> None:
     assert database.rows("SELECT commit_id, message FROM pggit.log()") == [(status["head"], "first commit")]
 
 
+def test_tables_are_left_out_by_any_way_to_write_their_names(site: Site) -> None:
+    more = "".join(f"CREATE TABLE {table} (x int PRIMARY KEY);" for table in ('"Odd Name"', "noise", "more"))
+    name, database = site.versioned(ITEMS + more, excludeTables=['"Odd Name"', "public.NOISE"])
+    tracked = "SELECT table_name FROM pggit.tracked_tables ORDER BY table_name"
+    assert database.rows(tracked) == [("public.items",), ("public.more",)]
+
+    spec = site.namespace.get("vdb", name)["spec"]
+    site.namespace.apply("VersionedDatabase", name, {**spec, "excludeTables": ["more"]})
+    site.until("vdb", name, lambda body: body["status"]["trackedTables"] == 3)
+
+    assert database.rows(tracked) == [('public."Odd Name"',), ("public.items",), ("public.noise",)]
+
+
 def test_nothing_is_written_when_nothing_has_changed(site: Site) -> None:
     name, _ = site.versioned()
     before = site.namespace.get("vdb", name)["metadata"]["resourceVersion"]

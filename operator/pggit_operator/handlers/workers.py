@@ -44,7 +44,7 @@ class Workers:
 
     def _work(self) -> None:
         while (key := self._queue.take()) is not None:
-            group = self._world.group_of(key)
+            group, database = self._world.group_of(key), self._world.database_of(key)
             try:
                 after = step(self._world, key)
             except PgGitError as error:
@@ -54,6 +54,8 @@ class Workers:
                 log.exception("looking at %s failed", key)
                 after = After(failed=True)
             self._settle(key, group, after)
+            if key != database and database.name and (after.became_ready or after.gone):
+                self._queue.touch(database)  # its status counts branches and names the newest commit
 
     def _settle(self, key: Key, group: str, after: After) -> None:
         if after.gone:

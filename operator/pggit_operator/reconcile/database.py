@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from pggit_operator.api import DatabaseBranch, VersionedDatabase
 from pggit_operator.api.database import DatabaseStatus
 from pggit_operator.kube.seen import Key
@@ -58,18 +60,16 @@ def _switch_off_orphans(world: World, database: VersionedDatabase, conn: Connect
 
 def _track(conn: Connection, database: VersionedDatabase) -> None:
     """The tables of the tracked schemas, later ones too, without those excluded."""
+    excluded = [_names(table) for table in database.spec.exclude_tables]
     for schema in database.spec.tracked_schemas:
-        excluded = [name for full in database.spec.exclude_tables if (name := _in_schema(full, schema))]
-        track_schema(conn, schema, excluded)
-        there = set(tracked_tables(conn)) if excluded else set()
-        for name in excluded:
-            if f"{schema}.{name}" in there:
-                untrack_table(conn, f"{schema}.{name}")
+        track_schema(conn, schema, [names[-1] for names in excluded if names[:-1] in ([], [schema])])
+    for table in tracked_tables(conn) if excluded else ():
+        there = _names(table)
+        if there in excluded or there[-1:] in excluded:
+            untrack_table(conn, table)
 
 
-def _in_schema(table: str, schema: str) -> str | None:
-    """The table's own name if it is, or may be, one of this schema."""
-    before, dot, name = table.partition(".")
-    if not dot:
-        return table
-    return name if before == schema else None
+def _names(table: str) -> list[str]:
+    """The parts of a table's name as in SQL: `schema.table`, `table`, either in double quotes."""
+    parts = re.findall(r'"(?:[^"]|"")*"|[^."]+', table)
+    return [part[1:-1].replace('""', '"') if part.startswith('"') else part.lower() for part in parts]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
+from pggit_operator.api import VersionedDatabase
 from pggit_operator.kube.events import Events
 from pggit_operator.kube.objects import Objects
 from pggit_operator.kube.secrets import Secrets
@@ -43,9 +44,14 @@ class World:
 
     def group_of(self, key: Key) -> str:
         """What an object's work is limited by: its PostgreSQL server, or its database while that is unknown."""
-        name = key.name
-        if key.plural != "versioneddatabases":
-            body = self.seen.get(key) or {}
-            name = body.get("spec", {}).get("databaseRef", {}).get("name", "")
+        name = self.database_of(key).name
         target = self.targets.get(key.namespace, name)
         return target.instance if target else f"{key.namespace}/{name}"
+
+    def database_of(self, key: Key) -> Key:
+        """The VersionedDatabase that an object belongs to; of one itself, it."""
+        if key.plural == VersionedDatabase.plural:
+            return key
+        body = self.seen.get(key) or {}
+        name = body.get("spec", {}).get("databaseRef", {}).get("name", "")
+        return Key(VersionedDatabase.plural, key.namespace, name)
