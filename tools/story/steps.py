@@ -196,6 +196,7 @@ def resolve_the_conflict(story: Story) -> None:
 def look_back(story: Story) -> None:
     """6. What happened, from both sides."""
     story.show.step("6  See what happened")
+    story.kubectl.quietly("wait", "--for=jsonpath={.status.branches}=2", "vdb/geo", "--timeout=30s")
     story.kubectl("get", "pggit")
     as_of = fingerprint(story.owner, "pggit.as_of(NULL::public.{}, 'before-merge')")
     must(as_of == story.kept, "the snapshot shows every row as it was")
