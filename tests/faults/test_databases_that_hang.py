@@ -41,29 +41,32 @@ def test_a_server_that_is_down_is_waited_for(site: Site, other: Server) -> None:
     assert owner.rows("SELECT count(*) FROM items") == [(3,)]
 
 
+def _seconds_to_install(site: Site) -> float:
+    """How long a new database takes to come under version control."""
+    name, shop = a_name("db"), site.database(ITEMS)
+    site.namespace.secret(name, **shop.secret)
+    began = time.monotonic()
+    site.namespace.apply("VersionedDatabase", name, {"connection": {"secretName": name}})
+    site.wait("vdb", name, "UnderVersionControl")
+    return time.monotonic() - began
+
+
 def test_a_server_that_hangs_delays_nobody_else(site: Site, other: Server) -> None:
     there = replace(site, server=other)
     hanging = [there.versioned()[0] for _ in range(6)]
     branch, _ = there.branch(hanging[0])
-    fine = [site.database(ITEMS) for _ in range(3)]
+    usual = [_seconds_to_install(site) for _ in range(3)]
 
     other.pause()
     try:
         for database in hanging:
             site.wait("vdb", database, "Unreachable", seconds=60)
         site.wait("dbb", branch, "Unreachable", seconds=60)
-        took = []
-        for shop in fine:
-            name = a_name("db")
-            site.namespace.secret(name, **shop.secret)
-            began = time.monotonic()
-            site.namespace.apply("VersionedDatabase", name, {"connection": {"secretName": name}})
-            site.wait("vdb", name, "UnderVersionControl")
-            took.append(time.monotonic() - began)
+        meanwhile = [_seconds_to_install(site) for _ in range(3)]
     finally:
         other.resume()
 
-    assert min(took) < 5, took  # it installs the core, on a busy machine, and takes no longer than ever
+    assert min(meanwhile) < max(usual) + 1, (usual, meanwhile)
     for database in hanging:
         site.wait("vdb", database, "UnderVersionControl", seconds=60)
     site.wait("dbb", branch, "BranchReady", seconds=60)

@@ -205,6 +205,23 @@ def test_a_table_open_to_everybody_is_a_way_to_main(site: Site) -> None:
     site.wait("dbb", name, "BranchReady")
 
 
+def test_a_user_who_may_not_make_roles_is_told_so(site: Site) -> None:
+    database, owner = site.versioned()
+    with psycopg.connect(site.server.dsn(), autocommit=True) as admin:
+        admin.execute(f"ALTER ROLE {owner.name} NOCREATEROLE".encode())
+    name = a_name("fix")
+    site.namespace.apply("DatabaseBranch", name, {"databaseRef": {"name": database}})
+
+    body = site.wait("dbb", name, "PermissionDenied")
+
+    assert "permission denied to create role" in condition(body)["message"]
+    assert "Give the connection's user this right" in condition(body)["message"]
+
+    with psycopg.connect(site.server.dsn(), autocommit=True) as admin:
+        admin.execute(f"ALTER ROLE {owner.name} CREATEROLE".encode())
+    site.wait("dbb", name, "BranchReady")
+
+
 def test_retain_keeps_the_branch_and_switches_the_login_off(site: Site) -> None:
     database, owner = site.versioned()
     name, secret = site.branch(database)

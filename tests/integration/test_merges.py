@@ -169,6 +169,37 @@ def test_invalid_json_for_a_json_column(site: Site) -> None:
     assert items(owner)[0][3] == '{"n": 1.50, "color": "grey"}'
 
 
+@pytest.mark.parametrize(("decided", "data"), [({"valueIsNull": True}, None), ({"value": '[1, "2"]'}, '[1, "2"]')])
+def test_a_json_column_can_become_null_or_anything(site: Site, decided: dict[str, Any], data: str | None) -> None:
+    database, owner = site.versioned()
+    branch, secret = site.branch(database)
+    change(secret, """UPDATE items SET data = '{"color": "blue"}' WHERE id = 1""")
+    owner.run("""UPDATE items SET data = '{"color": "green"}' WHERE id = 1""")
+    name, cell = a_name("merge"), {"table": "items", "column": "data", "take": "Value"}
+    spec = {"databaseRef": {"name": database}, "source": branch, "resolutions": [{**cell, **decided}]}
+    site.namespace.apply("Merge", name, spec)
+
+    site.wait("dbm", name, "Merged")
+
+    assert items(owner)[0][3] == data
+
+
+def test_what_has_merged_stays_merged_when_the_database_is_suspended(site: Site) -> None:
+    database, _ = site.versioned()
+    branch, secret = site.branch(database)
+    change(secret, "UPDATE items SET price = 12 WHERE id = 1")
+    name, spec = a_name("merge"), {"databaseRef": {"name": database}, "source": branch}
+    site.namespace.apply("Merge", name, spec)
+    done = site.wait("dbm", name, "Merged")["status"]
+
+    asked = site.namespace.get("vdb", database)["spec"]
+    site.namespace.apply("VersionedDatabase", database, {**asked, "suspend": True})
+    site.wait("vdb", database, "Suspended")
+    site.namespace.apply("Merge", name, {**spec, "message": "tidied up"})
+
+    assert site.wait("dbm", name, "Merged")["status"]["mergeCommit"] == done["mergeCommit"]
+
+
 def test_a_merge_made_again_merges_nothing_again(site: Site) -> None:
     database, owner = site.versioned()
     branch, secret = site.branch(database)
