@@ -25,6 +25,7 @@ class Operator:
             **{name: value for name, value in os.environ.items() if not name.startswith("PGGIT_")},
             "KUBECONFIG": str(kubeconfig),
             "PYTHONPATH": str(ROOT / "operator"),
+            "TMPDIR": str(logs),
             "PGGIT_WATCH_NAMESPACES": json.dumps([namespace]),
             "PGGIT_HEALTH_HOST": "127.0.0.1",
             "PGGIT_HEALTH_PORT": str(self._port),
