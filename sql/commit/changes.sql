@@ -3,23 +3,21 @@ CREATE OR REPLACE FUNCTION pggit._changes_sql(p_table_id integer, p_from pggit._
     LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-    v_position integer;
     v_first    text := 'c' || (SELECT c.column_id FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position = 1);
 BEGIN
     RETURN format($sql$
-        WITH keys AS MATERIALIZED (%1$s), old_rows AS MATERIALIZED (%2$s), new_rows AS MATERIALIZED (%3$s)
-        SELECT CASE WHEN o.%4$s IS NULL THEN 'insert' WHEN n.%4$s IS NULL THEN 'delete' ELSE 'update' END AS change, o, n
-          FROM old_rows AS o FULL JOIN new_rows AS n ON %5$s
-         WHERE o.%4$s IS NULL OR n.%4$s IS NULL OR o *<> n$sql$,
-        pggit._candidates_sql(p_table_id, p_from, p_to),
-        pggit._lookup_sql(p_table_id, p_from, 'keys'), pggit._lookup_sql(p_table_id, p_to, 'keys'), v_first,
-        pggit._same_key(p_table_id, 'o', 'n'));
+        SELECT CASE WHEN o.%4$s IS NULL THEN 'insert' WHEN n.%4$s IS NULL THEN 'delete' ELSE 'update' END AS change,
+               CASE WHEN o.%4$s IS NOT NULL THEN %5$s END AS o, CASE WHEN n.%4$s IS NOT NULL THEN %6$s END AS n
+          FROM (%1$s) AS k LEFT JOIN LATERAL (%2$s) AS o ON true LEFT JOIN LATERAL (%3$s) AS n ON true
+         WHERE (o.%4$s IS NULL) <> (n.%4$s IS NULL) OR %5$s *<> %6$s$sql$,
+        pggit._candidates_sql(p_table_id, p_from, p_to), pggit._row_sql(p_table_id, p_from), pggit._row_sql(p_table_id, p_to), v_first,
+        pggit._as_row_sql(p_table_id, 'o'), pggit._as_row_sql(p_table_id, 'n'));
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._changes_sql(integer, pggit._position, pggit._position) IS
-'SELECT (change, o, n) of the net changes of a table between two positions: insert, update or delete, and the rows before and after as records
-of c… columns (NULL where there is none). Rows are compared by their bytes, so 1.0 and 1.00 differ.';
+'SELECT (change, o, n) of the net changes of a table between two positions: insert, update or delete, and the rows before and after as values
+of the delta''s row type (NULL where there is none). Rows are compared by their bytes, so 1.0 and 1.00 differ.';
 
 CREATE OR REPLACE FUNCTION pggit._changed_tables(p_from pggit._position, p_to pggit._position)
     RETURNS SETOF pggit.tables

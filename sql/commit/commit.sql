@@ -25,8 +25,8 @@ BEGIN
     v_counts := pggit._count_changes(p_table.table_id, p_from, p_to);
     IF v_counts.inserted + v_counts.updated + v_counts.deleted > 0 THEN
         SELECT d.* INTO v_digest
-          FROM pggit._digest(format('SELECT concat_ws(''|'', d.change, coalesce(d.n, d.o)::text) FROM (%s) AS d',
-                                    pggit._changes_sql(p_table.table_id, p_from, p_to))) AS d;
+          FROM pggit._digest(format('SELECT concat_ws(''|'', d.change, row(%s)::text) FROM (%s) AS d',
+                                    pggit._record_columns(p_table.table_id, 'coalesce(d.n, d.o)'), pggit._changes_sql(p_table.table_id, p_from, p_to))) AS d;
         v_content := v_content || jsonb_build_object('inserted', v_counts.inserted, 'updated', v_counts.updated,
                                                      'deleted', v_counts.deleted, 'digest', v_digest.digest);
     END IF;

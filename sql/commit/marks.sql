@@ -32,6 +32,17 @@ $$;
 COMMENT ON FUNCTION pggit._out_sql(text, pggit._mark) IS
 'Condition with an index path on _xid: the log row of the alias is not in the mark.';
 
+-- No range on _xid here: with statistics older than the newest transactions the planner would take the index on _xid and read all of them for every key.
+CREATE OR REPLACE FUNCTION pggit._key_out_sql(p_alias text, p_mark pggit._mark)
+    RETURNS text
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT 'NOT ' || pggit._in_sql(p_alias, p_mark);
+$$;
+
+COMMENT ON FUNCTION pggit._key_out_sql(text, pggit._mark) IS
+'Condition: the log row of the alias is not in the mark, for a look at one key, which only the index on the key may serve.';
+
 CREATE OR REPLACE FUNCTION pggit._between_sql(p_alias text, p_a pggit._mark, p_b pggit._mark)
     RETURNS text
     LANGUAGE sql IMMUTABLE

@@ -24,40 +24,37 @@ $$;
 COMMENT ON FUNCTION pggit._dense_relation(integer, integer) IS
 'Qualified name of the real table that stands for a tracked table on a branch; NULL where it is a view.';
 
--- The first log row of a key that is out of a mark: the oldest transaction by _at, and in it the lowest ordinal.
-CREATE OR REPLACE FUNCTION pggit._first_out_sql(p_log text, p_same_key text, p_same_key_inner text, p_out text, p_out_inner text)
+-- The first log row of a key that is out of a mark: the oldest transaction by _at, and in it the lowest ordinal. The window keeps the planner from looking for that
+-- transaction by the index on _xid, which would read everything else the transaction did.
+CREATE OR REPLACE FUNCTION pggit._first_out_sql(p_log text, p_condition text)
     RETURNS text
     LANGUAGE sql IMMUTABLE
 AS $$
-    SELECT format('SELECT h.* FROM %1$s AS h WHERE %2$s AND %4$s
-                      AND h._xid = (SELECT g._xid FROM %1$s AS g WHERE %3$s AND %5$s ORDER BY g._at LIMIT 1)
-                    ORDER BY h._seq, h._at LIMIT 1', p_log, p_same_key, p_same_key_inner, p_out, p_out_inner);
+    SELECT format('SELECT h.* FROM (SELECT h.*, first_value(h._xid) OVER (ORDER BY h._at) AS _oldest FROM %s AS h WHERE %s) AS h
+                    WHERE h._xid = h._oldest ORDER BY h._seq, h._at LIMIT 1', p_log, p_condition);
 $$;
 
-COMMENT ON FUNCTION pggit._first_out_sql(text, text, text, text, text) IS
-'SELECT of the first log row of one key that is out of a mark; aliases h and g stand for the log.';
+COMMENT ON FUNCTION pggit._first_out_sql(text, text) IS
+'SELECT of the first of the log rows (alias h) that a condition on one key leaves.';
 
-CREATE OR REPLACE FUNCTION pggit._main_lookup_sql(p_table_id integer, p_mark pggit._mark, p_keys text)
+CREATE OR REPLACE FUNCTION pggit._main_row_sql(p_table_id integer, p_mark pggit._mark)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
     SELECT format($sql$
-        SELECT %1$s FROM %2$s AS k CROSS JOIN LATERAL (
-            SELECT %3$s FROM (%4$s) AS f WHERE f._op <> 'I'
+            SELECT %1$s FROM (%2$s) AS f WHERE f._op <> 'I'
             UNION ALL
-            SELECT %5$s FROM %6$s AS b WHERE %7$s AND NOT EXISTS (SELECT FROM pggit._log_%8$s AS h WHERE %9$s AND %10$s)
-        ) AS r$sql$,
-        pggit._stored_columns(p_table_id, 'r'), p_keys, pggit._stored_columns(p_table_id, 'f'),
-        pggit._first_out_sql(format('pggit._log_%s', p_table_id), pggit._same_key(p_table_id, 'h', 'k'), pggit._same_key(p_table_id, 'g', 'k'),
-                             pggit._out_sql('h', p_mark), pggit._out_sql('g', p_mark)),
+            SELECT %3$s FROM %4$s AS b WHERE %5$s AND NOT EXISTS (SELECT FROM pggit._log_%6$s AS h WHERE %7$s AND %8$s)$sql$,
+        pggit._stored_columns(p_table_id, 'f'),
+        pggit._first_out_sql(format('pggit._log_%s', p_table_id), pggit._same_key(p_table_id, 'h', 'k') || ' AND ' || pggit._key_out_sql('h', p_mark)),
         pggit._base_columns(p_table_id, 'b'), pggit._base_relation(p_table_id), pggit._same_key(p_table_id, 'b', 'k', true, false),
-        p_table_id, pggit._same_key(p_table_id, 'h', 'k'), pggit._out_sql('h', p_mark));
+        p_table_id, pggit._same_key(p_table_id, 'h', 'k'), pggit._key_out_sql('h', p_mark));
 $$;
 
-COMMENT ON FUNCTION pggit._main_lookup_sql(integer, pggit._mark, text) IS
-'SELECT of main''s rows at a mark whose keys are in a relation.';
+COMMENT ON FUNCTION pggit._main_row_sql(integer, pggit._mark) IS
+'SELECT of main''s row at a mark that has the key of the outer alias k: one row or none.';
 
-CREATE OR REPLACE FUNCTION pggit._lookup_sql(p_table_id integer, p_position pggit._position, p_keys text)
+CREATE OR REPLACE FUNCTION pggit._row_sql(p_table_id integer, p_position pggit._position)
     RETURNS text
     LANGUAGE plpgsql STABLE
 AS $$
@@ -70,12 +67,11 @@ DECLARE
     v_out     text;
 BEGIN
     IF v_branch = 1 THEN
-        RETURN pggit._main_lookup_sql(p_table_id, (p_position).x, p_keys);
+        RETURN pggit._main_row_sql(p_table_id, (p_position).x);
     END IF;
 
-    v_out   := format('h._b = %s AND %s', v_branch, pggit._out_sql('h', (p_position).x));
-    v_first := pggit._first_out_sql(v_undo, pggit._same_key(p_table_id, 'h', 'k'), pggit._same_key(p_table_id, 'g', 'k'),
-                                    v_out, format('g._b = %s AND %s', v_branch, pggit._out_sql('g', (p_position).x)));
+    v_out   := format('h._b = %s AND %s', v_branch, pggit._key_out_sql('h', (p_position).x));
+    v_first := pggit._first_out_sql(v_undo, pggit._same_key(p_table_id, 'h', 'k') || ' AND ' || v_out);
     v_present := CASE WHEN v_dense IS NULL
         THEN format('SELECT d._b IS NOT NULL, %s FROM pggit._mask_%s AS m LEFT JOIN pggit._delta_%2$s AS d ON d._b = %3$s AND %4$s WHERE m._b = %3$s AND %5$s',
                     pggit._stored_columns(p_table_id, 'd'), p_table_id, v_branch, pggit._same_key(p_table_id, 'd', 'm'), pggit._same_key(p_table_id, 'm', 'k'))
@@ -84,20 +80,27 @@ BEGIN
     END;
     -- What the branch itself says of the key comes first; only where it says nothing, main is asked.
     RETURN format($sql$
-        SELECT %1$s FROM %2$s AS k CROSS JOIN LATERAL (
-            WITH own (_live, %3$s) AS MATERIALIZED (
-                SELECT f._live, %4$s FROM (%5$s) AS f
+            WITH own (_live, %1$s) AS MATERIALIZED (
+                SELECT f._live, %2$s FROM (%3$s) AS f
                 UNION ALL
-                SELECT * FROM (%6$s) AS p(_live, %3$s) WHERE NOT EXISTS (SELECT FROM %7$s AS h WHERE %8$s AND %9$s)
+                SELECT * FROM (%4$s) AS p(_live, %1$s) WHERE NOT EXISTS (SELECT FROM %5$s AS h WHERE %6$s AND %7$s)
             )
-            SELECT %3$s FROM own WHERE _live
+            SELECT %1$s FROM own WHERE _live
             UNION ALL
-            SELECT %3$s FROM (%10$s) AS main_row WHERE NOT EXISTS (SELECT FROM own WHERE _live IS NOT NULL)
-        ) AS r$sql$,
-        pggit._stored_columns(p_table_id, 'r'), p_keys, pggit._stored_columns(p_table_id), pggit._stored_columns(p_table_id, 'f'),
-        v_first, v_present, v_undo, pggit._same_key(p_table_id, 'h', 'k'), v_out,
-        pggit._main_lookup_sql(p_table_id, (p_position).s, format('(SELECT %s)', pggit._key_columns(p_table_id, 'k'))));
+            SELECT %1$s FROM (%8$s) AS main_row WHERE NOT EXISTS (SELECT FROM own WHERE _live IS NOT NULL)$sql$,
+        pggit._stored_columns(p_table_id), pggit._stored_columns(p_table_id, 'f'), v_first, v_present, v_undo,
+        pggit._same_key(p_table_id, 'h', 'k'), v_out, pggit._main_row_sql(p_table_id, (p_position).s));
 END;
+$$;
+
+COMMENT ON FUNCTION pggit._row_sql(integer, pggit._position) IS
+'SELECT of the row at a position that has the key of the outer alias k, by index: one row or none. For LEFT JOIN LATERAL over a set of keys.';
+
+CREATE OR REPLACE FUNCTION pggit._lookup_sql(p_table_id integer, p_position pggit._position, p_keys text)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT format('SELECT %s FROM %s AS k CROSS JOIN LATERAL (%s) AS r', pggit._stored_columns(p_table_id, 'r'), p_keys, pggit._row_sql(p_table_id, p_position));
 $$;
 
 COMMENT ON FUNCTION pggit._lookup_sql(integer, pggit._position, text) IS
@@ -322,3 +325,16 @@ $$;
 
 COMMENT ON FUNCTION pggit._require_table_at(pggit.tables, pggit._position, text) IS
 'Raises VG005 unless the table was tracked at the position, and VG306 when its columns have changed since.';
+
+CREATE OR REPLACE FUNCTION pggit._as_row_sql(p_table_id integer, p_alias text)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT format('ROW(0, %s)::pggit._delta_%s',
+                  string_agg(CASE WHEN c.dropped_at IS NULL THEN p_alias || '.c' || c.column_id ELSE 'NULL' END, ', ' ORDER BY c.column_id), p_table_id)
+      FROM pggit.columns AS c
+     WHERE c.table_id = p_table_id AND c.generated_as IS NULL;
+$$;
+
+COMMENT ON FUNCTION pggit._as_row_sql(integer, text) IS
+'Expression: the stored columns of an alias as one value of the delta table''s row type, whose first column _b is 0 (so that the value is never NULL).';

@@ -151,6 +151,7 @@ CREATE TABLE IF NOT EXISTS pggit.conflicts (
     resolved_value jsonb,
     resolved_by    text,
     resolved_at    timestamptz,
+    plan_row       bigint      NOT NULL,
     PRIMARY KEY (merge_id, conflict_no),
     UNIQUE (merge_id, conflict_id)
 );

@@ -186,7 +186,7 @@ BEGIN
     END LOOP;
 
     UPDATE pggit.conflicts AS c
-       SET resolution = k.value ->> 1, resolved_value = nullif(k.value -> 2, 'null'), resolved_by = k.value ->> 3, resolved_at = (k.value ->> 4)::timestamptz
+       SET resolution = k.value ->> 1, resolved_value = CASE k.value ->> 1 WHEN 'value' THEN k.value -> 2 END, resolved_by = k.value ->> 3, resolved_at = (k.value ->> 4)::timestamptz
       FROM jsonb_array_elements(v_kept) AS k
      WHERE c.merge_id = p_merge.merge_id AND c.conflict_id = k.value ->> 0;
     PERFORM pggit._settle_conflicts(p_merge.merge_id, p_merge.options);

@@ -14,19 +14,6 @@ $$;
 COMMENT ON FUNCTION pggit._drop_temporary(text) IS
 'Drops a temporary table that an earlier merge of the same transaction left.';
 
-CREATE OR REPLACE FUNCTION pggit._as_row_sql(p_table_id integer, p_alias text)
-    RETURNS text
-    LANGUAGE sql STABLE
-AS $$
-    SELECT format('ROW(0, %s)::pggit._delta_%s',
-                  string_agg(CASE WHEN c.dropped_at IS NULL THEN p_alias || '.c' || c.column_id ELSE 'NULL' END, ', ' ORDER BY c.column_id), p_table_id)
-      FROM pggit.columns AS c
-     WHERE c.table_id = p_table_id AND c.generated_as IS NULL;
-$$;
-
-COMMENT ON FUNCTION pggit._as_row_sql(integer, text) IS
-'Expression: the stored columns of an alias as one value of the delta table''s row type, whose first column _b is 0 (so that the value is never NULL).';
-
 CREATE OR REPLACE FUNCTION pggit._plan_rows(p_table_id integer, p_base pggit._position, p_ours pggit._position, p_theirs pggit._position)
     RETURNS void
     LANGUAGE plpgsql
@@ -56,11 +43,10 @@ BEGIN
     PERFORM pggit._drop_temporary(format('pg_temp.pggit_plan_%s', p_table_id));
     EXECUTE format($sql$
         CREATE TEMPORARY TABLE pggit_plan_%1$s ON COMMIT DROP AS
-        WITH keys AS MATERIALIZED (%2$s), base_rows AS MATERIALIZED (%3$s), our_rows AS MATERIALIZED (%4$s), their_rows AS MATERIALIZED (%5$s),
-        work AS MATERIALIZED (
+        WITH work AS MATERIALIZED (
             SELECT %6$s, CASE WHEN b.%7$s IS NOT NULL THEN %8$s END AS b, CASE WHEN o.%7$s IS NOT NULL THEN %9$s END AS o,
                    CASE WHEN t.%7$s IS NOT NULL THEN %10$s END AS t
-              FROM keys AS k LEFT JOIN base_rows AS b ON %11$s LEFT JOIN our_rows AS o ON %12$s LEFT JOIN their_rows AS t ON %13$s
+              FROM (%2$s) AS k LEFT JOIN LATERAL (%3$s) AS b ON true LEFT JOIN LATERAL (%5$s) AS t ON true LEFT JOIN LATERAL (%4$s) AS o ON true
              WHERE (b.%7$s IS NULL) <> (t.%7$s IS NULL) OR (%8$s *<> %10$s)
         ), judged AS MATERIALIZED (
             SELECT w.*, CASE
@@ -73,27 +59,27 @@ BEGIN
                 ELSE 'cells' END AS outcome
               FROM work AS w
         )
-        SELECT m.*, CASE WHEN m.o IS NULL AND NOT m.want IS NULL THEN 'insert' WHEN m.want IS NULL AND NOT m.o IS NULL THEN 'delete'
+        SELECT m.*, row_number() OVER () AS row_no, CASE WHEN m.o IS NULL AND NOT m.want IS NULL THEN 'insert' WHEN m.want IS NULL AND NOT m.o IS NULL THEN 'delete'
                          WHEN m.o *<> m.want THEN 'update' ELSE 'none' END AS action
           FROM (
             SELECT w.*, w.t AS want, '{}'::integer[] AS cells FROM judged AS w WHERE w.outcome = 'take'
             UNION ALL
             SELECT w.*, w.o, '{}'::integer[] FROM judged AS w WHERE w.outcome NOT IN ('take', 'cells')
             UNION ALL
-            SELECT w.*, ROW(0, %14$s)::pggit._delta_%1$s, array_remove(ARRAY[%15$s]::integer[], NULL) FROM judged AS w%16$s WHERE w.outcome = 'cells'
+            SELECT w.*, ROW(0, %11$s)::pggit._delta_%1$s, array_remove(ARRAY[%12$s]::integer[], NULL) FROM judged AS w%13$s WHERE w.outcome = 'cells'
           ) AS m$sql$,
         p_table_id, pggit._candidates_sql(p_table_id, p_base, p_theirs),
-        pggit._lookup_sql(p_table_id, p_base, 'keys'), pggit._lookup_sql(p_table_id, p_ours, 'keys'), pggit._lookup_sql(p_table_id, p_theirs, 'keys'),
+        pggit._row_sql(p_table_id, p_base), pggit._row_sql(p_table_id, p_ours), pggit._row_sql(p_table_id, p_theirs),
         pggit._key_columns(p_table_id, 'k'), v_first,
         pggit._as_row_sql(p_table_id, 'b'), pggit._as_row_sql(p_table_id, 'o'), pggit._as_row_sql(p_table_id, 't'),
-        pggit._same_key(p_table_id, 'b', 'k'), pggit._same_key(p_table_id, 'o', 'k'), pggit._same_key(p_table_id, 't', 'k'),
         v_want, v_cells, coalesce(v_json, ''));
+    EXECUTE format('CREATE INDEX ON pg_temp.pggit_plan_%s (%s)', p_table_id, pggit._key_columns(p_table_id));
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._plan_rows(integer, pggit._position, pggit._position, pggit._position) IS
 'Merges the rows of one table three ways into the temporary table pggit_plan_<table id>: key, the rows b, o and t, outcome, want (the merged row, NULL: none; for
-what is in conflict ours), cells (the column ids in conflict) and action (insert, update, delete or none: what turns ours into want). Only keys that theirs changed against base are in it.
+what is in conflict ours), cells (the column ids in conflict), row_no and action (insert, update, delete or none: what turns ours into want). Only keys that theirs changed against base are in it.
 outcome is take, keep, cells, or the kind of a conflict of whole rows: insert_insert, update_delete, delete_update.';
 
 CREATE OR REPLACE FUNCTION pggit._row_json_sql(p_table_id integer, p_record text)
@@ -116,7 +102,7 @@ DECLARE
     v_cells text;
     v_rows  integer;
 BEGIN
-    SELECT string_agg(format('SELECT p.kj, ''update_update'', %1$s, to_jsonb((p.b).c%1$s), to_jsonb((p.o).c%1$s), to_jsonb((p.t).c%1$s)
+    SELECT string_agg(format('SELECT p.kj, ''update_update'', %1$s, to_jsonb((p.b).c%1$s), to_jsonb((p.o).c%1$s), to_jsonb((p.t).c%1$s), p.row_no
                                 FROM plan AS p WHERE %1$s = ANY (p.cells)', c.column_id), ' UNION ALL ')
       INTO v_cells
       FROM pggit.columns AS c
@@ -127,14 +113,14 @@ BEGIN
             SELECT p.*, %1$s AS kj FROM (
                 SELECT p.*, %2$s AS rj FROM pg_temp.pggit_plan_%3$s AS p WHERE p.outcome NOT IN ('take', 'keep') AND (p.outcome <> 'cells' OR p.cells <> '{}')
             ) AS p
-        ), found (key, kind, column_id, base, ours, theirs) AS (
-            SELECT p.kj, p.outcome, NULL::integer, %4$s, %5$s, %6$s FROM plan AS p WHERE p.outcome <> 'cells' %7$s
+        ), found (key, kind, column_id, base, ours, theirs, row_no) AS (
+            SELECT p.kj, p.outcome, NULL::integer, %4$s, %5$s, %6$s, p.row_no FROM plan AS p WHERE p.outcome <> 'cells' %7$s
         )
-        INSERT INTO pggit.conflicts (merge_id, conflict_no, conflict_id, kind, table_id, key, column_id, base, ours, theirs)
+        INSERT INTO pggit.conflicts (merge_id, conflict_no, conflict_id, kind, table_id, key, column_id, base, ours, theirs, plan_row)
         SELECT $1, (SELECT coalesce(max(x.conflict_no), 0) FROM pggit.conflicts AS x WHERE x.merge_id = $1)
                    + row_number() OVER (ORDER BY f.key, f.column_id),
                left(encode(sha256(convert_to(jsonb_build_array($2, f.key, c.name, f.kind, f.base, f.ours, f.theirs)::text, 'UTF8')), 'hex'), 16),
-               f.kind, $3, f.key, f.column_id, f.base, f.ours, f.theirs
+               f.kind, $3, f.key, f.column_id, f.base, f.ours, f.theirs, f.row_no
           FROM found AS f LEFT JOIN pggit.columns AS c ON c.table_id = $3 AND c.column_id = f.column_id
         $sql$,
         pggit._key_json(p_table.table_id, 'p.rj'), pggit._row_json_sql(p_table.table_id, 'coalesce(p.o, p.t)'), p_table.table_id,
@@ -156,36 +142,38 @@ CREATE OR REPLACE FUNCTION pggit._take_resolutions(p_merge_id uuid, p_table_id i
     SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres'
 AS $$
 DECLARE
-    v_conflict record;
-    v_set      text;
-    v_where    text;
+    v_plan     text := format('pg_temp.pggit_plan_%s', p_table_id);
+    v_column   integer;
+    v_conflict pggit.conflicts;
 BEGIN
-    FOR v_conflict IN
-        SELECT c.*, k.type_name, k.column_id AS cell FROM pggit.conflicts AS c
-          LEFT JOIN pggit.columns AS k ON k.table_id = c.table_id AND k.column_id = c.column_id
-         WHERE c.merge_id = p_merge_id AND c.table_id = p_table_id AND c.resolution IS NOT NULL
-         ORDER BY c.conflict_no
-    LOOP
-        v_where := format('FROM (%s) AS k WHERE %s', pggit._key_from_json(p_table_id, v_conflict.key), pggit._same_key(p_table_id, 'p', 'k'));
-        IF v_conflict.cell IS NULL THEN
-            v_set := CASE v_conflict.resolution
-                WHEN 'ours'   THEN 'want = p.o'
-                WHEN 'theirs' THEN 'want = p.t'
-                WHEN 'base'   THEN 'want = p.b'
-                ELSE format('want = %s', pggit._row_from_json_sql(p_table_id, v_conflict.resolved_value)) END;
-        ELSE
-            v_set := format('want.c%s = %s', v_conflict.cell, CASE v_conflict.resolution
-                WHEN 'ours'   THEN format('(p.o).c%s', v_conflict.cell)
-                WHEN 'theirs' THEN format('(p.t).c%s', v_conflict.cell)
-                WHEN 'base'   THEN format('(p.b).c%s', v_conflict.cell)
-                ELSE pggit._cell_from_json_sql(p_table_id, v_conflict.cell, v_conflict.resolved_value) END);
-        END IF;
-        EXECUTE format('UPDATE pg_temp.pggit_plan_%s AS p SET %s %s', p_table_id, v_set, v_where);
+    IF NOT EXISTS (SELECT FROM pggit.conflicts AS c WHERE c.merge_id = p_merge_id AND c.table_id = p_table_id AND c.resolution IS NOT NULL) THEN
+        RETURN;
+    END IF;
+
+    EXECUTE format('UPDATE %s AS p SET want = CASE c.resolution WHEN ''ours'' THEN p.o WHEN ''theirs'' THEN p.t ELSE p.b END
+                      FROM pggit.conflicts AS c
+                     WHERE c.merge_id = $1 AND c.table_id = $2 AND c.plan_row = p.row_no AND c.column_id IS NULL AND c.resolution IN (''ours'', ''theirs'', ''base'')', v_plan)
+      USING p_merge_id, p_table_id;
+    FOR v_column IN SELECT DISTINCT c.column_id FROM pggit.conflicts AS c WHERE c.merge_id = p_merge_id AND c.table_id = p_table_id AND c.column_id IS NOT NULL LOOP
+        EXECUTE format('UPDATE %1$s AS p SET want.c%2$s = CASE c.resolution WHEN ''ours'' THEN (p.o).c%2$s WHEN ''theirs'' THEN (p.t).c%2$s ELSE (p.b).c%2$s END
+                          FROM pggit.conflicts AS c
+                         WHERE c.merge_id = $1 AND c.table_id = $2 AND c.plan_row = p.row_no AND c.column_id = %2$s AND c.resolution IN (''ours'', ''theirs'', ''base'')', v_plan, v_column)
+          USING p_merge_id, p_table_id;
     END LOOP;
-    EXECUTE format('UPDATE pg_temp.pggit_plan_%s AS p
+
+    FOR v_conflict IN SELECT c.* FROM pggit.conflicts AS c
+                       WHERE c.merge_id = p_merge_id AND c.table_id = p_table_id AND c.resolution = 'value' ORDER BY c.conflict_no LOOP
+        EXECUTE format('UPDATE %s AS p SET %s WHERE p.row_no = %s', v_plan,
+                       CASE WHEN v_conflict.column_id IS NULL THEN 'want = ' || pggit._row_from_json_sql(p_table_id, v_conflict.resolved_value)
+                            ELSE format('want.c%s = %s', v_conflict.column_id,
+                                        pggit._cell_from_json_sql(p_table_id, v_conflict.column_id, v_conflict.resolved_value)) END,
+                       v_conflict.plan_row);
+    END LOOP;
+
+    EXECUTE format('UPDATE %s AS p
                        SET action = CASE WHEN p.o IS NULL AND NOT p.want IS NULL THEN ''insert'' WHEN p.want IS NULL AND NOT p.o IS NULL THEN ''delete''
                                          WHEN p.o *<> p.want THEN ''update'' ELSE ''none'' END
-                     WHERE p.outcome NOT IN (''take'', ''keep'')', p_table_id);
+                     WHERE p.outcome NOT IN (''take'', ''keep'')', v_plan);
 END;
 $$;
 

@@ -16,22 +16,22 @@ BEGIN
     PERFORM pggit._drop_temporary(v_put);
     EXECUTE format($sql$
         CREATE TEMPORARY TABLE pggit_put_%1$s ON COMMIT DROP AS
-        WITH keys AS MATERIALIZED (SELECT %2$s FROM pggit._log_%1$s AS l WHERE %3$s %4$s),
-             our_rows AS MATERIALIZED (%5$s), main_rows AS MATERIALIZED (%6$s)
         SELECT w.*, NOT (coalesce(w.want *= w.m, w.want IS NULL AND w.m IS NULL)) AS own
           FROM (SELECT %7$s, CASE WHEN o.%8$s IS NOT NULL THEN %9$s END AS o, CASE WHEN m.%8$s IS NOT NULL THEN %10$s END AS m, mask._b IS NOT NULL AS owned,
                        %11$s AS want
-                  FROM keys AS k LEFT JOIN our_rows AS o ON %12$s LEFT JOIN main_rows AS m ON %13$s
-                  LEFT JOIN pggit._mask_%1$s AS mask ON mask._b = %14$s AND %15$s %16$s) AS w$sql$,
+                  FROM (SELECT %2$s FROM pggit._log_%1$s AS l WHERE %3$s %4$s) AS k
+                  LEFT JOIN LATERAL (%5$s) AS o ON true LEFT JOIN LATERAL (%6$s) AS m ON true
+                  LEFT JOIN pggit._mask_%1$s AS mask ON mask._b = %12$s AND %13$s %14$s) AS w$sql$,
         p_table_id, pggit._key_columns(p_table_id, 'l'), pggit._between_sql('l', (p_ours).s, p_s_new),
         CASE WHEN p_planned THEN format('UNION SELECT %s FROM %s AS p', pggit._key_columns(p_table_id, 'p'), v_plan) ELSE 'GROUP BY ' || pggit._key_columns(p_table_id, 'l') END,
-        pggit._lookup_sql(p_table_id, p_ours, 'keys'), pggit._main_lookup_sql(p_table_id, p_s_new, 'keys'),
+        pggit._row_sql(p_table_id, p_ours), pggit._main_row_sql(p_table_id, p_s_new),
         pggit._key_columns(p_table_id, 'k'), v_first, pggit._as_row_sql(p_table_id, 'o'), pggit._as_row_sql(p_table_id, 'm'),
         CASE WHEN p_planned THEN format('CASE WHEN p.action IS NOT NULL THEN p.want WHEN o.%s IS NOT NULL THEN %s END', v_first, pggit._as_row_sql(p_table_id, 'o'))
              ELSE format('CASE WHEN o.%s IS NOT NULL THEN %s END', v_first, pggit._as_row_sql(p_table_id, 'o')) END,
-        pggit._same_key(p_table_id, 'o', 'k'), pggit._same_key(p_table_id, 'm', 'k'), p_branch_id, pggit._same_key(p_table_id, 'mask', 'k'),
+        p_branch_id, pggit._same_key(p_table_id, 'mask', 'k'),
         CASE WHEN p_planned THEN format('LEFT JOIN %s AS p ON %s', v_plan, pggit._same_key(p_table_id, 'p', 'k')) ELSE '' END);
     EXECUTE format('DELETE FROM %s AS w WHERE w.own = w.owned AND coalesce(w.want *= w.o, w.want IS NULL AND w.o IS NULL)', v_put);
+    EXECUTE 'ANALYZE ' || v_put;
 
     IF v_dense IS NOT NULL THEN
         PERFORM pggit._plan_dense(p_table_id);
@@ -98,6 +98,15 @@ BEGIN
 
     FOREACH v_id IN ARRAY v_ids LOOP
         v_put := format('pg_temp.pggit_put_%s', v_id);
+        -- Where a key changes hands and its row does not, no trigger has logged it.
+        EXECUTE format($sql$
+            INSERT INTO pggit._undo_%1$s (_seq, _xid, _epoch, _b, _owned, _live, _deleted, %2$s)
+            SELECT nextval('pggit._ordinal'), pg_current_xact_id(), r.epoch, %3$s, w.owned, NOT w.o IS NULL, false, %4$s
+              FROM %5$s AS w, pggit.repository AS r
+             WHERE w.own <> w.owned AND coalesce(w.want *= w.o, w.want IS NULL AND w.o IS NULL)$sql$,
+            v_id, pggit._stored_columns(v_id), p_branch_id,
+            (SELECT string_agg(CASE WHEN c.key_position IS NULL THEN format('(w.o).c%s', c.column_id) ELSE format('w.c%s', c.column_id) END, ', ' ORDER BY c.column_id)
+               FROM pggit.columns AS c WHERE c.table_id = v_id AND c.generated_as IS NULL AND c.dropped_at IS NULL), v_put);
         EXECUTE format('DELETE FROM pggit._mask_%s AS m USING %s AS w WHERE m._b = %s AND %s AND NOT w.own', v_id, v_put, p_branch_id, pggit._same_key(v_id, 'm', 'w'));
         EXECUTE format('INSERT INTO pggit._mask_%s (_b, %s) SELECT %s, %s FROM %s AS w WHERE w.own ON CONFLICT DO NOTHING', v_id, pggit._key_columns(v_id), p_branch_id,
                        pggit._key_columns(v_id, 'w'), v_put);

@@ -162,17 +162,17 @@ BEGIN
 
     -- A key in both OLD and NEW of one statement has only its OLD row; one that the statement moved away is a delete, one it moved to an insert.
     EXECUTE format(v_head, p_table_id, 'update', format('pggit._take_ordinal(%L)', 'pggit.o' || p_table_id || 'UPDATE'), format($body$
-    IF EXISTS (SELECT FROM new_rows AS n WHERE NOT EXISTS (SELECT FROM old_rows AS o WHERE %5$s)) THEN
+    IF EXISTS (SELECT FROM new_rows AS n WHERE NOT %8$s) THEN
         INSERT INTO pggit._log_%1$s (_seq, _xid, _epoch, _op, %2$s)
-        SELECT v_seq, v_xid, %3$s, CASE WHEN EXISTS (SELECT FROM new_rows AS n WHERE %5$s) THEN 'U' ELSE 'D' END, %4$s FROM old_rows AS o;
+        SELECT v_seq, v_xid, %3$s, CASE WHEN %5$s THEN 'U' ELSE 'D' END, %4$s FROM old_rows AS o;
         INSERT INTO pggit._log_%1$s (_seq, _xid, _epoch, _op, %6$s)
-        SELECT v_seq, v_xid, %3$s, 'I', %7$s FROM new_rows AS n WHERE NOT EXISTS (SELECT FROM old_rows AS o WHERE %5$s);
+        SELECT v_seq, v_xid, %3$s, 'I', %7$s FROM new_rows AS n WHERE NOT %8$s;
     ELSE
         INSERT INTO pggit._log_%1$s (_seq, _xid, _epoch, _op, %2$s)
         SELECT v_seq, v_xid, %3$s, 'U', %4$s FROM old_rows AS o;
     END IF;$body$,
-        p_table_id, v_stored, v_epoch, pggit._user_columns(p_table_id, 'o'), pggit._same_key(p_table_id, 'n', 'o', true, true),
-        v_keys, pggit._user_key_columns(p_table_id, 'n')));
+        p_table_id, v_stored, v_epoch, pggit._user_columns(p_table_id, 'o'), pggit._key_among_sql(p_table_id, 'o', 'new_rows', 'n'),
+        v_keys, pggit._user_key_columns(p_table_id, 'n'), pggit._key_among_sql(p_table_id, 'n', 'old_rows', 'o')));
 
     EXECUTE format(v_head, p_table_id, 'delete', format('pggit._take_ordinal(%L)', 'pggit.o' || p_table_id || 'DELETE'), format($body$
     INSERT INTO pggit._log_%1$s (_seq, _xid, _epoch, _op, %2$s)
@@ -209,18 +209,6 @@ $$;
 
 COMMENT ON FUNCTION pggit._create_capture(integer) IS
 'Generates the capture functions of a table on main from pggit.columns and puts their triggers on it (ShareRowExclusive lock on the table).';
-
-CREATE OR REPLACE FUNCTION pggit._user_key_columns(p_table_id integer, p_alias text)
-    RETURNS text
-    LANGUAGE sql STABLE
-AS $$
-    SELECT string_agg(format('%s.%I', p_alias, c.name), ', ' ORDER BY c.key_position)
-      FROM pggit.columns AS c
-     WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL;
-$$;
-
-COMMENT ON FUNCTION pggit._user_key_columns(integer, text) IS
-'The key columns, in key order, under their names in the user''s table.';
 
 CREATE OR REPLACE FUNCTION pggit._drop_capture(p_relation oid)
     RETURNS void

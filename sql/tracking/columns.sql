@@ -122,3 +122,32 @@ $$;
 COMMENT ON FUNCTION pggit._same_key(integer, text, text, boolean, boolean) IS
 'Condition: the rows of the two aliases have the same key, by the equality of the primary key''s own operator classes.
 A side is named when it is the user''s table, else its columns are c….';
+
+CREATE OR REPLACE FUNCTION pggit._user_key_columns(p_table_id integer, p_alias text)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT string_agg(format('%s.%I', p_alias, c.name), ', ' ORDER BY c.key_position)
+      FROM pggit.columns AS c
+     WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL;
+$$;
+
+COMMENT ON FUNCTION pggit._user_key_columns(integer, text) IS
+'The key columns, in key order, under their names in the user''s table.';
+
+CREATE OR REPLACE FUNCTION pggit._key_among_sql(p_table_id integer, p_alias text, p_rows text, p_rows_alias text)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT CASE WHEN bool_and(pggit._key_operator(c.table_id, c.column_id) = 'pg_catalog.=')
+                THEN format('((%s) IN (SELECT %s FROM %s AS %s))', pggit._user_key_columns(p_table_id, p_alias),
+                            pggit._user_key_columns(p_table_id, p_rows_alias), p_rows, p_rows_alias)
+                ELSE format('EXISTS (SELECT FROM %s AS %s WHERE %s)', p_rows, p_rows_alias,
+                            pggit._same_key(p_table_id, p_rows_alias, p_alias, true, true)) END
+      FROM pggit.columns AS c
+     WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL;
+$$;
+
+COMMENT ON FUNCTION pggit._key_among_sql(integer, text, text, text) IS
+'Condition: the key of the alias is among the rows of a transition table. IN is hashed in every plan; a join, planned once for one row and kept by the session, is not.
+Equality of an extension''s type is not what IN finds on the trigger''s search_path, so such keys are compared one by one.';
