@@ -1,3 +1,27 @@
+CREATE OR REPLACE FUNCTION pggit._refresh_statistics(p_table_id integer, p_branch_id integer)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET client_min_messages = 'error'
+AS $$
+DECLARE
+    v_delta   text := format('_delta_%s', p_table_id);
+    v_unknown boolean;
+BEGIN
+    SELECT p_branch_id::text <> ALL (s.most_common_vals::text::text[]) AND (SELECT sum(f) > 0.99 FROM unnest(s.most_common_freqs) AS f) INTO v_unknown
+      FROM pg_stats AS s
+     WHERE s.schemaname = 'pggit' AND s.tablename = v_delta AND s.attname = '_b';
+    IF v_unknown THEN
+        EXECUTE format('SELECT count(*) = 100 FROM (SELECT FROM pggit.%I AS d WHERE d._b = %s LIMIT 100) AS some', v_delta, p_branch_id) INTO v_unknown;
+        IF v_unknown THEN
+            EXECUTE format('ANALYZE (SKIP_LOCKED) pggit.%I', v_delta);
+        END IF;
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._refresh_statistics(integer, integer) IS
+'Renews the statistics of a delta that do not know a branch with 100 rows or more: the planner would expect no row of it and read all of them for every key.';
+
 CREATE OR REPLACE FUNCTION pggit._changes_sql(p_table_id integer, p_from pggit._position, p_to pggit._position)
     RETURNS text
     LANGUAGE plpgsql STABLE

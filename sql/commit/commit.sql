@@ -22,6 +22,7 @@ BEGIN
         v_content := jsonb_build_object('tracked', jsonb_build_object('rows', p_table.row_count, 'digest', p_table.digest, 'columns', v_columns));
     END IF;
 
+    PERFORM pggit._refresh_statistics(p_table.table_id, (p_to).branch_id);
     v_counts := pggit._count_changes(p_table.table_id, p_from, p_to);
     IF v_counts.inserted + v_counts.updated + v_counts.deleted > 0 THEN
         SELECT d.* INTO v_digest

@@ -180,6 +180,7 @@ BEGIN
     FOR v_table IN SELECT t.* FROM pggit._tables_at(p_theirs) AS t LOOP
         EXECUTE format('SELECT EXISTS (%s)', pggit._candidates_sql(v_table.table_id, p_base, p_theirs)) INTO v_any;
         CONTINUE WHEN NOT v_any;
+        PERFORM pggit._refresh_statistics(v_table.table_id, b.id) FROM unnest(ARRAY[(p_ours).branch_id, (p_theirs).branch_id]) AS b(id);
         PERFORM pggit._plan_rows(v_table.table_id, p_base, p_ours, p_theirs);
         PERFORM pggit._list_conflicts(p_merge.merge_id, v_table);
         v_tables := v_tables || v_table.table_id;

@@ -92,7 +92,7 @@ BEGIN
                         PRIMARY KEY (_at))',
                    p_table_id, v_columns);
     EXECUTE format('CREATE INDEX ON pggit._undo_%s (_b, %s, _at)', p_table_id, pggit._key_columns(p_table_id));
-    EXECUTE format('CREATE INDEX ON pggit._undo_%s (_b, _xid)', p_table_id);
+    EXECUTE format('CREATE INDEX ON pggit._undo_%s (_xid)', p_table_id);
 
     -- A branch id that the statistics have not seen makes the planner expect no row at all.
     EXECUTE format('ALTER TABLE pggit._delta_%1$s ALTER _b SET STATISTICS 1', p_table_id);
