@@ -149,7 +149,7 @@ BEGIN
             v_found := true;
             v_value := CASE WHEN v_given ->> 'take' = 'value'
                             THEN pggit._value_of_text(v_conflict.table_name, v_conflict.column_name, v_given ->> 'value') END;
-            IF (v_conflict.resolution, coalesce(v_conflict.resolved_value, 'null')) IS DISTINCT FROM (v_given ->> 'take', coalesce(v_value, 'null')) THEN
+            IF (v_conflict.resolution, v_conflict.resolved_value) IS DISTINCT FROM (v_given ->> 'take', v_value) THEN
                 PERFORM pggit.resolve_conflict(p_merge_id, v_conflict.conflict_id, v_given ->> 'take', v_value);
             END IF;
         END LOOP;

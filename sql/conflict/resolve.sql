@@ -56,7 +56,7 @@ BEGIN
     END IF;
 
     UPDATE pggit.conflicts AS c
-       SET resolution = p_resolution, resolved_value = CASE WHEN p_resolution = 'value' THEN coalesce(p_value, 'null') END,
+       SET resolution = p_resolution, resolved_value = CASE WHEN p_resolution = 'value' THEN p_value END,
            resolved_by = pggit._actor(), resolved_at = now()
      WHERE c.merge_id = p_merge_id AND c.conflict_no = v_conflict.conflict_no;
 END;
@@ -101,8 +101,8 @@ $$;
 
 COMMENT ON FUNCTION pggit.resolve_conflict(uuid, text, text, jsonb) IS
 'Decides one conflict: ours, theirs, base, or value with p_value. pggit.continue_merge then goes on; until then it can be decided anew.
-For a cell p_value is the cell as JSON (a string or number is read as PostgreSQL''s text form; null is NULL); for a whole row it is an object by column name, or null to delete the
-row. Raises VG006, VG007 (no such conflict), VG204 (the value does not fit), VG303 (the merge is settled).';
+For a cell p_value is the cell as JSON (a string or number is read as PostgreSQL''s text form; no value
+is NULL, and so is JSON null except in a json column); for a whole row it is an object by column name, or null to delete the row. Raises VG006, VG007 (no such conflict), VG204 (the value does not fit), VG303 (the merge is settled).';
 
 CREATE OR REPLACE FUNCTION pggit.resolve_conflicts(p_merge_id uuid, p_resolution text, p_table text DEFAULT NULL, p_column text DEFAULT NULL)
     RETURNS integer

@@ -172,7 +172,8 @@ DECLARE
     v_per     jsonb := '{}';
     v_effects text  := '';
 BEGIN
-    SELECT coalesce(jsonb_agg(jsonb_build_array(c.conflict_id, c.resolution, c.resolved_value, c.resolved_by, c.resolved_at)), '[]') INTO v_kept
+    SELECT coalesce(jsonb_agg(jsonb_build_object('id', c.conflict_id, 'take', c.resolution, 'by', c.resolved_by, 'at', c.resolved_at)
+                              || CASE WHEN c.resolved_value IS NULL THEN '{}' ELSE jsonb_build_object('value', c.resolved_value) END), '[]') INTO v_kept
       FROM pggit.conflicts AS c WHERE c.merge_id = p_merge.merge_id AND c.resolution IS NOT NULL;
     DELETE FROM pggit.conflicts AS c WHERE c.merge_id = p_merge.merge_id;
     DELETE FROM pggit.violations AS v WHERE v.merge_id = p_merge.merge_id;
@@ -187,9 +188,9 @@ BEGIN
     END LOOP;
 
     UPDATE pggit.conflicts AS c
-       SET resolution = k.value ->> 1, resolved_value = CASE k.value ->> 1 WHEN 'value' THEN k.value -> 2 END, resolved_by = k.value ->> 3, resolved_at = (k.value ->> 4)::timestamptz
+       SET resolution = k.value ->> 'take', resolved_value = k.value -> 'value', resolved_by = k.value ->> 'by', resolved_at = (k.value ->> 'at')::timestamptz
       FROM jsonb_array_elements(v_kept) AS k
-     WHERE c.merge_id = p_merge.merge_id AND c.conflict_id = k.value ->> 0;
+     WHERE c.merge_id = p_merge.merge_id AND c.conflict_id = k.value ->> 'id';
     PERFORM pggit._settle_conflicts(p_merge.merge_id, p_merge.options);
 
     FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.table_id = ANY (v_tables) ORDER BY t.schema_name, t.table_name LOOP

@@ -82,7 +82,7 @@ def test_a_namespace_goes_with_everything_in_it(cluster: ControlPlane, postgresq
         site.namespace.apply("Snapshot", "snap", {"databaseRef": {"name": database}, "deletionPolicy": "Delete"})
         site.wait("dbsnap", "snap", "SnapshotTaken")
 
-        cluster.run("delete", "namespace", site.namespace.name, "--timeout=60s")
+        cluster.run("delete", "namespace", site.namespace.name, "--timeout=180s")
 
         assert owner.rows("SELECT count(*) FROM pggit.list_branches()") == [(2,)]
         assert owner.rows("SELECT count(*) FROM pggit.tags") == [(0,)]

@@ -17,12 +17,12 @@ Rows = list[tuple[int, int]]
 
 
 def write(db: Database, seed: int, stop: threading.Event) -> int:
-    """Random transactions, some rolled back wholly or in part, until told to stop; how many were kept."""
+    """Random transactions until told to stop, some rolled back wholly or in part; at least one is kept, and how many were."""
     chance = random.Random(seed)
     kept = 0
     with psycopg.connect(db.dsn, autocommit=True) as session:
         query(session, "SET lock_timeout = '200ms'")
-        while not stop.is_set():
+        while not (stop.is_set() and kept):
             try:
                 with session.transaction(force_rollback=chance.random() < 0.2):
                     for _ in range(chance.randint(1, 4)):

@@ -182,3 +182,20 @@ def test_conflict_ids_are_the_same_in_every_plan_and_session(db: Database) -> No
         )
     assert len(ids[0]) == 2
     assert ids[0] == ids[1]
+
+
+@pytest.mark.parametrize(("value", "stored"), [(None, None), ("null", "null"), ('{"a": null}', '{"a": null}')])
+def test_a_json_cell_can_become_null_in_both_senses(db: Database, value: str | None, stored: str | None) -> None:
+    db.run("""
+        CREATE TABLE t (id integer PRIMARY KEY, doc jsonb);
+        INSERT INTO t VALUES (1, '[1]');
+        SELECT pggit.track_schema('public');
+        SELECT pggit.create_branch('side');
+        UPDATE t SET doc = '[2]';
+    """)
+    query(db.connect(branch="side"), "UPDATE t SET doc = '[3]'")
+    merge = db.value("SELECT (pggit.merge('side')).merge_id")
+    conflict = db.value("SELECT conflict_id FROM pggit.merge_conflicts WHERE merge_id = %s", merge)
+    db.run("SELECT pggit.resolve_conflict(%s, %s, 'value', %s)", merge, conflict, value)
+    assert db.value("SELECT (pggit.continue_merge(%s)).result", merge) == "merged"
+    assert db.value("SELECT doc::text FROM t") == stored
