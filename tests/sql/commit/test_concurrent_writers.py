@@ -17,7 +17,7 @@ Rows = list[tuple[int, int]]
 
 
 def write(db: Database, seed: int, stop: threading.Event) -> int:
-    """Random transactions until told to stop, some rolled back wholly or in part; at least one is kept, and how many were."""
+    """Random transactions until told to stop, some rolled back in part; how many were kept, at least one."""
     chance = random.Random(seed)
     kept = 0
     with psycopg.connect(db.dsn, autocommit=True) as session:
