@@ -40,6 +40,16 @@ def _commits() -> st.SearchStrategy[Commit]:
     return st.runner().flatmap(lambda machine: st.sampled_from(machine.repo.commits))
 
 
+_options = st.fixed_dictionaries(
+    {},
+    optional={
+        "fast_forward": st.just("never"),
+        "on_conflict": st.sampled_from(["ours", "theirs"]),
+        "squash": st.just(True),
+    },
+)
+
+
 class Machine(RuleBasedStateMachine):
     """`make` and `drop` are given by the test: a database of its own for every run."""
 
@@ -264,18 +274,45 @@ class Machine(RuleBasedStateMachine):
     # --- merges -----------------------------------------------------------------------------------------------------
 
     @precondition(lambda self: len(self.repo.branches) > 1)
-    @rule(source=_branches(), into=_branches(), plan=st.booleans(), data=st.data(), fast_forward=st.booleans())
-    def merge(self, source: Branch, into: Branch, plan: bool, data: st.DataObject, fast_forward: bool) -> None:
-        options = Jsonb({} if fast_forward else {"fast_forward": "never"})
+    @rule(source=_branches(), into=_branches(), plan=st.booleans(), data=st.data(), options=_options)
+    def merge(
+        self, source: Branch, into: Branch, plan: bool, data: st.DataObject, options: dict[str, str | bool]
+    ) -> None:
+        self.merge_from(source, source.name, into, plan, data, options)
+
+    @precondition(lambda self: len(self.repo.branches) > 1)
+    @rule(source=_commits(), into=_branches(), plan=st.booleans(), data=st.data(), options=_options)
+    def merge_the_past(
+        self, source: Commit, into: Branch, plan: bool, data: st.DataObject, options: dict[str, str | bool]
+    ) -> None:
+        """A commit of any branch, also of a deleted one."""
+        self.merge_from(source, source.id[:20], into, plan, data, options)
+
+    def merge_from(
+        self,
+        source: Branch | Commit,
+        ref: str,
+        into: Branch,
+        plan: bool,
+        data: st.DataObject,
+        options: dict[str, str | bool],
+    ) -> None:
         if plan:
-            planned = self.result("SELECT * FROM pggit.plan_merge(%s, %s, %s)", source.name, into.name, options)
+            sql = "SELECT * FROM pggit.plan_merge(%s, %s, %s)"
+            planned = self.result(sql, ref, into.name, Jsonb(options))
             self.same()
         before = into.state
-        outcome = self.repo.merge(source, into, fast_forward=fast_forward, message="merge")
-        found = self.result("SELECT * FROM pggit.merge(%s, %s, 'merge', %s)", source.name, into.name, options)
+        outcome = self.repo.merge(
+            source,
+            into,
+            on_conflict=str(options.get("on_conflict", "stop")),
+            fast_forward=options.get("fast_forward") != "never",
+            squash=bool(options.get("squash")),
+        )
+        found = self.result("SELECT * FROM pggit.merge(%s, %s, 'merge', %s)", ref, into.name, Jsonb(options))
         note(f"model {outcome.result}, server {found}")
         event(f"merge: {outcome.result}")
-        self.check_outcome(outcome, found, before)
+        self.check_outcome(outcome, found, before, open_conflicts="on_conflict" not in options)
         if plan:
             for count in ("rows_inserted", "rows_updated", "rows_deleted", "conflicts", "violations"):
                 assert planned[count] == found[count], count
@@ -288,10 +325,12 @@ class Machine(RuleBasedStateMachine):
         assert cursor.description
         return dict(zip([column.name for column in cursor.description], cursor.fetchone() or (), strict=True))
 
-    def check_outcome(self, outcome: Outcome, found: dict[str, Any], before: State) -> None:
+    def check_outcome(
+        self, outcome: Outcome, found: dict[str, Any], before: State, *, open_conflicts: bool = True
+    ) -> None:
         assert found["result"] == outcome.result
-        assert found["conflicts"] == len(outcome.conflicts)
-        if not outcome.conflicts:
+        assert found["conflicts"] == (len(outcome.conflicts) if open_conflicts else 0)
+        if not found["conflicts"]:
             assert bool(found["violations"]) == bool(outcome.violations)
         if outcome.result in ("merged", "fast_forward", "up_to_date"):
             assert outcome.planned is not None

@@ -390,7 +390,9 @@ class Repository:
         target: Branch,
         *,
         resolutions: Resolutions | None = None,
+        on_conflict: str = "stop",
         fast_forward: bool = True,
+        squash: bool = False,
         message: str | None = None,
     ) -> Outcome:
         """Commit what is pending on both sides, then merge; the target changes only if the result says so."""
@@ -406,10 +408,13 @@ class Repository:
             return Outcome("refused", theirs, ours)
         if base is theirs:
             return Outcome("up_to_date", theirs, ours, base, ours.state)
-        if base is ours and fast_forward:
+        if base is ours and fast_forward and not squash:
             target.head, target.state = theirs, theirs.state
             return Outcome("fast_forward", theirs, ours, base, theirs.state, commit=theirs)
         found = merged(self.schema, base.state, ours.state, theirs.state, resolutions)
+        if on_conflict != "stop":
+            resolutions = dict.fromkeys(found.conflicts, (on_conflict, None))
+            found = merged(self.schema, base.state, ours.state, theirs.state, resolutions)
         broken = list(violations(self.schema, found.state))
         outcome = Outcome("merged", theirs, ours, base, found.state, found.conflicts, broken)
         if any(conflict not in (resolutions or {}) for conflict in found.conflicts):
@@ -417,6 +422,6 @@ class Repository:
         elif broken:
             outcome.result = "refused"
         else:
-            outcome.commit = target.head = self.add((ours, theirs), found.state, message)
+            outcome.commit = target.head = self.add((ours,) if squash else (ours, theirs), found.state, message)
             target.state = found.state
         return outcome
