@@ -10,8 +10,8 @@ BEGIN
     SELECT p_branch_id::text <> ALL (s.most_common_vals::text::text[]) AND (SELECT sum(f) > 0.99 FROM unnest(s.most_common_freqs) AS f) INTO v_unknown
       FROM pg_stats AS s
      WHERE s.schemaname = 'pggit' AND s.tablename = v_delta AND s.attname = '_b';
-    IF v_unknown THEN
-        EXECUTE format('SELECT count(*) = 100 FROM (SELECT FROM pggit.%I AS d WHERE d._b = %s LIMIT 100) AS some', v_delta, p_branch_id) INTO v_unknown;
+    IF v_unknown AND p_branch_id <> 1 THEN
+        EXECUTE format('SELECT count(*) = 100 FROM (SELECT FROM pggit.%I AS d WHERE d._b = %s LIMIT 100) AS few', v_delta, p_branch_id) INTO v_unknown;
         IF v_unknown THEN
             EXECUTE format('ANALYZE (SKIP_LOCKED) pggit.%I', v_delta);
         END IF;

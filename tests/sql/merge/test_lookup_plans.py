@@ -56,3 +56,21 @@ def test_a_key_that_changes_hands_is_logged_where_the_table_is_real(db: Database
     db.run("UPDATE t SET v = 'main once more'")
     assert query(db.connect(branch="then"), "SELECT * FROM t ORDER BY id").fetchall() == [(1, "base"), (2, "side")]
     assert db.rows("SELECT * FROM pggit.verify()") == []
+
+
+def test_a_branch_that_the_statistics_do_not_know_gets_into_them(db: Database) -> None:
+    db.run("""
+        CREATE TABLE t (id integer PRIMARY KEY, v text);
+        INSERT INTO t SELECT g, 'v' FROM generate_series(1, 500) AS g;
+        SELECT pggit.track_schema('public');
+        SELECT pggit.create_branch('one', p_materialize => 'none');
+        SELECT pggit.create_branch('two', p_materialize => 'none');
+    """)
+    query(db.connect(branch="one"), "UPDATE t SET v = 'one'")
+    db.run("ANALYZE pggit._delta_1")
+    query(db.connect(branch="two"), "UPDATE t SET v = 'two'")
+    known = "SELECT n_distinct FROM pg_stats WHERE schemaname = 'pggit' AND tablename = '_delta_1' AND attname = '_b'"
+    assert db.value(known) == 1
+    db.run("SELECT pggit.commit('two', 'two')")
+    assert db.value(known) == 2
+    db.run("UPDATE t SET v = 'main' WHERE id = 1; SELECT pggit.commit('main')")
