@@ -26,7 +26,7 @@ demo: venv ## the whole story on a local control plane and PostgreSQL 18 (KEEP=1
 check: venv ## ruff, mypy, import-linter, generated files up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy operator/pggit_operator tools tests
+	$(BIN)/mypy operator/pggit_operator tools tests bench
 	$(BIN)/lint-imports
 	$(PY) tools/crds.py --check
 
