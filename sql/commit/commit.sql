@@ -1,3 +1,30 @@
+-- Text output is pinned so that a digest is the same in every session and on every server.
+CREATE OR REPLACE FUNCTION pggit._sum_up(p_table_id integer, p_from pggit._position, p_to pggit._position)
+    RETURNS TABLE (inserted bigint, updated bigint, deleted bigint, digest text)
+    LANGUAGE plpgsql
+    SET datestyle = 'ISO, YMD' SET timezone = 'UTC' SET intervalstyle = 'postgres' SET extra_float_digits = 1
+    SET bytea_output = 'hex' SET lc_monetary = 'C' SET search_path = pg_catalog
+AS $$
+BEGIN
+    RETURN QUERY EXECUTE format($sql$
+        WITH changes AS MATERIALIZED (%s), hashed AS MATERIALIZED (
+            SELECT d.change, sha256(convert_to(concat_ws('|', d.change, row(%s)::text), 'UTF8')) AS h FROM changes AS d
+        ), buckets AS (
+            SELECT get_byte(d.h, 0) AS bucket, sha256(string_agg(d.h, '' ORDER BY d.h)) AS h, count(*) FILTER (WHERE d.change = 'insert') AS i,
+                   count(*) FILTER (WHERE d.change = 'update') AS u, count(*) FILTER (WHERE d.change = 'delete') AS d
+              FROM hashed AS d
+             GROUP BY 1
+        )
+        SELECT coalesce(sum(b.i), 0)::bigint, coalesce(sum(b.u), 0)::bigint, coalesce(sum(b.d), 0)::bigint,
+               encode(sha256(coalesce(string_agg(b.h, '' ORDER BY b.bucket), '')), 'hex')
+          FROM buckets AS b$sql$,
+        pggit._changes_sql(p_table_id, p_from, p_to), pggit._record_columns(p_table_id, 'coalesce(d.n, d.o)'));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._sum_up(integer, pggit._position, pggit._position) IS
+'How many rows of a table were inserted, updated and deleted, net, between two positions, and a digest of these changes, made as in pggit._digest.';
+
 CREATE OR REPLACE FUNCTION pggit._table_content(p_table pggit.tables, p_from pggit._position, p_to pggit._position)
     RETURNS jsonb
     LANGUAGE plpgsql
@@ -8,7 +35,8 @@ DECLARE
     v_columns  jsonb := (SELECT jsonb_agg(jsonb_build_array(c.name, c.type_name, c.key_position) ORDER BY c.column_id)
                            FROM pggit.columns AS c WHERE c.table_id = p_table.table_id AND c.dropped_at IS NULL);
     v_digest   record;
-    v_counts   record;
+    v_changes  record;
+    v_any      boolean;
 BEGIN
     -- Columns changed since the parent: there is no row-by-row difference to tell, the whole state is told.
     IF v_presence = 'gap' THEN
@@ -22,14 +50,13 @@ BEGIN
         v_content := jsonb_build_object('tracked', jsonb_build_object('rows', p_table.row_count, 'digest', p_table.digest, 'columns', v_columns));
     END IF;
 
-    PERFORM pggit._refresh_statistics(p_table.table_id, (p_to).branch_id);
-    v_counts := pggit._count_changes(p_table.table_id, p_from, p_to);
-    IF v_counts.inserted + v_counts.updated + v_counts.deleted > 0 THEN
-        SELECT d.* INTO v_digest
-          FROM pggit._digest(format('SELECT concat_ws(''|'', d.change, row(%s)::text) FROM (%s) AS d',
-                                    pggit._record_columns(p_table.table_id, 'coalesce(d.n, d.o)'), pggit._changes_sql(p_table.table_id, p_from, p_to))) AS d;
-        v_content := v_content || jsonb_build_object('inserted', v_counts.inserted, 'updated', v_counts.updated,
-                                                     'deleted', v_counts.deleted, 'digest', v_digest.digest);
+    EXECUTE format('SELECT EXISTS (%s)', pggit._candidates_sql(p_table.table_id, p_from, p_to)) INTO v_any;
+    IF v_any THEN
+        PERFORM pggit._refresh_statistics(p_table.table_id, (p_to).branch_id);
+        SELECT c.* INTO v_changes FROM pggit._sum_up(p_table.table_id, p_from, p_to) AS c;
+        IF v_changes.inserted + v_changes.updated + v_changes.deleted > 0 THEN
+            v_content := v_content || to_jsonb(v_changes);
+        END IF;
     END IF;
     RETURN v_content;
 END;
