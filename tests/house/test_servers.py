@@ -8,12 +8,13 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from fixtures.postgres import ROOT
-from postgres import VERSIONS, Server, Unavailable, binaries
+from postgres import VERSIONS, WHEELS, Server, Unavailable, binaries
 
 
 def test_a_password_is_asked_for() -> None:
@@ -63,3 +64,20 @@ def test_every_supported_version_is_there(version: int) -> None:
 def test_other_versions_are_refused_in_a_sentence() -> None:
     with pytest.raises(Unavailable, match="PostgreSQL 9 is not supported; choose one of 15, 16, 17, 18"):
         binaries(9)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has folders that the servers' account may not enter")
+@pytest.mark.parametrize("version", sorted(WHEELS))
+def test_a_virtual_environment_that_only_root_may_enter_will_do(version: int, tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    packages = binaries(version).parents[2]
+    for package in packages.glob(f"{WHEELS[version]}*"):
+        (closed / package.name).symlink_to(package)
+    script = f"from postgres import Server\nwith Server({version}) as s: print(s.bin, s.psql('-c', 'SELECT 1'))"
+    environment = {**os.environ, "PYTHONPATH": f"{closed}:{ROOT / 'tools'}"}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True)
+    folder, answer = done.stdout.split()
+    assert answer == "1"
+    assert not Path(folder).is_relative_to(closed)
+    assert not Path(folder).exists(), "the copy goes with the process"

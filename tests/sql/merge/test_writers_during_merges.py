@@ -13,7 +13,7 @@ import pytest
 from fixtures.postgres import Database, query
 
 KEYS = 6
-MERGES = 8
+MERGES = 5
 BUSY = {"VG401", "VG402", "40001", "40P01", "55P03"}
 
 
