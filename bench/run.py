@@ -1,23 +1,26 @@
-"""pggit beside plain PostgreSQL, in one run: what it costs, against what was promised.
+"""pggit beside plain PostgreSQL, in one run: what each operation costs, against what was promised.
 
-Figures are CPU seconds of the backend, which a busy machine disturbs least, and bytes of WAL; ratios are pggit / plain.
-Nothing here fails because of a figure.
+Times are CPU of the session's backend, which a busy machine disturbs least; medians of several runs, pggit and plain
+in turn. Every benchmark has databases of its own, so `--only` gives the figures of a full run. Nothing here fails
+because of a figure.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import psycopg
 
-from postgres import FAST, Server
+from postgres import FAST, VERSIONS, Server
 
-ROOT = Path(__file__).resolve().parents[1]
+INSTALL = Path(__file__).resolve().parents[1] / "sql" / "install.sql"
 SETTINGS = FAST | {
     "shared_buffers": "1GB",
     "max_wal_size": "8GB",
@@ -25,240 +28,482 @@ SETTINGS = FAST | {
     "autovacuum": "off",
     "max_parallel_workers_per_gather": "0",
 }
-ORDERS = """
-    CREATE TABLE {0}_customers (id bigint PRIMARY KEY, name text NOT NULL);
-    INSERT INTO {0}_customers SELECT g, 'customer ' || g FROM generate_series(1, greatest({1} / 100, 10)) AS g;
-    CREATE TABLE {0} (
-        id bigint PRIMARY KEY, customer_id bigint NOT NULL REFERENCES {0}_customers, status text NOT NULL,
+TABLES = """
+    CREATE TABLE customers (id bigint PRIMARY KEY, name text NOT NULL);
+    INSERT INTO customers SELECT g, 'customer ' || g FROM generate_series(1, greatest({rows} / 100, 10)) AS g;
+    CREATE INDEX ON customers (name);
+    CREATE TABLE orders (
+        id bigint PRIMARY KEY, customer_id bigint NOT NULL REFERENCES customers, status text NOT NULL,
         amount numeric(12, 2) NOT NULL, quantity integer NOT NULL, created_at timestamptz NOT NULL,
         email text, note text, meta jsonb
     );
-    INSERT INTO {0}
-    SELECT g, 1 + (g::bigint * 7919) % greatest({1} / 100, 10), 'new', (g % 100000) / 7.0, g % 50,
+    INSERT INTO orders
+    SELECT g, 1 + (g::bigint * 7919) % greatest({rows} / 100, 10), 'new', (g % 100000) / 7.0, g % 50,
            timestamptz '2025-01-01' + g * interval '13 seconds', 'user' || g || '@example.org', md5(g::text),
            jsonb_build_object('k', g % 100)
-      FROM generate_series(1, {1}) AS g;
-    CREATE INDEX ON {0} (customer_id);
-    CREATE INDEX ON {0} (created_at);
+      FROM generate_series(1, {rows}) AS g;
+    CREATE INDEX ON orders (customer_id);
+    CREATE INDEX ON orders (created_at);
 """
-READS = {
-    "point": ("SELECT * FROM {0} WHERE id = 4711", 4),
-    "by foreign key": ("SELECT * FROM {0} WHERE customer_id = 17", 4),
-    "join, parameterised": (
-        "SELECT sum(o.amount) FROM {1}_customers c JOIN {0} o ON o.customer_id = c.id WHERE c.name = 'customer 17'",
+# What autovacuum would work on now, by its default thresholds; an empty store, for one, it leaves alone.
+STALE = """
+    SELECT format('VACUUM ANALYZE %I.%I', s.schemaname, s.relname)
+      FROM pg_stat_all_tables AS s JOIN pg_class AS c ON c.oid = s.relid
+     WHERE s.schemaname NOT IN ('pg_toast', 'information_schema') AND c.relkind = 'r' AND NOT c.relisshared
+       AND (s.n_mod_since_analyze > 50 + 0.1 * greatest(c.reltuples, 0)
+            OR s.n_dead_tup > 50 + 0.2 * greatest(c.reltuples, 0)
+            OR s.n_ins_since_vacuum > 1000 + 0.2 * greatest(c.reltuples, 0))
+"""
+COPIED = "{0}\t1\tnew\t1.50\t1\t2026-01-01 00:00:00+00\tuser{0}@example.org\tcopied\t{{}}\n"
+# Type of the argument, what is prepared, the argument for the row number n of so many rows, and the target.
+READS: dict[str, tuple[str, str, Callable[[int, int], object], float]] = {
+    "point": ("bigint", "SELECT * FROM orders WHERE id = $1", lambda n, _: n, 4),
+    "by foreign key": (
+        "bigint",
+        "SELECT * FROM orders WHERE customer_id = $1",
+        lambda n, rows: 1 + n % max(rows // 100, 10),
         4,
     ),
-    "top 10": ("SELECT * FROM {0} ORDER BY created_at DESC LIMIT 10", 4),
-    "page": ("SELECT * FROM {0} WHERE id > 4000 ORDER BY id LIMIT 50", 4),
-    "aggregate": ("SELECT sum(amount), max(created_at) FROM {0}", 2.5),
-    "count(*)": ("SELECT count(*) FROM {0}", 8),
+    "join, parameterised": (
+        "text",
+        "SELECT sum(o.amount) FROM customers c JOIN orders o ON o.customer_id = c.id WHERE c.name = $1",
+        lambda n, rows: f"customer {1 + n % max(rows // 100, 10)}",
+        4,
+    ),
+    "top 10": ("bigint", "SELECT * FROM orders ORDER BY created_at DESC LIMIT 10", lambda n, _: n, 4),
+    "page of 50": ("bigint", "SELECT * FROM orders WHERE id > $1 ORDER BY id LIMIT 50", lambda n, _: n, 4),
+    "aggregate": ("bigint", "SELECT sum(amount), max(quantity) FROM orders", lambda n, _: n, 2.5),
+    "count(*)": ("bigint", "SELECT count(*) FROM orders", lambda n, _: n, 8),
 }
-
-Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
+WHOLE = {"aggregate", "count(*)"}  # run once a measurement, the others 20 times
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One line: a ratio or an absolute value, and the most it should be."""
+    """One line of the table. Judged is the ratio to plain, or what was measured where plain has no such thing."""
 
     name: str
-    measured: str
-    value: float
-    target: float
+    measured: float
+    plain: float | None
+    target: float | None
+    unit: str = "ms"
+    at_least: bool = False
+    later: bool = False
+
+    @classmethod
+    def ratio(cls, name: str, both: Sequence[float], target: float, unit: str = "ms") -> Figure:
+        """What pggit and plain cost."""
+        pggit, plain = both
+        return cls(name, pggit, plain, target, unit)
 
     def __str__(self) -> str:
-        verdict = "ok" if self.value <= self.target else "MISSED"
-        return f"{self.name:<44} {self.measured:>34} {self.value:>8.2f} {'≤ ' + format(self.target, 'g'):>8}  {verdict}"
+        ratio = None if self.plain is None else self.measured / self.plain
+        judged = self.measured if ratio is None else ratio
+        if self.target is None:
+            target = verdict = ""
+        else:
+            unit = "x" if ratio is not None else " " + self.unit
+            target = f"{'≥' if self.at_least else '≤'} {self.target:,.10g}{unit}"
+            ok = judged >= self.target if self.at_least else judged <= self.target
+            verdict = ("ok" if ok else "missed") + (", a later target" if self.later else "")
+        plain = "-" if self.plain is None else f"{self.plain:,.2f} {self.unit}"
+        shown = "-" if ratio is None else f"{ratio:.2f}"
+        return f"{self.name:<52}{self.measured:>16,.2f} {self.unit:<8}{plain:>16}{shown:>8}  {target:<20}{verdict}"
 
 
-class Bench:
-    """A server with the same tables twice: plain, and under version control."""
+class Session:
+    """A connection, on a branch if one is named, and what it costs."""
 
-    def __init__(self, server: Server, rows: int, repeat: int) -> None:
-        self.rows = rows
-        self.repeat = repeat
-        self.server = server
-        self.plain = self._database("plain")
-        self.plain_cpu = Cpu(self.plain)
-        self.pggit = self._database("pggit")
-        server.psql("-1", "-f", str(ROOT / "sql" / "install.sql"), database="pggit")
-        run(self.pggit, "SELECT pggit.track_schema('public'); SELECT pggit.commit('loaded')")
-        self.cpu = Cpu(self.pggit)
+    def __init__(self, dsn: str, branch: str | None = None) -> None:
+        self.conn = psycopg.connect(dsn, autocommit=True)
+        self._spent = Path(f"/proc/{self.conn.info.backend_pid}/schedstat")
+        if branch:
+            self.run("SELECT pggit.checkout(%s)", branch)
 
-    def _database(self, name: str) -> Connection:
-        with psycopg.connect(self.server.dsn(), autocommit=True) as admin:
-            run(admin, f"CREATE DATABASE {name}")
-        conn = psycopg.connect(self.server.dsn(name), autocommit=True)
-        run(conn, ORDERS.format("orders", self.rows) + ORDERS.format("small", 1000))
-        run(conn, "VACUUM ANALYZE")
-        return conn
+    def run(self, sql: str, *args: object) -> list[tuple[Any, ...]]:
+        """Run SQL (its text is this file's own), prepared if it has arguments."""
+        cursor = self.conn.execute(sql.encode(), args or None, prepare=bool(args))
+        return cursor.fetchall() if cursor.description else []
 
-    def both(self, name: str, statement: Callable[[int], str], target: float, *, times: int | None = None) -> Figure:
-        """The same statement on both, in turn; the median of each."""
-        plain, pggit = [], []
-        for number in range(times or self.repeat):
-            plain.append(self.plain_cpu.of(lambda n=number: run(self.plain, statement(n))))  # type: ignore[misc]
-            pggit.append(self.cpu.of(lambda n=number: run(self.pggit, statement(n))))  # type: ignore[misc]
-        return ratio(name, statistics.median(pggit), statistics.median(plain), target)
+    def copy(self, rows: str) -> None:
+        """COPY rows in text format into orders."""
+        with self.conn.cursor() as cursor, cursor.copy("COPY orders FROM STDIN") as copy:
+            copy.write(rows)
 
-
-class Cpu:
-    """CPU seconds that a connection's backend spends."""
-
-    def __init__(self, conn: Connection) -> None:
-        self._file = Path(f"/proc/{conn.info.backend_pid}/schedstat")
-
-    def of(self, work: Callable[[], object]) -> float:
+    def cpu(self, work: Callable[[Session], object]) -> float:
+        """Milliseconds of CPU that the backend spends on some work."""
         before = self._read()
-        work()
+        work(self)
         return self._read() - before
 
+    def wal(self, work: Callable[[Session], object]) -> float:
+        """Bytes of WAL that the server writes meanwhile."""
+        ((before,),) = self.run("SELECT pg_current_wal_insert_lsn()::text")
+        work(self)
+        ((bytes_,),) = self.run("SELECT pg_current_wal_insert_lsn() - %s::pg_lsn", before)
+        return float(bytes_)
+
+    def tell(self) -> None:
+        """Tell the server's statistics what this session has changed."""
+        self.run("SELECT pg_stat_force_next_flush()")
+
+    def vacuum(self) -> None:
+        """What a user's autovacuum would have done by now."""
+        self.tell()
+        for (statement,) in self.run(STALE):
+            self.run(statement)
+
     def _read(self) -> float:
-        return int(self._file.read_text().split()[0]) / 1e9
+        return int(self._spent.read_text().split()[0]) / 1e6
 
 
-def run(conn: Connection, sql: str) -> list[tuple[Any, ...]]:
-    """Run SQL (its text is this file's own) and fetch what it gives."""
-    cursor = conn.execute(sql.encode())
-    return cursor.fetchall() if cursor.description else []
+class Pair:
+    """The same tables twice: under version control and plain."""
+
+    def __init__(self, lab: Lab, rows: int) -> None:
+        self.rows = rows
+        self.changes = max(rows // 100, 1)
+        self._lab = lab
+        self._sessions: list[Session] = []
+        self._stack = ExitStack()
+        self._pggit, plain = (self._stack.enter_context(lab.database(kind, rows)) for kind in ("pggit", "plain"))
+        self.pggit = self.session()
+        self.plain = self._open(plain)
+        for session in (self.pggit, self.plain):
+            session.run("SELECT sum(amount), min(customer_id) FROM orders")  # read from the file once
+
+    def _open(self, database: str, branch: str | None = None) -> Session:
+        session = Session(self._lab.server.dsn(database), branch)
+        self._stack.callback(session.conn.close)
+        self._sessions.append(session)
+        return session
+
+    def session(self, branch: str | None = None) -> Session:
+        """Another session under version control."""
+        return self._open(self._pggit, branch)
+
+    def branch(self, name: str, materialize: str = "none") -> Session:
+        """A new branch of main, and a session on it."""
+        self.pggit.run("SELECT pggit.create_branch(%s, 'main', p_materialize => %s)", name, materialize)
+        return self.session(name)
+
+    def leave(self, session: Session) -> None:
+        """Close a session."""
+        self._sessions.remove(session)
+        session.conn.close()
+
+    def vacuum(self) -> None:
+        """What a user's autovacuum would have done by now."""
+        for session in self._sessions:
+            session.tell()
+        for session in (self.pggit, self.plain):
+            session.vacuum()
+
+    def close(self) -> None:
+        self._stack.close()
 
 
-def ratio(name: str, pggit: float, plain: float, target: float, unit: str = "ms") -> Figure:
-    scale = 1000 if unit == "ms" else 1
-    return Figure(name, f"{pggit * scale:,.2f} / {plain * scale:,.2f} {unit}", pggit / plain, target)
+class Lab:
+    """A server with a template of each kind and size of database."""
+
+    def __init__(self, server: Server, rows: int, repeat: int) -> None:
+        self.server = server
+        self.rows = rows
+        self.repeat = repeat
+        self._admin = Session(server.dsn())
+        self._templates: set[str] = set()
+        self._numbers = itertools.count(1)
+
+    def _template(self, kind: str, rows: int) -> str:
+        name = f"{kind}_{rows}"
+        if name not in self._templates:
+            self._admin.run(f"CREATE DATABASE {name}")
+            session = Session(self.server.dsn(name))
+            session.run(TABLES.format(rows=rows))
+            if kind == "pggit":
+                self.server.psql("-1", "-f", str(INSTALL), database=name)
+                session.run("SELECT pggit.track_schema('public'); SELECT pggit.commit('loaded')")
+            session.vacuum()
+            session.conn.close()
+            self._templates.add(name)
+        return name
+
+    @contextmanager
+    def database(self, kind: str, rows: int) -> Iterator[str]:
+        """A database, plain or with pggit, that goes away afterwards."""
+        name = f"bench_{next(self._numbers)}"
+        self._admin.run(f"CREATE DATABASE {name} TEMPLATE {self._template(kind, rows)} STRATEGY file_copy")
+        yield name
+        self._admin.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+    @contextmanager
+    def pair(self, rows: int | None = None) -> Iterator[Pair]:
+        """Databases of that many rows."""
+        made = Pair(self, rows or self.rows)
+        try:
+            yield made
+        finally:
+            made.close()
+
+    def compare(
+        self,
+        measure: Callable[[Session, int], float],
+        *sessions: Session,
+        times: int | None = None,
+        then: Callable[[], None] | None = None,
+    ) -> list[float]:
+        """Measure in each session in turn; the median of each. The first round, and what is done then, warms up."""
+        rounds = []
+        for number in range((times or self.repeat) + 1):
+            rounds.append([measure(session, number) for session in sessions])
+            if then and number == 0:
+                then()
+        return [statistics.median(values) for values in zip(*rounds[1:], strict=True)]
 
 
-def creation(bench: Bench) -> Iterator[Figure]:
-    """A branch of one large table and of one small one, both made of views."""
-    spent: dict[str, list[float]] = {"orders": [], "small": []}
-    # The first branch of a table also makes what all its branches share.
-    run(bench.pggit, "SELECT pggit.create_branch('whole', p_materialize => 'none')")
-    whole = bench.cpu.of(lambda: run(bench.pggit, "SELECT pggit.create_branch('second', p_materialize => 'none')"))
-    for _ in range(bench.repeat):
-        for table, times in spent.items():
-            times.append(bench.cpu.of(lambda t=table: view_of(bench, t)))  # type: ignore[misc]
-    large, small = (statistics.median(spent[table]) for table in ("orders", "small"))
-    yield ratio(f"a view of {bench.rows:,} rows / of 1,000", large, small, 1.5)
-    yield Figure("a view, CPU ms", f"{large * 1000:,.2f} ms", large * 1000, 10)
-    yield Figure("a branch of 4 tables, CPU ms a table", f"{whole * 1000:,.2f} ms", whole * 1000 / 4, 10)
+def keys(rows: int, number: int, count: int) -> list[int]:
+    """The keys of a measurement: spread over the table, and others each time while there are others."""
+    return [1 + (number * count + n) * 7919 % rows for n in range(count)]
 
 
-def view_of(bench: Bench, table: str) -> None:
-    """What making a branch does for one table: done anew for the branch that is there, and taken back."""
-    run(
-        bench.pggit,
-        f"""BEGIN;
-            DELETE FROM pggit.branch_tables WHERE branch_id = 2 AND table_id = (pggit._table('{table}')).table_id;
-            ALTER VIEW "public@whole".{table} RENAME TO renamed;
-            SELECT pggit._create_view(2, (pggit._table('{table}')).table_id);
-            ROLLBACK""",
-    )
+def single_updates(rows: int, first: int = 0) -> Callable[[Session, int], None]:
+    """Updates of one row each, a transaction each, prepared: what an application does."""
+
+    def work(session: Session, number: int) -> None:
+        for key in keys(rows, first + number, singles(rows)):
+            session.run("UPDATE orders SET quantity = %s::int WHERE id = %s::bigint", number, key)
+
+    return work
 
 
-def capture(bench: Bench) -> Iterator[Figure]:
-    def single(number: int) -> str:
-        return ";".join(f"UPDATE orders SET quantity = {number} WHERE id = {number * 300 + n}" for n in range(1, 301))
-
-    yield bench.both("capture: 300 single-row updates, CPU", single, 2.0)
-    wal = []
-    for conn in (bench.pggit, bench.plain):
-        (start,) = run(conn, "SELECT pg_current_wal_insert_lsn() - '0/0'")[0]
-        run(conn, single(bench.repeat))
-        (end,) = run(conn, "SELECT pg_current_wal_insert_lsn() - '0/0'")[0]
-        wal.append(float(end - start) / 300)
-    yield ratio("capture: single-row update, WAL", wal[0], wal[1], 3.1, "bytes")
-    yield bench.both(
-        "capture: 1,000-row update, CPU",
-        lambda n: f"UPDATE orders SET quantity = -{n} WHERE id BETWEEN {n * 1000} AND {n * 1000 + 999}",
-        1.8,
-    )
-    yield bench.both(
-        "capture: 10,000 rows inserted, CPU",
-        lambda n: (
-            f"INSERT INTO small SELECT {n + 100} * 10000 + g, 1, 'x', 1, 1, now() FROM generate_series(1, 10000) AS g"
-        ),
-        1.4,
-    )
+def singles(rows: int) -> int:
+    """How many updates of one row are measured at once."""
+    return min(300, rows // 10)
 
 
-def reads(bench: Bench) -> Iterator[Figure]:
-    (schema,) = run(bench.pggit, "SELECT pggit.branch_schema('whole')")[0]
-    for share in (0, 1, 10):
-        if share:
-            run(bench.pggit, "SELECT pggit.checkout('whole')")
-            run(bench.pggit, f"UPDATE orders SET quantity = {share} WHERE id % {100 // share} = 0")
-            run(bench.pggit, "SELECT pggit.checkout('main'); ANALYZE")
-        for name, (sql, target) in READS.items():
-            on_branch = sql.format(f'"{schema}".orders', f'"{schema}".orders')
-            yield read(
-                bench, f"branch read at {share} % delta: {name}", on_branch, sql.format("orders", "orders"), target
+def bulk_update(rows: int) -> Callable[[Session, int], None]:
+    """One update of 1,000 rows."""
+
+    def work(session: Session, number: int) -> None:
+        first = number * 1000 % rows
+        session.run(f"UPDATE orders SET quantity = {-number} WHERE id BETWEEN {first + 1} AND {first + 1000}")
+
+    return work
+
+
+def creation(lab: Lab) -> Iterator[Figure]:
+    """Branches made of views, of a large table and of a small one. Each has a table of customers, too."""
+
+    def create(session: Session, number: int) -> float:
+        return session.cpu(lambda s: s.run(f"SELECT pggit.create_branch('b{number}', 'main', p_materialize => 'none')"))
+
+    with lab.pair() as large, lab.pair(1000) as small:
+        first = create(large.pggit, 0)
+        create(small.pggit, 0)
+        both = lab.compare(lambda session, n: create(session, n + 1), large.pggit, small.pggit)
+    yield Figure("branch creation: large table / 1,000 rows", both[0], both[1], 1.5)
+    yield Figure("branch creation: a table", both[0] / 2, None, 10)
+    yield Figure("branch creation: a table, the first branch of all", first / 2, None, 10)
+
+
+def capture(lab: Lab) -> Iterator[Figure]:
+    """Writes to main's tables."""
+    with lab.pair() as pair:
+        count = singles(pair.rows)
+        fresh, others, bulk = single_updates(pair.rows), single_updates(pair.rows, 50), bulk_update(pair.rows)
+
+        def cpu(work: Callable[[Session, int], object], each: int = 1) -> list[float]:
+            def spent(session: Session, number: int) -> float:
+                return session.cpu(lambda s: work(s, number)) / each
+
+            return lab.compare(spent, pair.pggit, pair.plain, then=pair.vacuum)
+
+        def wal(work: Callable[[Session, int], object]) -> list[float]:
+            return lab.compare(lambda session, n: session.wal(lambda s: work(s, n)) / count, pair.pggit, pair.plain)
+
+        def together(session: Session, number: int) -> None:
+            with session.conn.transaction():
+                single_updates(pair.rows, 100)(session, number)
+
+        yield Figure.ratio("capture: UPDATE of one row, CPU", cpu(fresh, count), 2)
+        yield Figure.ratio("capture: UPDATE of one row, CPU, 300 a transaction", cpu(together, count), 2)
+        yield Figure.ratio("capture: UPDATE of one row, WAL", wal(others), 3.1, "bytes")
+        yield Figure.ratio("capture: UPDATE of one row, WAL, again (HOT)", wal(others), 3.1, "bytes")
+        yield Figure.ratio("capture: UPDATE of 1,000 rows", cpu(bulk), 1.8)
+
+        amount = pair.rows // 10
+
+        def load(session: Session, number: int) -> float:
+            first = pair.rows + number * amount
+            rows = "".join(COPIED.format(first + n) for n in range(1, amount + 1))
+            return session.cpu(lambda s: s.copy(rows))
+
+        both = lab.compare(load, pair.pggit, pair.plain, times=3)
+        yield Figure.ratio(f"capture: COPY of {amount:,} rows", both, 1.4)
+
+
+def reads(lab: Lab) -> Iterator[Figure]:
+    """Reads of a branch of views that has changed none, 1 % and 10 % of the rows; the same statements on plain."""
+    with lab.pair() as pair:
+        branch = pair.branch("reads")
+        for share in (0, 1, 10):
+            if share:
+                branch.run(f"UPDATE orders SET quantity = {share} WHERE mod(hashint8(id) + 2147483648, 100) < {share}")
+            pair.vacuum()
+            for name, (kind, sql, argument, target) in READS.items():
+                for session in (branch, pair.plain):
+                    session.run(f"PREPARE q ({kind}) AS {sql}")
+
+                def execute(session: Session, number: int, name: str = name, argument: Any = argument) -> float:
+                    values = [argument(n, pair.rows) for n in keys(pair.rows, number, 1 if name in WHOLE else 20)]
+                    statements = ";".join(f"EXECUTE q ('{value}')" for value in values)
+                    return session.cpu(lambda s: s.run(statements)) / len(values)
+
+                both = lab.compare(execute, branch, pair.plain)
+                for session in (branch, pair.plain):
+                    session.run("DEALLOCATE q")
+                yield Figure.ratio(f"branch read, {share} % changed: {name}", both, target)
+
+
+def writes(lab: Lab) -> Iterator[Figure]:
+    """Writes on a branch, through its views and to its real tables, beside plain."""
+    with lab.pair() as pair:
+        sessions = {"view": pair.branch("views"), "real table": pair.branch("real", "all")}
+        pair.vacuum()
+        kinds = {"one row": single_updates(pair.rows), "1,000 rows": bulk_update(pair.rows)}
+        targets = {("view", "one row"): 5, ("view", "1,000 rows"): 6}
+        for kind, work in kinds.items():
+            count = singles(pair.rows) if kind == "one row" else 1
+
+            def spent(session: Session, number: int, work: Any = work, count: int = count) -> float:
+                return session.cpu(lambda s: work(s, number)) / count
+
+            view, real, plain = lab.compare(spent, *sessions.values(), pair.plain, then=pair.vacuum)
+            for form, measured in zip(sessions, (view, real), strict=True):
+                yield Figure(f"branch write, {form}: UPDATE of {kind}", measured, plain, targets.get((form, kind), 2))
+            pair.vacuum()
+
+
+def diffs(lab: Lab) -> Iterator[Figure]:
+    """Differences between two commits of main, 1 % of the rows apart."""
+    with lab.pair() as pair:
+        pair.pggit.run("UPDATE orders SET note = 'changed' WHERE id % 100 = 7")
+        pair.pggit.run("SELECT pggit.commit('changed')")
+        pair.vacuum()
+        for name, sql in {
+            "counts": "SELECT * FROM pggit.diff('HEAD~1', 'HEAD')",
+            "rows": "SELECT count(*) FROM pggit.diff_rows('orders', 'HEAD~1', 'HEAD')",
+        }.items():
+            (spent,) = lab.compare(lambda session, _, sql=sql: session.cpu(lambda s: s.run(sql)), pair.pggit, times=3)  # type: ignore[misc]
+            rate = pair.changes / spent * 1000
+            yield Figure(
+                f"diff of {pair.changes:,} changes: {name}", rate, None, 1e6, "keys/s", at_least=True, later=True
             )
 
 
-def read(bench: Bench, name: str, on_branch: str, on_plain: str, target: float) -> Figure:
-    """Prepared, as an application's driver does after a few runs."""
-    spent: list[list[float]] = [[], []]
-    for conn, cpu, sql, times in (
-        (bench.pggit, bench.cpu, on_branch, spent[0]),
-        (bench.plain, bench.plain_cpu, on_plain, spent[1]),
-    ):
-        run(conn, f"PREPARE q AS {sql}")
-        for _ in range(6):
-            run(conn, "EXECUTE q")
-        times.extend(cpu.of(lambda c=conn: run(c, "EXECUTE q")) for _ in range(bench.repeat))  # type: ignore[misc]
-        run(conn, "DEALLOCATE q")
-    return ratio(name, statistics.median(spent[0]), statistics.median(spent[1]), target)
-
-
-def merges(bench: Bench) -> Iterator[Figure]:
-    """As many changes on both sides, one in twenty of them in conflict."""
-    changes = bench.rows // 100
-    run(bench.pggit, "SELECT pggit.create_branch('merged', p_materialize => 'none'); SELECT pggit.checkout('merged')")
-    run(bench.pggit, "UPDATE orders SET note = 'branch' WHERE id % 100 = 7")
-    run(bench.pggit, "SELECT pggit.commit('branch'); SELECT pggit.checkout('main')")
-    run(bench.pggit, "UPDATE orders SET amount = amount + 1 WHERE id % 100 = 7")
-    run(bench.pggit, "UPDATE orders SET note = 'main' WHERE id % 2000 = 7; SELECT pggit.commit('main'); ANALYZE orders")
-    diff = bench.cpu.of(lambda: run(bench.pggit, "SELECT count(*) FROM pggit.diff_rows('orders', 'HEAD~1', 'HEAD')"))
-    yield Figure(f"diff of {changes:,} rows with values, us a row", f"{diff * 1000:,.0f} ms", diff / changes * 1e6, 25)
-    merge = "SELECT pggit.merge('merged', 'main', NULL, '{\"on_conflict\": \"theirs\"}')"
-    pggit = bench.cpu.of(lambda: run(bench.pggit, merge))
-    run(bench.plain, "CREATE TABLE new_notes AS SELECT id, 'branch' AS note FROM orders WHERE id % 100 = 7")
-    plain = bench.plain_cpu.of(
-        lambda: run(bench.plain, "UPDATE orders AS o SET note = n.note FROM new_notes AS n WHERE n.id = o.id")
+def merged(pair: Pair, changes: int, number: int) -> float:
+    """As many changes on both sides, 5 % of them to the same cell; the CPU of merging them into main."""
+    step = pair.rows // changes
+    session = pair.branch(f"m{number}")
+    session.run(f"UPDATE orders SET note = 'branch {number}' WHERE id % {step} = {number}")
+    session.run("SELECT pggit.commit('branch')")
+    pair.pggit.run(
+        f"UPDATE orders SET note = 'main {number}'"
+        f" WHERE id % {step} = CASE WHEN id / {step} % 20 = 0 THEN {number} ELSE {number + 5} END"
     )
-    yield ratio(f"merge of {changes:,} rows / UPDATE … FROM", pggit, plain, 2.5)
+    pair.pggit.run("SELECT pggit.commit('main')")
+    pair.vacuum()
+    merge = f"SELECT (pggit.merge('m{number}', 'main', NULL, '{{\"on_conflict\": \"theirs\"}}')).result"
+    outcome: list[tuple[Any, ...]] = []
+    spent = pair.pggit.cpu(lambda s: outcome.extend(s.run(merge)))
+    if outcome != [("merged",)]:
+        raise RuntimeError(f"the merge ended with {outcome}")
+    pair.leave(session)
+    return spent
 
 
-def commits(bench: Bench) -> Iterator[Figure]:
-    def change_and_commit() -> None:
-        for number in range(100):
-            run(bench.pggit, f"UPDATE small SET quantity = {number} WHERE id = 1; SELECT pggit.commit('c{number}')")
+def merges(lab: Lab) -> Iterator[Figure]:
+    """Merges into main beside one UPDATE of as many rows, and beside the same merge in a tenth of the rows."""
+    with lab.pair() as large, lab.pair(lab.rows // 10) as small:
+        changes = large.changes
+        spent: dict[str, list[float]] = {"large": [], "small": [], "plain": []}
+        for number in range(3):
+            spent["large"].append(merged(large, changes, number))
+            spent["small"].append(merged(small, changes, number))
+            large.plain.run(
+                f"CREATE TABLE new_{number} AS SELECT id, 'branch' AS note FROM orders WHERE id % 100 = {number}"
+            )
+            large.plain.run("ANALYZE")
+            update = f"UPDATE orders AS o SET note = n.note FROM new_{number} AS n WHERE n.id = o.id"
+            spent["plain"].append(large.plain.cpu(lambda s, u=update: s.run(u)))  # type: ignore[misc]
+        whole, tenth, plain = (statistics.median(times) for times in spent.values())
+    yield Figure(f"merge of {changes:,} changes / UPDATE … FROM", whole, plain, 2.5)
+    yield Figure(f"merge of {changes:,} changes in {large.rows:,} / {small.rows:,} rows", whole, tenth, 1.5)
 
-    spent = bench.cpu.of(change_and_commit) / 100
-    yield Figure("a commit of one change, CPU ms", f"{1 / spent:,.0f} a second", spent * 1000, 5)
+
+def commits(lab: Lab) -> Iterator[Figure]:
+    """A change of one row and its commit, again and again on one branch."""
+    with lab.pair() as pair:
+
+        def change_and_commit(session: Session, number: int) -> float:
+            def work(session: Session) -> None:
+                for key in keys(pair.rows, number, 20):
+                    session.run("UPDATE orders SET quantity = quantity + 1 WHERE id = %s::bigint", key)
+                    session.run("SELECT pggit.commit(%s)", f"c{key}")
+
+            return session.cpu(work) / 20
+
+        (spent,) = lab.compare(change_and_commit, pair.pggit)
+    yield Figure("commits of one change on one branch", 1000 / spent, None, 200, "/s", at_least=True)
 
 
-BENCHES: dict[str, Callable[[Bench], Iterator[Figure]]] = {
+def as_of(lab: Lab) -> Iterator[Figure]:
+    """The whole table as it was, 1 % of its rows ago."""
+    with lab.pair() as pair:
+        pair.pggit.run("UPDATE orders SET quantity = -1 WHERE id % 100 = 7")
+        pair.pggit.run("SELECT pggit.commit('changed')")
+        pair.vacuum()
+        past = "pggit.as_of(NULL::orders, 'HEAD~1')"
+        for name, sql in {
+            "aggregate": "SELECT sum(amount), max(quantity) FROM {}",
+            "all rows, written out": "COPY (SELECT * FROM {}) TO '/dev/null'",
+        }.items():
+
+            def read(session: Session, _: int, sql: str = sql) -> float:
+                return session.cpu(lambda s: s.run(sql.format(past if s is pair.pggit else "orders")))
+
+            both = lab.compare(read, pair.pggit, pair.plain, times=3)
+            yield Figure.ratio(f"as of, 1 % changed: {name}", both, 3)
+
+
+BENCHES: dict[str, Callable[[Lab], Iterator[Figure]]] = {
     "creation": creation,
-    "reads": reads,
-    "merges": merges,
     "capture": capture,
+    "reads": reads,
+    "writes": writes,
+    "diffs": diffs,
+    "merges": merges,
     "commits": commits,
+    "as_of": as_of,
 }
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--pg", type=int, default=18, help="PostgreSQL's major version")
-    options.add_argument("--rows", type=int, default=1_000_000, help="rows of the large table")
-    options.add_argument("--repeat", type=int, default=9, help="runs of each statement, of which the median counts")
+    options = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    options.add_argument("--pg", type=int, default=18, choices=VERSIONS, help="PostgreSQL's major version")
+    options.add_argument("--rows", type=int, help="rows of the large table, at least 1,000 (1,000,000; quick: 100,000)")
+    options.add_argument("--quick", action="store_true", help="fewer rows and fewer repetitions: about half a minute")
+    options.add_argument("--only", action="append", choices=BENCHES, help="this benchmark alone; may be repeated")
     given = options.parse_args()
+    rows = given.rows or (100_000 if given.quick else 1_000_000)
+    if rows < 1000:
+        options.error("--rows must be at least 1000")
     with Server(given.pg, settings=SETTINGS) as server:
-        bench = Bench(server, given.rows, given.repeat)
-        print(f"PostgreSQL {given.pg}, {given.rows:,} rows\n")
-        print(f"{'what':<44} {'pggit / plain':>34} {'ratio':>8} {'target':>8}")
-        for figures in BENCHES.values():
-            for figure in figures(bench):
+        lab = Lab(server, rows, 3 if given.quick else 9)
+        print(f"PostgreSQL {given.pg}, {rows:,} rows\n")
+        print(f"{'what':<52}{'measured':>16} {'':<8}{'plain':>16}{'ratio':>8}  {'target':<20}")
+        for name in given.only or BENCHES:
+            for figure in BENCHES[name](lab):
                 print(figure, flush=True)
 
 
