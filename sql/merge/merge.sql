@@ -302,6 +302,7 @@ CREATE OR REPLACE FUNCTION pggit._attempt(p_merge_id uuid, p_apply boolean)
     RETURNS pggit.merge_result
     LANGUAGE plpgsql
     SET lock_timeout = '900ms'
+    SET jit = off  -- the planner takes these many small lookups for something worth compiling
 AS $$
 DECLARE
     v_merge     pggit.merges;
