@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from localcluster import Cluster, ClusterError, ControlPlane, images
 from localcluster.cluster import run
 from localcluster.node import Node
 from story import data
-from story.shell import Kubectl, Psql
+from story.shell import Failed, Kubectl, Psql
 from story.steps import Story
 from story.terminal import Terminal
 
@@ -121,6 +122,19 @@ def release(place: Place) -> Iterator[Place]:
         place.cluster.run("delete", "namespace", SYSTEM, TEAM, "--timeout=120s")
 
 
+def _until_reached(psql: Psql, seconds: float = 60) -> None:
+    """A ready pod is in its Service a moment later: kube-proxy writes its rules after the endpoints."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            psql.quietly("SELECT 1;")
+            return
+        except Failed:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
+
+
 @pytest.fixture(scope="session")
 def story(release: Place) -> Story:
     """A PostgreSQL pod with the data, and its owner's connection."""
@@ -131,6 +145,7 @@ def story(release: Place) -> Story:
     superuser = _in_pod(
         kubectl, "postgres-0", "postgres", {"user": "postgres", "password": PASSWORD, "host": "postgres"}
     )
+    _until_reached(superuser)
     superuser.quietly(f"CREATE ROLE geo LOGIN CREATEROLE PASSWORD '{OWNER_PASSWORD}';\nCREATE DATABASE geo OWNER geo;")
     secret = {
         "host": f"postgres.{TEAM}.svc",
