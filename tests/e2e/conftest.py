@@ -128,11 +128,12 @@ def _until_reached(psql: Psql, seconds: float = 60) -> None:
     while True:
         try:
             psql.quietly("SELECT 1;")
-            return
         except Failed:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.5)
+        else:
+            return
 
 
 @pytest.fixture(scope="session")
