@@ -101,6 +101,19 @@ $$;
 COMMENT ON FUNCTION pggit._commit_id(text[], jsonb, text, text, timestamptz) IS
 'Id of a commit: sha256 of a versioned canonical form of its parents, content, author, message and time. The same history has the same ids on every server.';
 
+CREATE OR REPLACE FUNCTION pggit._move_head(p_branch_id integer, p_head text, p_at pggit._position)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    UPDATE pggit.branches AS b SET head = p_head, head_at = p_at WHERE b.branch_id = p_branch_id;
+    PERFORM set_config('pggit.stored', ((p_at).x).watermark::text, true);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._move_head(integer, text, pggit._position) IS
+'Moves a branch to a commit. The local setting pggit.stored tells the capture of this transaction that what it logs from here on comes later.';
+
 CREATE OR REPLACE FUNCTION pggit._record_commit(p_branch pggit.branches, p_parents text[], p_since pggit._position, p_at pggit._position,
                                                 p_content jsonb, p_author text, p_message text, p_committed_at timestamptz,
                                                 p_merge_base text DEFAULT NULL)
@@ -117,7 +130,7 @@ BEGIN
            count(*) FILTER (WHERE c.value ?| ARRAY['tracked', 'reshaped']), p_content
       FROM jsonb_each(p_content) AS c;
 
-    UPDATE pggit.branches AS b SET head = v_id, head_at = p_at WHERE b.branch_id = p_branch.branch_id;
+    PERFORM pggit._move_head(p_branch.branch_id, v_id, p_at);
     RETURN v_id;
 END;
 $$;
@@ -126,7 +139,7 @@ COMMENT ON FUNCTION pggit._record_commit(pggit.branches, text[], pggit._position
 'Stores a commit and moves the branch''s head to it; the branch''s row must be locked.';
 
 CREATE OR REPLACE FUNCTION pggit._commit_pending(p_branch_id integer, p_message text, p_author text DEFAULT NULL, p_allow_empty boolean DEFAULT false,
-                                                 p_committed_at timestamptz DEFAULT NULL)
+                                                 p_committed_at timestamptz DEFAULT NULL, p_at pggit._position DEFAULT NULL)
     RETURNS text
     LANGUAGE plpgsql
 AS $$
@@ -137,7 +150,7 @@ DECLARE
 BEGIN
     PERFORM pggit._require_cluster();
     PERFORM pg_current_xact_id();
-    v_at      := pggit._working_position(v_branch.branch_id);
+    v_at      := CASE WHEN p_at IS NULL THEN pggit._working_position(v_branch.branch_id) ELSE p_at END;
     v_content := pggit._content(v_branch.head_at, v_at);
     IF v_content = '{}' AND NOT p_allow_empty AND v_branch.head IS NOT NULL THEN
         RETURN NULL;
@@ -147,8 +160,8 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._commit_pending(integer, text, text, boolean, timestamptz) IS
-'Commits what is pending on a branch and returns the commit, or NULL when there is nothing (the first commit of a repository may be empty).';
+COMMENT ON FUNCTION pggit._commit_pending(integer, text, text, boolean, timestamptz, pggit._position) IS
+'Commits what is pending on a branch, now or at a position taken under its lock, and returns the commit, or NULL when there is nothing (the first commit of a repository may be empty).';
 
 CREATE OR REPLACE FUNCTION pggit.commit(p_message text, p_branch text DEFAULT NULL, p_author text DEFAULT NULL, p_allow_empty boolean DEFAULT false,
                                         p_committed_at timestamptz DEFAULT NULL)

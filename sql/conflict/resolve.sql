@@ -40,7 +40,8 @@ BEGIN
                         ELSE pggit._cell_from_json_sql(v_conflict.table_id, v_conflict.column_id, p_value) END;
         BEGIN
             EXECUTE format('SELECT (%s) IS NULL', v_probe) INTO v_null;
-        EXCEPTION WHEN data_exception OR syntax_error_or_access_rule_violation THEN
+            EXECUTE pggit._as_declared_sql(v_conflict.table_id, v_column.column_id, v_probe);
+        EXCEPTION WHEN data_exception OR syntax_error_or_access_rule_violation OR integrity_constraint_violation THEN
             RAISE EXCEPTION USING
                 ERRCODE = 'VG204', SCHEMA = 'pggit',
                 MESSAGE = format('the value for conflict %L does not fit %s: %s', p_conflict_id,
@@ -64,6 +65,21 @@ $$;
 
 COMMENT ON FUNCTION pggit._set_resolution(uuid, text, text, jsonb) IS
 'Validates and records a resolution. Raises VG007, VG204.';
+
+CREATE OR REPLACE FUNCTION pggit._as_declared_sql(p_table_id integer, p_column_id integer, p_value text)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT format('SELECT %s FROM (SELECT %s AS v) AS q',
+                  string_agg(format('(%s)::%s', CASE WHEN p_column_id IS NULL THEN '(q.v).c' || c.column_id ELSE 'q.v' END, format_type(a.atttypid, a.atttypmod)), ', '), p_value)
+      FROM pggit.columns AS c
+      JOIN pggit.tables AS t USING (table_id)
+      JOIN pg_attribute AS a ON a.attrelid = t.relation AND a.attname = c.name
+     WHERE c.table_id = p_table_id AND c.dropped_at IS NULL AND c.generated_as IS NULL AND (p_column_id IS NULL OR c.column_id = p_column_id);
+$$;
+
+COMMENT ON FUNCTION pggit._as_declared_sql(integer, integer, text) IS
+'SELECT that reads a cell, or all cells of a row, as the types that the table declares: what a domain forbids fails.';
 
 CREATE OR REPLACE FUNCTION pggit._require_row(p_conflict pggit.conflicts, p_value jsonb)
     RETURNS void

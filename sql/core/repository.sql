@@ -25,3 +25,20 @@ $$;
 
 COMMENT ON FUNCTION pggit._require_cluster() IS
 'Raises VG903 when the database was restored into another cluster, where the recorded transaction ids have no meaning.';
+
+CREATE OR REPLACE FUNCTION pggit._require_read_committed(p_what text)
+    RETURNS void
+    LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG401', SCHEMA = 'pggit',
+            MESSAGE = format('%s needs READ COMMITTED, and this transaction is %s', p_what, upper(current_setting('transaction_isolation'))),
+            HINT    = 'It has to see rows that others committed since this transaction''s snapshot. Do it in a transaction of its own.';
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._require_read_committed(text) IS
+'Raises VG401 above READ COMMITTED: what has to see every committed row can''t work on an older snapshot.';

@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION pggit._rows_json(p_table_id integer, p_position pggit
     SET timezone = 'UTC'
 AS $$
 BEGIN
-    RETURN QUERY EXECUTE format($sql$SELECT %1$s, r.j FROM (SELECT to_jsonb(n) AS j FROM (%2$s) AS n) AS r$sql$,
+    RETURN QUERY EXECUTE format($sql$SELECT %1$s, r.j FROM (SELECT to_jsonb(n.*) AS j FROM (%2$s) AS n) AS r$sql$,
         pggit._key_json(p_table_id, 'r.j'),
         pggit._named_sql(p_table_id, CASE WHEN p_key IS NULL THEN pggit._state_sql(p_table_id, p_position)
                                           ELSE pggit._lookup_sql(p_table_id, p_position, format('(%s)', pggit._key_from_json(p_table_id, p_key))) END));

@@ -242,6 +242,7 @@ DECLARE
     v_replica text      := current_setting('session_replication_role');
     v_branch  text      := current_setting('pggit.branch', true);
     v_table   pggit.tables;
+    v_held    jsonb       := '{}';
     v_s       pggit._mark;
     v_x       pggit._mark := (p_ours).x;
     v_start   bigint      := (SELECT o.last_value FROM pggit._ordinal AS o);
@@ -255,7 +256,7 @@ BEGIN
         FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.table_id = ANY (v_tables) ORDER BY t.table_id LOOP
             IF current_setting('session_replication_role') <> 'replica' THEN
                 EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', pggit._base_relation(v_table.table_id));
-                PERFORM pggit._hold_triggers(pggit._base_relation(v_table.table_id), false);
+                v_held := v_held || jsonb_build_object(v_table.table_id, pggit._hold_triggers(pggit._base_relation(v_table.table_id)));
             END IF;
         END LOOP;
         IF current_setting('session_replication_role') <> 'replica' THEN
@@ -269,9 +270,7 @@ BEGIN
         END LOOP;
         PERFORM pggit._recheck_foreign_keys(v_tables);
         PERFORM pggit._require_as_planned(v_tables, v_start);
-        FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.table_id = ANY (v_tables) AND current_setting('session_replication_role') <> 'replica' LOOP
-            PERFORM pggit._hold_triggers(pggit._base_relation(v_table.table_id), true);
-        END LOOP;
+        PERFORM pggit._release_triggers(pggit._base_relation(h.key::integer), ARRAY(SELECT jsonb_array_elements_text(h.value))::name[]) FROM jsonb_each(v_held) AS h;
     ELSE
         v_s := pggit._later((p_ours).s, pggit._base_mark(p_theirs));
         FOR v_table IN SELECT t.* FROM pggit.tables AS t JOIN pggit.branch_tables AS bt USING (table_id) WHERE bt.branch_id = p_target.branch_id ORDER BY t.table_id LOOP
@@ -328,9 +327,12 @@ BEGIN
         -- Its writers hold this row in share mode: none is in flight from here on.
         PERFORM FROM pggit.branch_bases AS s WHERE s.branch_id = v_merge.target_id FOR UPDATE;
     END IF;
+    -- The target is looked at once: what others commit to main from here on is in no commit yet and stays pending.
+    PERFORM pg_current_xact_id() WHERE p_apply;
+    v_ours := pggit._working_position(v_merge.target_id);
     IF p_apply THEN
         PERFORM pggit._commit_pending(v_source.branch_id, format('pending changes of %s', v_source.name)) WHERE v_source.branch_id IS NOT NULL;
-        PERFORM pggit._commit_pending(v_merge.target_id, 'pending changes before a merge');
+        PERFORM pggit._commit_pending(v_merge.target_id, 'pending changes before a merge', p_at => v_ours);
     END IF;
     SELECT b.* INTO STRICT v_target FROM pggit.branches AS b WHERE b.branch_id = v_merge.target_id;
 
@@ -352,7 +354,6 @@ BEGIN
             MESSAGE = format('%L and %L have no commit in common', v_merge.source, v_target.name);
     END IF;
 
-    v_ours := pggit._working_position(v_target.branch_id);
     IF v_merge.base_commit = v_their_id AND (p_apply OR v_source.branch_id IS NULL OR v_source.branch_id = v_target.branch_id
                                              OR pggit._content(v_source.head_at, v_theirs) = '{}') THEN
         RETURN pggit._result(p_merge_id, 'up_to_date');
@@ -384,7 +385,7 @@ BEGIN
 
     v_after := pggit._apply(v_merge, v_target, v_result, v_ours, v_theirs);
     IF v_forward THEN
-        UPDATE pggit.branches AS b SET head = v_their_id, head_at = v_after WHERE b.branch_id = v_target.branch_id;
+        PERFORM pggit._move_head(v_target.branch_id, v_their_id, v_after);
         v_result.result    := 'fast_forward';
         v_result.commit_id := v_their_id;
     ELSE
@@ -414,6 +415,9 @@ DECLARE
     v_name     text;
 BEGIN
     PERFORM pggit._require_cluster();
+    IF p_apply THEN
+        PERFORM pggit._require_read_committed('a merge');
+    END IF;
     LOOP
         v_attempts := v_attempts + 1;
         BEGIN
@@ -421,7 +425,7 @@ BEGIN
             EXIT;
         EXCEPTION
             WHEN SQLSTATE 'VG402' OR unique_violation OR exclusion_violation THEN
-                IF v_attempts >= 5 OR current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+                IF v_attempts >= 5 THEN
                     IF SQLSTATE = 'VG402' THEN
                         RAISE;
                     END IF;
@@ -506,8 +510,8 @@ COMMENT ON FUNCTION pggit.merge(text, text, text, jsonb) IS
 p_target NULL is the session''s branch. What is not committed on either side is committed first. p_options: on_conflict (stop, ours, theirs), resolutions (array of {conflict_id} or {table, key,
 column}, with take: ours, theirs, base, value, and value), fast_forward (auto, never, only), squash. The merged state is checked for NOT NULL, CHECK, unique indexes and foreign keys before
 anything is written; triggers take no part. result: merged (commit_id is the merge commit), fast_forward, up_to_date, conflicted (nothing written; pggit.resolve_conflict, then
-pggit.continue_merge), or refused (nothing written; detail.reason). Raises VG001, VG002, VG007, VG009, VG202, VG204, VG205, VG206, VG307, VG401 (locked by others),
-VG402 (others kept changing the same rows).';
+pggit.continue_merge), or refused (nothing written; detail.reason). Raises VG001, VG002, VG007, VG009, VG202, VG204, VG205, VG206, VG307, VG401 (locked by others, or
+the transaction is not READ COMMITTED), VG402 (others kept changing the same rows).';
 
 CREATE OR REPLACE FUNCTION pggit._open(p_merge_id uuid)
     RETURNS pggit.merges

@@ -86,7 +86,7 @@ CREATE OR REPLACE FUNCTION pggit._row_json_sql(p_table_id integer, p_record text
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    SELECT format('(SELECT to_jsonb(r) FROM (%s) AS r WHERE NOT (%s IS NULL))',
+    SELECT format('(SELECT to_jsonb(r.*) FROM (%s) AS r WHERE NOT (%s IS NULL))',
                   pggit._named_sql(p_table_id, format('SELECT %s', pggit._record_columns(p_table_id, p_record))), p_record);
 $$;
 
@@ -180,6 +180,18 @@ $$;
 COMMENT ON FUNCTION pggit._take_resolutions(uuid, integer) IS
 'Puts the resolutions given so far into the wanted rows of a planned table.';
 
+CREATE OR REPLACE FUNCTION pggit._composite_text(p_table_id integer, p_column_id integer, p_value text)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT '(' || string_agg(CASE a.attname WHEN 'c' || p_column_id THEN '"' || replace(replace(p_value, '\', '\\'), '"', '""') || '"' ELSE '' END, ',' ORDER BY a.attnum) || ')'
+      FROM pg_attribute AS a
+     WHERE a.attrelid = format('pggit._delta_%s', p_table_id)::regclass AND a.attnum > 0 AND NOT a.attisdropped;
+$$;
+
+COMMENT ON FUNCTION pggit._composite_text(integer, integer, text) IS
+'A row of the delta''s row type, in text, with one column set. Read as that type it goes through the column''s input function, which refuses what an explicit cast would cut.';
+
 CREATE OR REPLACE FUNCTION pggit._cell_from_json_sql(p_table_id integer, p_column_id integer, p_value jsonb)
     RETURNS text
     LANGUAGE sql STABLE
@@ -189,7 +201,7 @@ AS $$
                 WHEN jsonb_typeof(p_value) IN ('array', 'object')
                     THEN format('(jsonb_populate_record(NULL::pggit._delta_%s, jsonb_build_object(%L, %L::jsonb))).c%s',
                                 p_table_id, 'c' || p_column_id, p_value, p_column_id)
-                ELSE format('%L::%s', p_value #>> '{}', c.type_name) END
+                ELSE format('(%L::pggit._delta_%s).c%s', pggit._composite_text(p_table_id, p_column_id, p_value #>> '{}'), p_table_id, p_column_id) END
       FROM pggit.columns AS c
      WHERE c.table_id = p_table_id AND c.column_id = p_column_id;
 $$;

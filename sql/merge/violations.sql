@@ -54,7 +54,7 @@ AS $$
 BEGIN
     EXECUTE format($sql$
         WITH found AS MATERIALIZED (
-            SELECT DISTINCT %1$s AS key FROM (SELECT to_jsonb(v) AS j FROM (%2$s) AS v) AS v
+            SELECT DISTINCT %1$s AS key FROM (SELECT to_jsonb(v.*) AS j FROM (%2$s) AS v) AS v
         )
         INSERT INTO pggit.violations (merge_id, violation_no, violation_id, kind, constraint_name, table_id, key, side, detail)
         SELECT $1, (SELECT coalesce(max(x.violation_no), 0) FROM pggit.violations AS x WHERE x.merge_id = $1) + row_number() OVER (ORDER BY f.key),
@@ -76,6 +76,17 @@ COMMENT ON FUNCTION pggit._add_violations(uuid, integer, text, text, text, text)
 'Records a violation for each row of a query over a planned table''s named rows. side is theirs, both (cells of both sides together), resolution, or NULL where
 a row of ours that the plan does not write is what is left hanging.';
 
+-- pg_constraint.conenforced is there from PostgreSQL 18.
+CREATE OR REPLACE FUNCTION pggit._is_enforced(p_constraint pg_constraint)
+    RETURNS boolean
+    LANGUAGE sql STABLE
+AS $$
+    SELECT coalesce((to_jsonb(p_constraint) ->> 'conenforced')::boolean, true);
+$$;
+
+COMMENT ON FUNCTION pggit._is_enforced(pg_constraint) IS
+'Whether a constraint binds anybody: a NOT ENFORCED one does not.';
+
 CREATE OR REPLACE FUNCTION pggit._check_rows(p_merge_id uuid, p_table pggit.tables)
     RETURNS void
     LANGUAGE plpgsql
@@ -92,7 +103,7 @@ BEGIN
     END LOOP;
 
     FOR v_one IN SELECT k.conname, pg_get_expr(k.conbin, k.conrelid) AS expression FROM pg_constraint AS k
-                  WHERE k.conrelid = p_table.relation AND k.contype = 'c' LOOP
+                  WHERE k.conrelid = p_table.relation AND k.contype = 'c' AND pggit._is_enforced(k) LOOP
         PERFORM pggit._add_violations(p_merge_id, p_table.table_id, 'check', v_one.conname,
             format('SELECT n.* FROM (%s) AS n WHERE NOT (%s)', pggit._wants_sql(p_table.table_id), v_one.expression),
             format('the row does not satisfy %s', v_one.expression));
@@ -116,7 +127,9 @@ DECLARE
 BEGIN
     FOR v_index IN
         SELECT c.relname, i.indnullsnotdistinct, coalesce(pg_get_expr(i.indpred, i.indrelid), 'true') AS predicate,
-               (SELECT string_agg(format('(%s) AS pggit_u%s', pg_get_indexdef(i.indexrelid, k, false), k), ', ' ORDER BY k) FROM generate_series(1, i.indnkeyatts) AS k) AS expressions,
+               (SELECT string_agg(format('(%s)%s AS pggit_u%s', pg_get_indexdef(i.indexrelid, k, false),
+                                         (SELECT format(' COLLATE %I.%I', cn.nspname, co.collname) FROM pg_collation AS co JOIN pg_namespace AS cn ON cn.oid = co.collnamespace
+                                           WHERE co.oid = i.indcollation[k - 1]), k), ', ' ORDER BY k) FROM generate_series(1, i.indnkeyatts) AS k) AS expressions,
                (SELECT string_agg(format('w.pggit_u%1$s OPERATOR(%2$I.%3$s) r.pggit_u%1$s', k, n.nspname, o.oprname)
                                   || CASE WHEN i.indnullsnotdistinct THEN format(' IS NOT FALSE AND (w.pggit_u%1$s IS NULL) = (r.pggit_u%1$s IS NULL)', k) ELSE '' END, ' AND ' ORDER BY k)
                   FROM generate_series(1, i.indnkeyatts) AS k
@@ -166,7 +179,7 @@ AS $$
       JOIN pg_attribute AS pa ON pa.attrelid = k.confrelid AND pa.attnum = x.parent_att
       JOIN pg_operator AS o ON o.oid = x.op
       JOIN pg_namespace AS n ON n.oid = o.oprnamespace
-     WHERE k.contype = 'f' AND (k.conrelid = ANY (p_relations) OR k.confrelid = ANY (p_relations))
+     WHERE k.contype = 'f' AND pggit._is_enforced(k) AND (k.conrelid = ANY (p_relations) OR k.confrelid = ANY (p_relations))
      GROUP BY k.oid, k.conname, k.conrelid, k.confrelid, k.confmatchtype
      ORDER BY k.conname;
 $$;

@@ -8,23 +8,40 @@ $$;
 COMMENT ON FUNCTION pggit._may_replicate() IS
 'Whether this role can keep triggers out of a merge by session_replication_role.';
 
-CREATE OR REPLACE FUNCTION pggit._hold_triggers(p_relation text, p_enable boolean)
+CREATE OR REPLACE FUNCTION pggit._hold_triggers(p_relation text)
+    RETURNS name[]
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_triggers name[] := ARRAY(SELECT g.tgname FROM pg_trigger AS g JOIN pg_proc AS p ON p.oid = g.tgfoid
+                                WHERE g.tgrelid = p_relation::regclass AND NOT g.tgisinternal AND p.pronamespace <> 'pggit'::regnamespace AND g.tgenabled = 'O');
+    v_trigger  name;
+BEGIN
+    FOREACH v_trigger IN ARRAY v_triggers LOOP
+        EXECUTE format('ALTER TABLE %s DISABLE TRIGGER %I', p_relation, v_trigger);
+    END LOOP;
+    RETURN v_triggers;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._hold_triggers(text) IS
+'Where session_replication_role may not be set: takes the user''s own triggers of a table out of the merge, and says which, for pggit._release_triggers.';
+
+CREATE OR REPLACE FUNCTION pggit._release_triggers(p_relation text, p_triggers name[])
     RETURNS void
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_trigger record;
+    v_trigger name;
 BEGIN
-    FOR v_trigger IN SELECT g.tgname FROM pg_trigger AS g JOIN pg_proc AS p ON p.oid = g.tgfoid
-                      WHERE g.tgrelid = p_relation::regclass AND NOT g.tgisinternal AND p.pronamespace <> 'pggit'::regnamespace
-                        AND g.tgenabled = CASE WHEN p_enable THEN 'D' ELSE 'O' END LOOP
-        EXECUTE format('ALTER TABLE %s %s TRIGGER %I', p_relation, CASE WHEN p_enable THEN 'ENABLE' ELSE 'DISABLE' END, v_trigger.tgname);
+    FOREACH v_trigger IN ARRAY p_triggers LOOP
+        EXECUTE format('ALTER TABLE %s ENABLE TRIGGER %I', p_relation, v_trigger);
     END LOOP;
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._hold_triggers(text, boolean) IS
-'Where session_replication_role may not be set: takes the user''s own triggers of a table out of the merge, or puts them back.';
+COMMENT ON FUNCTION pggit._release_triggers(text, name[]) IS
+'Puts back the triggers that pggit._hold_triggers took out.';
 
 CREATE OR REPLACE FUNCTION pggit._swaps_sql(p_table_id integer)
     RETURNS text
@@ -33,14 +50,16 @@ AS $$
     SELECT coalesce(string_agg(DISTINCT format('ROW((p.o).c%1$s)::record *<> ROW((p.want).c%1$s)::record', c.column_id), ' OR '), 'false')
       FROM pggit.tables AS t
       JOIN pggit.columns AS c ON c.table_id = t.table_id AND c.dropped_at IS NULL AND c.generated_as IS NULL
+      JOIN pg_attribute AS a ON a.attrelid = t.relation AND a.attname = c.name
       JOIN pg_index AS i ON i.indrelid = t.relation AND (i.indisunique OR i.indisexclusion)
-                        AND (c.attnum = ANY (i.indkey) OR i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
+                        AND (a.attidentity = 'a' OR c.attnum = ANY (i.indkey) OR i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
                              OR EXISTS (SELECT FROM pggit.columns AS g WHERE g.table_id = t.table_id AND g.generated_as IS NOT NULL AND g.attnum = ANY (i.indkey)))
      WHERE t.table_id = p_table_id;
 $$;
 
 COMMENT ON FUNCTION pggit._swaps_sql(integer) IS
-'Condition on a planned row p: its update changes what a unique index or exclusion constraint looks at, so that updates one by one could collide on the way to a valid end.';
+'Condition on a planned row p: its update changes what a unique index or exclusion constraint looks at, so that updates one by one could collide on the way to a valid end;
+or it changes a GENERATED ALWAYS identity, which an UPDATE may not.';
 
 CREATE OR REPLACE FUNCTION pggit._write_rows(p_table_id integer, p_relation text)
     RETURNS void
@@ -85,7 +104,7 @@ $$;
 
 COMMENT ON FUNCTION pggit._write_rows(integer, text) IS
 'Writes a table''s plan into a real table: deletes, updates, inserts, each guarded by the planned row of ours. Where no foreign key fires,
-updates that touch a unique index are a delete and an insert, so that swapped values do not collide. Raises VG402 when a row is no longer as planned.';
+updates as in pggit._swaps_sql are a delete and an insert. Raises VG402 when a row is no longer as planned.';
 
 CREATE OR REPLACE FUNCTION pggit._write_parts(p_table_id integer, p_relation text)
     RETURNS TABLE (step integer, wanted bigint, statement text)

@@ -26,8 +26,10 @@ CREATE OR REPLACE FUNCTION pggit._before_statement()
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_setting text := 'pggit.o' || TG_ARGV[0] || TG_OP;
-    v_open    text := current_setting(v_setting, true);
+    v_setting text   := 'pggit.o' || TG_ARGV[0] || TG_OP;
+    v_open    text   := current_setting(v_setting, true);
+    v_ordinal bigint := nextval('pggit._ordinal');
+    v_others  text;
 BEGIN
     IF coalesce(current_setting('pggit.branch', true), '') NOT IN ('', 'main') AND TG_ARGV[1] = 'main' THEN
         RAISE EXCEPTION USING
@@ -37,31 +39,89 @@ BEGIN
             HINT    = 'Leave the schema name out, so that the branch''s table is found; or check out main first.';
     END IF;
 
-    PERFORM set_config(v_setting, concat_ws(',', nextval('pggit._ordinal'), nullif(v_open, '')), true);
+    IF TG_OP <> 'INSERT' THEN
+        v_others := concat_ws(',', nullif(current_setting('pggit.o' || TG_ARGV[0] || 'INSERT', true), ''),
+                                   nullif(current_setting('pggit.o' || TG_ARGV[0] || 'UPDATE', true), ''));
+        IF v_others <> '' THEN
+            PERFORM set_config('pggit.nest', least(v_ordinal, (SELECT min(o.e::bigint) FROM string_to_table(v_others, ',') AS o(e))) || ',' || v_ordinal, true);
+        END IF;
+    END IF;
+    PERFORM set_config(v_setting, concat_ws(',', v_ordinal, nullif(v_open, '')), true);
     RETURN NULL;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._before_statement() IS
 'Draws the ordinal of a statement before it changes a row, and puts it on the stack of the table and command (statements nest when a
-trigger or function of the user writes the same table). Arguments: the table''s tag, and main or the branch id. Raises VG309
-when a session on a branch writes a table of main.';
+trigger or function of the user writes the same table). An UPDATE or DELETE that begins inside an INSERT or UPDATE of the same table is noted in the
+local setting pggit.nest as "lowest open ordinal,own ordinal". Arguments: the table''s tag, and main or the branch id. Raises VG309 when a session on a branch writes a table of main.';
 
 CREATE OR REPLACE FUNCTION pggit._take_ordinal(p_setting text)
     RETURNS bigint
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_open text := current_setting(p_setting, true);
-    v_top  text := split_part(v_open, ',', 1);
+    v_open  text   := current_setting(p_setting, true);
+    v_top   text   := split_part(v_open, ',', 1);
+    v_taken bigint := coalesce(nullif(v_top, '')::bigint, nextval('pggit._ordinal'));
 BEGIN
     PERFORM set_config(p_setting, substr(v_open, length(v_top) + 2), true);
-    RETURN coalesce(nullif(v_top, '')::bigint, nextval('pggit._ordinal'));
+    IF v_taken <= nullif(current_setting('pggit.stored', true), '')::bigint THEN
+        v_taken := nextval('pggit._ordinal');
+        PERFORM set_config('pggit.nest', v_taken || ',' || v_taken, true);
+    END IF;
+    RETURN v_taken;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._take_ordinal(text) IS
-'Takes the innermost open ordinal of a table and command off its stack.';
+'Takes the innermost open ordinal of a table and command off its stack. A statement in which a commit was made is after that commit, and gets a new one.';
+
+CREATE OR REPLACE FUNCTION pggit._lowest_in_nest(p_ordinal bigint)
+    RETURNS bigint
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_nest text := coalesce(nullif(current_setting('pggit.nest', true), ''), '0,0');
+BEGIN
+    IF p_ordinal <= split_part(v_nest, ',', 2)::bigint THEN
+        RETURN least(p_ordinal, split_part(v_nest, ',', 1)::bigint);
+    END IF;
+    RETURN CASE WHEN currval('pggit._ordinal') > p_ordinal THEN p_ordinal END;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._lowest_in_nest(bigint) IS
+'The lowest ordinal among the statements on one table that ran inside each other with the one of this ordinal; NULL when it ran alone.';
+
+CREATE OR REPLACE FUNCTION pggit._repair_order_sql(p_table_id integer, p_relation text)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT format($sql$
+        WITH keys AS MATERIALIZED (
+            SELECT %2$s, min(l._seq) AS first_any, min(l._seq) FILTER (WHERE l._op = 'I') AS first_insert, min(l._seq) FILTER (WHERE l._op <> 'I') AS first_pre,
+                   count(*) FILTER (WHERE l._op = 'D') - count(*) FILTER (WHERE l._op = 'I') AS balance
+              FROM pggit._log_%1$s AS l
+             WHERE l._xid = v_xid AND l._seq >= v_nest AND l._seq > coalesce(nullif(current_setting('pggit.stored', true), '')::bigint, 0)
+             GROUP BY %2$s
+            HAVING bool_or(l._op = 'I') AND bool_or(l._op <> 'I')
+        ), wrong AS (
+            SELECT k.*, CASE (EXISTS (SELECT FROM %3$s AS b WHERE %4$s))::integer + k.balance WHEN 1 THEN k.first_pre WHEN 0 THEN k.first_insert END AS first_due
+              FROM keys AS k
+        )
+        UPDATE pggit._log_%1$s AS l
+           SET _seq = CASE l._seq WHEN k.first_any THEN k.first_due ELSE k.first_any END
+          FROM wrong AS k
+         WHERE k.first_due > k.first_any AND %5$s AND l._xid = v_xid AND l._seq IN (k.first_any, k.first_due);$sql$,
+        p_table_id, pggit._key_columns(p_table_id, 'l'), p_relation, pggit._same_key(p_table_id, 'b', 'k', true, false), pggit._same_key(p_table_id, 'l', 'k'));
+$$;
+
+COMMENT ON FUNCTION pggit._repair_order_sql(integer, text) IS
+'Statement of a capture function that puts the log of a nest of statements right. A statement draws its ordinal when it begins, so one that inserts a key may have a lower
+ordinal than the one that took the key from another row first (a writable CTE, MERGE, a BEFORE ROW trigger). The key existed before the nest exactly when
+(exists now) + deletes - inserts = 1; then the first row of its log must be a pre-image, else an insert. While parts of the nest have not logged yet the sum may be
+wrong; the part that logs last puts all right.';
 
 CREATE OR REPLACE FUNCTION pggit._create_stores(p_table_id integer)
     RETURNS void
@@ -113,12 +173,14 @@ DECLARE
     v_stored text := pggit._stored_columns(p_table_id);
     v_keys   text := pggit._key_columns(p_table_id);
     v_base   text;
+    v_repair text;
     v_head   constant text := $head$
 CREATE OR REPLACE FUNCTION pggit._capture_%1$s_%2$s() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $capture$
 DECLARE
-    v_xid xid8   := pg_current_xact_id();
-    v_seq bigint := %3$s;
+    v_xid  xid8   := pg_current_xact_id();
+    v_seq  bigint := %3$s;
+    v_nest bigint := pggit._lowest_in_nest(v_seq);
 BEGIN
     IF current_setting('pggit.transaction', true) IS DISTINCT FROM v_xid::text THEN
         PERFORM pggit._record_transaction();
@@ -130,35 +192,13 @@ $capture$
 $head$;
 BEGIN
     SELECT t.* INTO STRICT v_table FROM pggit.tables AS t WHERE t.table_id = p_table_id;
-    v_base := format('%I.%I', v_table.schema_name, v_table.table_name);
+    v_base   := format('%I.%I', v_table.schema_name, v_table.table_name);
+    v_repair := format(E'\n    IF v_nest IS NOT NULL THEN%s\n    END IF;', pggit._repair_order_sql(p_table_id, v_base));
 
-    -- An INSERT may have drawn its ordinal before a DELETE of the same key that ran first (a writable CTE, MERGE, a BEFORE ROW trigger).
-    -- The key existed before exactly when (exists now) - inserts + deletes = 1; then its first pre-image comes before the insert.
     EXECUTE format(v_head, p_table_id, 'insert', format('pggit._take_ordinal(%L)', 'pggit.o' || p_table_id || 'INSERT'), format($body$
     INSERT INTO pggit._log_%1$s (_seq, _xid, _epoch, _op, %2$s)
-    SELECT v_seq, v_xid, %3$s, 'I', %4$s FROM new_rows AS n;
-
-    IF currval('pggit._ordinal') > v_seq THEN
-        WITH nest AS (
-            SELECT l.* FROM pggit._log_%1$s AS l JOIN new_rows AS n ON %5$s WHERE l._xid = v_xid AND l._seq >= v_seq
-        ), keys AS (
-            SELECT %6$s, min(l._seq) FILTER (WHERE l._op <> 'I') AS first_pre, min(l._seq) AS first_any,
-                   count(DISTINCT l._at) FILTER (WHERE l._op = 'I') AS inserts, count(DISTINCT l._at) FILTER (WHERE l._op = 'D') AS deletes
-              FROM nest AS l
-             GROUP BY %6$s
-        ), wrong AS (
-            SELECT * FROM keys AS k
-             WHERE k.first_pre > k.first_any
-               AND (EXISTS (SELECT FROM %7$s AS b WHERE %8$s))::integer - k.inserts + k.deletes = 1
-        )
-        UPDATE pggit._log_%1$s AS l
-           SET _seq = CASE l._seq WHEN k.first_any THEN k.first_pre ELSE k.first_any END
-          FROM wrong AS k
-         WHERE %9$s AND l._xid = v_xid AND l._seq IN (k.first_any, k.first_pre);
-    END IF;$body$,
-        p_table_id, v_keys, v_epoch, pggit._user_key_columns(p_table_id, 'n'), pggit._same_key(p_table_id, 'l', 'n', false, true),
-        pggit._key_columns(p_table_id, 'l'), v_base, pggit._same_key(p_table_id, 'b', 'k', true, false),
-        pggit._same_key(p_table_id, 'l', 'k')));
+    SELECT v_seq, v_xid, %3$s, 'I', %4$s FROM new_rows AS n;%5$s$body$,
+        p_table_id, v_keys, v_epoch, pggit._user_key_columns(p_table_id, 'n'), v_repair));
 
     -- A key in both OLD and NEW of one statement has only its OLD row; one that the statement moved away is a delete, one it moved to an insert.
     EXECUTE format(v_head, p_table_id, 'update', format('pggit._take_ordinal(%L)', 'pggit.o' || p_table_id || 'UPDATE'), format($body$
@@ -166,27 +206,22 @@ BEGIN
         INSERT INTO pggit._log_%1$s (_seq, _xid, _epoch, _op, %2$s)
         SELECT v_seq, v_xid, %3$s, CASE WHEN %5$s THEN 'U' ELSE 'D' END, %4$s FROM old_rows AS o;
         INSERT INTO pggit._log_%1$s (_seq, _xid, _epoch, _op, %6$s)
-        SELECT v_seq, v_xid, %3$s, 'I', %7$s FROM new_rows AS n WHERE NOT %8$s;
+        SELECT v_seq, v_xid, %3$s, 'I', %7$s FROM new_rows AS n WHERE NOT %8$s;%9$s
     ELSE
         INSERT INTO pggit._log_%1$s (_seq, _xid, _epoch, _op, %2$s)
         SELECT v_seq, v_xid, %3$s, 'U', %4$s FROM old_rows AS o;
     END IF;$body$,
         p_table_id, v_stored, v_epoch, pggit._user_columns(p_table_id, 'o'), pggit._key_among_sql(p_table_id, 'o', 'new_rows', 'n'),
-        v_keys, pggit._user_key_columns(p_table_id, 'n'), pggit._key_among_sql(p_table_id, 'n', 'old_rows', 'o')));
+        v_keys, pggit._user_key_columns(p_table_id, 'n'), pggit._key_among_sql(p_table_id, 'n', 'old_rows', 'o'), v_repair));
 
     EXECUTE format(v_head, p_table_id, 'delete', format('pggit._take_ordinal(%L)', 'pggit.o' || p_table_id || 'DELETE'), format($body$
     INSERT INTO pggit._log_%1$s (_seq, _xid, _epoch, _op, %2$s)
-    SELECT v_seq, v_xid, %3$s, 'D', %4$s FROM old_rows AS o;$body$,
-        p_table_id, v_stored, v_epoch, pggit._user_columns(p_table_id, 'o')));
+    SELECT v_seq, v_xid, %3$s, 'D', %4$s FROM old_rows AS o;%5$s$body$,
+        p_table_id, v_stored, v_epoch, pggit._user_columns(p_table_id, 'o'), v_repair));
 
     -- Above READ COMMITTED a row committed after the snapshot would vanish without a pre-image.
     EXECUTE format(v_head, p_table_id, 'truncate', $seq$nextval('pggit._ordinal')$seq$, format($body$
-    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'VG401', SCHEMA = 'pggit',
-            MESSAGE = format('TRUNCATE of tracked table %%I.%%I needs READ COMMITTED', TG_TABLE_SCHEMA, TG_TABLE_NAME),
-            HINT    = 'Rows that others committed since this transaction''s snapshot would be lost from history. Use READ COMMITTED, or DELETE.';
-    END IF;
+    PERFORM pggit._require_read_committed(format('TRUNCATE of tracked table %%I.%%I', TG_TABLE_SCHEMA, TG_TABLE_NAME));
     INSERT INTO pggit._log_%1$s (_seq, _xid, _epoch, _op, %2$s)
     SELECT v_seq, v_xid, %3$s, 'D', %4$s FROM %5$s AS o;$body$,
         p_table_id, v_stored, v_epoch, pggit._user_columns(p_table_id, 'o'), v_base));

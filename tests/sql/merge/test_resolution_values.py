@@ -1,0 +1,61 @@
+"""A value given for a conflict is held to the column's type and domain, as an UPDATE would be."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.postgres import Database, query, raises
+
+
+def conflict(db: Database, column_type: str, values: tuple[str, str, str]) -> tuple[str, str]:
+    """An open merge of main into dev, with one conflict: merge id, conflict id."""
+    db.run(f"CREATE TABLE t (id integer PRIMARY KEY, v {column_type})")
+    db.run("INSERT INTO t VALUES (1, %s)", values[0])
+    db.run("SELECT pggit.track_schema('public')")
+    db.run("SELECT pggit.commit('first')")
+    db.run("SELECT pggit.create_branch('dev', p_materialize => 'none')")
+    query(db.connect(branch="dev"), "UPDATE t SET v = %s", values[1])
+    db.run("UPDATE t SET v = %s", values[2])
+    assert db.value("SELECT (pggit.merge('main', 'dev')).result") == "conflicted"
+    merge_id, conflict_id = db.row("SELECT merge_id::text, conflict_id FROM pggit.merge_conflicts")
+    return merge_id, conflict_id
+
+
+REFUSED = {
+    "too long": ("varchar(5)", ("a", "b", "c"), '"Cambridge"'),
+    "too long in an array": ("varchar(5)[]", ("{a}", "{b}", "{c}"), '["Cambridge"]'),
+    "too long in an array written as text": ("varchar(5)[]", ("{a}", "{b}", "{c}"), '"{Cambridge}"'),
+    "too many bits": ("bit(3)", ("000", "001", "010"), '"11111"'),
+    "not in the domain": ("even", ("0", "2", "4"), "3"),
+    "no number": ("integer", ("0", "2", "4"), '"x"'),
+}
+TAKEN = {
+    "quotes": ("text", ("a", "b", "c"), 'it\'s \\ "so"'),
+    "an array written as text": ("text[]", ("{a}", "{b}", "{c}"), '{"x y",NULL}'),
+    "a composite": ("pair", ("(1,a)", "(2,b)", "(3,c)"), '(4,"d, e")'),
+    "a range": ("int4range", ("[1,2)", "[2,3)", "[3,4)"), "[5,9)"),
+    "nothing": ("text", ("a", "b", "c"), ""),
+}
+
+
+@pytest.fixture
+def types(db: Database) -> Database:
+    db.run("CREATE DOMAIN even AS integer CHECK (value % 2 = 0); CREATE TYPE pair AS (n integer, w text)")
+    return db
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_value_that_does_not_fit_is_refused(types: Database, case: str) -> None:
+    column_type, values, value = REFUSED[case]
+    merge_id, conflict_id = conflict(types, column_type, values)
+    with raises("VG204"):
+        types.run("SELECT pggit.resolve_conflict(%s, %s, 'value', %s)", merge_id, conflict_id, value)
+
+
+@pytest.mark.parametrize("case", TAKEN)
+def test_a_value_is_taken_as_it_is_written(types: Database, case: str) -> None:
+    column_type, values, value = TAKEN[case]
+    merge_id, conflict_id = conflict(types, column_type, values)
+    types.run("SELECT pggit.resolve_conflict(%s, %s, 'value', to_jsonb(%s::text))", merge_id, conflict_id, value)
+    assert types.value("SELECT (pggit.continue_merge(%s)).result", merge_id) == "merged"
+    assert query(types.connect(branch="dev"), "SELECT v::text FROM t").fetchone() == (value,)
