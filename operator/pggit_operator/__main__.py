@@ -70,7 +70,7 @@ def _run(settings: Settings, stop: threading.Event, ready: threading.Event) -> i
     workers.start()
     started.set()
     registry = kopf.get_default_registry()
-    register(registry, seen, queue)
+    register(registry, world, queue)
     failed: list[BaseException] = []
     watching = threading.Thread(target=_watching, args=[settings, registry, stop, ready, failed], name="kopf")
     watching.start()

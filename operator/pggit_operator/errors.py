@@ -253,6 +253,10 @@ class DatabaseNotReady(_NotThere):
     """The VersionedDatabase that an object names is there, and not usable yet."""
 
 
+class DatabaseClaimed(_AlreadyThere):
+    """Another VersionedDatabase looks after the same database."""
+
+
 class SecretNotFound(_NotThere):
     """The connection Secret is not there."""
 

@@ -16,7 +16,7 @@ def configure(level: str, form: str) -> None:
     ]
     last: structlog.typing.Processor = structlog.dev.ConsoleRenderer(colors=False)
     if form == "json":
-        last = structlog.processors.JSONRenderer()
+        last = structlog.processors.JSONRenderer(ensure_ascii=False)
     handler = logging.StreamHandler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

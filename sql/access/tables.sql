@@ -41,3 +41,11 @@ CREATE TABLE IF NOT EXISTS pggit.merge_plans (
     planned_at_state text NOT NULL,
     PRIMARY KEY (installation, namespace, name)
 );
+
+-- Which object of each installation outside looks after this database.
+CREATE TABLE IF NOT EXISTS pggit.database_owners (
+    installation text PRIMARY KEY,
+    namespace    text NOT NULL,
+    name         text NOT NULL,
+    uid          text NOT NULL
+);

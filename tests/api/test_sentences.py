@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from uuid import uuid4
 
@@ -115,21 +116,32 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ),
 ]
 
+#: What the status of each kind says once something was made in the database.
+MADE = {
+    "VersionedDatabase": {"head": "95fb4e86da0409b0"},
+    "DatabaseBranch": {"branch": "fix"},
+    "Snapshot": {"commit": "95fb4e86da0409b0"},
+    "Merge": {"result": "Conflicted"},
+}
+
 CHANGES: list[tuple[str, dict[str, Any], dict[str, Any], str | None]] = [
     (
         "DatabaseBranch",
         {},
         {"databaseRef": {"name": "other"}},
-        "databaseRef cannot be changed: a branch belongs to one",
+        "databaseRef cannot be changed: the branch is made there already",
     ),
     ("DatabaseBranch", {}, {"name": "late"}, "name cannot be changed: applications know the branch by it"),
     ("DatabaseBranch", {"name": "early"}, {"name": None}, "name cannot be changed"),
     ("DatabaseBranch", {}, {"from": {"tag": "v1"}}, "from cannot be changed: the branch has begun there already"),
-    ("DatabaseBranch", {}, {"materialize": "All"}, "materialize cannot be changed: it is decided when the branch is"),
+    ("DatabaseBranch", {}, {"materialize": "All"}, "materialize cannot be changed: it was decided when the"),
+    ("DatabaseBranch", {"from": {"tag": "v1"}}, {"from": {"tag": "v2"}}, "from cannot be changed"),
     ("DatabaseBranch", {}, {"protected": True, "deletionPolicy": "Delete", "suspend": True}, None),
+    ("Snapshot", {}, {"databaseRef": {"name": "other"}}, "databaseRef cannot be changed: a snapshot is taken once"),
     ("Snapshot", {}, {"branch": "other"}, "branch cannot be changed: a snapshot is taken once"),
     ("Snapshot", {}, {"tag": "late"}, "tag cannot be changed: a snapshot is taken once"),
     ("Snapshot", {}, {"deletionPolicy": "Delete"}, None),
+    ("Merge", {"source": "a"}, {"databaseRef": {"name": "other"}}, "databaseRef cannot be changed: a Merge runs once"),
     ("Merge", {"source": "a"}, {"source": "b"}, "source cannot be changed: a Merge runs once"),
     ("Merge", {"source": "a"}, {"target": "b"}, "target cannot be changed: a Merge runs once"),
     ("Merge", {"source": "a"}, {"resolutions": [{"table": "t", "take": "Ours"}], "message": "tidy"}, None),
@@ -162,12 +174,46 @@ def test_what_is_decided_once_cannot_be_changed(
 ) -> None:
     spec, name = {"databaseRef": REF, **before}, a_name()
     common.apply(kind, name, spec)
+    say(common, kind, name, MADE[kind])
     after = {name: value for name, value in {**spec, **change}.items() if value is not None}
 
     if sentence is None:
         common.apply(kind, name, after)
     else:
         assert sentence in common.refusal(kind, name, after)
+
+
+@pytest.mark.parametrize(("kind", "before", "change", "_"), [one for one in CHANGES if one[3]])
+def test_what_is_wrong_is_corrected_as_long_as_nothing_is_made(
+    common: Namespace, kind: str, before: dict[str, Any], change: dict[str, Any], _: str
+) -> None:
+    spec, name = {"databaseRef": REF, **before}, a_name()
+    common.apply(kind, name, spec)
+
+    common.apply(kind, name, {key: value for key, value in {**spec, **change}.items() if value is not None})
+
+
+def test_a_planned_merge_is_not_decided_yet(common: Namespace) -> None:
+    spec, name = {"databaseRef": REF, "source": "a", "dryRun": True}, a_name()
+    common.apply("Merge", name, spec)
+    say(common, "Merge", name, {"result": "Planned"})
+
+    common.apply("Merge", name, {**spec, "source": "b"})
+
+
+def test_the_name_of_a_database_is_corrected_until_it_is_under_version_control(common: Namespace) -> None:
+    spec, name = {"connection": {"secretName": "s"}, "database": "shpo"}, a_name()
+    common.apply("VersionedDatabase", name, spec)
+    common.apply("VersionedDatabase", name, {**spec, "database": "shop"})
+
+    say(common, "VersionedDatabase", name, MADE["VersionedDatabase"])
+
+    assert "database cannot be changed" in common.refusal("VersionedDatabase", name, {**spec, "database": "other"})
+
+
+def say(common: Namespace, kind: str, name: str, status: dict[str, Any]) -> None:
+    """Write a status as the operator does."""
+    common.run("patch", kind, name, "--subresource=status", "--type=merge", f"--patch={json.dumps({'status': status})}")
 
 
 def test_an_object_named_main_cannot_be_a_branch(common: Namespace) -> None:

@@ -123,17 +123,105 @@ def test_a_secret_that_is_lost_is_made_again_with_a_new_password(site: Site) -> 
 
 
 def test_a_secret_of_somebody_else_is_not_touched(site: Site) -> None:
-    database, _ = site.versioned()
+    database, owner = site.versioned()
     name = a_name("fix")
     site.namespace.secret(name, password="of-somebody-else")
     site.namespace.apply("DatabaseBranch", name, {"databaseRef": {"name": database}})
 
     body = site.wait("dbb", name, "SecretNotOurs")
 
-    assert (
-        f"the Secret {name} is there already and does not belong to DatabaseBranch {name}" in condition(body)["message"]
+    assert condition(body)["message"] == (
+        f"the Secret {name} is there already and was not made by this DatabaseBranch: it is left alone. "
+        "Name another Secret in spec.access.secretName."
     )
     assert site.secret(name) == {"password": "of-somebody-else"}
+    assert owner.rows("SELECT name FROM pggit.list_branches()") == [("main",)], "nothing is made without its Secret"
+    assert "finalizers" not in body["metadata"]
+
+    access = {"secretName": f"{name}-login"}
+    site.namespace.apply("DatabaseBranch", name, {"databaseRef": {"name": database}, "access": access})
+    site.wait("dbb", name, "BranchReady")
+    assert len(prices(site.secret(f"{name}-login"))) == 3
+
+
+@pytest.mark.parametrize("kind", ["DatabaseBranch", "Snapshot"])
+def test_a_wrong_database_is_corrected_and_holds_nothing(site: Site, kind: str) -> None:
+    database, _ = site.versioned()
+    name, spec = a_name("fix"), {"deletionPolicy": "Delete"}
+    site.namespace.apply(kind, name, {**spec, "databaseRef": {"name": "shpo"}})
+    body = site.wait(kind, name, "DatabaseNotFound")
+    assert "finalizers" not in body["metadata"]
+    assert condition(body)["message"].endswith("Apply it, or correct spec.databaseRef.")
+
+    site.namespace.apply(kind, name, {**spec, "databaseRef": {"name": database}})
+    body = site.until(kind, name, lambda now: condition(now)["status"] == "True")
+
+    assert body["metadata"]["finalizers"] == ["pggit.io/cleanup"]
+    site.namespace.run("delete", kind, name, "--timeout=20s")
+
+
+@pytest.mark.parametrize("kind", ["DatabaseBranch", "Snapshot"])
+def test_an_object_that_made_nothing_goes_at_once(site: Site, kind: str) -> None:
+    """Also one that an operator before this one holds."""
+    name, finalizers = a_name("fix"), ["pggit.io/cleanup"]
+    spec = {"databaseRef": {"name": "shpo"}, "deletionPolicy": "Delete"}
+    site.namespace.apply(kind, name, spec, finalizers=finalizers)
+    site.wait(kind, name, "DatabaseNotFound")
+
+    began = time.monotonic()
+    site.namespace.run("delete", kind, name, "--timeout=20s")
+
+    assert time.monotonic() - began < 3, "longer than a moment, and as long as a dead database is waited for"
+    assert ("Normal", "CleanedUp") in site.events(name)
+
+
+def test_branches_say_at_once_that_their_database_object_is_gone(site: Site) -> None:
+    database, owner = site.versioned()
+    name, secret = site.branch(database)
+    spec = site.namespace.get("vdb", database)["spec"]
+
+    site.namespace.run("delete", "vdb", database, "--timeout=20s")
+    began = time.monotonic()
+    body = site.wait("dbb", name, "DatabaseNotFound")
+
+    assert time.monotonic() - began < 2, "at once, and not at the next resync"
+    assert condition(body)["message"] == (
+        f"there is no VersionedDatabase {database} in namespace {site.namespace.name}. "
+        "Apply it again, or delete this DatabaseBranch; what it made is still in the database."
+    )
+    assert states(body)["Ready"] == "False"
+    assert site.events(name) == [("Normal", "BranchReady"), ("Warning", "DatabaseNotFound")]
+    assert len(prices(secret)) == 3, "the database is left as it is, logins too"
+    assert (name,) in owner.rows("SELECT name FROM pggit.list_branches()")
+
+    site.namespace.apply("VersionedDatabase", database, spec)
+    site.wait("dbb", name, "BranchReady")
+    assert prices(site.secret(name)) == prices(secret)
+
+
+def test_branches_say_at_once_that_their_database_is_suspended(site: Site) -> None:
+    database, _ = site.versioned()
+    name, _ = site.branch(database)
+    spec = site.namespace.get("vdb", database)["spec"]
+
+    site.namespace.apply("VersionedDatabase", database, {**spec, "suspend": True})
+    began = time.monotonic()
+    site.wait("dbb", name, "DatabaseNotReady")
+
+    assert time.monotonic() - began < 2
+    site.namespace.apply("VersionedDatabase", database, {**spec, "suspend": False})
+    site.wait("dbb", name, "BranchReady")
+
+
+def test_a_tag_hides_no_branch_and_a_branch_no_tag(site: Site) -> None:
+    database, owner = site.versioned()
+    owner.run("SELECT pggit.tag('both', 'main'); UPDATE items SET price = 5; SELECT pggit.create_branch('both')")
+
+    _, of_tag = site.branch(database, **{"from": {"tag": "both"}})
+    _, of_branch = site.branch(database, **{"from": {"branch": "both"}})
+
+    assert prices(of_tag)[0] == (1, "10.00")
+    assert prices(of_branch)[0] == (1, "5")
 
 
 def test_an_unknown_database_is_waited_for(site: Site) -> None:
@@ -154,14 +242,20 @@ def test_an_unknown_database_is_waited_for(site: Site) -> None:
 @pytest.mark.parametrize(
     ("spec", "reason", "sentence"),
     [
-        ({"from": {"tag": "v9"}}, "RefNotFound", "'v9' is no branch, tag, commit or time"),
-        ({"from": {"branch": "nowhere"}}, "RefNotFound", "'nowhere' is no branch, tag, commit or time"),
+        ({"from": {"tag": "v9"}}, "TagNotFound", "there is no tag 'v9'. Apply the Snapshot that takes it"),
+        ({"from": {"tag": "main"}}, "TagNotFound", "there is no tag 'main'; a branch is called so. Apply"),
+        ({"from": {"branch": "nowhere"}}, "BranchNotFound", "there is no branch 'nowhere'. Apply the DatabaseBranch"),
+        ({"from": {"branch": "v1"}}, "BranchNotFound", "there is no branch 'v1'"),
+        ({"from": {"branch": "HEAD"}}, "BranchNotFound", "there is no branch 'HEAD'"),
+        ({"from": {"commit": "0000000000"}}, "RefNotFound", "there is no commit '0000000000'. Correct spec.from."),
+        ({"from": {"commit": "abcd"}}, "RefNotFound", "there is no commit 'abcd'"),
         ({"name": "a..b"}, "InvalidName", "'a..b' can't be the name of a branch"),
         ({"name": "HEAD"}, "InvalidName", "'HEAD' can't be the name of a branch"),
     ],
 )
 def test_a_branch_that_cannot_be_made_says_why(site: Site, spec: dict[str, Any], reason: str, sentence: str) -> None:
     database, owner = site.versioned()
+    owner.run("SELECT pggit.tag('v1', 'main'), pggit.tag('abcd', 'main')")
     name = a_name("fix")
     site.namespace.apply("DatabaseBranch", name, {"databaseRef": {"name": database}, **spec})
 
@@ -170,6 +264,11 @@ def test_a_branch_that_cannot_be_made_says_why(site: Site, spec: dict[str, Any],
     assert sentence in condition(body)["message"]
     assert owner.rows("SELECT name FROM pggit.list_branches()") == [("main",)]
     assert site.namespace.run("get", "secret", name, "--ignore-not-found") == ""
+    assert "finalizers" not in body["metadata"], "nothing was made: nothing holds the object"
+
+    # It is corrected where it is.
+    site.namespace.apply("DatabaseBranch", name, {"databaseRef": {"name": database}, "name": "a-good-one"})
+    site.wait("dbb", name, "BranchReady")
 
 
 def test_two_objects_cannot_have_one_branch(site: Site) -> None:
@@ -182,7 +281,8 @@ def test_two_objects_cannot_have_one_branch(site: Site) -> None:
 
     said = condition(body)["message"]
     assert f"branch 'shared' belongs to {site.namespace.name}/{first} of installation 'pggit'" in said
-    assert "Choose another name" in said
+    assert "Choose another name with spec.name." in said
+    assert "pggit." not in said
     assert states(body)["Stalled"] == "True"
     assert site.namespace.run("get", "secret", second, "--ignore-not-found") == ""
     assert len(prices(secret)) == 3
@@ -262,7 +362,7 @@ def test_a_protected_branch_is_not_deleted(site: Site) -> None:
     site.namespace.run("delete", "dbb", name, "--wait=false")
     body = site.wait("dbb", name, "BranchProtected")
 
-    assert f"branch '{name}' is protected" in condition(body)["message"]
+    assert f"branch '{name}' is protected. Set spec.protected to false." in condition(body)["message"]
     assert states(body)["Stalled"] == "True"
     time.sleep(5)  # longer than the patience with a dead database
     assert len(prices(secret)) == 3

@@ -144,15 +144,55 @@ def test_a_core_newer_than_the_operator_is_left_alone(site: Site) -> None:
     assert database.rows("SELECT pggit.version()") == [("99.0.0",)]
 
 
-def test_tables_that_cannot_be_tracked_are_named(site: Site) -> None:
-    database, name = site.database("CREATE TABLE keyless (x int);"), a_name("db")
-    site.namespace.secret(name, **database.secret)
-    site.namespace.apply("VersionedDatabase", name, {"connection": {"secretName": name}})
+# What no version can track: rows that do not survive a crash.
+FLEETING = 'CREATE UNLOGGED TABLE "Fleeting" (id int PRIMARY KEY);'
 
-    body = site.wait("vdb", name, "TableUnsupported")
 
-    assert "keyless (it has no primary key)" in condition(body)["message"]
-    assert database.rows("SELECT count(*) FROM pggit.tracked_tables") == [(0,)]
+def test_tables_that_cannot_be_tracked_are_named_and_the_others_are_tracked(site: Site) -> None:
+    name, database = site.versioned(ITEMS + FLEETING)
+
+    body = site.namespace.get("vdb", name)
+
+    said = condition(body)["message"]
+    assert "1 tables of" in said
+    assert 'left out, without history: public."Fleeting" (it is temporary or unlogged' in said
+    assert said.endswith("Change them, or name them in spec.excludeTables")
+    assert states(body)["Ready"] == "True"
+    assert database.rows("SELECT table_name FROM pggit.tracked_tables") == [("public.items",)]
+
+    database.run('ALTER TABLE "Fleeting" SET LOGGED')
+    site.until("vdb", name, lambda now: now["status"]["trackedTables"] == 2)
+    assert "left out" not in condition(site.namespace.get("vdb", name))["message"]
+
+
+def test_tables_that_are_left_out_on_purpose_are_no_news(site: Site) -> None:
+    name, _ = site.versioned(ITEMS + FLEETING, excludeTables=['"Fleeting"'])
+
+    assert "left out" not in condition(site.namespace.get("vdb", name))["message"]
+
+
+def test_one_database_is_looked_after_by_one_object(site: Site) -> None:
+    first, database = site.versioned()
+    second = a_name("db")
+    site.namespace.apply("VersionedDatabase", second, {"connection": {"secretName": first}})
+
+    body = site.wait("vdb", second, "DatabaseClaimed")
+
+    assert condition(body)["message"] == (
+        f"VersionedDatabase {site.namespace.name}/{first} looks after this database already. "
+        "Delete one of the two, or connect this one to another database."
+    )
+    assert states(body)["Stalled"] == "True"
+    branch = a_name("fix")
+    site.namespace.apply("DatabaseBranch", branch, {"databaseRef": {"name": second}})
+    said = condition(site.wait("dbb", branch, "DatabaseNotReady"))["message"]
+    assert f"VersionedDatabase {second} does not look after its database: another one does" in said
+    assert states(site.namespace.get("vdb", first))["Ready"] == "True"
+
+    site.namespace.run("delete", "vdb", first, "--timeout=20s")
+    site.wait("vdb", second, "UnderVersionControl")
+    site.wait("dbb", branch, "BranchReady")
+    assert database.rows("SELECT name FROM pggit.database_owners") == [(second,)]
 
 
 def test_a_schema_that_is_not_there(site: Site) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import psycopg
 import pytest
 
 from fixtures.operating import Database, Site, a_name, condition, open_by, states
@@ -212,8 +213,13 @@ def test_a_merge_made_again_merges_nothing_again(site: Site) -> None:
 
     site.namespace.run("delete", "dbm", name)
     site.namespace.apply("Merge", name, {**spec, "message": "another word"})
-    second = site.wait("dbm", name, "Merged")["status"]
+    body = site.wait("dbm", name, "Merged")
+    second = body["status"]
 
+    assert condition(body)["message"] == (
+        f"{branch} into main is already merged in commit {first['mergeCommit'][:12]}: "
+        "a Merge of this name runs once; nothing was done again"
+    )
     assert second["mergeCommit"] == first["mergeCommit"]
     assert commits(owner) == count
     assert items(owner)[0][2] == "12"
@@ -236,6 +242,74 @@ def test_the_same_name_with_another_intent_already_ran(site: Site) -> None:
     assert f"already ran with another intent: '{branch}' into 'main'" in condition(body)["message"]
     assert states(body)["Stalled"] == "True"
     assert items(owner)[1][2] == "20.50"
+
+
+@pytest.mark.parametrize(
+    ("resolution", "reason", "sentence"),
+    [
+        (
+            {"conflictId": "0123456789abcdef", "take": "Ours"},
+            "ConflictNotFound",
+            "there is no conflict '0123456789abcdef' in this merge. Correct spec.resolutions: status.conflicts.items "
+            "lists the conflicts that there are with their ids.",
+        ),
+        ({"table": "nowhere", "take": "Ours"}, "TableNotFound", "Correct the table in spec.resolutions"),
+        ({**CONFLICT, "take": "Value", "value": "cheap"}, "InvalidResolution", "Correct spec.resolutions: a value is"),
+    ],
+)
+def test_resolutions_that_are_wrong_from_the_start_show_the_conflicts_that_there_are(
+    site: Site, resolution: dict[str, Any], reason: str, sentence: str
+) -> None:
+    _, name, owner = conflicted(site, resolutions=[resolution])
+
+    body = site.wait("dbm", name, reason)
+
+    assert sentence in condition(body)["message"]
+    assert states(body)["Ready"] == "False"
+    assert (body["status"]["result"], body["status"]["conflicts"]["open"]) == ("Conflicted", 1)
+    (item,) = body["status"]["conflicts"]["items"]
+
+    resolve(site, name, {"conflictId": item["id"], "take": "Theirs"})
+    site.wait("dbm", name, "Merged")
+    assert items(owner)[0][2] == "12"
+
+
+@pytest.mark.parametrize("isolation", ["repeatable read", "serializable"])
+def test_a_database_of_another_isolation_merges_all_the_same(site: Site, isolation: str) -> None:
+    database, owner = site.versioned()
+    owner.run(f"ALTER DATABASE {owner.name} SET default_transaction_isolation = '{isolation}'")
+    with psycopg.connect(site.server.dsn(), autocommit=True) as admin:
+        admin.execute(
+            b"SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            b" WHERE application_name = 'pggit-operator' AND datname = %b" % owner.name.join("''").encode()
+        )
+    branch, secret = site.branch(database)
+    change(secret, "UPDATE items SET price = 12 WHERE id = 1")
+    name = a_name("merge")
+    site.namespace.apply("Merge", name, {"databaseRef": {"name": database}, "source": branch})
+
+    site.wait("dbm", name, "Merged")
+
+    assert items(owner)[0][2] == "12"
+
+
+def test_a_merge_that_names_a_wrong_branch_is_corrected(site: Site) -> None:
+    database, owner = site.versioned()
+    branch, secret = site.branch(database)
+    change(secret, "UPDATE items SET price = 12 WHERE id = 1")
+    name, spec = a_name("merge"), {"databaseRef": {"name": "shpo"}, "source": "fxi"}
+    site.namespace.apply("Merge", name, spec)
+    site.wait("dbm", name, "DatabaseNotFound")
+    site.namespace.apply("Merge", name, {**spec, "databaseRef": {"name": database}})
+    said = condition(site.wait("dbm", name, "BranchNotFound"))["message"]
+    assert said == (
+        "there is no branch 'fxi'. Apply the DatabaseBranch that makes it, or correct spec.source or spec.target."
+    )
+
+    site.namespace.apply("Merge", name, {"databaseRef": {"name": database}, "source": branch})
+    site.wait("dbm", name, "Merged")
+
+    assert items(owner)[0][2] == "12"
 
 
 def test_an_unknown_branch_is_waited_for(site: Site) -> None:
@@ -323,7 +397,9 @@ def test_a_snapshot_does_not_take_a_tag_of_somebody_else(site: Site) -> None:
     ref = {"databaseRef": {"name": database}}
     site.namespace.apply("Snapshot", first, {**ref, "tag": "mine"})
     site.namespace.apply("Snapshot", second, {**ref, "tag": "v1"})
-    assert "there is a tag 'mine' already" in condition(site.wait("dbsnap", first, "TagExists"))["message"]
+    assert condition(site.wait("dbsnap", first, "TagExists"))["message"] == (
+        "there is a tag 'mine' already, which no snapshot made. Choose another name with spec.tag."
+    )
     site.wait("dbsnap", second, "SnapshotTaken")
 
     site.namespace.apply("Snapshot", third, {**ref, "tag": "v1", "deletionPolicy": "Delete"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from pggit_operator.api.merge import Conflicts, MergeStatus, Plan
 from pggit_operator.errors import BY_SQLSTATE, PgGitError
 from pggit_operator.pggit.schema import bundled_files, bundled_version, require_core, require_server
 from pggit_operator.reconcile.verdict import difference, failure, ready, stalled, status_of
+from pggit_operator.reconcile.ways_out import KEPT, told
 
 Body = dict[str, Any]
 
@@ -90,6 +92,27 @@ def test_every_error_is_ready_false_and_either_waits_or_stalls(kind: type[PgGitE
     assert said["Ready"] == "False"
     assert {said["Reconciling"], said["Stalled"]} == {"True", "False"}
     assert status["conditions"][0]["reason"] == kind.__name__
+
+
+KINDS = ("VersionedDatabase", "DatabaseBranch", "Snapshot", "Merge", None)
+
+
+@pytest.mark.parametrize("kind", [kind for _, kind in sorted(BY_SQLSTATE.items())])
+def test_every_error_of_the_core_has_a_way_out_in_terms_of_the_manifest(kind: type[PgGitError]) -> None:
+    error = kind("said", "SELECT pggit.release_branch('x'), or name it in p_exclude.")
+    if kind in KEPT:
+        assert told(error, "DatabaseBranch").endswith("p_exclude.")
+        return
+
+    for of in KINDS:
+        said = told(error, of)
+        assert said.startswith("said. ")
+        assert said.endswith(".")
+        assert not re.search(r"pggit\.[a-z]|\bp_[a-z]|SELECT|\(\)", said), said
+
+
+def test_an_error_of_the_operator_keeps_its_own_way_out() -> None:
+    assert told(errors.Unreachable("no answer", "Start it."), "Merge") == "no answer. Start it."
 
 
 def test_servers_before_15_are_refused_by_the_number_they_report() -> None:

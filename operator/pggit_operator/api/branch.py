@@ -23,8 +23,9 @@ from pggit_operator.api.common import (
     RefName,
     Status,
     TableName,
-    fixed,
+    has_status,
     rules,
+    settled,
 )
 
 
@@ -49,7 +50,7 @@ class From(Model):
     branch: RefName | None = Field(
         default=None, description="The newest state of this branch; its uncommitted changes are committed first."
     )
-    tag: RefName | None = Field(default=None, description="The commit that this tag names.")
+    tag: RefName | None = Field(default=None, description="The commit that this tag names; a tag, never a branch.")
     commit: str | None = Field(
         default=None,
         pattern="^[0-9a-f]{4,64}$",
@@ -58,8 +59,9 @@ class From(Model):
     )
 
     @property
-    def ref(self) -> str | None:
-        return self.branch or self.tag or self.commit
+    def record(self) -> dict[str, str]:
+        """The one that is given, by its kind."""
+        return {kind: name for kind, name in vars(self).items() if name is not None}
 
 
 class Access(Model):
@@ -135,6 +137,7 @@ class BranchStatus(Status):
 
 
 _NAME = "(has(self.spec.name) ? self.spec.name : self.metadata.name)"
+_MADE = has_status("branch")
 
 
 class DatabaseBranch(Object):
@@ -149,6 +152,10 @@ class DatabaseBranch(Object):
             "main is the live tables themselves and always there; choose another name for the branch",
         ),
         (f"size({_NAME}) <= 100", "the name of a branch has at most 100 characters; set spec.name"),
+        settled(_MADE, "databaseRef", "the branch is made there already; make another DatabaseBranch"),
+        settled(_MADE, "name", "applications know the branch by it; make another DatabaseBranch"),
+        settled(_MADE, "from", "the branch has begun there already; make another DatabaseBranch"),
+        settled(_MADE, "materialize", "it was decided when the branch was made; make another DatabaseBranch"),
     )
     columns: ClassVar[tuple[Column, ...]] = (
         READY,
@@ -163,17 +170,12 @@ class DatabaseBranch(Object):
         MESSAGE,
     )
 
-    spec: BranchSpec = Field(
-        json_schema_extra=rules(
-            fixed("databaseRef", "a branch belongs to one database; make another DatabaseBranch"),
-            fixed("name", "applications know the branch by it; make another DatabaseBranch"),
-            fixed("from", "the branch has begun there already; make another DatabaseBranch"),
-            fixed(
-                "materialize", "it is decided when the branch is made; pggit.materialize makes single tables real later"
-            ),
-        )
-    )
+    spec: BranchSpec
     status: BranchStatus = Field(default_factory=BranchStatus)
+
+    @property
+    def made(self) -> bool:
+        return self.status.branch is not None
 
     @property
     def branch_name(self) -> str:

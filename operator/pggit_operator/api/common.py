@@ -24,10 +24,19 @@ def rules(*pairs: tuple[str, str]) -> dict[str, Any]:
     return {"x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in pairs]}
 
 
-def fixed(field: str, why: str) -> tuple[str, str]:
-    """A transition rule for the parent of `field`: it may be neither changed, nor added, nor taken away later."""
-    same = f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})"
-    return same, f"{field} cannot be changed: {why}"
+def settled(made: str, field: str, why: str) -> tuple[str, str]:
+    """A transition rule for the whole object: `field` of its spec is free to be corrected until `made` holds for the
+    status, and fixed from then on."""
+    return f"!({made}) || ({_same('self.spec', 'oldSelf.spec', field)})", f"{field} cannot be changed: {why}"
+
+
+def has_status(field: str) -> str:
+    """CEL: the status said this before the change."""
+    return f"has(oldSelf.status) && has(oldSelf.status.{field})"
+
+
+def _same(new: str, old: str, field: str) -> str:
+    return f"has({new}.{field}) == has({old}.{field}) && (!has({new}.{field}) || {new}.{field} == {old}.{field})"
 
 
 #: A name of a Kubernetes object.
@@ -161,3 +170,8 @@ class Object(Model):
     object_rules: ClassVar[tuple[tuple[str, str], ...]] = ()
 
     metadata: Metadata
+
+    @property
+    def made(self) -> bool:
+        """Whether the status says that something was made in the database."""
+        return False

@@ -22,8 +22,9 @@ from pggit_operator.api.common import (
     Ref,
     Status,
     TableName,
-    fixed,
+    has_status,
     rules,
+    settled,
 )
 
 
@@ -129,6 +130,13 @@ class VersionedDatabase(Object):
     kind_name: ClassVar[str] = "VersionedDatabase"
     plural: ClassVar[str] = "versioneddatabases"
     short: ClassVar[str] = "vdb"
+    object_rules: ClassVar[tuple[tuple[str, str], ...]] = (
+        settled(
+            has_status("head"),
+            "database",
+            "branches and merges belong to one database; make another VersionedDatabase",
+        ),
+    )
     columns: ClassVar[tuple[Column, ...]] = (
         READY,
         REASON,
@@ -142,9 +150,5 @@ class VersionedDatabase(Object):
         MESSAGE,
     )
 
-    spec: DatabaseSpec = Field(
-        json_schema_extra=rules(
-            fixed("database", "branches and merges belong to one database; make another VersionedDatabase")
-        ),
-    )
+    spec: DatabaseSpec
     status: DatabaseStatus = Field(default_factory=DatabaseStatus)

@@ -25,8 +25,9 @@ from pggit_operator.api.common import (
     TableName,
     Text,
     Value,
-    fixed,
+    has_status,
     rules,
+    settled,
 )
 
 #: Column name → value in text form.
@@ -65,7 +66,11 @@ class Resolution(Model):
     """Decides one conflict, or all conflicts of a row, a column or a table."""
 
     conflict_id: str | None = Field(
-        default=None, min_length=1, max_length=128, description="Id of the conflict, from status.conflicts.items."
+        default=None,
+        min_length=1,
+        max_length=128,
+        description="Id of the conflict: an `id` of status.conflicts.items, which lists the first 50. A conflict that "
+        "is not listed is named by table, key and column.",
     )
     table: TableName | None = Field(
         default=None, description="Table of the conflict; with key and column one cell, without them more."
@@ -231,12 +236,20 @@ class MergeStatus(Status):
     violations: Violations | None = Field(default=None, description="Constraints that the merged rows would break.")
 
 
+_RAN = f"{has_status('result')} && oldSelf.status.result != 'Planned'"
+
+
 class Merge(Object):
     """Merges a branch into another, once."""
 
     kind_name: ClassVar[str] = "Merge"
     plural: ClassVar[str] = "merges"
     short: ClassVar[str] = "dbm"
+    object_rules: ClassVar[tuple[tuple[str, str], ...]] = (
+        settled(_RAN, "databaseRef", "a Merge runs once; make another Merge"),
+        settled(_RAN, "source", "a Merge runs once; make another Merge"),
+        settled(_RAN, "target", "a Merge runs once; make another Merge"),
+    )
     columns: ClassVar[tuple[Column, ...]] = (
         READY,
         REASON,
@@ -250,14 +263,13 @@ class Merge(Object):
     )
 
     spec: MergeSpec = Field(
-        json_schema_extra=rules(
-            fixed("databaseRef", "a Merge runs once; make another Merge"),
-            fixed("source", "a Merge runs once; make another Merge"),
-            fixed("target", "a Merge runs once; make another Merge"),
-            ("self.source != self.target", "source and target are the same branch"),
-        )
+        json_schema_extra=rules(("self.source != self.target", "source and target are the same branch"))
     )
     status: MergeStatus = Field(default_factory=MergeStatus)
+
+    @property
+    def made(self) -> bool:
+        return self.status.result not in (None, "Planned")
 
     @property
     def ref(self) -> Ref:

@@ -21,8 +21,8 @@ from pggit_operator.api.common import (
     RefName,
     Status,
     Text,
-    fixed,
-    rules,
+    has_status,
+    settled,
 )
 
 
@@ -54,12 +54,20 @@ class SnapshotStatus(Status):
     )
 
 
+_TAKEN = has_status("commit")
+
+
 class Snapshot(Object):
     """The state of a branch at one moment, kept under a name."""
 
     kind_name: ClassVar[str] = "Snapshot"
     plural: ClassVar[str] = "snapshots"
     short: ClassVar[str] = "dbsnap"
+    object_rules: ClassVar[tuple[tuple[str, str], ...]] = (
+        settled(_TAKEN, "databaseRef", "a snapshot is taken once; make another Snapshot"),
+        settled(_TAKEN, "branch", "a snapshot is taken once; make another Snapshot"),
+        settled(_TAKEN, "tag", "a snapshot is taken once; make another Snapshot"),
+    )
     columns: ClassVar[tuple[Column, ...]] = (
         READY,
         REASON,
@@ -71,14 +79,12 @@ class Snapshot(Object):
         MESSAGE,
     )
 
-    spec: SnapshotSpec = Field(
-        json_schema_extra=rules(
-            fixed("databaseRef", "a snapshot is taken once; make another Snapshot"),
-            fixed("branch", "a snapshot is taken once; make another Snapshot"),
-            fixed("tag", "a snapshot is taken once; make another Snapshot"),
-        )
-    )
+    spec: SnapshotSpec
     status: SnapshotStatus = Field(default_factory=SnapshotStatus)
+
+    @property
+    def made(self) -> bool:
+        return self.status.commit is not None
 
     @property
     def tag_name(self) -> str:

@@ -115,8 +115,8 @@ def require_ours(secret: Secret, holder: Holder) -> None:
     """Refuse a Secret whose controller is not this very object."""
     if secret.controller != holder.uid:
         raise SecretNotOurs(
-            f"the Secret {secret.name} is there already and does not belong to {holder.kind} {holder.name}",
-            "Delete it, or choose another name with spec.access.secretName.",
+            f"the Secret {secret.name} is there already and was not made by this {holder.kind}: it is left alone",
+            "Name another Secret in spec.access.secretName.",
         )
 
 

@@ -54,6 +54,12 @@ def list_branches(conn: Connection) -> list[Branch]:
     return rows(conn, Branch, "list_branches")
 
 
+def branch_start(conn: Connection, *, name: str, owner: Owner, start: dict[str, str]) -> str | None:
+    """The ref to begin a branch at; refused if the branch cannot be made, and nothing is written."""
+    ref = value(conn, "branch_start", **{"owner": owner.record, "name": name, "from": start})
+    return None if ref is None else str(ref)
+
+
 def ensure_branch(conn: Connection, *, name: str, from_ref: str | None, materialize: str) -> Branch:
     """The branch of that name, made if it is not there."""
     return one(conn, Branch, "ensure_branch", **{"name": name, "from": from_ref, "materialize": materialize})

@@ -95,19 +95,12 @@ def script(conn: Connection, text: str) -> None:
 
 
 @contextmanager
-def transaction(conn: Connection, *, timeout: float | None = None, repeatable_read: bool = False) -> Iterator[None]:
+def transaction(conn: Connection, *, timeout: float | None = None) -> Iterator[None]:
     """All or nothing; with a timeout of its own for long work."""
-    with translated():
-        if repeatable_read:
-            conn.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        try:
-            with conn.transaction():
-                if timeout is not None:
-                    set_local(conn, "statement_timeout", f"{int(timeout * 1000)}ms")
-                yield
-        finally:
-            if repeatable_read and not conn.closed:
-                conn.isolation_level = None
+    with translated(), conn.transaction():
+        if timeout is not None:
+            set_local(conn, "statement_timeout", f"{int(timeout * 1000)}ms")
+        yield
 
 
 def verifier(conn: Connection, user: str, password: str) -> str:

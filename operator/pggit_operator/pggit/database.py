@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pggit_operator.pggit.branch import MAIN, Branch, list_branches
-from pggit_operator.pggit.call import Connection, rows, value, view
+from pggit_operator.pggit.call import Connection, one, rows, value, view
+from pggit_operator.pggit.owner import Owner
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,26 @@ class Capability:
     capability: str
     available: bool
     reason: str
+
+
+@dataclass(frozen=True)
+class UnsupportedTable:
+    """A table that cannot be put under version control."""
+
+    table_name: str
+    shown_as: str
+    reason: str
+    is_tracked: bool
+
+
+def claim_database(conn: Connection, *, owner: Owner, instead_of: str | None = None) -> Owner:
+    """Look after the database if nobody does, or the one with this uid does; who looks after it now."""
+    return one(conn, Owner, "claim_database", owner=owner.record, instead_of=instead_of)
+
+
+def unsupported_tables(conn: Connection, schema: str) -> list[UnsupportedTable]:
+    """Tables of a schema that cannot be put under version control."""
+    return rows(conn, UnsupportedTable, "unsupported_tables", schema=schema)
 
 
 def track_schema(conn: Connection, schema: str, exclude: Sequence[str]) -> int:

@@ -174,6 +174,8 @@ class Pools:
             "statement_timeout": int(self._settings.statement_timeout * 1000),
             "lock_timeout": int(self._settings.lock_timeout * 1000),
             "idle_in_transaction_session_timeout": int(self._settings.statement_timeout * 1000),
+            # Merges need it, whatever database or role have as their default.
+            "default_transaction_isolation": r"read\ committed",
         }
         try:
             return psycopg.connect(

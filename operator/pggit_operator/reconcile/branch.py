@@ -14,6 +14,7 @@ from pggit_operator.pggit.branch import (
     Branch,
     Login,
     branch_login,
+    branch_start,
     claim_branch,
     discard_branch,
     ensure_branch,
@@ -23,27 +24,37 @@ from pggit_operator.pggit.branch import (
 from pggit_operator.pggit.call import Connection, transaction, verifier
 from pggit_operator.pggit.pools import Target
 from pggit_operator.reconcile.connection import connected, holder_of, owner_of
+from pggit_operator.reconcile.finalizer import Grip
 from pggit_operator.reconcile.verdict import Verdict, ready, suspended
 from pggit_operator.reconcile.world import World
 
 _SHOWN = 1000
 
 
-def needs_cleanup(branch: DatabaseBranch) -> bool:
+def needs_cleanup(_: DatabaseBranch) -> bool:
     """Always: even a branch that stays has a login to switch off."""
-    return not branch.spec.suspend or bool(branch.metadata.finalizers)
+    return True
 
 
-def decide(world: World, branch: DatabaseBranch) -> Verdict | None:
+def decide(world: World, branch: DatabaseBranch, grip: Grip) -> Verdict | None:
     """Make the branch exist with a login of its own, and say where it points."""
     if branch.spec.suspend:
         return suspended()
     limit = world.settings.long_timeout
+    known = _password(world, branch)
     with connected(world, branch, branch.spec.database_ref, patience=limit) as (conn, target):
+        start = branch_start(
+            conn,
+            name=branch.branch_name,
+            owner=owner_of(world, branch),
+            start=branch.spec.from_.record if branch.spec.from_ else {},
+        )
+        grip.hold()
         with transaction(conn, timeout=limit):
-            found = _branch(world, conn, branch)
+            found = _branch(world, conn, branch, start)
         login = branch_login(conn, name=branch.branch_name)
-        password = _secret(world, branch, target, login)
+        password = known or secrets.token_urlsafe(24)
+        _put_secret(world, branch, content(branch.branch_name, target, login, password))
         with transaction(conn, timeout=limit):
             ensure_login(
                 conn,
@@ -74,29 +85,28 @@ def forget_secret(world: World, branch: DatabaseBranch) -> None:
     world.secrets.delete(branch.metadata.namespace, branch.secret_name, _holder(branch))
 
 
-def _branch(world: World, conn: Connection, branch: DatabaseBranch) -> Branch:
-    found = ensure_branch(
-        conn,
-        name=branch.branch_name,
-        from_ref=branch.spec.from_.ref if branch.spec.from_ else None,
-        materialize=branch.spec.materialize.lower(),
-    )
+def _branch(world: World, conn: Connection, branch: DatabaseBranch, start: str | None) -> Branch:
+    found = ensure_branch(conn, name=branch.branch_name, from_ref=start, materialize=branch.spec.materialize.lower())
     claim_branch(conn, name=found.name, owner=owner_of(world, branch), protected=branch.spec.protected)
     return found
 
 
-def _secret(world: World, branch: DatabaseBranch, target: Target, login: Login) -> str:
-    """Have the Secret say how to connect; the password in it, which is made once and stays."""
+def _password(world: World, branch: DatabaseBranch) -> str | None:
+    """The password in our Secret, which is made once and stays. Refused where the Secret is somebody else's."""
+    there = world.secrets.get(branch.metadata.namespace, branch.secret_name)
+    if there is None:
+        return None
+    require_ours(there, _holder(branch))
+    return there.data.get("password")
+
+
+def _put_secret(world: World, branch: DatabaseBranch, said: dict[str, str]) -> None:
+    """Have the Secret say how to connect, and only the Secret that is asked for."""
     namespace, name, holder = branch.metadata.namespace, branch.secret_name, _holder(branch)
-    there = world.secrets.get(namespace, name)
-    if there is not None:
-        require_ours(there, holder)
-    password = (there.data.get("password") if there else None) or secrets.token_urlsafe(24)
-    world.secrets.put(namespace, name, holder, content(branch.branch_name, target, login, password))
+    world.secrets.put(namespace, name, holder, said)
     before = branch.status.secret_name
     if before and before != name:
         world.secrets.delete(namespace, before, holder)
-    return password
 
 
 def content(branch: str, target: Target, login: Login, password: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Any
 from pggit_operator.api import Object, VersionedDatabase
 from pggit_operator.api.common import DatabaseRef
 from pggit_operator.errors import (
+    DatabaseClaimed,
     DatabaseNotFound,
     DatabaseNotReady,
     PgGitError,
@@ -34,9 +35,19 @@ def database_of(world: World, obj: Object, ref: DatabaseRef) -> VersionedDatabas
     body = world.seen.get(key) or world.objects.get(*key)
     if body is None:
         raise DatabaseNotFound(
-            f"there is no VersionedDatabase {ref.name} in namespace {namespace}", "Apply it, or correct databaseRef."
+            f"there is no VersionedDatabase {ref.name} in namespace {namespace}",
+            f"Apply it again, or delete this {obj.kind_name}; what it made is still in the database."
+            if obj.made
+            else "Apply it, or correct spec.databaseRef.",
         )
     database = VersionedDatabase.model_validate(body)
+    if database.metadata.deletion_timestamp:
+        raise DatabaseNotReady(f"VersionedDatabase {ref.name} is being deleted", "Apply it again when it is gone.")
+    if any(one.reason == DatabaseClaimed.__name__ for one in database.status.conditions):
+        raise DatabaseNotReady(
+            f"VersionedDatabase {ref.name} does not look after its database: another one does",
+            f"See its status: kubectl describe vdb {ref.name}.",
+        )
     if database.spec.suspend:
         raise DatabaseNotReady(f"VersionedDatabase {ref.name} is suspended", "Set its spec.suspend to false.")
     return database
@@ -48,11 +59,12 @@ def connected(world: World, obj: Object, ref: DatabaseRef, *, patience: float) -
     database = database_of(world, obj, ref)
     target = target_of(world, database)
     with world.pools.connection(target, patience=patience) as conn:
-        if not installed(conn) or (there := str(value(conn, "version"))) != bundled_version():
-            if installed(conn):
-                require_core(there, bundled_version())
+        there = str(value(conn, "version")) if installed(conn) else None
+        if there is not None:
+            require_core(there, bundled_version())
+        if there != bundled_version() or database.status.head is None:
             raise DatabaseNotReady(
-                f"VersionedDatabase {ref.name} is not set up yet", "See its status: kubectl describe vdb."
+                f"VersionedDatabase {ref.name} is not set up yet", f"See its status: kubectl describe vdb {ref.name}."
             )
         yield conn, target
 

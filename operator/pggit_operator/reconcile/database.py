@@ -6,16 +6,28 @@ import re
 
 from pggit_operator.api import DatabaseBranch, VersionedDatabase
 from pggit_operator.api.database import DatabaseStatus
+from pggit_operator.errors import DatabaseClaimed, PermissionDenied
 from pggit_operator.kube.seen import Key
-from pggit_operator.pggit.branch import MAIN, held_branches, retire_branch
+from pggit_operator.pggit.branch import MAIN, Held, held_branches, retire_branch
 from pggit_operator.pggit.call import Connection, transaction
 from pggit_operator.pggit.commit import commit
-from pggit_operator.pggit.database import main_branch, track_schema, tracked_tables, untrack_table
+from pggit_operator.pggit.database import (
+    UnsupportedTable,
+    claim_database,
+    main_branch,
+    track_schema,
+    tracked_tables,
+    unsupported_tables,
+    untrack_table,
+)
 from pggit_operator.pggit.owner import Owner
 from pggit_operator.pggit.schema import ensure_core
-from pggit_operator.reconcile.connection import target_of
-from pggit_operator.reconcile.verdict import Verdict, ready, suspended
+from pggit_operator.reconcile.connection import owner_of, target_of
+from pggit_operator.reconcile.verdict import Body, Verdict, ready, ready_of, suspended
 from pggit_operator.reconcile.world import World
+
+#: Tables that a message names.
+_NAMED = 20
 
 
 def decide(world: World, database: VersionedDatabase) -> Verdict | None:
@@ -28,8 +40,9 @@ def decide(world: World, database: VersionedDatabase) -> Verdict | None:
     limit = world.settings.long_timeout
     with world.pools.connection(target, patience=limit) as conn:
         core = ensure_core(conn, timeout=limit)
+        _claim(world, database, conn)
         with transaction(conn, timeout=limit):
-            _track(conn, database)
+            left_out = _track(conn, database)
             main, branches = main_branch(conn)
             head = main.head or commit(conn, message="first commit", branch=MAIN)
             tables = len(tracked_tables(conn))
@@ -44,7 +57,29 @@ def decide(world: World, database: VersionedDatabase) -> Verdict | None:
         tracked_tables=tables,
         branches=branches,
     )
-    return ready("UnderVersionControl", f"{tables} tables of {target.dbname} are under version control", facts)
+    said = f"{tables} tables of {target.dbname} are under version control"
+    return ready("UnderVersionControl", said + _without(left_out), facts)
+
+
+def _claim(world: World, database: VersionedDatabase, conn: Connection) -> None:
+    """Look after the database, unless another VersionedDatabase does that is still there."""
+    me = owner_of(world, database)
+    holder = claim_database(conn, owner=me)
+    if holder != me and not _is_there(world, holder):
+        holder = claim_database(conn, owner=me, instead_of=holder.uid)
+    if holder != me:
+        raise DatabaseClaimed(
+            f"VersionedDatabase {holder.namespace}/{holder.name} looks after this database already",
+            "Delete one of the two, or connect this one to another database.",
+        )
+
+
+def _is_there(world: World, holder: Owner) -> bool:
+    try:
+        body = world.objects.get(VersionedDatabase.plural, holder.namespace, holder.name)
+    except PermissionDenied:  # a namespace that another operator serves
+        return True
+    return body is not None and body["metadata"]["uid"] == holder.uid
 
 
 def _switch_off_orphans(world: World, database: VersionedDatabase, conn: Connection) -> None:
@@ -54,19 +89,41 @@ def _switch_off_orphans(world: World, database: VersionedDatabase, conn: Connect
         if (held.installation, held.namespace, held.login_enabled) != (world.settings.installation, namespace, True):
             continue
         key = Key(DatabaseBranch.plural, namespace, held.owner_name)
-        if world.seen.get(key) is None and world.objects.get(*key) is None:
+        body = world.seen.get(key) or world.objects.get(*key)
+        if body is None or _is_ready_elsewhere(body, database, held):
             retire_branch(conn, name=held.name, owner=Owner(held.installation, namespace, held.owner_name, held.uid))
 
 
-def _track(conn: Connection, database: VersionedDatabase) -> None:
-    """The tables of the tracked schemas, later ones too, without those excluded."""
+def _is_ready_elsewhere(body: Body, database: VersionedDatabase, held: Held) -> bool:
+    """Whether the object's branch is another by now: its reference was corrected at the very moment this was made."""
+    branch = DatabaseBranch.model_validate(body)
+    here = (branch.spec.database_ref.name, branch.branch_name) == (database.metadata.name, held.name)
+    return not here and ready_of(body.get("status") or {})[0] == "True"
+
+
+def _track(conn: Connection, database: VersionedDatabase) -> list[UnsupportedTable]:
+    """The tables of the tracked schemas, later ones too, without those excluded; those that cannot be tracked."""
     excluded = [_names(table) for table in database.spec.exclude_tables]
+    left_out = []
     for schema in database.spec.tracked_schemas:
-        track_schema(conn, schema, [names[-1] for names in excluded if names[:-1] in ([], [schema])])
+        names = {names[-1] for names in excluded if names[:-1] in ([], [schema])}
+        unsupported = [table for table in unsupported_tables(conn, schema) if table.table_name not in names]
+        track_schema(conn, schema, sorted(names | {table.table_name for table in unsupported}))
+        left_out += [table for table in unsupported if not table.is_tracked]
     for table in tracked_tables(conn) if excluded else ():
         there = _names(table)
         if there in excluded or there[-1:] in excluded:
             untrack_table(conn, table)
+    return left_out
+
+
+def _without(left_out: list[UnsupportedTable]) -> str:
+    """What of the schemas has no history, and the way out."""
+    if not left_out:
+        return ""
+    named = ", ".join(f"{table.shown_as} ({table.reason})" for table in left_out[:_NAMED])
+    more = f" and {len(left_out) - _NAMED} more" if len(left_out) > _NAMED else ""
+    return f"; left out, without history: {named}{more}. Change them, or name them in spec.excludeTables"
 
 
 def _names(table: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import dataclass
 from typing import Any
 
 from pggit_operator.api import Object
@@ -11,6 +12,19 @@ from pggit_operator.reconcile.world import World
 
 FINALIZER = "pggit.io/cleanup"
 Body = dict[str, Any]
+
+
+@dataclass
+class Grip:
+    """An object in the hands of a decision: it is held before the first write that would need a clean-up."""
+
+    world: World
+    obj: Object
+    body: Body
+
+    def hold(self) -> None:
+        """From here on there may be something to clean up."""
+        self.body = hold(self.world, self.obj, self.body)
 
 
 def hold(world: World, obj: Object, body: Body) -> Body:

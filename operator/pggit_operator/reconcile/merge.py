@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from pggit_operator.api import Merge
@@ -17,16 +19,18 @@ from pggit_operator.api.merge import (
     Violation,
     Violations,
 )
+from pggit_operator.errors import ConflictNotFound, InvalidResolution, TableNotFound, TableNotTracked
 from pggit_operator.pggit import merge as sql
 from pggit_operator.pggit.call import Connection, transaction
 from pggit_operator.reconcile.connection import connected, database_of, owner_of
-from pggit_operator.reconcile.verdict import Verdict, ready, stalled, suspended
+from pggit_operator.reconcile.verdict import Verdict, failure, ready, stalled, suspended
 from pggit_operator.reconcile.world import World
 
 _SHOWN = 50
 _SHOWN_TABLES = 200
 #: Longest value that a status shows, in characters.
 _LONGEST = 1024
+_WRONG_RESOLUTION = (ConflictNotFound, InvalidResolution, TableNotFound, TableNotTracked)
 _SETTLED = ("Merged", "FastForward", "UpToDate")
 _RESULTS = {
     "planned": "Planned",
@@ -47,28 +51,40 @@ def decide(world: World, merge: Merge) -> Verdict | None:
         return settled
     spec, limit = merge.spec, world.settings.long_timeout
     values = database_of(world, merge, spec.database_ref).spec.conflict_values is ConflictValues.SHOW
+    with connected(world, merge, spec.database_ref, patience=limit) as (conn, _):
+        try:
+            with transaction(conn, timeout=limit):
+                return _merged(world, merge, conn, spec.resolutions, values=values)
+        except _WRONG_RESOLUTION as error:
+            if merge.status.result is not None:
+                raise
+            # Nothing was done. The conflicts have to be in the status, or nobody could correct the resolutions.
+            with transaction(conn, timeout=limit):
+                verdict = _merged(world, merge, conn, [], values=values)
+            return replace(failure(error, merge.kind_name), facts=verdict.facts) if verdict.stalled else verdict
+
+
+def _merged(
+    world: World, merge: Merge, conn: Connection, resolutions: Sequence[Resolution], *, values: bool
+) -> Verdict:
+    spec, owner = merge.spec, owner_of(world, merge)
     options = {"on_conflict": spec.on_conflict.lower(), "fast_forward": spec.fast_forward.lower()}
-    with (
-        connected(world, merge, spec.database_ref, patience=limit) as (conn, _),
-        transaction(conn, timeout=limit),
-    ):
-        if spec.dry_run and merge.status.result in (None, "Planned"):
-            merge_id = sql.plan_merge(
-                conn, owner=owner_of(world, merge), source=spec.source, target=spec.target, options=options
-            )
-        else:
-            merge_id = sql.run_merge(
-                conn,
-                owner=owner_of(world, merge),
-                source=spec.source,
-                target=spec.target,
-                message=spec.message or f"merge {spec.source} into {spec.target}",
-                options=options,
-                resolutions=[_resolution(one) for one in spec.resolutions],
-            ).merge_id
-        done = sql.describe_merge(conn, merge_id)
-        facts = _facts(conn, done, values=values)
-    return _verdict(merge, done, facts)
+    if spec.dry_run and not merge.made:
+        merge_id = sql.plan_merge(conn, owner=owner, source=spec.source, target=spec.target, options=options)
+        again = False
+    else:
+        run = sql.run_merge(
+            conn,
+            owner=owner,
+            source=spec.source,
+            target=spec.target,
+            message=spec.message or f"merge {spec.source} into {spec.target}",
+            options=options,
+            resolutions=[_resolution(one) for one in resolutions],
+        )
+        merge_id, again = run.merge_id, not run.was_run and not merge.made
+    done = sql.describe_merge(conn, merge_id)
+    return _verdict(merge, done, _facts(conn, done, values=values), again=again)
 
 
 def _settled(merge: Merge) -> Verdict | None:
@@ -79,8 +95,11 @@ def _settled(merge: Merge) -> Verdict | None:
     return None
 
 
-def _verdict(merge: Merge, done: sql.Merge, facts: MergeStatus) -> Verdict:
+def _verdict(merge: Merge, done: sql.Merge, facts: MergeStatus, *, again: bool) -> Verdict:
     what = f"{merge.spec.source} into {merge.spec.target}"
+    if again and done.result in ("merged", "fast_forward"):
+        said = f"{what} is already merged in commit {(done.commit_id or '')[:12]}: a Merge of this name runs once"
+        return ready("Merged", f"{said}; nothing was done again", facts)
     rows = f"{done.inserted} rows inserted, {done.updated} updated, {done.deleted} deleted"
     match done.result:
         case "planned":
@@ -95,9 +114,13 @@ def _verdict(merge: Merge, done: sql.Merge, facts: MergeStatus) -> Verdict:
             said = f"merging {what} waits: {done.open_conflicts} of {done.conflicts} conflicts are open"
             return stalled("Conflicted", f"{said}; decide them in spec.resolutions", facts)
         case "aborted":
-            return stalled("Aborted", f"merging {what} was aborted with pggit.abort_merge; make another Merge", facts)
+            return stalled("Aborted", f"merging {what} was aborted in the database; make another Merge", facts)
         case _:
-            said = f"{done.violations} constraint violations" if done.violations else done.reason or "see pggit.merges"
+            said = (
+                f"{done.violations} constraint violations"
+                if done.violations
+                else done.reason or "the database says no more"
+            )
             return stalled("Refused", f"merging {what} was refused: {said}; nothing was changed", facts)
 
 

@@ -28,8 +28,9 @@ from pggit_operator.pggit.call import Connection, installed
 from pggit_operator.pggit.pools import Target
 from pggit_operator.reconcile import branch, database, merge, snapshot
 from pggit_operator.reconcile.connection import target_of
-from pggit_operator.reconcile.finalizer import FINALIZER, hold, let_go, waited
+from pggit_operator.reconcile.finalizer import FINALIZER, Grip, hold, let_go, waited
 from pggit_operator.reconcile.verdict import Verdict, difference, failure, ready_of, status_of
+from pggit_operator.reconcile.ways_out import told
 from pggit_operator.reconcile.world import World
 
 log = logging.getLogger("pggit.step")
@@ -41,22 +42,24 @@ class Room:
     """What is done for one kind."""
 
     kind: type[Object]
-    decide: Callable[[World, Any], Verdict | None]
+    decide: Callable[[World, Any, Grip], Verdict | None]
     needs_cleanup: Callable[[Any], bool] = lambda _: False
     clean_up: Callable[[World, Any, Connection], str] = lambda *_: ""
     leave: Callable[[World, Any], None] = lambda *_: None
 
 
 _ROOMS = {
-    VersionedDatabase.plural: Room(VersionedDatabase, database.decide),
+    VersionedDatabase.plural: Room(VersionedDatabase, lambda world, obj, _: database.decide(world, obj)),
     DatabaseBranch.plural: Room(
         DatabaseBranch, branch.decide, branch.needs_cleanup, branch.clean_up, branch.forget_secret
     ),
     Snapshot.plural: Room(Snapshot, snapshot.decide, snapshot.needs_cleanup, snapshot.clean_up),
-    Merge.plural: Room(Merge, merge.decide),
+    Merge.plural: Room(Merge, lambda world, obj, _: merge.decide(world, obj)),
 }
 # These keep an object that is being deleted for as long as they last; everything else does so for a while only.
 _MAY_BLOCK = (BranchProtected, BranchInUse)
+# Where an object's database is cannot even be known.
+_NO_DATABASE = (DatabaseNotFound, SecretNotFound, SecretIncomplete, SecretInvalid)
 
 
 @dataclass(frozen=True)
@@ -99,17 +102,22 @@ def _step(world: World, key: Key, body: Body) -> After:
         obj = room.kind.model_validate(body)
         if obj.metadata.deletion_timestamp:
             return _leave(world, obj, room, body)
-        if FINALIZER in obj.metadata.finalizers or room.needs_cleanup(obj):
-            body = hold(world, obj, body) if room.needs_cleanup(obj) else let_go(world, obj, body)
-            obj = room.kind.model_validate(body)
-        verdict = room.decide(world, obj)
+        if not room.needs_cleanup(obj):
+            body = let_go(world, obj, body)
+        elif obj.made:
+            body = hold(world, obj, body)
+        grip = Grip(world, obj, body)
+        try:
+            verdict = room.decide(world, obj, grip)
+        finally:
+            body = grip.body
     except ValidationError as error:
         where = ", ".join(sorted({".".join(map(str, one["loc"])) for one in error.errors()}))
         verdict = failure(
             InternalError(f"this operator does not understand {where}", "Do CRDs and operator belong together?")
         )
     except PgGitError as error:
-        verdict = failure(error)
+        verdict = failure(error, room.kind.kind_name)
     except (Stale, Gone):
         raise
     except Exception as error:
@@ -127,10 +135,14 @@ def _leave(world: World, obj: Object, room: Room, body: Body) -> After:
         said, warning = _clean_up(world, obj, room), False
     except PgGitError as error:
         over = waited(obj) > world.settings.deletion_patience
-        if isinstance(error, _MAY_BLOCK) or error.retry is Retry.SOON or not over:
-            return _report(world, key, body, failure(error))
-        said, warning = f"let go without cleaning up in the database: {error}", True
-        log.warning("%s %s", key, said)
+        if isinstance(error, _NO_DATABASE) and not obj.made:
+            said, warning = "there is nothing to clean up: no database was ever reached", False
+        elif isinstance(error, _MAY_BLOCK) or error.retry is Retry.SOON or not over:
+            return _report(world, key, body, failure(error, obj.kind_name))
+        else:
+            said, warning = f"let go without cleaning up in the database: {told(error, obj.kind_name)}", True
+    if warning:
+        log.warning("%s: %s", key, said)
     room.leave(world, obj)
     _tell(world, body, warning=warning, reason="Orphaned" if warning else "CleanedUp", message=said)
     let_go(world, obj, body)
@@ -157,7 +169,11 @@ def _target_for_cleanup(world: World, obj: Object) -> Target:
         if known is None:
             raise
     if known is None:
-        raise DatabaseNotFound(f"there is no VersionedDatabase {name} in namespace {namespace}")
+        raise DatabaseNotFound(
+            f"there is no VersionedDatabase {name} in namespace {namespace} to clean up in",
+            "Apply it again for that; else this object is let go after "
+            f"{world.settings.deletion_patience:.0f} seconds, and what it made stays in the database.",
+        )
     return known
 
 
@@ -174,8 +190,12 @@ def _report(world: World, key: Key, body: Body, verdict: Verdict | None) -> Afte
         log.debug("%s: writes %s", key, ", ".join(sorted(change)))
         body = world.objects.patch_status(key.plural, body, change)
         world.seen.put(key, body)
-    if ready_of(wanted) != before:
-        log.info("%s: %s %s", key, verdict.reason, verdict.message)
+    changed = ready_of(wanted) != before
+    if verdict.failed and (changed or not (verdict.patient or verdict.urgent)):
+        log.warning("%s: %s: %s", key, verdict.reason, verdict.message)
+    elif changed:
+        log.info("%s: %s: %s", key, verdict.reason, verdict.message)
+    if changed:
         _tell(world, body, warning=not verdict.ready, reason=verdict.reason, message=verdict.message)
     return After(
         failed=verdict.failed,

@@ -8,6 +8,7 @@ from typing import Any
 
 from pggit_operator.api.common import Status
 from pggit_operator.errors import PgGitError, Retry
+from pggit_operator.reconcile.ways_out import told
 
 Body = dict[str, Any]
 
@@ -45,12 +46,12 @@ def suspended(facts: Status | None = None) -> Verdict:
     return Verdict(False, "Suspended", "spec.suspend is true: nothing is done until it is false", facts=facts)
 
 
-def failure(error: PgGitError) -> Verdict:
-    """Something went wrong: why, and what helps."""
+def failure(error: PgGitError, kind: str | None = None) -> Verdict:
+    """Something went wrong: why, and what the author of an object of this kind can do."""
     return Verdict(
         False,
         error.reason,
-        str(error),
+        told(error, kind),
         stalled=error.stalls,
         failed=True,
         patient=error.retry in (Retry.NEVER, Retry.ON_CHANGE),

@@ -48,6 +48,10 @@ class World:
         target = self.targets.get(key.namespace, name)
         return target.instance if target else f"{key.namespace}/{name}"
 
+    def dependents(self, database: Key) -> list[Key]:
+        """The objects that name this VersionedDatabase."""
+        return [key for key, _ in self.seen if key != database and self.database_of(key) == database]
+
     def database_of(self, key: Key) -> Key:
         """The VersionedDatabase that an object belongs to; of one itself, it."""
         if key.plural == VersionedDatabase.plural:
