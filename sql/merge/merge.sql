@@ -158,7 +158,7 @@ $$;
 COMMENT ON FUNCTION pggit._result(uuid, text, jsonb) IS
 'A merge result with the counts of conflicts (open ones) and violations recorded for the merge, and no rows.';
 
-CREATE OR REPLACE FUNCTION pggit._plan(p_merge pggit.merges, p_base pggit._position, p_ours pggit._position, p_theirs pggit._position)
+CREATE OR REPLACE FUNCTION pggit._plan(p_merge pggit.merges, p_bases text[], p_ours pggit._position, p_theirs pggit._position)
     RETURNS pggit.merge_result
     LANGUAGE plpgsql
 AS $$
@@ -167,6 +167,7 @@ DECLARE
     v_tables  integer[] := '{}';
     v_result  pggit.merge_result;
     v_kept    jsonb;
+    v_keys    text;
     v_any     boolean;
     v_counts  record;
     v_per     jsonb := '{}';
@@ -179,10 +180,11 @@ BEGIN
     DELETE FROM pggit.violations AS v WHERE v.merge_id = p_merge.merge_id;
 
     FOR v_table IN SELECT t.* FROM pggit._tables_at(p_theirs) AS t LOOP
-        EXECUTE format('SELECT EXISTS (%s)', pggit._candidates_sql(v_table.table_id, p_base, p_theirs)) INTO v_any;
+        SELECT string_agg(pggit._candidates_sql(v_table.table_id, (pggit._ref(b.id)).at, p_theirs), ' UNION ') INTO v_keys FROM unnest(p_bases) AS b(id);
+        EXECUTE format('SELECT EXISTS (%s)', v_keys) INTO v_any;
         CONTINUE WHEN NOT v_any;
         PERFORM pggit._refresh_statistics(v_table.table_id, b.id) FROM unnest(ARRAY[(p_ours).branch_id, (p_theirs).branch_id]) AS b(id);
-        PERFORM pggit._plan_rows(v_table.table_id, p_base, p_ours, p_theirs);
+        PERFORM pggit._plan_rows(v_table.table_id, v_keys, pggit._base_row_sql(v_table.table_id, p_bases), p_ours, p_theirs);
         PERFORM pggit._list_conflicts(p_merge.merge_id, v_table);
         v_tables := v_tables || v_table.table_id;
     END LOOP;
@@ -229,8 +231,8 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._plan(pggit.merges, pggit._position, pggit._position, pggit._position) IS
-'Works a merge out: rows into temporary tables, conflicts and violations into their tables. Resolutions given before are kept where the same conflict is there again.
+COMMENT ON FUNCTION pggit._plan(pggit.merges, text[], pggit._position, pggit._position) IS
+'Works a merge out, from its base, or after criss-cross merges several: rows into temporary tables, conflicts and violations into their tables. Resolutions given before are kept where the same conflict is there again.
 The plan hash is made from what the merge will do and from its conflicts, not from the heads.';
 
 CREATE OR REPLACE FUNCTION pggit._apply(p_merge pggit.merges, p_target pggit.branches, p_result pggit.merge_result, p_ours pggit._position, p_theirs pggit._position)
@@ -309,7 +311,7 @@ DECLARE
     v_target    pggit.branches;
     v_theirs    pggit._position;
     v_ours      pggit._position;
-    v_base      pggit._position;
+    v_bases     text[];
     v_their_id  text;
     v_forward   boolean;
     v_after     pggit._position;
@@ -344,8 +346,9 @@ BEGIN
         v_their_id := pggit._resolve(v_merge.source, v_merge.target_id);
         v_theirs   := (pggit._ref(v_merge.source, v_merge.target_id)).at;
     END IF;
+    v_bases := pggit._merge_bases(pggit._find_commit('HEAD', v_target.branch_id), v_their_id);
     UPDATE pggit.merges AS m SET source_commit = v_their_id, target_commit = v_target.head,
-                                 base_commit = pggit._merge_base(pggit._find_commit('HEAD', v_target.branch_id), v_their_id)
+                                 base_commit = v_bases[1]
      WHERE m.merge_id = p_merge_id
     RETURNING m.* INTO v_merge;
     IF v_merge.base_commit IS NULL THEN
@@ -363,14 +366,14 @@ BEGIN
     IF v_mode = 'only' AND NOT v_forward THEN
         RETURN pggit._result(p_merge_id, 'refused', jsonb_build_object('reason', format('branch %L has moved on, so this merge is no fast-forward', v_target.name)));
     END IF;
-    v_base := CASE WHEN v_forward THEN v_ours ELSE (pggit._ref(v_merge.base_commit)).at END;
 
-    v_reason := pggit._why_not_mergeable(v_source.branch_id, v_target.branch_id, v_base, v_ours, v_theirs);
+    SELECT pggit._why_not_mergeable(v_source.branch_id, v_target.branch_id, (pggit._ref(b.id)).at, v_ours, v_theirs) AS reason INTO v_reason
+      FROM unnest(v_bases) AS b(id) ORDER BY 1 NULLS LAST LIMIT 1;
     IF v_reason IS NOT NULL THEN
         RETURN pggit._result(p_merge_id, 'refused', jsonb_build_object('reason', v_reason, 'sqlstate', 'VG302'));
     END IF;
 
-    v_result := pggit._plan(v_merge, v_base, v_ours, v_theirs);
+    v_result := pggit._plan(v_merge, v_bases, v_ours, v_theirs);
     IF v_result.conflicts > 0 THEN
         v_result.result := CASE WHEN p_apply THEN 'conflicted' ELSE 'planned' END;
         RETURN v_result;

@@ -1,28 +1,28 @@
-CREATE OR REPLACE FUNCTION pggit._merge_base(p_a text, p_b text)
-    RETURNS text
+CREATE OR REPLACE FUNCTION pggit._merge_bases(VARIADIC p_commits text[])
+    RETURNS text[]
     LANGUAGE sql STABLE
 AS $$
     WITH common AS (
-        SELECT a.commit_id, a.commit_no FROM pggit._ancestors(p_a) AS a JOIN pggit._ancestors(p_b) AS b USING (commit_id)
+        SELECT a.commit_id, a.commit_no FROM unnest(p_commits) AS c(id) CROSS JOIN LATERAL pggit._ancestors(c.id) AS a
+         GROUP BY a.commit_id, a.commit_no
+        HAVING count(*) = cardinality(p_commits)
     ), inner_ones AS (
         SELECT unnest(c.parents) AS commit_id FROM pggit.commits AS c JOIN common USING (commit_id)
     )
     -- An ancestor of a common ancestor is a parent of some common ancestor: what is left are the best ones.
-    SELECT c.commit_id FROM common AS c
-     WHERE c.commit_id NOT IN (SELECT i.commit_id FROM inner_ones AS i)
-     ORDER BY c.commit_no DESC
-     LIMIT 1;
+    SELECT array_agg(c.commit_id ORDER BY c.commit_no DESC) FROM common AS c
+     WHERE c.commit_id NOT IN (SELECT i.commit_id FROM inner_ones AS i);
 $$;
 
-COMMENT ON FUNCTION pggit._merge_base(text, text) IS
-'The best common ancestor of two commits; of several (after criss-cross merges) the youngest. NULL when their histories have nothing in common.';
+COMMENT ON FUNCTION pggit._merge_bases(text[]) IS
+'The best common ancestors of different commits, the youngest first; there are several after criss-cross merges. NULL when their histories have nothing in common.';
 
 CREATE OR REPLACE FUNCTION pggit.merge_base(p_a text, p_b text)
     RETURNS text
     LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-    v_base text := pggit._merge_base(pggit._resolve(p_a), pggit._resolve(p_b));
+    v_base text := (pggit._merge_bases(pggit._resolve(p_a), pggit._resolve(p_b)))[1];
 BEGIN
     IF v_base IS NULL THEN
         RAISE EXCEPTION USING

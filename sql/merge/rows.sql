@@ -14,7 +14,73 @@ $$;
 COMMENT ON FUNCTION pggit._drop_temporary(text) IS
 'Drops a temporary table that an earlier merge of the same transaction left.';
 
-CREATE OR REPLACE FUNCTION pggit._plan_rows(p_table_id integer, p_base pggit._position, p_ours pggit._position, p_theirs pggit._position)
+CREATE OR REPLACE FUNCTION pggit._one_change_sql(p_values text[], p_before text, p_same text)
+    RETURNS text
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT 'CASE ' || string_agg(format('WHEN %s THEN %s', (
+               SELECT string_agg(format('(%s OR %s)', format(p_same, o.value, p_before), format(p_same, o.value, v.value)), ' AND ') FROM unnest(p_values) AS o(value)),
+               v.n), ' ' ORDER BY v.n) || ' END'
+      FROM unnest(p_values) WITH ORDINALITY AS v(value, n);
+$$;
+
+COMMENT ON FUNCTION pggit._one_change_sql(text[], text, text) IS
+'Expression: of values that all come from one before, the number of the one that is the change, when all that differ from it are the same; otherwise NULL.
+p_same is the comparison, a format of two arguments.';
+
+CREATE OR REPLACE FUNCTION pggit._base_row_sql(p_table_id integer, p_bases text[], p_depth integer DEFAULT 1)
+    RETURNS text
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v_as_row  text     := pggit._as_row_sql(p_table_id, 'q');
+    v_before  text[]   := pggit._merge_bases(VARIADIC p_bases);
+    v_numbers bigint[] := ARRAY(SELECT generate_series(1, cardinality(p_bases)));
+    v_rows    text;
+    v_row     text     := pggit._one_change_sql(ARRAY(SELECT 's.b' || n FROM unnest(v_numbers) AS n), 's.z',
+                                                '((%1$s IS NULL) = (%2$s IS NULL) AND coalesce(%1$s *= %2$s, true))');
+    v_cells   text;
+    v_torn    text;
+BEGIN
+    IF cardinality(p_bases) = 1 OR v_before IS NULL OR p_depth > 3 THEN
+        RETURN format('SELECT %s, ''{}''::integer[] AS _torn FROM (SELECT) AS one LEFT JOIN LATERAL (%s) AS q ON true',
+                      pggit._stored_columns(p_table_id, 'q'), pggit._row_sql(p_table_id, (pggit._ref(p_bases[1])).at));
+    END IF;
+
+    SELECT string_agg(format('(SELECT %s FROM (%s) AS q) AS b%s', v_as_row, pggit._row_sql(p_table_id, (pggit._ref(b.id)).at), b.n), ', ')
+           || format(', (SELECT %s FROM (%s) AS q WHERE NOT (ROW(%s) IS NULL)) AS z', v_as_row, pggit._base_row_sql(p_table_id, v_before, p_depth + 1),
+                     pggit._key_columns(p_table_id, 'q'))
+      INTO v_rows
+      FROM unnest(p_bases) WITH ORDINALITY AS b(id, n);
+    SELECT string_agg(CASE WHEN c.dropped_at IS NOT NULL THEN 'NULL'
+                           ELSE format('CASE coalesce(%s, 1) %s END', x.pick, (SELECT string_agg(format('WHEN %s THEN (s.b%1$s).c%s', n, c.column_id), ' ') FROM unnest(v_numbers) AS n)) END,
+                      ', ' ORDER BY c.column_id),
+           string_agg(format('CASE WHEN %s IS NULL THEN %s END', x.pick, c.column_id), ', ' ORDER BY c.column_id) FILTER (WHERE c.dropped_at IS NULL)
+      INTO v_cells, v_torn
+      FROM pggit.columns AS c
+     CROSS JOIN LATERAL (SELECT pggit._one_change_sql(ARRAY(SELECT format('(s.b%s).c%s', n, c.column_id) FROM unnest(v_numbers) AS n), '(s.z).c' || c.column_id,
+                                                      'ROW(%s)::record *= ROW(%s)::record') AS pick) AS x
+     WHERE c.table_id = p_table_id AND c.generated_as IS NULL;
+
+    RETURN format($sql$
+        SELECT %1$s, m.torn AS _torn
+          FROM (SELECT s.*, %2$s AS pick, %3$s AS everywhere FROM (SELECT %4$s) AS s) AS s
+         CROSS JOIN LATERAL (
+            SELECT CASE s.pick %5$s ELSE CASE WHEN s.everywhere THEN ROW(0, %6$s)::pggit._delta_%7$s ELSE s.b1 END END AS v,
+                   CASE WHEN s.pick IS NOT NULL THEN '{}' WHEN s.everywhere THEN array_remove(ARRAY[%8$s]::integer[], NULL) ELSE '{0}' END::integer[] AS torn
+         ) AS m$sql$,
+        pggit._record_columns(p_table_id, 'm.v'), v_row,
+        (SELECT string_agg(format('NOT s.b%s IS NULL', n), ' AND ') || ' AND NOT s.z IS NULL' FROM unnest(v_numbers) AS n),
+        v_rows, (SELECT string_agg(format('WHEN %s THEN s.b%1$s', n), ' ') FROM unnest(v_numbers) AS n), v_cells, p_table_id, v_torn);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._base_row_sql(integer, text[], integer) IS
+'SELECT of the row that a merge starts from for the key of the outer alias k: always one row, of NULLs where there is none. Of several best common ancestors
+it is the change that one of them, or all alike, made to their own common ancestor; where they changed the row in different ways, so cell by cell. _torn has the ids of the cells for which that says nothing ({0}: of the whole
+row); the row of the youngest stands there, and sides that differ in them are in conflict. After the recursive merge of Git, three levels deep.';
+
+CREATE OR REPLACE FUNCTION pggit._plan_rows(p_table_id integer, p_keys text, p_base text, p_ours pggit._position, p_theirs pggit._position)
     RETURNS void
     LANGUAGE plpgsql
 AS $$
@@ -25,13 +91,14 @@ DECLARE
     v_json  text;
 BEGIN
     SELECT string_agg(CASE WHEN c.dropped_at IS NOT NULL THEN 'NULL'
-               WHEN c.type_name = 'jsonb' THEN format('CASE WHEN j%1$s.clean THEN j%1$s.merged ELSE (w.o).c%1$s END', c.column_id)
-               ELSE format('CASE WHEN ROW((w.t).c%1$s)::record *= ROW((w.b).c%1$s)::record THEN (w.o).c%1$s
+               WHEN c.type_name = 'jsonb' THEN format('CASE WHEN j%1$s.clean AND NOT w.torn && ''{0,%1$s}'' THEN j%1$s.merged ELSE (w.o).c%1$s END', c.column_id)
+               ELSE format('CASE WHEN w.torn && ''{0,%1$s}'' THEN (w.o).c%1$s
+                                 WHEN ROW((w.t).c%1$s)::record *= ROW((w.b).c%1$s)::record THEN (w.o).c%1$s
                                  WHEN ROW((w.o).c%1$s)::record *= ROW((w.b).c%1$s)::record THEN (w.t).c%1$s ELSE (w.o).c%1$s END', c.column_id) END,
                ', ' ORDER BY c.column_id),
            string_agg(CASE
-               WHEN c.type_name = 'jsonb' THEN format('CASE WHEN NOT j%1$s.clean THEN %1$s END', c.column_id)
-               ELSE format('CASE WHEN ROW((w.t).c%1$s)::record *<> ROW((w.b).c%1$s)::record AND ROW((w.o).c%1$s)::record *<> ROW((w.b).c%1$s)::record
+               WHEN c.type_name = 'jsonb' THEN format('CASE WHEN CASE WHEN w.torn && ''{0,%1$s}'' THEN ROW((w.o).c%1$s)::record *<> ROW((w.t).c%1$s)::record ELSE NOT j%1$s.clean END THEN %1$s END', c.column_id)
+               ELSE format('CASE WHEN (w.torn && ''{0,%1$s}'' AND ROW((w.o).c%1$s)::record *<> ROW((w.t).c%1$s)::record) OR ROW((w.t).c%1$s)::record *<> ROW((w.b).c%1$s)::record AND ROW((w.o).c%1$s)::record *<> ROW((w.b).c%1$s)::record
                                   AND ROW((w.o).c%1$s)::record *<> ROW((w.t).c%1$s)::record THEN %1$s END', c.column_id) END,
                ', ' ORDER BY c.column_id) FILTER (WHERE c.dropped_at IS NULL AND c.key_position IS NULL),
            string_agg(format(' CROSS JOIN LATERAL pggit._merge_jsonb((w.b).c%1$s, (w.o).c%1$s, (w.t).c%1$s) AS j%1$s', c.column_id), ''
@@ -44,12 +111,18 @@ BEGIN
     EXECUTE format($sql$
         CREATE TEMPORARY TABLE pggit_plan_%1$s ON COMMIT DROP AS
         WITH work AS MATERIALIZED (
-            SELECT %6$s, CASE WHEN b.%7$s IS NOT NULL THEN %8$s END AS b, CASE WHEN o.%7$s IS NOT NULL THEN %9$s END AS o,
+            SELECT %6$s, b._torn AS torn, CASE WHEN b.%7$s IS NOT NULL THEN %8$s END AS b, CASE WHEN o.%7$s IS NOT NULL THEN %9$s END AS o,
                    CASE WHEN t.%7$s IS NOT NULL THEN %10$s END AS t
               FROM (%2$s) AS k LEFT JOIN LATERAL (%3$s) AS b ON true LEFT JOIN LATERAL (%5$s) AS t ON true LEFT JOIN LATERAL (%4$s) AS o ON true
-             WHERE (b.%7$s IS NULL) <> (t.%7$s IS NULL) OR (%8$s *<> %10$s)
+             WHERE b._torn <> '{}' OR (b.%7$s IS NULL) <> (t.%7$s IS NULL) OR (%8$s *<> %10$s)
         ), judged AS MATERIALIZED (
             SELECT w.*, CASE
+                WHEN w.torn <> '{}' THEN CASE
+                    WHEN w.o *= w.t OR (w.o IS NULL AND w.t IS NULL) THEN 'keep'
+                    WHEN w.o IS NULL THEN 'delete_update'
+                    WHEN w.t IS NULL THEN 'update_delete'
+                    WHEN w.b IS NULL THEN 'insert_insert'
+                    ELSE 'cells' END
                 WHEN w.b IS NULL AND w.o IS NULL THEN 'take'
                 WHEN w.b IS NULL THEN CASE WHEN w.o *= w.t THEN 'keep' ELSE 'insert_insert' END
                 WHEN w.t IS NULL THEN CASE WHEN w.o IS NULL THEN 'keep' WHEN w.o *= w.b THEN 'take' ELSE 'update_delete' END
@@ -68,8 +141,7 @@ BEGIN
             UNION ALL
             SELECT w.*, ROW(0, %11$s)::pggit._delta_%1$s, array_remove(ARRAY[%12$s]::integer[], NULL) FROM judged AS w%13$s WHERE w.outcome = 'cells'
           ) AS m$sql$,
-        p_table_id, pggit._candidates_sql(p_table_id, p_base, p_theirs),
-        pggit._row_sql(p_table_id, p_base), pggit._row_sql(p_table_id, p_ours), pggit._row_sql(p_table_id, p_theirs),
+        p_table_id, p_keys, p_base, pggit._row_sql(p_table_id, p_ours), pggit._row_sql(p_table_id, p_theirs),
         pggit._key_columns(p_table_id, 'k'), v_first,
         pggit._as_row_sql(p_table_id, 'b'), pggit._as_row_sql(p_table_id, 'o'), pggit._as_row_sql(p_table_id, 't'),
         v_want, v_cells, coalesce(v_json, ''));
@@ -77,8 +149,8 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._plan_rows(integer, pggit._position, pggit._position, pggit._position) IS
-'Merges the rows of one table three ways into the temporary table pggit_plan_<table id>: key, the rows b, o and t, outcome, want (the merged row, NULL: none; for
+COMMENT ON FUNCTION pggit._plan_rows(integer, text, text, pggit._position, pggit._position) IS
+'Merges the rows of one table three ways into the temporary table pggit_plan_<table id>: key, torn (as in pggit._base_row_sql), the rows b, o and t, outcome, want (the merged row, NULL: none; for
 what is in conflict ours), cells (the column ids in conflict), row_no and action (insert, update, delete or none: what turns ours into want). Only keys that theirs changed against base are in it.
 outcome is take, keep, cells, or the kind of a conflict of whole rows: insert_insert, update_delete, delete_update.';
 

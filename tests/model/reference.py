@@ -201,15 +201,57 @@ class Merged:
 Resolutions: TypeAlias = Mapping[Conflict, tuple[str, Any]]
 
 
-def merged(schema: Schema, base: State, ours: State, theirs: State, resolutions: Resolutions | None = None) -> Merged:
+@dataclass(frozen=True)
+class Base:
+    """What a merge starts from. `torn`: by table and key the columns of which nothing can be said; None is the row."""
+
+    state: State
+    torn: Mapping[tuple[str, Key], frozenset[str] | None] = field(default_factory=dict)
+
+
+def one_base(schema: Schema, states: list[State], before: State) -> Base:
+    """Several states made of one: what all changed alike or one alone changed; elsewhere the first one's, torn."""
+    result: dict[str, dict[Key, Row]] = {}
+    torn: dict[tuple[str, Key], frozenset[str] | None] = {}
+    for table in schema.values():
+        rows = result[table.name] = {}
+        for key in {key for state in [*states, before] for key in state[table.name]}:
+            found = [state[table.name].get(key) for state in states]
+            was = before[table.name].get(key)
+            changed = {row for row in found if row != was}
+            row = was if not changed else next(iter(changed))
+            if len(changed) > 1:
+                row = found[0]
+                torn[table.name, key] = None
+                if was is not None and None not in found:
+                    cells, open_cells = [], set()
+                    for place, column in enumerate(table.columns):
+                        values = {r[place] for r in found if r is not None and r[place] != was[place]}
+                        cells.append(was[place] if not values else next(iter(values)))
+                        if len(values) > 1:
+                            assert found[0] is not None
+                            cells[-1] = found[0][place]
+                            open_cells.add(column)
+                    row = tuple(cells)
+                    torn[table.name, key] = frozenset(open_cells)
+                    if not open_cells:
+                        del torn[table.name, key]
+            if row is not None:
+                rows[key] = row
+    return Base(result, torn)
+
+
+def merged(schema: Schema, base: Base, ours: State, theirs: State, resolutions: Resolutions | None = None) -> Merged:
     """The three-way merge of whole states. A resolution is (ours | theirs | base | value, the value)."""
     result: dict[str, dict[Key, Row]] = {}
     conflicts: list[Conflict] = []
     for table in schema.values():
         rows: dict[Key, Row] = {}
-        b, o, t = base[table.name], ours[table.name], theirs[table.name]
+        b, o, t = base.state[table.name], ours[table.name], theirs[table.name]
         for key in b.keys() | o.keys() | t.keys():
-            row, found = _merged_row(table, key, b.get(key), o.get(key), t.get(key), resolutions or {})
+            torn = base.torn.get((table.name, key), frozenset())
+            torn = frozenset(table.columns) if torn is None else torn
+            row, found = _merged_row(table, key, b.get(key), o.get(key), t.get(key), torn, resolutions or {})
             conflicts += found
             if row is not None:
                 rows[key] = row
@@ -218,17 +260,23 @@ def merged(schema: Schema, base: State, ours: State, theirs: State, resolutions:
 
 
 def _merged_row(
-    table: Table, key: Key, base: Row | None, ours: Row | None, theirs: Row | None, resolutions: Resolutions
+    table: Table,
+    key: Key,
+    base: Row | None,
+    ours: Row | None,
+    theirs: Row | None,
+    torn: frozenset[str],
+    resolutions: Resolutions,
 ) -> tuple[Row | None, list[Conflict]]:
-    if theirs in (base, ours):
+    if theirs == ours or (theirs == base and not torn):
         return ours, []
-    if ours == base:
+    if ours == base and not torn:
         return theirs, []
-    kind = {
-        (False, True, True): "insert_insert",
-        (True, True, False): "update_delete",
-        (True, False, True): "delete_update",
-    }.get((base is not None, ours is not None, theirs is not None))
+    kind = None
+    if ours is None or theirs is None:
+        kind = "delete_update" if ours is None else "update_delete"
+    elif base is None:
+        kind = "insert_insert"
     if kind is not None:
         conflict = Conflict(kind, table.name, key, None, base, ours, theirs)
         return _resolved(conflict, resolutions), [conflict]
@@ -238,7 +286,7 @@ def _merged_row(
     row: list[Cell] = []
     found: list[Conflict] = []
     for (column, type_name), b, o, t in zip(table.columns.items(), base, ours, theirs, strict=True):
-        cell = _merged_cell(type_name, b, o, t)
+        cell = o if o == t else _CONFLICT if column in torn else _merged_cell(type_name, b, o, t)
         if cell is _CONFLICT:
             conflict = Conflict("update_update", table.name, key, column, b, o, t)
             found.append(conflict)
@@ -317,11 +365,19 @@ class Commit:
         return seen
 
 
-def merge_base(one: Commit, other: Commit) -> Commit | None:
-    """The best common ancestor; of several, the newest."""
-    common = one.ancestors() & other.ancestors()
+def merge_bases(*commits: Commit) -> list[Commit]:
+    """The best common ancestors, the newest first."""
+    common = set.intersection(*(commit.ancestors() for commit in commits))
     best = {c for c in common if not any(c in d.ancestors() for d in common if d is not c)}
-    return max(best, key=lambda commit: commit.number, default=None)
+    return sorted(best, key=lambda commit: -commit.number)
+
+
+def base_of(schema: Schema, bases: list[Commit], depth: int = 1) -> Base:
+    """One base of several, as in a recursive merge; three levels deep."""
+    before = merge_bases(*bases)
+    if len(bases) == 1 or not before or depth > 3:
+        return Base(bases[0].state)
+    return one_base(schema, [base.state for base in bases], base_of(schema, before, depth + 1).state)
 
 
 @dataclass(repr=False)
@@ -403,18 +459,20 @@ class Repository:
         ours = target.head
         assert theirs is not None
         assert ours is not None
-        base = merge_base(ours, theirs)
-        if base is None:
+        bases = merge_bases(ours, theirs)
+        if not bases:
             return Outcome("refused", theirs, ours)
+        base = bases[0]
         if base is theirs:
             return Outcome("up_to_date", theirs, ours, base, ours.state)
         if base is ours and fast_forward and not squash:
             target.head, target.state = theirs, theirs.state
             return Outcome("fast_forward", theirs, ours, base, theirs.state, commit=theirs)
-        found = merged(self.schema, base.state, ours.state, theirs.state, resolutions)
+        start = base_of(self.schema, bases)
+        found = merged(self.schema, start, ours.state, theirs.state, resolutions)
         if on_conflict != "stop":
             resolutions = dict.fromkeys(found.conflicts, (on_conflict, None))
-            found = merged(self.schema, base.state, ours.state, theirs.state, resolutions)
+            found = merged(self.schema, start, ours.state, theirs.state, resolutions)
         broken = list(violations(self.schema, found.state))
         outcome = Outcome("merged", theirs, ours, base, found.state, found.conflicts, broken)
         if any(conflict not in (resolutions or {}) for conflict in found.conflicts):
