@@ -166,10 +166,15 @@ AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM pggit._require_owner(p_owner);
-    INSERT INTO pggit.database_owners AS o (installation, namespace, name, uid)
-    VALUES (p_owner ->> 'installation', p_owner ->> 'namespace', p_owner ->> 'name', p_owner ->> 'uid')
-        ON CONFLICT (installation) DO UPDATE SET namespace = excluded.namespace, name = excluded.name, uid = excluded.uid
-     WHERE ((o.namespace, o.name) = (excluded.namespace, excluded.name) OR o.uid = p_instead_of) AND o.uid <> excluded.uid;
+    -- Asked again and again, it writes only when something changes.
+    IF NOT EXISTS (SELECT FROM pggit.database_owners AS o
+                    WHERE o.installation = p_owner ->> 'installation'
+                      AND CASE WHEN pggit._same_owner(to_jsonb(o), p_owner) THEN o.uid = p_owner ->> 'uid' ELSE o.uid IS DISTINCT FROM p_instead_of END) THEN
+        INSERT INTO pggit.database_owners AS o (installation, namespace, name, uid)
+        VALUES (p_owner ->> 'installation', p_owner ->> 'namespace', p_owner ->> 'name', p_owner ->> 'uid')
+            ON CONFLICT (installation) DO UPDATE SET namespace = excluded.namespace, name = excluded.name, uid = excluded.uid
+         WHERE (o.namespace, o.name) = (excluded.namespace, excluded.name) OR o.uid = p_instead_of;
+    END IF;
     RETURN QUERY SELECT o.installation, o.namespace, o.name, o.uid FROM pggit.database_owners AS o WHERE o.installation = p_owner ->> 'installation';
 END;
 $$;

@@ -34,11 +34,16 @@ def test_a_server_that_is_down_is_waited_for(site: Site, other: Server) -> None:
     assert "Start it, or correct host and port in the Secret." in condition(body)["message"]
     assert states(body) == {"Ready": "False", "Reconciling": "True", "Stalled": "False"}
     site.wait("dbb", branch, "Unreachable")
+    time.sleep(3)  # several tries
+    lines = [line for line in site.operator.log.read_text().splitlines() if f"127.0.0.1:{other.port}" in line]
+    assert len(lines) > 2
+    assert all("[warning  ]" in line and ": Unreachable: " in line for line in lines), "each try is one line"
 
     other.start()
     site.wait("vdb", database, "UnderVersionControl")
     site.wait("dbb", branch, "BranchReady")
     assert owner.rows("SELECT count(*) FROM items") == [(3,)]
+    assert "Traceback" not in site.operator.log.read_text()
 
 
 def _seconds_to_install(site: Site) -> float:
