@@ -64,6 +64,11 @@
 \ir merge/write_rows.sql
 \ir merge/write_branch.sql
 \ir merge/merge.sql
+\ir merge/revert.sql
+\ir merge/cherry_pick.sql
+\ir merge/reset.sql
+\ir merge/stash.sql
+\ir merge/unstash.sql
 -- access
 \ir access/tables.sql
 \ir access/owners.sql

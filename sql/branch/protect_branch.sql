@@ -12,5 +12,5 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit.protect_branch(text) IS
-'Refuse to delete or rename a branch until it is unprotected.
+'Refuse to delete, rename or reset a branch until it is unprotected.
 Raises VG001 if there is no such branch.';

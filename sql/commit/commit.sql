@@ -107,7 +107,9 @@ CREATE OR REPLACE FUNCTION pggit._move_head(p_branch_id integer, p_head text, p_
 AS $$
 BEGIN
     UPDATE pggit.branches AS b SET head = p_head, head_at = p_at WHERE b.branch_id = p_branch_id;
-    PERFORM set_config('pggit.stored', ((p_at).x).watermark::text, true);
+    IF ((p_at).x).own = pg_current_xact_id_if_assigned() THEN
+        PERFORM set_config('pggit.stored', ((p_at).x).watermark::text, true);
+    END IF;
 END;
 $$;
 

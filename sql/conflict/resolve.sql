@@ -118,7 +118,7 @@ $$;
 COMMENT ON FUNCTION pggit.resolve_conflict(uuid, text, text, jsonb) IS
 'Decides one conflict: ours, theirs, base, or value with p_value. pggit.continue_merge then goes on; until then it can be decided anew.
 For a cell p_value is the cell as JSON (a string or number is read as PostgreSQL''s text form; no value
-is NULL, and so is JSON null except in a json column); for a whole row it is an object by column name, or null to delete the row. Raises VG006, VG007 (no such conflict), VG204 (the value does not fit), VG303 (the merge is settled).';
+is NULL, and so is JSON null except in a json column); for a whole row it is an object by column name, in which null is NULL, or null to delete the row. Raises VG006, VG007 (no such conflict), VG204 (the value does not fit), VG303 (the merge is settled).';
 
 CREATE OR REPLACE FUNCTION pggit.resolve_conflicts(p_merge_id uuid, p_resolution text, p_table text DEFAULT NULL, p_column text DEFAULT NULL)
     RETURNS integer

@@ -118,7 +118,7 @@ CREATE TABLE IF NOT EXISTS pggit.transactions (
 
 CREATE TABLE IF NOT EXISTS pggit.merges (
     merge_id      uuid        PRIMARY KEY DEFAULT gen_random_uuid(),
-    kind          text        NOT NULL DEFAULT 'merge' CHECK (kind IN ('merge', 'revert', 'cherry_pick')),
+    kind          text        NOT NULL DEFAULT 'merge' CHECK (kind IN ('merge', 'revert', 'cherry_pick', 'reset', 'unstash')),
     source        text        NOT NULL,
     source_commit text        NOT NULL,
     target_id     integer     NOT NULL REFERENCES pggit.branches,
@@ -135,6 +135,16 @@ CREATE TABLE IF NOT EXISTS pggit.merges (
     finished_at   timestamptz
 );
 CREATE INDEX IF NOT EXISTS merges_target_id_idx ON pggit.merges (target_id, created_at);
+
+-- Changes put aside: a commit that no branch has.
+CREATE TABLE IF NOT EXISTS pggit.stashes (
+    name       text        PRIMARY KEY,
+    stash_no   integer     GENERATED ALWAYS AS IDENTITY UNIQUE,
+    branch_id  integer     NOT NULL REFERENCES pggit.branches,
+    commit_id  text        NOT NULL UNIQUE REFERENCES pggit.commits,
+    stashed_at timestamptz NOT NULL DEFAULT now(),
+    stashed_by text        NOT NULL
+);
 
 CREATE TABLE IF NOT EXISTS pggit.conflicts (
     merge_id       uuid        NOT NULL REFERENCES pggit.merges ON DELETE CASCADE,

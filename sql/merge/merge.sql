@@ -1,9 +1,10 @@
-CREATE OR REPLACE FUNCTION pggit._check_options(p_options jsonb)
+CREATE OR REPLACE FUNCTION pggit._check_options(p_kind text, p_options jsonb)
     RETURNS void
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_name text;
+    v_known text[] := ARRAY['on_conflict', 'resolutions'] || CASE p_kind WHEN 'merge' THEN ARRAY['fast_forward', 'squash'] ELSE ARRAY['parent'] END;
+    v_name  text;
 BEGIN
     IF jsonb_typeof(coalesce(p_options, '{}')) <> 'object' THEN
         RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = 'merge options are a JSON object';
@@ -13,11 +14,11 @@ BEGIN
             RAISE EXCEPTION USING
                 ERRCODE = 'VG307', SCHEMA = 'pggit',
                 MESSAGE = format('merge option %L does not exist in this version', v_name);
-        ELSIF v_name NOT IN ('on_conflict', 'resolutions', 'fast_forward', 'squash') THEN
+        ELSIF v_name <> ALL (v_known) THEN
             RAISE EXCEPTION USING
                 ERRCODE = 'VG202', SCHEMA = 'pggit',
-                MESSAGE = format('there is no merge option %L', v_name),
-                HINT    = 'Options: on_conflict, resolutions, fast_forward, squash.';
+                MESSAGE = format('there is no %s option %L', replace(p_kind, '_', ' '), v_name),
+                HINT    = format('Options: %s.', array_to_string(v_known, ', '));
         END IF;
     END LOOP;
     IF coalesce(p_options ->> 'on_conflict', 'stop') NOT IN ('stop', 'ours', 'theirs') THEN
@@ -36,10 +37,13 @@ BEGIN
     IF jsonb_typeof(coalesce(p_options -> 'resolutions', '[]')) <> 'array' THEN
         RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = 'resolutions must be an array';
     END IF;
+    IF p_options ? 'parent' AND (p_options ->> 'parent') !~ '^[1-9][0-9]{0,5}$' THEN
+        RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = 'parent is the number of a parent of the commit, from 1';
+    END IF;
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._check_options(jsonb) IS
+COMMENT ON FUNCTION pggit._check_options(text, jsonb) IS
 'Raises VG202 for merge options that make no sense, VG307 for those this version does not have.';
 
 CREATE OR REPLACE FUNCTION pggit._later(p_a pggit._mark, p_b pggit._mark)
@@ -197,7 +201,8 @@ BEGIN
 
     FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.table_id = ANY (v_tables) ORDER BY t.schema_name, t.table_name LOOP
         PERFORM pggit._take_resolutions(p_merge.merge_id, v_table.table_id);
-        EXECUTE format('ANALYZE pg_temp.pggit_plan_%s', v_table.table_id);
+        -- Of the whole rows in it no statistics are of use, and they would cost the most.
+        EXECUTE format('ANALYZE pg_temp.pggit_plan_%s (%s, action)', v_table.table_id, pggit._key_columns(v_table.table_id));
     END LOOP;
     FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.table_id = ANY (v_tables) ORDER BY t.schema_name, t.table_name LOOP
         PERFORM pggit._check_rows(p_merge.merge_id, v_table);
@@ -274,7 +279,7 @@ BEGIN
         PERFORM pggit._require_as_planned(v_tables, v_start);
         PERFORM pggit._release_triggers(pggit._base_relation(h.key::integer), ARRAY(SELECT jsonb_array_elements_text(h.value))::name[]) FROM jsonb_each(v_held) AS h;
     ELSE
-        v_s := pggit._later((p_ours).s, pggit._base_mark(p_theirs));
+        v_s := CASE WHEN p_merge.kind IN ('revert', 'cherry_pick', 'unstash') THEN (p_ours).s ELSE pggit._later((p_ours).s, pggit._base_mark(p_theirs)) END;
         FOR v_table IN SELECT t.* FROM pggit.tables AS t JOIN pggit.branch_tables AS bt USING (table_id) WHERE bt.branch_id = p_target.branch_id ORDER BY t.table_id LOOP
             PERFORM pggit._write_branch(v_table.table_id, p_target.branch_id, p_ours, v_s, v_table.table_id = ANY (v_tables));
         END LOOP;
@@ -299,6 +304,19 @@ $$;
 COMMENT ON FUNCTION pggit._apply(pggit.merges, pggit.branches, pggit.merge_result, pggit._position, pggit._position) IS
 'Writes a plan into its target and returns the position that the merge commit stands for. No trigger of the user takes part. Raises VG402 and VG310.';
 
+CREATE OR REPLACE FUNCTION pggit._origin(p_merge pggit.merges, p_head text, OUT bases text[], OUT theirs text)
+    LANGUAGE sql STABLE
+AS $$
+    SELECT CASE p_merge.kind WHEN 'revert' THEN ARRAY[c.commit_id] WHEN 'reset' THEN ARRAY[p_head] ELSE ARRAY[p.parent] END,
+           CASE p_merge.kind WHEN 'revert' THEN p.parent ELSE c.commit_id END
+      FROM pggit.commits AS c
+     CROSS JOIN LATERAL (SELECT c.parents[coalesce((p_merge.options ->> 'parent')::integer, 1)] AS parent) AS p
+     WHERE c.commit_id = p_merge.source_commit;
+$$;
+
+COMMENT ON FUNCTION pggit._origin(pggit.merges, text) IS
+'What a revert, a cherry-pick or a reset is as a merge: base and theirs. A revert goes from the commit to its parent, a cherry-pick and what takes a stash back from the parent to the commit, a reset from the branch''s head to the commit.';
+
 CREATE OR REPLACE FUNCTION pggit._attempt(p_merge_id uuid, p_apply boolean)
     RETURNS pggit.merge_result
     LANGUAGE plpgsql
@@ -321,7 +339,7 @@ DECLARE
 BEGIN
     SELECT m.* INTO STRICT v_merge FROM pggit.merges AS m WHERE m.merge_id = p_merge_id;
     v_mode := coalesce(v_merge.options ->> 'fast_forward', 'auto');
-    SELECT b.* INTO v_source FROM pggit.branches AS b WHERE b.name = v_merge.source AND b.deleted_at IS NULL;
+    SELECT b.* INTO v_source FROM pggit.branches AS b WHERE b.name = v_merge.source AND b.deleted_at IS NULL AND v_merge.kind = 'merge';
 
     -- Two branches: always in the order of their numbers.
     PERFORM pggit._lock_branch(b.id) FROM (SELECT DISTINCT unnest(ARRAY[v_merge.target_id, v_source.branch_id]) AS id ORDER BY 1) AS b WHERE b.id IS NOT NULL;
@@ -334,11 +352,14 @@ BEGIN
     v_ours := pggit._working_position(v_merge.target_id);
     IF p_apply THEN
         PERFORM pggit._commit_pending(v_source.branch_id, format('pending changes of %s', v_source.name)) WHERE v_source.branch_id IS NOT NULL;
-        PERFORM pggit._commit_pending(v_merge.target_id, 'pending changes before a merge', p_at => v_ours);
+        PERFORM pggit._commit_pending(v_merge.target_id, 'pending changes before a ' || replace(v_merge.kind, '_', ' '), p_at => v_ours) WHERE v_merge.kind <> 'unstash';
     END IF;
     SELECT b.* INTO STRICT v_target FROM pggit.branches AS b WHERE b.branch_id = v_merge.target_id;
 
-    IF v_source.branch_id IS NOT NULL THEN
+    IF v_merge.kind <> 'merge' THEN
+        SELECT o.bases, o.theirs INTO v_bases, v_their_id FROM pggit._origin(v_merge, v_target.head) AS o;
+        v_theirs := (pggit._ref(v_their_id)).at;
+    ELSIF v_source.branch_id IS NOT NULL THEN
         SELECT b.* INTO STRICT v_source FROM pggit.branches AS b WHERE b.branch_id = v_source.branch_id;
         v_their_id := pggit._find_commit('HEAD', v_source.branch_id);
         v_theirs   := CASE WHEN p_apply THEN v_source.head_at ELSE pggit._working_position(v_source.branch_id) END;
@@ -346,9 +367,8 @@ BEGIN
         v_their_id := pggit._resolve(v_merge.source, v_merge.target_id);
         v_theirs   := (pggit._ref(v_merge.source, v_merge.target_id)).at;
     END IF;
-    v_bases := pggit._merge_bases(pggit._find_commit('HEAD', v_target.branch_id), v_their_id);
-    UPDATE pggit.merges AS m SET source_commit = v_their_id, target_commit = v_target.head,
-                                 base_commit = v_bases[1]
+    v_bases := coalesce(v_bases, pggit._merge_bases(pggit._find_commit('HEAD', v_target.branch_id), v_their_id));
+    UPDATE pggit.merges AS m SET source_commit = CASE m.kind WHEN 'merge' THEN v_their_id ELSE m.source_commit END, target_commit = v_target.head, base_commit = v_bases[1]
      WHERE m.merge_id = p_merge_id
     RETURNING m.* INTO v_merge;
     IF v_merge.base_commit IS NULL THEN
@@ -357,12 +377,13 @@ BEGIN
             MESSAGE = format('%L and %L have no commit in common', v_merge.source, v_target.name);
     END IF;
 
-    IF v_merge.base_commit = v_their_id AND (p_apply OR v_source.branch_id IS NULL OR v_source.branch_id = v_target.branch_id
+    IF v_merge.kind = 'merge' AND v_merge.base_commit = v_their_id AND (p_apply OR v_source.branch_id IS NULL OR v_source.branch_id = v_target.branch_id
                                              OR pggit._content(v_source.head_at, v_theirs) = '{}') THEN
         RETURN pggit._result(p_merge_id, 'up_to_date');
     END IF;
-    v_forward := v_merge.base_commit = v_target.head AND NOT coalesce((v_merge.options ->> 'squash')::boolean, false) AND v_mode <> 'never'
-                 AND (p_apply OR pggit._content(v_target.head_at, v_ours) = '{}');
+    v_forward := v_merge.kind = 'reset'
+                 OR (v_merge.kind = 'merge' AND v_merge.base_commit = v_target.head AND NOT coalesce((v_merge.options ->> 'squash')::boolean, false)
+                     AND v_mode <> 'never' AND (p_apply OR pggit._content(v_target.head_at, v_ours) = '{}'));
     IF v_mode = 'only' AND NOT v_forward THEN
         RETURN pggit._result(p_merge_id, 'refused', jsonb_build_object('reason', format('branch %L has moved on, so this merge is no fast-forward', v_target.name)));
     END IF;
@@ -386,16 +407,27 @@ BEGIN
         RETURN v_result;
     END IF;
 
+    IF v_merge.kind IN ('revert', 'cherry_pick', 'unstash') AND v_result.rows_inserted + v_result.rows_updated + v_result.rows_deleted = 0 THEN
+        v_result.result := 'up_to_date';
+        DELETE FROM pggit.stashes AS s WHERE s.commit_id = v_merge.source_commit AND v_merge.kind = 'unstash';
+        RETURN v_result;
+    END IF;
+
     v_after := pggit._apply(v_merge, v_target, v_result, v_ours, v_theirs);
     IF v_forward THEN
         PERFORM pggit._move_head(v_target.branch_id, v_their_id, v_after);
         v_result.result    := 'fast_forward';
         v_result.commit_id := v_their_id;
+    ELSIF v_merge.kind = 'unstash' THEN
+        v_result.result := 'merged';
+        DELETE FROM pggit.stashes AS s WHERE s.commit_id = v_merge.source_commit;
     ELSE
         v_result.result    := 'merged';
         v_result.commit_id := pggit._record_commit(
-            v_target, CASE WHEN coalesce((v_merge.options ->> 'squash')::boolean, false) THEN ARRAY[v_target.head] ELSE ARRAY[v_target.head, v_their_id] END,
-            v_ours, v_after, pggit._content(v_ours, v_after), v_merge.requested_by,
+            v_target,
+            CASE WHEN v_merge.kind <> 'merge' OR coalesce((v_merge.options ->> 'squash')::boolean, false) THEN ARRAY[v_target.head] ELSE ARRAY[v_target.head, v_their_id] END,
+            v_ours, v_after, pggit._content(v_ours, v_after),
+            CASE v_merge.kind WHEN 'cherry_pick' THEN (SELECT c.author FROM pggit.commits AS c WHERE c.commit_id = v_their_id) ELSE v_merge.requested_by END,
             coalesce(v_merge.message, format('Merge %s into %s', v_merge.source, v_target.name)), clock_timestamp(), v_merge.base_commit);
     END IF;
     RETURN v_result;
@@ -403,7 +435,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._attempt(uuid, boolean) IS
-'One attempt at a merge, from locks to commit; p_apply false plans only. Waits for no lock longer than 0.9 seconds (under PostgreSQL''s deadlock_timeout), so that it never
+'One attempt at a merge (or revert, cherry-pick, reset, unstash), from locks to commit; p_apply false plans only. Waits for no lock longer than 0.9 seconds (under PostgreSQL''s deadlock_timeout), so that it never
 takes part in a deadlock. Raises VG402, VG310, 55P03, or a constraint''s own error.';
 
 CREATE OR REPLACE FUNCTION pggit._run(p_merge_id uuid, p_apply boolean)
@@ -463,7 +495,7 @@ $$;
 COMMENT ON FUNCTION pggit._run(uuid, boolean) IS
 'Runs a merge that is recorded in pggit.merges, again where others changed its rows meanwhile (up to 5 attempts), and records the result.';
 
-CREATE OR REPLACE FUNCTION pggit._open_merge(p_source text, p_target text, p_message text, p_options jsonb)
+CREATE OR REPLACE FUNCTION pggit._open_merge(p_kind text, p_source text, p_target text, p_message text, p_options jsonb)
     RETURNS uuid
     LANGUAGE plpgsql
 AS $$
@@ -471,26 +503,26 @@ DECLARE
     v_target pggit.branches := pggit._branch(p_target);
     v_id     uuid;
 BEGIN
-    PERFORM pggit._check_options(p_options);
+    PERFORM pggit._check_options(p_kind, p_options);
     IF p_source IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = 'a merge needs a source';
+        RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = format('a %s needs a source', replace(p_kind, '_', ' '));
     END IF;
-    INSERT INTO pggit.merges (source, source_commit, target_id, message, options, result, requested_by)
-    VALUES (p_source, pggit._resolve(p_source, v_target.branch_id), v_target.branch_id, p_message, coalesce(p_options, '{}'), 'planned', pggit._actor())
+    INSERT INTO pggit.merges (kind, source, source_commit, target_id, message, options, result, requested_by)
+    VALUES (p_kind, p_source, pggit._resolve(p_source, v_target.branch_id), v_target.branch_id, p_message, coalesce(p_options, '{}'), 'planned', pggit._actor())
     RETURNING merge_id INTO v_id;
     RETURN v_id;
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._open_merge(text, text, text, jsonb) IS
-'Records the wish to merge and returns its id. Raises VG001, VG002, VG009, VG202, VG205, VG307.';
+COMMENT ON FUNCTION pggit._open_merge(text, text, text, text, jsonb) IS
+'Records the wish to merge, revert, cherry-pick, reset or unstash and returns its id. Raises VG001, VG002, VG009, VG202, VG205, VG307.';
 
 CREATE OR REPLACE FUNCTION pggit.plan_merge(p_source text, p_target text DEFAULT NULL, p_options jsonb DEFAULT '{}')
     RETURNS pggit.merge_result
     LANGUAGE plpgsql
 AS $$
 BEGIN
-    RETURN pggit._run(pggit._open_merge(p_source, p_target, NULL, p_options), false);
+    RETURN pggit._run(pggit._open_merge('merge', p_source, p_target, NULL, p_options), false);
 END;
 $$;
 
@@ -504,7 +536,7 @@ CREATE OR REPLACE FUNCTION pggit.merge(p_source text, p_target text DEFAULT NULL
     LANGUAGE plpgsql
 AS $$
 BEGIN
-    RETURN pggit._run(pggit._open_merge(p_source, p_target, p_message, p_options), true);
+    RETURN pggit._run(pggit._open_merge('merge', p_source, p_target, p_message, p_options), true);
 END;
 $$;
 

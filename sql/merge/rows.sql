@@ -287,11 +287,11 @@ CREATE OR REPLACE FUNCTION pggit._row_from_json_sql(p_table_id integer, p_value 
 AS $$
     SELECT CASE WHEN p_value IS NULL OR p_value = 'null' THEN format('NULL::pggit._delta_%s', p_table_id)
            ELSE (SELECT format('ROW(0, %s)::pggit._delta_%s',
-                               string_agg(CASE WHEN c.dropped_at IS NULL THEN pggit._cell_from_json_sql(p_table_id, c.column_id, p_value -> c.name) ELSE 'NULL' END,
+                               string_agg(CASE WHEN c.dropped_at IS NULL THEN pggit._cell_from_json_sql(p_table_id, c.column_id, nullif(p_value -> c.name, 'null')) ELSE 'NULL' END,
                                           ', ' ORDER BY c.column_id), p_table_id)
                    FROM pggit.columns AS c
                   WHERE c.table_id = p_table_id AND c.generated_as IS NULL) END;
 $$;
 
 COMMENT ON FUNCTION pggit._row_from_json_sql(integer, jsonb) IS
-'Expression: a whole row of the delta''s row type from a JSON object by column name; NULL or JSON null is no row.';
+'Expression: a whole row of the delta''s row type from a JSON object by column name, in which null is NULL, as in to_jsonb of a row; NULL or JSON null is no row.';

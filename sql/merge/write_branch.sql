@@ -31,7 +31,7 @@ BEGIN
         p_branch_id, pggit._same_key(p_table_id, 'mask', 'k'),
         CASE WHEN p_planned THEN format('LEFT JOIN %s AS p ON %s', v_plan, pggit._same_key(p_table_id, 'p', 'k')) ELSE '' END);
     EXECUTE format('DELETE FROM %s AS w WHERE w.own = w.owned AND coalesce(w.want *= w.o, w.want IS NULL AND w.o IS NULL)', v_put);
-    EXECUTE 'ANALYZE ' || v_put;
+    EXECUTE format('ANALYZE %s (%s)', v_put, v_keys);
 
     IF v_dense IS NOT NULL THEN
         PERFORM pggit._plan_dense(p_table_id);

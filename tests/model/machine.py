@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -40,6 +41,7 @@ def _commits() -> st.SearchStrategy[Commit]:
     return st.runner().flatmap(lambda machine: st.sampled_from(machine.repo.commits))
 
 
+_on_conflict = st.sampled_from(["stop", "ours", "theirs"])
 _options = st.fixed_dictionaries(
     {},
     optional={
@@ -302,13 +304,9 @@ class Machine(RuleBasedStateMachine):
             planned = self.result(sql, ref, into.name, Jsonb(options))
             self.same()
         before = into.state
-        outcome = self.repo.merge(
-            source,
-            into,
-            on_conflict=str(options.get("on_conflict", "stop")),
-            fast_forward=options.get("fast_forward") != "never",
-            squash=bool(options.get("squash")),
-        )
+        squash, fast_forward = bool(options.get("squash")), options.get("fast_forward") != "never"
+        on_conflict = str(options.get("on_conflict", "stop"))
+        outcome = self.repo.merge(source, into, on_conflict=on_conflict, fast_forward=fast_forward, squash=squash)
         found = self.result("SELECT * FROM pggit.merge(%s, %s, 'merge', %s)", ref, into.name, Jsonb(options))
         note(f"model {outcome.result}, server {found}")
         event(f"merge: {outcome.result}")
@@ -318,7 +316,38 @@ class Machine(RuleBasedStateMachine):
                 assert planned[count] == found[count], count
         if outcome.result == "conflicted":
             self.same()
-            self.settle(outcome, into, found["merge_id"], data)
+            again = partial(self.repo.merge, source, into, fast_forward=fast_forward, squash=squash)
+            self.settle(outcome, into, found["merge_id"], data, again)
+
+    @rule(commit=_commits(), into=_branches(), data=st.data(), back=st.booleans(), on_conflict=_on_conflict)
+    def replay(self, commit: Commit, into: Branch, data: st.DataObject, back: bool, on_conflict: str) -> None:
+        """Revert (back) or pick one commit, against any of its parents."""
+        if not commit.parents:
+            return
+        parent = data.draw(st.integers(1, len(commit.parents)), label="parent")
+        other = commit.parents[parent - 1]
+        base, theirs = (commit, other) if back else (other, commit)
+        before = into.state
+        outcome = self.repo.replay(base, theirs, into, on_conflict=on_conflict)
+        sql = f"SELECT * FROM pggit.{'revert' if back else 'cherry_pick'}(%s, %s, %s)"
+        options = Jsonb({"parent": parent, "on_conflict": on_conflict})
+        found = self.result(sql, commit.id[:20], into.name, options)
+        note(f"model {outcome.result}, server {found}")
+        event(f"{'revert' if back else 'cherry-pick'}: {outcome.result}")
+        self.check_outcome(outcome, found, before, open_conflicts=on_conflict == "stop")
+        if outcome.result == "conflicted":
+            self.same()
+            self.settle(outcome, into, found["merge_id"], data, partial(self.repo.replay, base, theirs, into))
+
+    @rule(branch=_branches(), commit=_commits(), hard=st.booleans())
+    def reset(self, branch: Branch, commit: Commit, hard: bool) -> None:
+        made = len(self.repo.commits)
+        self.repo.reset(branch, commit, hard=hard)
+        sql = "SELECT pggit.reset(%s, %s, %s)"
+        assert self.db.value(sql, branch.name, commit.id, "hard" if hard else "soft") == commit.id
+        for pending in self.repo.commits[made:]:
+            last = self.db.value("SELECT commit_id FROM pggit.commits ORDER BY commit_no DESC LIMIT 1")
+            self.identify(pending, last)
 
     def result(self, sql: str, *args: object) -> dict[str, Any]:
         cursor = query(self.db.conn, sql, *args)
@@ -342,7 +371,14 @@ class Machine(RuleBasedStateMachine):
             }
             assert list(violations(SCHEMA, outcome.planned)) == []
 
-    def settle(self, outcome: Outcome, target: Branch, merge_id: str, data: st.DataObject) -> None:
+    def settle(
+        self,
+        outcome: Outcome,
+        target: Branch,
+        merge_id: str,
+        data: st.DataObject,
+        go_on: Callable[..., Outcome],
+    ) -> None:
         """Compare the conflicts, then abort, or resolve every one of them and go on."""
         sql = """SELECT conflict_id, kind, table_name, key, column_name, base, ours, theirs
                    FROM pggit.merge_conflicts WHERE merge_id = %s"""
@@ -371,10 +407,12 @@ class Machine(RuleBasedStateMachine):
             if how == "value" and value is None:
                 how = "ours"
             resolutions[conflict] = (how, value)
-            given = None if how != "value" else Jsonb(cell_json(conflict, value))
+            given = (
+                None if how != "value" else Jsonb(cell_json(conflict, value), dumps=partial(json.dumps, default=str))
+            )
             self.db.run("SELECT pggit.resolve_conflict(%s, %s, %s, %s)", merge_id, ids[name], how, given)
         before = target.state
-        again = self.repo.merge(outcome.source, target, resolutions=resolutions, message="merge")
+        again = go_on(resolutions=resolutions)
         found = self.result("SELECT * FROM pggit.continue_merge(%s)", merge_id)
         note(f"model {again.result}, server {found}")
         event(f"resolved: {again.result}")

@@ -469,17 +469,58 @@ class Repository:
             target.head, target.state = theirs, theirs.state
             return Outcome("fast_forward", theirs, ours, base, theirs.state, commit=theirs)
         start = base_of(self.schema, bases)
+        outcome, resolutions = self._worked_out(start, ours, theirs, on_conflict, resolutions)
+        outcome.base = base
+        if any(conflict not in resolutions for conflict in outcome.conflicts):
+            outcome.result = "conflicted"
+        elif outcome.violations:
+            outcome.result = "refused"
+        else:
+            assert outcome.planned is not None
+            outcome.commit = target.head = self.add((ours,) if squash else (ours, theirs), outcome.planned, message)
+            target.state = outcome.planned
+        return outcome
+
+    def _worked_out(
+        self, start: Base, ours: Commit, theirs: Commit, on_conflict: str, resolutions: Resolutions | None
+    ) -> tuple[Outcome, Resolutions]:
         found = merged(self.schema, start, ours.state, theirs.state, resolutions)
         if on_conflict != "stop":
             resolutions = dict.fromkeys(found.conflicts, (on_conflict, None))
             found = merged(self.schema, start, ours.state, theirs.state, resolutions)
         broken = list(violations(self.schema, found.state))
-        outcome = Outcome("merged", theirs, ours, base, found.state, found.conflicts, broken)
-        if any(conflict not in (resolutions or {}) for conflict in found.conflicts):
+        return Outcome("merged", theirs, ours, None, found.state, found.conflicts, broken), resolutions or {}
+
+    def replay(
+        self,
+        base: Commit,
+        theirs: Commit,
+        target: Branch,
+        *,
+        resolutions: Resolutions | None = None,
+        on_conflict: str = "stop",
+        message: str | None = None,
+    ) -> Outcome:
+        """A revert goes from a commit to its parent, a cherry-pick from the parent to the commit."""
+        self.commit(target)
+        ours = target.head
+        assert ours is not None
+        outcome, resolutions = self._worked_out(Base(base.state), ours, theirs, on_conflict, resolutions)
+        if any(conflict not in resolutions for conflict in outcome.conflicts):
             outcome.result = "conflicted"
-        elif broken:
+        elif outcome.violations:
             outcome.result = "refused"
+        elif outcome.planned == ours.state:
+            outcome.result = "up_to_date"
         else:
-            outcome.commit = target.head = self.add((ours,) if squash else (ours, theirs), found.state, message)
-            target.state = found.state
+            assert outcome.planned is not None
+            outcome.commit = target.head = self.add((ours,), outcome.planned, message)
+            target.state = outcome.planned
         return outcome
+
+    def reset(self, target: Branch, commit: Commit, *, hard: bool) -> None:
+        """Hard: what is pending is committed first, so that it can still be found."""
+        if hard:
+            self.commit(target)
+            target.state = commit.state
+        target.head = commit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from psycopg.types.json import Jsonb
 
 from fixtures.postgres import Database, query, raises
 
@@ -59,3 +60,19 @@ def test_a_value_is_taken_as_it_is_written(types: Database, case: str) -> None:
     types.run("SELECT pggit.resolve_conflict(%s, %s, 'value', to_jsonb(%s::text))", merge_id, conflict_id, value)
     assert types.value("SELECT (pggit.continue_merge(%s)).result", merge_id) == "merged"
     assert query(types.connect(branch="dev"), "SELECT v::text FROM t").fetchone() == (value,)
+
+
+def test_null_in_a_whole_row_is_null_also_in_a_json_column(db: Database) -> None:
+    db.run("CREATE TABLE t (id integer PRIMARY KEY, a text, info jsonb); INSERT INTO t VALUES (1, 'a', '{}')")
+    db.run("SELECT pggit.track_schema('public')")
+    db.run("SELECT pggit.commit('first')")
+    db.run("SELECT pggit.create_branch('dev', p_materialize => 'none')")
+    dev = db.connect(branch="dev")
+    query(dev, "DELETE FROM t")
+    db.run("UPDATE t SET a = 'b', info = NULL")
+    merge_id = db.value("SELECT (pggit.merge('main', 'dev')).merge_id")
+    conflict_id, theirs = db.row("SELECT conflict_id, theirs FROM pggit.merge_conflicts")
+    assert theirs == {"id": 1, "a": "b", "info": None}
+    db.run("SELECT pggit.resolve_conflict(%s, %s, 'value', %s)", merge_id, conflict_id, Jsonb(theirs))
+    db.run("SELECT pggit.continue_merge(%s)", merge_id)
+    assert query(dev, "SELECT id, a, info::text FROM t").fetchall() == [(1, "b", None)]

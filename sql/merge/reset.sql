@@ -1,0 +1,50 @@
+CREATE OR REPLACE FUNCTION pggit._reset_hard(p_branch pggit.branches, p_commit text)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_result pggit.merge_result := pggit._run(pggit._open_merge('reset', p_commit, p_branch.name, NULL, '{}'), true);
+BEGIN
+    IF v_result.result <> 'fast_forward' THEN
+        RAISE EXCEPTION USING
+            ERRCODE = coalesce(v_result.detail ->> 'sqlstate', 'VG302'), SCHEMA = 'pggit',
+            MESSAGE = format('branch %L can''t be reset to %s: %s', p_branch.name, left(p_commit, 12), v_result.detail ->> 'reason');
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._reset_hard(pggit.branches, text) IS
+'Makes a branch''s rows those of a commit and moves its head there. Raises VG302 and what a merge raises.';
+
+CREATE OR REPLACE FUNCTION pggit.reset(p_branch text, p_ref text, p_mode text DEFAULT 'hard')
+    RETURNS text
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_branch pggit.branches := pggit._branch(p_branch);
+    v_commit text           := pggit._resolve(p_ref, v_branch.branch_id);
+BEGIN
+    IF v_branch.is_protected THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG301', SCHEMA = 'pggit',
+            MESSAGE = format('branch %L is protected', v_branch.name),
+            HINT    = format('SELECT pggit.unprotect_branch(%L); allows it.', v_branch.name);
+    ELSIF p_mode = 'soft' THEN
+        PERFORM pggit._lock_branch(v_branch.branch_id);
+        PERFORM pggit._move_head(v_branch.branch_id, v_commit, (pggit._ref(v_commit)).at);
+        RETURN v_commit;
+    ELSIF p_mode IS DISTINCT FROM 'hard' THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG202', SCHEMA = 'pggit',
+            MESSAGE = format('reset mode is %L, but must be soft or hard', p_mode);
+    END IF;
+
+    PERFORM pggit._reset_hard(v_branch, v_commit);
+    RETURN v_commit;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit.reset(text, text, text) IS
+'Moves a branch to a ref and returns the commit. hard: its rows become those of the ref; soft: its rows stay and what differs is pending.
+Nothing is lost: hard commits what is pending first, and that commit, like all that the branch leaves behind, can be read by its id until pggit.gc collects it. Triggers take no part. Raises VG001, VG002,
+VG009, VG202, VG205, VG301 (protected), VG302 (columns changed since, or rows that are not tracked refer to rows that would go), VG401, VG402.';

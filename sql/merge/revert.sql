@@ -1,0 +1,42 @@
+CREATE OR REPLACE FUNCTION pggit._require_parent(p_ref text, p_branch text, p_options jsonb, p_what text)
+    RETURNS pggit.commits
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_parent integer := 1;
+    v_commit pggit.commits;
+BEGIN
+    SELECT c.* INTO STRICT v_commit FROM pggit.commits AS c WHERE c.commit_id = pggit._resolve(p_ref, (pggit._branch(p_branch)).branch_id);
+    IF (p_options ->> 'parent') ~ '^[1-9][0-9]{0,5}$' THEN
+        v_parent := p_options ->> 'parent';
+    END IF;
+    IF v_commit.parents[v_parent] IS NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG202', SCHEMA = 'pggit',
+            MESSAGE = format('commit %s can''t be %s: it has %s', left(v_commit.commit_id, 12), p_what,
+                             CASE cardinality(v_commit.parents) WHEN 0 THEN 'no parent to compare it with' ELSE format('no parent number %s', v_parent) END);
+    END IF;
+    RETURN v_commit;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._require_parent(text, text, jsonb, text) IS
+'The commit of a ref. Raises VG202 when it has not the parent that the options name (1 if none).';
+
+CREATE OR REPLACE FUNCTION pggit.revert(p_ref text, p_branch text DEFAULT NULL, p_options jsonb DEFAULT '{}')
+    RETURNS pggit.merge_result
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_commit pggit.commits := pggit._require_parent(p_ref, p_branch, p_options, 'reverted');
+BEGIN
+    RETURN pggit._run(pggit._open_merge('revert', v_commit.commit_id, p_branch,
+        format(E'Revert "%s"\n\nThis reverts commit %s.', split_part(v_commit.message, E'\n', 1), v_commit.commit_id), p_options), true);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit.revert(text, text, jsonb) IS
+'Undoes what one commit changed, as a new commit on a branch; what was changed after it stays.
+It is a merge that goes from the commit back to its parent, with the same conflicts and checks: a cell that has changed again since is a conflict. Of a merge commit it undoes what the merge
+brought into its first parent, or the one that option parent names. Options: on_conflict, resolutions (as pggit.merge), parent. What is pending is committed first. Result
+up_to_date: there is nothing left to undo. Raises VG001, VG002, VG007, VG009, VG202 (no such parent), VG204, VG205, VG401, VG402.';
