@@ -16,12 +16,13 @@ venv: $(VENV)/.done ## make the virtual environment with the pinned development 
 $(VENV)/.done: requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "pggit needs Python >= 3.11, this is " + sys.version.split()[0])'
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@echo "installing the pinned packages of requirements/dev.txt into $(VENV) with pip: once, one to five minutes, 650 MB" >&2
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements/dev.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 demo: venv ## the whole story on a local control plane and PostgreSQL 18 (KEEP=1 leaves it running)
-	$(PY) tools/demo.py $(if $(KEEP),--keep)
+	$(PY) tools/demo.py $(if $(filter-out 0 no false,$(KEEP)),--keep)
 
 check: venv ## ruff, mypy, import-linter, generated files up to date
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import signal
 import sys
 import time
@@ -57,20 +58,20 @@ def tell(*, keep: bool) -> None:
 
 
 def _stay(ready: Stage) -> None:
-    kubeconfig, server, secret = ready.cluster.kubeconfig, ready.server, ready.story.owner_secret
-    uri = "postgresql://{user}:{password}@{host}:{port}/{dbname}".format_map(secret)
-    branch = ready.story.kubectl.secret("fix-populations")
+    server, owner = ready.server, ready.story.owner_secret
+    where = shlex.quote("host={host} port={port} dbname={dbname} user={user}".format_map(owner))
     print(
         f"""
 Everything goes on running. In another terminal:
 
-  export KUBECONFIG={kubeconfig}
-  alias kubectl={ready.cluster.kubectl}
-  alias psql={server.bin / "psql"}
+  export KUBECONFIG={ready.cluster.kubeconfig}
+  kubectl() {{ {ready.cluster.kubectl} --namespace {NAMESPACE} "$@"; }}
+  psql() {{ {server.bin / "psql"} "$@"; }}
+  secret() {{ kubectl get secret "$1" --output="jsonpath={{.data.$2}}" | base64 -d; }}
 
-  kubectl --namespace {NAMESPACE} get pggit
-  psql '{uri}'   # main, as its owner
-  psql '{branch["uri"]}'   # the branch
+  kubectl get pggit
+  PGPASSWORD=$(secret geo-owner password) psql {where}   # main, as its owner
+  psql "$(secret fix-populations uri)"   # the branch, with its own login
   tail -f {ready.operator.log}   # the operator's log
 
 Ctrl-C here stops it and cleans up.""",

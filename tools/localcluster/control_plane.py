@@ -17,6 +17,7 @@ from localcluster.processes import Processes
 
 PREFIX = "pggit-control-plane"
 ATTEMPTS = 3
+WITHOUT = "name another one, or unset it for a Kubernetes API of this machine's own"
 
 
 class ControlPlane(Cluster):
@@ -78,13 +79,19 @@ class ControlPlane(Cluster):
 
 def _their_cluster(folder: Path) -> Cluster:
     """The cluster that KUBECONFIG names now, pinned in a file of our own."""
+    named = os.environ["KUBECONFIG"]
+    if not any(Path(name).is_file() for name in named.split(os.pathsep) if name):
+        raise ClusterError(f"KUBECONFIG is {named}, and there is no such file; {WITHOUT}")
     kubectl = programs.find_kubectl()
     kubeconfig = folder / "kubeconfig"
     kubeconfig.touch(mode=0o600)
-    kubeconfig.write_text(run([str(kubectl), "config", "view", "--raw", "--minify", "--flatten"]))
+    try:
+        kubeconfig.write_text(run([str(kubectl), "config", "view", "--raw", "--minify", "--flatten"]))
+    except ClusterError as error:
+        raise ClusterError(f"KUBECONFIG is {named}, and names no cluster to use: {error}; {WITHOUT}") from error
     cluster = Cluster(folder=folder, kubeconfig=kubeconfig, kubectl=kubectl)
     try:
         cluster.run("version")
     except ClusterError as error:
-        raise ClusterError(f"the cluster that KUBECONFIG names does not answer: {error}") from error
+        raise ClusterError(f"the cluster that KUBECONFIG names does not answer: {error}; {WITHOUT}") from error
     return cluster

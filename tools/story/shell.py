@@ -90,7 +90,9 @@ class Kubectl:
             self.show.output(self.quietly("wait", f"--for={condition}", what, f"--timeout={seconds}s"))
         except Failed as failed:
             status = self.get(kind, name).get("status", {})
-            raise Failed(f"{what} did not come to {condition}: {json.dumps(status, indent=1)}") from failed
+            raise Failed(
+                f"{what} did not come to {condition}: {json.dumps(status, indent=1, ensure_ascii=False)}"
+            ) from failed
         return self.get(kind, name)
 
 

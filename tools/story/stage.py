@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from localcluster import Cluster, ControlPlane
+from localcluster import Cluster, ClusterError, ControlPlane
 from postgres import Server
 from story import data
 from story.operator_process import ROOT, Operator
@@ -39,6 +39,7 @@ class Stage:
 @contextmanager
 def stage(cluster: Cluster, show: Show, *, version: int = 18) -> Iterator[Stage]:
     """Everything but the Kubernetes API, which is given; afterwards all of it is gone."""
+    require_room(cluster)
     with Server(version, password=secrets.token_urlsafe(18)) as server:
         began = time.monotonic()
         owner_secret = make_database(server)
@@ -98,6 +99,24 @@ def rights() -> list[dict[str, Any]]:
             "subjects": [{"kind": "ServiceAccount", **meta}],
         },
     ]
+
+
+def require_room(cluster: Cluster) -> None:
+    """Refuse a cluster where the namespace is there already: whose objects those are we cannot know."""
+    phase = cluster.run("get", "namespace", NAMESPACE, "--ignore-not-found", "--output=jsonpath={.status.phase}")
+    if phase == "Terminating":
+        raise ClusterError(
+            f"namespace {NAMESPACE} of this cluster is still being deleted: try again in a moment. "
+            "If it stays, objects in it wait for an operator that is gone; let them go with\n"
+            f"  kubectl --namespace {NAMESPACE} get pggit --output=name | xargs --no-run-if-empty "
+            f"""kubectl --namespace {NAMESPACE} patch --type=merge --patch='{{"metadata": {{"finalizers": null}}}}'"""
+        )
+    if phase:
+        raise ClusterError(
+            f"this cluster already has a namespace {NAMESPACE}, and the demo makes and deletes it. If it is left over "
+            f"from a demo, `kubectl delete namespace {NAMESPACE}`; or unset KUBECONFIG, for a Kubernetes API "
+            "of this machine's own"
+        )
 
 
 @contextmanager

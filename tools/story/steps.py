@@ -111,7 +111,7 @@ def make_the_branch(story: Story) -> None:
     secret = story.kubectl.secret("fix-populations")
     story.show.command("kubectl get secret fix-populations --output=jsonpath={.data}   # decoded, without the password")
     shown = {key: "…" if secret["password"] in value else value for key, value in secret.items()}
-    story.show.output(json.dumps(shown, indent=2) + "\n")
+    story.show.output(json.dumps(shown, indent=2, ensure_ascii=False) + "\n")
     must(secret["user"] != story.owner_secret["user"], "the branch has a role of its own")
     story.branch = story.open(secret, "fix-populations")
     must(fingerprint(story.branch) == fingerprint(story.owner), "the new branch shows every row of main")
@@ -163,7 +163,7 @@ def merge_and_wait(story: Story) -> Row:
     story.kubectl("get", "dbm")
     for part in ("plan", "conflicts"):
         story.show.command(f"kubectl get dbm fix-populations --output=jsonpath={{.status.{part}}}")
-        story.show.output(json.dumps(status[part], indent=2) + "\n")
+        story.show.output(json.dumps(status[part], indent=2, ensure_ascii=False) + "\n")
     found = [
         (c["table"], c["key"], c["column"], c["base"], c["ours"], c["theirs"]) for c in status["conflicts"]["items"]
     ]
@@ -179,7 +179,7 @@ def resolve_the_conflict(story: Story) -> None:
     cell = {"table": "public.cities", "key": {"id": str(ZURICH)}, "column": "population"}
     patch = {"spec": {"resolutions": [{**cell, "take": "Value", "value": AGREED}]}}
     story.show.say("Nothing was written to main. Someone decides:")
-    story.kubectl("patch", "dbm", "fix-populations", "--type=merge", f"--patch={json.dumps(patch)}")
+    story.kubectl("patch", "dbm", "fix-populations", "--type=merge", f"--patch={json.dumps(patch, ensure_ascii=False)}")
     story.between("resolution")
     merge = story.kubectl.wait_for("dbm/fix-populations", "Merged")
     story.kubectl("get", "dbm", "--output=wide")
