@@ -1,10 +1,14 @@
 DO $remove$
 DECLARE
-    v_one record;
+    v_one      record;
+    v_messages text := current_setting('client_min_messages');
 BEGIN
     IF to_regnamespace('pggit') IS NULL THEN
         RETURN;
     END IF;
+
+    -- What a cascade drops is all ours, and thousands of lines.
+    PERFORM set_config('client_min_messages', 'warning', true);
 
     FOR v_one IN SELECT e.evtname FROM pg_event_trigger AS e JOIN pg_proc AS p ON p.oid = e.evtfoid
                   WHERE p.pronamespace = 'pggit'::regnamespace LOOP
@@ -21,5 +25,7 @@ BEGIN
     END LOOP;
 
     DROP SCHEMA pggit CASCADE;
+
+    PERFORM set_config('client_min_messages', v_messages, true);
 END;
 $remove$;

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from fixtures.postgres import INSTALL, ROOT, Database
+from pggit_operator.pggit.schema import bundled_version
 
+SETUP = ROOT / "sql" / "setup.sql"
 UNINSTALL = ROOT / "sql" / "uninstall.sql"
+INSTALLED = f"pggit {bundled_version()} is installed. Next: SELECT pggit.track_schema('public');\n"
+GONE = (
+    "pggit and its history are gone from this database; the tables stay. "
+    "To install it again: psql -1 -f sql/setup.sql\n"
+)
 
 # Every object of the database, by name.
 OBJECTS = """
@@ -25,6 +35,37 @@ SELECT 'relation', c.oid::regclass::text FROM pg_class AS c WHERE c.relnamespace
  UNION ALL SELECT 'default privilege', d.defaclacl::text FROM pg_default_acl AS d
  UNION ALL SELECT 'large object', l.oid::text FROM pg_largeobject_metadata AS l
 """
+
+
+def typed(db: Database, file: Path, *, transaction: bool) -> str:
+    """All that psql says to a person who runs the file; none of the switches that make it quiet."""
+    command = [str(db.server.bin / "psql"), "-X", *(["-1"] if transaction else []), "-f", str(file), db.dsn]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout + done.stderr
+
+
+@pytest.mark.pg(15, 16, 17, 18)
+@pytest.mark.parametrize("transaction", [True, False])
+def test_each_way_in_and_out_is_one_line(empty_db: Database, transaction: bool) -> None:
+    for _ in range(2):
+        assert typed(empty_db, SETUP, transaction=transaction) == INSTALLED
+    empty_db.run("CREATE TABLE t (id integer PRIMARY KEY); SELECT pggit.track_schema('public')")
+    empty_db.run("SELECT pggit.create_branch('b')")
+    for _ in range(2):
+        assert typed(empty_db, UNINSTALL, transaction=transaction) == GONE
+
+
+def test_setup_leaves_the_session_as_it_was_and_says_nothing_where_it_fails(empty_db: Database) -> None:
+    script = rf"\set QUIET off \\ \i {SETUP} \\ \echo :QUIET :ON_ERROR_STOP \\ SHOW client_min_messages;"
+    command = [str(empty_db.server.bin / "psql"), "-X", "-A", "-t", empty_db.dsn]
+    said = subprocess.run(command, input=script, capture_output=True, text=True, check=True).stdout
+    assert said == INSTALLED + "off off\nnotice\n"
+
+    typed(empty_db, UNINSTALL, transaction=True)
+    empty_db.run("CREATE SCHEMA pggit; CREATE VIEW pggit.tables AS SELECT 1 AS one")
+    done = subprocess.run([*command, "-f", str(SETUP)], capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert "is installed" not in done.stdout
 
 
 @pytest.mark.pg(15, 16, 17, 18)
@@ -53,7 +94,7 @@ def test_install_and_uninstall_run_twice_and_leave_no_trace(empty_db: Database) 
     assert empty_db.value("SELECT count(*) FROM pggit.list_branches()") == 3
 
     for _ in range(2):
-        assert empty_db.psql("-c", quiet, "-1", "-f", str(UNINSTALL)).strip() == ""
+        empty_db.psql("-1", "-f", str(UNINSTALL))
     assert sorted(empty_db.rows(OBJECTS)) == before
     assert empty_db.rows("SELECT * FROM orders") == [(1, 20)]
     empty_db.run("UPDATE orders SET total = 30; DELETE FROM orders")
