@@ -287,7 +287,7 @@ AS $$
 DECLARE
     v_branch pggit.branches;
 BEGIN
-    SELECT b.* INTO v_branch FROM pggit.branches AS b WHERE b.name = p_branch AND b.deleted_at IS NULL FOR UPDATE;
+    SELECT b.* INTO v_branch FROM pggit.branches AS b WHERE b.name = p_branch AND b.deleted_at IS NULL FOR NO KEY UPDATE;
     IF NOT FOUND OR v_branch.branch_id = 1 OR NOT pggit._same_owner(v_branch.owner, p_owner) THEN
         RETURN false;
     END IF;

@@ -56,33 +56,42 @@ CREATE OR REPLACE FUNCTION pggit._bounded(p_commands text[], p_relations oid[], 
     RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET lock_timeout = 0
 AS $$
 DECLARE
-    v_before  text := current_setting('lock_timeout');
+    v_ends    timestamptz := clock_timestamp() + regexp_replace(coalesce(nullif(current_setting('pggit.lock_timeout', true), ''), '5s'), '^[0-9]+$', '\&ms')::interval;
+    v_begun   timestamptz;
     v_command text;
     v_blocker text;
 BEGIN
-    PERFORM set_config('lock_timeout', coalesce(nullif(current_setting('pggit.lock_timeout', true), ''), '5s'), true);
-    BEGIN
-        FOREACH v_command IN ARRAY p_commands LOOP
-            EXECUTE v_command;
-        END LOOP;
-    EXCEPTION WHEN lock_not_available THEN
-        SELECT string_agg(DISTINCT format('process %s (%s, %s)', l.pid, coalesce(a.usename, '?'), coalesce(a.state, '?')), ', ') INTO v_blocker
-          FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a USING (pid)
-         WHERE l.granted AND l.relation = ANY (p_relations) AND l.pid <> pg_backend_pid()
-           AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database());
-        RAISE EXCEPTION USING
-            ERRCODE = 'VG401', SCHEMA = 'pggit',
-            MESSAGE = format('%s is in use by %s', p_what, coalesce(v_blocker, 'a transaction that has just ended')),
-            HINT    = 'Try again when it is done; nothing was changed. The setting pggit.lock_timeout (5s) says how long to wait.';
-    END;
-    PERFORM set_config('lock_timeout', v_before, true);
+    LOOP
+        v_begun := clock_timestamp();
+        BEGIN
+            FOREACH v_command IN ARRAY p_commands LOOP
+                PERFORM pggit._execute_soon(v_command, v_begun);
+            END LOOP;
+            RETURN;
+        EXCEPTION WHEN lock_not_available THEN
+            IF clock_timestamp() >= v_ends THEN
+                EXIT;
+            END IF;
+            PERFORM pg_sleep(0.02 + random() * 0.05);
+        END;
+    END LOOP;
+
+    SELECT string_agg(DISTINCT format('process %s (%s, %s)', l.pid, coalesce(a.usename, '?'), coalesce(a.state, '?')), ', ') INTO v_blocker
+      FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a USING (pid)
+     WHERE l.granted AND l.relation = ANY (p_relations) AND l.pid <> pg_backend_pid()
+       AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database());
+    RAISE EXCEPTION USING
+        ERRCODE = 'VG401', SCHEMA = 'pggit',
+        MESSAGE = format('%s is in use by %s', p_what, coalesce(v_blocker, 'a transaction that has just ended')),
+        HINT    = 'Try again when it is done; nothing was changed. The setting pggit.lock_timeout (5s) says how long to try.';
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._bounded(text[], oid[], text) IS
-'Runs commands that need locks on relations, waiting no longer than pggit.lock_timeout (5s). Raises VG401 naming who holds them.';
+'Runs commands that need locks on relations, all or none of them, trying for pggit.lock_timeout (5s). Raises VG401 naming who holds them.';
 
 CREATE OR REPLACE FUNCTION pggit.delete_branch(p_name text, p_force boolean DEFAULT false)
     RETURNS boolean
@@ -96,7 +105,7 @@ DECLARE
     v_drop    text[] := '{}';
     v_real    record;
 BEGIN
-    SELECT b.* INTO v_branch FROM pggit.branches AS b WHERE b.name = p_name AND b.deleted_at IS NULL FOR UPDATE;
+    SELECT b.* INTO v_branch FROM pggit.branches AS b WHERE b.name = p_name AND b.deleted_at IS NULL FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RETURN false;
     END IF;
@@ -132,8 +141,8 @@ BEGIN
                        pggit._base_columns(v_real.table_id, 'b'), v_real.relation::regclass, pggit._same_key(v_real.table_id, 'd', 'm'));
     END LOOP;
 
-    SELECT string_agg(bt.relation::regclass::text, ', ') INTO v_names FROM pggit.branch_tables AS bt WHERE bt.branch_id = v_branch.branch_id AND bt.form = 'view';
-    v_drop := v_drop || ('DROP VIEW ' || v_names);
+    v_drop := v_drop || ARRAY(SELECT format(CASE bt.form WHEN 'view' THEN 'DROP VIEW %s' ELSE 'LOCK TABLE ONLY %s' END, bt.relation::regclass)
+                                FROM pggit.branch_tables AS bt WHERE bt.branch_id = v_branch.branch_id ORDER BY bt.table_id);
     SELECT string_agg(bt.relation::regclass::text, ', ') INTO v_names FROM pggit.branch_tables AS bt WHERE bt.branch_id = v_branch.branch_id AND bt.form = 'table';
     v_drop := v_drop || ('DROP TABLE ' || v_names);
     v_drop := v_drop || ARRAY(SELECT format('DROP SCHEMA %I', s.schema_name) FROM pggit.branch_schemas AS s WHERE s.branch_id = v_branch.branch_id);

@@ -231,6 +231,28 @@ COMMENT ON FUNCTION pggit._create_view(integer, integer) IS
 'Shows a table on a branch as a flat view with INSTEAD OF triggers, defaults, comment and the grants of the table on main.
 Raises VG902 if the view would lose the table''s index paths.';
 
+CREATE OR REPLACE FUNCTION pggit._execute_soon(p_command text, p_begun timestamptz)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_before text    := current_setting('lock_timeout');
+    v_left   integer := 900 - extract(epoch FROM clock_timestamp() - p_begun) * 1000;
+BEGIN
+    IF v_left <= 0 THEN
+        RAISE EXCEPTION USING ERRCODE = 'lock_not_available', MESSAGE = 'others did not make room in time';
+    END IF;
+    PERFORM set_config('lock_timeout', v_left::text, true);
+    EXECUTE p_command;
+    PERFORM set_config('lock_timeout', v_before, true);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._execute_soon(text, timestamptz) IS
+'Runs a command that locks a relation. All of them together, from p_begun on, wait no longer than 0.9 seconds, so that nobody who waits for a lock held
+here for as long as PostgreSQL''s deadlock_timeout (1 s) finds it waiting too: it gives up (55P03) before that.';
+
 CREATE OR REPLACE FUNCTION pggit._rebase_views(p_branch_id integer, p_mark pggit._mark)
     RETURNS void
     LANGUAGE plpgsql
@@ -238,6 +260,7 @@ CREATE OR REPLACE FUNCTION pggit._rebase_views(p_branch_id integer, p_mark pggit
 AS $$
 DECLARE
     v_table record;
+    v_begun timestamptz;
 BEGIN
     UPDATE pggit.branch_bases AS b SET s = p_mark WHERE b.branch_id = p_branch_id;
 
@@ -245,7 +268,8 @@ BEGIN
         SELECT bt.table_id, bt.relation::regclass::text AS name FROM pggit.branch_tables AS bt
          WHERE bt.branch_id = p_branch_id AND bt.form = 'view' ORDER BY bt.table_id
     LOOP
-        EXECUTE format('CREATE OR REPLACE VIEW %s AS %s', v_table.name, pggit._view_sql(p_branch_id, v_table.table_id, p_mark));
+        v_begun := coalesce(v_begun, clock_timestamp());
+        PERFORM pggit._execute_soon(format('CREATE OR REPLACE VIEW %s AS %s', v_table.name, pggit._view_sql(p_branch_id, v_table.table_id, p_mark)), v_begun);
     END LOOP;
 END;
 $$;

@@ -38,7 +38,8 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._lock_branch(integer) IS
-'Locks a branch''s row until the end of the transaction and returns it as it is then: commits on one branch queue here. Raises VG001.';
+'Locks a branch''s row until the end of the transaction and returns it as it is then: commits on one branch queue here.
+Never a stronger lock than this one: foreign keys hold the row as KEY SHARE already, and two sessions that wanted more would wait for each other. Raises VG001.';
 
 CREATE OR REPLACE FUNCTION pggit._find_commit(p_ref text, p_branch_id integer)
     RETURNS text

@@ -1,0 +1,77 @@
+"""Many clients at once, and a server killed under them: no deadlock, nothing acknowledged is lost, all is sound.
+
+CI looks for seconds; `make load` for a minute with 50 clients, and kills the server 30 times.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from fixtures.postgres import INSTALL, Connection, query
+from load.clients import SCHEMA, Acknowledged, let_loose
+from postgres import FAST, Server
+
+
+@pytest.fixture
+def own_server(server: Server) -> Iterator[Server]:
+    """A server of the test's own: it is going to be killed."""
+    with Server(server.version, settings=FAST | {"max_connections": "100", "synchronous_commit": "on"}) as made:
+        yield made
+
+
+@pytest.fixture
+def clients(own_server: Server, pytestconfig: pytest.Config) -> int:
+    count: int = pytestconfig.getoption("--load-clients")
+    own_server.psql("-1", "-f", str(INSTALL))
+    with psycopg.connect(own_server.dsn(), autocommit=True) as session:
+        query(session, SCHEMA)
+        query(session, "INSERT INTO counters SELECT g, 0 FROM generate_series(0, %s) AS g", count)
+        query(session, "SELECT pggit.track_schema('public')")
+        query(session, "SELECT pggit.commit('first')")
+    return count
+
+
+def check(session: Connection, told: Acknowledged) -> None:
+    print(f"done {dict(told.done)}, refused {dict(told.refused)}, commits {len(told.commits)}")
+    assert told.faults == []
+    assert query(session, "SELECT * FROM pggit.verify()").fetchall() == []
+    known = {commit_id for (commit_id,) in query(session, "SELECT commit_id FROM pggit.commits")}
+    assert set(told.commits) <= known, "an acknowledged commit is lost"
+    for number, n in query(session, "SELECT id, n FROM counters").fetchall():
+        assert told.increments[number] <= n <= told.attempts[number], f"changes of client {number} are lost or doubled"
+    orphans = "SELECT c.* FROM child AS c LEFT JOIN parent AS p ON p.id = c.parent WHERE p.id IS NULL"
+    doubles = "SELECT code FROM parent GROUP BY code HAVING count(*) > 1"
+    for (branch,) in query(session, "SELECT name FROM pggit.list_branches()").fetchall():
+        query(session, "SELECT pggit.checkout(%s)", branch)
+        assert query(session, orphans).fetchall() == [], f"orphans on {branch}"
+        assert query(session, doubles).fetchall() == [], f"a unique key is there twice on {branch}"
+
+
+def test_many_clients(own_server: Server, clients: int, pytestconfig: pytest.Config) -> None:
+    told = Acknowledged()
+    let_loose(own_server.dsn(), clients, pytestconfig.getoption("--load-seconds"), 1, told)
+    with psycopg.connect(own_server.dsn(), autocommit=True) as session:
+        check(session, told)
+        assert {number: n for number, n in query(session, "SELECT id, n FROM counters") if n} == told.increments
+    assert {"commit", "fork", "merge", "write", "delete"} <= told.done.keys(), told.done
+
+
+def test_a_server_that_is_killed(own_server: Server, clients: int, pytestconfig: pytest.Config) -> None:
+    told = Acknowledged()
+    chance = random.Random(7)
+    for kill in range(pytestconfig.getoption("--load-kills")):
+        load = threading.Thread(target=let_loose, args=(own_server.dsn(), clients, 60, kill, told))
+        load.start()
+        time.sleep(chance.uniform(0.5, 3))
+        own_server.kill()
+        load.join()
+        own_server.start()
+        with psycopg.connect(own_server.dsn(), autocommit=True) as session:
+            check(session, told)
+    assert told.commits
