@@ -212,7 +212,7 @@ CREATE OR REPLACE FUNCTION pggit._referenced(p_branch_id integer, p_constraint o
     RETURNS void
     LANGUAGE plpgsql
     SECURITY DEFINER
-    SET search_path = pg_catalog, pg_temp SET enable_seqscan = on
+    SET search_path = pg_catalog, pg_temp SET enable_seqscan = on SET enable_bitmapscan = on
 AS $$
 DECLARE
     v_key    record := pggit._foreign_key(p_constraint);
@@ -253,6 +253,11 @@ BEGIN
             EXECUTE format('UPDATE %s AS c SET %s WHERE %s', v_child,
                            (SELECT string_agg(format('%I = %s', u.name, CASE v_action WHEN 'n' THEN 'NULL' ELSE 'DEFAULT' END), ', ')
                               FROM unnest(CASE p_operation WHEN 'DELETE' THEN v_key.set_columns ELSE v_key.child_columns END) AS u(name)), v_where);
+            -- Where the default is the very key that goes, nothing has changed that the child's own check would see.
+            IF v_action = 'd' AND pggit._has_child(p_branch_id, p_constraint, p_old) THEN
+                INSERT INTO pggit.pending_checks (xid, branch_id, constraint_id, key, by_parent, is_deferred)
+                VALUES (pg_current_xact_id(), p_branch_id, p_constraint, p_old, true, false);
+            END IF;
     END CASE;
 END;
 $$;
@@ -260,7 +265,7 @@ $$;
 COMMENT ON FUNCTION pggit._referenced(integer, oid, text, text[], text[]) IS
 'What a foreign key says shall happen to the rows of a branch that refer to a key which has just gone (p_operation DELETE or UPDATE).';
 
-CREATE OR REPLACE FUNCTION pggit._parent_lookup(p_parent_id integer, p_parent_columns text[], p_operators text[], p_child_columns text[])
+CREATE OR REPLACE FUNCTION pggit._parent_lookup(p_parent_id integer, p_index oid, p_parent_columns text[], p_operators text[], p_child_columns text[])
     RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -273,8 +278,8 @@ BEGIN
     IF p_parent_id IS NULL THEN
         RETURN E'\n            v_found := false;';
     END IF;
-    SELECT string_agg(format('r.%I %s NEW.%I', u.parent, u.op, u.child), ' AND ' ORDER BY u.n),
-           string_agg(format('r.c%s %s NEW.%I', c.column_id, u.op, u.child), ' AND ' ORDER BY u.n),
+    SELECT string_agg(format('r.%s %s NEW.%s', pggit._quoted(u.parent), u.op, pggit._quoted(u.child)), ' AND ' ORDER BY u.n),
+           string_agg(format('r.c%s %s NEW.%s', c.column_id, u.op, pggit._quoted(u.child)), ' AND ' ORDER BY u.n),
            bool_and(c.key_position IS NOT NULL) AND count(*) = (SELECT count(*) FROM pggit.columns AS k
                                                                  WHERE k.table_id = p_parent_id AND k.key_position IS NOT NULL AND k.dropped_at IS NULL)
       INTO v_named, v_stored, v_keyed
@@ -282,7 +287,7 @@ BEGIN
       JOIN pggit.columns AS c ON c.table_id = p_parent_id AND c.name = u.parent AND c.dropped_at IS NULL;
 
     IF NOT v_keyed THEN
-        RETURN format(E'\n            v_found := EXISTS (SELECT FROM (%s) AS r WHERE %s);', pggit._var_flat_sql(p_parent_id), v_named);
+        RETURN pggit._find_sql(p_parent_id, v_named, ARRAY[p_index]);
     END IF;
     -- The stores one after the other, each by its key: most often one or two short lookups settle it.
     RETURN format($w$
@@ -294,11 +299,11 @@ BEGIN
             ELSE
                 v_found := EXISTS (SELECT FROM %6$s AS r WHERE %5$s);
             END IF;$w$,
-        p_parent_id, v_stored, pggit._var_out_sql('r'), pggit._var_flat_sql(p_parent_id, false), v_named, pggit._base_relation(p_parent_id));
+        p_parent_id, v_stored, pggit._var_out_sql('r'), pggit._var_main_sql(p_parent_id), v_named, pggit._base_relation(p_parent_id));
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._parent_lookup(integer, text[], text[], text[]) IS
+COMMENT ON FUNCTION pggit._parent_lookup(integer, oid, text[], text[], text[]) IS
 'Statements of a write function that set v_found: the branch shows the row which a foreign key refers to.';
 
 CREATE OR REPLACE FUNCTION pggit._write_foreign(p_table pggit.tables)
@@ -326,22 +331,22 @@ BEGIN
             PERFORM pggit._check_later(v_branch, %8$s, ARRAY[%9$s], false);
         END IF;
     END IF;$w$,
-            (SELECT string_agg(format('NEW.%I IS NOT NULL', c), ' AND ') FROM unnest(v_key.child_columns) AS c),
-            (SELECT string_agg(format('NEW.%I', c), ', ') FROM unnest(v_key.child_columns) AS c),
-            (SELECT string_agg(format('OLD.%I', c), ', ') FROM unnest(v_key.child_columns) AS c),
+            (SELECT string_agg(format('NEW.%s IS NOT NULL', pggit._quoted(c)), ' AND ') FROM unnest(v_key.child_columns) AS c),
+            (SELECT string_agg(format('NEW.%s', pggit._quoted(c)), ', ') FROM unnest(v_key.child_columns) AS c),
+            (SELECT string_agg(format('OLD.%s', pggit._quoted(c)), ', ') FROM unnest(v_key.child_columns) AS c),
             v_key.index_id,
-            pggit._hash_sql((SELECT string_agg(format('NEW.%I::%s', u.name, u.type), ', ' ORDER BY u.n)
+            pggit._hash_sql((SELECT string_agg(format('NEW.%s::%s', pggit._quoted(u.name), u.type), ', ' ORDER BY u.n)
                                FROM unnest(v_key.child_columns, v_key.parent_types) WITH ORDINALITY AS u(name, type, n)), v_key.parent_type_ids),
             coalesce(v_key.parent_id, 0),
-            pggit._parent_lookup(v_key.parent_id, v_key.parent_columns, v_key.operators, v_key.child_columns),
-            v_oid, (SELECT string_agg(format('NEW.%I::text', c), ', ') FROM unnest(v_key.child_columns) AS c));
+            pggit._parent_lookup(v_key.parent_id, v_key.index_id, v_key.parent_columns, v_key.operators, v_key.child_columns),
+            v_oid, (SELECT string_agg(format('NEW.%s::text', pggit._quoted(c)), ', ') FROM unnest(v_key.child_columns) AS c));
         IF v_key.match_full AND cardinality(v_key.child_columns) > 1 THEN
             body := body || format($w$
     IF TG_OP <> 'DELETE' AND num_nulls(%1$s) NOT IN (0, %2$s) THEN
         PERFORM pggit._violation('23503', format('insert or update on table "%%s" violates foreign key constraint "%%s"', TG_TABLE_NAME, %3$L),
                                  'MATCH FULL does not allow mixing of null and nonnull key values.', TG_TABLE_SCHEMA, TG_TABLE_NAME, '', %3$L);
     END IF;$w$,
-                (SELECT string_agg(format('NEW.%I', c), ', ') FROM unnest(v_key.child_columns) AS c), cardinality(v_key.child_columns), v_key.name);
+                (SELECT string_agg(format('NEW.%s', pggit._quoted(c)), ', ') FROM unnest(v_key.child_columns) AS c), cardinality(v_key.child_columns), v_key.name);
         END IF;
     END LOOP;
 
@@ -352,26 +357,27 @@ BEGIN
     IF TG_OP <> 'INSERT' AND %1$s AND (TG_OP = 'DELETE' OR ROW(%2$s)::record *<> ROW(%3$s)::record) THEN
         PERFORM pggit._claim_key(v_branch, %4$s, 'f', %5$s);
         SELECT bt.form INTO v_form FROM pggit.branch_tables AS bt WHERE bt.branch_id = v_branch AND bt.table_id = %6$s;
-        IF v_form = 'view' THEN
-            v_found := EXISTS (SELECT FROM (%7$s) AS r WHERE %8$s);
+        IF v_form = 'view' THEN%7$s
         ELSE
             v_found := v_form IS NOT NULL;
         END IF;
         IF v_found THEN
-            PERFORM pggit._referenced(v_branch, %9$s, TG_OP, ARRAY[%10$s], CASE TG_OP WHEN 'UPDATE' THEN ARRAY[%11$s] END);
+            PERFORM pggit._referenced(v_branch, %8$s, TG_OP, ARRAY[%9$s], CASE TG_OP WHEN 'UPDATE' THEN ARRAY[%10$s] END);
         END IF;
     END IF;$w$,
-            (SELECT string_agg(format('OLD.%I IS NOT NULL', c), ' AND ') FROM unnest(v_key.parent_columns) AS c),
-            (SELECT string_agg(format('NEW.%I', c), ', ') FROM unnest(v_key.parent_columns) AS c),
-            (SELECT string_agg(format('OLD.%I', c), ', ') FROM unnest(v_key.parent_columns) AS c),
+            (SELECT string_agg(format('OLD.%s IS NOT NULL', pggit._quoted(c)), ' AND ') FROM unnest(v_key.parent_columns) AS c),
+            (SELECT string_agg(format('NEW.%s', pggit._quoted(c)), ', ') FROM unnest(v_key.parent_columns) AS c),
+            (SELECT string_agg(format('OLD.%s', pggit._quoted(c)), ', ') FROM unnest(v_key.parent_columns) AS c),
             v_key.index_id,
-            pggit._hash_sql((SELECT string_agg(format('OLD.%I::%s', u.name, u.type), ', ' ORDER BY u.n)
+            pggit._hash_sql((SELECT string_agg(format('OLD.%s::%s', pggit._quoted(u.name), u.type), ', ' ORDER BY u.n)
                                FROM unnest(v_key.parent_columns, v_key.parent_types) WITH ORDINALITY AS u(name, type, n)), v_key.parent_type_ids),
-            v_key.child_id, pggit._var_flat_sql(v_key.child_id),
-            (SELECT string_agg(format('OLD.%I %s r.%I', u.parent, u.op, u.child), ' AND ' ORDER BY u.n)
-               FROM unnest(v_key.parent_columns, v_key.operators, v_key.child_columns) WITH ORDINALITY AS u(parent, op, child, n)),
-            v_oid, (SELECT string_agg(format('OLD.%I::text', c), ', ') FROM unnest(v_key.parent_columns) AS c),
-            (SELECT string_agg(format('NEW.%I::text', c), ', ') FROM unnest(v_key.parent_columns) AS c));
+            v_key.child_id,
+            pggit._find_sql(v_key.child_id, (SELECT string_agg(format('OLD.%s %s r.%s', pggit._quoted(u.parent), u.op, pggit._quoted(u.child)), ' AND ' ORDER BY u.n)
+                                               FROM unnest(v_key.parent_columns, v_key.operators, v_key.child_columns) WITH ORDINALITY AS u(parent, op, child, n)),
+                            ARRAY(SELECT i.indexrelid FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+                                   WHERE i.indrelid = v_key.child_relation AND a.attname = ANY (v_key.child_columns) ORDER BY i.indexrelid)),
+            v_oid, (SELECT string_agg(format('OLD.%s::text', pggit._quoted(c)), ', ') FROM unnest(v_key.parent_columns) AS c),
+            (SELECT string_agg(format('NEW.%s::text', pggit._quoted(c)), ', ') FROM unnest(v_key.parent_columns) AS c));
     END LOOP;
     RETURN NEXT;
 END;

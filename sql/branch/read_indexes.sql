@@ -28,6 +28,18 @@ $$;
 COMMENT ON FUNCTION pggit._reads_generated(oid) IS
 'Whether an index reads a generated column.';
 
+CREATE OR REPLACE FUNCTION pggit._delta_predicate(p_index oid)
+    RETURNS text
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT format('_b <> -%s', p_index);
+$$;
+
+COMMENT ON FUNCTION pggit._delta_predicate(oid) IS
+'Predicate of the delta''s counterpart of an index on main. It holds for every branch, and the planner sees that where the branch is a constant, as in views.
+In write functions the branch is a parameter, and plans are kept for the session: one made while the delta is empty costs all indexes alike. There a statement
+has the key''s index, and only those others whose predicates it repeats.';
+
 CREATE OR REPLACE FUNCTION pggit._missing_read_indexes(p_table_id integer)
     RETURNS SETOF oid
     LANGUAGE sql STABLE
@@ -84,19 +96,21 @@ BEGIN
     END LOOP;
 
     FOR v_made IN
-        SELECT substr(k.relname, 9) AS base, am.amname, pg_get_expr(i.indpred, i.indrelid) AS predicate,
-               regexp_replace(pggit._index_tail(i.indexrelid), '^USING \S+ \(', '') AS tail
+        SELECT substr(k.relname, 9) AS base, am.amname, p.predicate,
+               left(t.tail, length(t.tail) - coalesce(length(' WHERE ' || p.predicate), 0)) AS columns
           FROM pg_index AS i
           JOIN pg_class AS k ON k.oid = i.indexrelid
           JOIN pg_am AS am ON am.oid = k.relam
+         CROSS JOIN LATERAL (SELECT pg_get_expr(i.indpred, i.indrelid)) AS p(predicate)
+         CROSS JOIN LATERAL (SELECT regexp_replace(pggit._index_tail(i.indexrelid), '^USING \S+ \(', '')) AS t(tail)
          WHERE i.indrelid = to_regclass(v_shape)
     LOOP
         -- Rows of the log that only say "was not there" hold nothing but their key.
         EXECUTE format('CREATE INDEX _log_%1$s_i%2$s ON pggit._log_%1$s USING %3$s (%4$s%5$s', p_table_id, v_made.base, v_made.amname,
-                       CASE WHEN v_made.predicate IS NULL THEN v_made.tail ELSE left(v_made.tail, -length(' WHERE ' || v_made.predicate)) END,
-                       ' WHERE _op <> ''I''' || coalesce(' AND (' || v_made.predicate || ')', ''));
+                       v_made.columns, ' WHERE _op <> ''I''' || coalesce(' AND (' || v_made.predicate || ')', ''));
         EXECUTE format('CREATE INDEX _delta_%1$s_i%2$s ON pggit._delta_%1$s USING %3$s (%4$s%5$s', p_table_id, v_made.base, v_made.amname,
-                       CASE v_made.amname WHEN 'btree' THEN '_b, ' ELSE '' END, v_made.tail);
+                       CASE v_made.amname WHEN 'btree' THEN '_b, ' ELSE '' END,
+                       format('%s WHERE %s', v_made.columns, pggit._delta_predicate(v_made.base::oid)) || coalesce(' AND (' || v_made.predicate || ')', ''));
     END LOOP;
     EXECUTE format('DROP TABLE %s', v_shape);
 END;

@@ -55,7 +55,9 @@ CREATE OR REPLACE FUNCTION pggit._ensure_real_capture(p_table_id integer)
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+    -- Columns of the user are always behind an alias here.
     v_head   constant text := $head$
+#variable_conflict use_variable
 DECLARE
     v_branch integer := TG_ARGV[0]::integer;
     v_xid    xid8    := pg_current_xact_id();
@@ -75,7 +77,7 @@ END$head$;
     v_old    text := pggit._base_columns(p_table_id, 'o');
     v_same   text := pggit._same_key(p_table_id, 'o', 'n', true, true);
 BEGIN
-    SELECT string_agg(format('n.%I::%s AS c%s', c.name, c.type_name, c.column_id), ', ' ORDER BY c.key_position) INTO v_new
+    SELECT string_agg(format('n.%s::%s AS c%s', pggit._quoted(c.name), c.type_name, c.column_id), ', ' ORDER BY c.key_position) INTO v_new
       FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL;
 
     -- An INSERT may have drawn its ordinal before a DELETE of the same key that ran first (a writable CTE, MERGE, a BEFORE ROW trigger).

@@ -14,28 +14,49 @@ $$;
 COMMENT ON FUNCTION pggit._violation(text, text, text, text, text, text, text) IS
 'Raises what PostgreSQL itself would raise for a broken constraint.';
 
-CREATE OR REPLACE FUNCTION pggit._var_flat_sql(p_table_id integer, p_own_branch boolean DEFAULT true)
+CREATE OR REPLACE FUNCTION pggit._var_main_sql(p_table_id integer)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    SELECT pggit._named_sql(p_table_id, pggit._flat_sql(p_table_id, CASE WHEN p_own_branch THEN 'pggit_write.v_branch' END, 'pggit_write.v_floor', 'pggit_write.v_own',
-                                                      'pggit_write.v_watermark', 'pggit_write.v_snapshot'));
+    SELECT pggit._named_sql(p_table_id, pggit._flat_sql(p_table_id, NULL, 'pggit_write.v_floor', 'pggit_write.v_own', 'pggit_write.v_watermark', 'pggit_write.v_snapshot'));
 $$;
 
-COMMENT ON FUNCTION pggit._var_flat_sql(integer, boolean) IS
-'Rows of a table on the branch (or of main where the branch stands) for use in a write function, whose block is labelled: a column of the user''s may
-have the name of any variable.';
+COMMENT ON FUNCTION pggit._var_main_sql(integer) IS
+'Rows of main where the branch stands for use in a write function, whose block is labelled: a column of the user''s may have the name of any variable.';
+
+CREATE OR REPLACE FUNCTION pggit._find_sql(p_table_id integer, p_condition text, p_indexes oid[])
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    -- Store by store: in one query, a plan made while delta and mask are empty would read all that the branch owns in them.
+    SELECT format($w$
+            v_found := EXISTS (SELECT FROM (%1$s) AS r WHERE %2$s);
+            IF NOT v_found THEN
+                FOR v_other IN SELECT %3$s FROM (%4$s) AS r WHERE %2$s LOOP
+                    v_found := NOT EXISTS (SELECT FROM pggit._mask_%5$s AS m WHERE m._b = pggit_write.v_branch AND %6$s);
+                    EXIT WHEN v_found;
+                END LOOP;
+            END IF;$w$,
+        pggit._named_sql(p_table_id, format('SELECT %s FROM pggit._delta_%s AS d WHERE d._b = pggit_write.v_branch%s', pggit._stored_columns(p_table_id, 'd'), p_table_id,
+                                            (SELECT string_agg(' AND d.' || pggit._delta_predicate(i), '') FROM unnest(p_indexes) AS i))),
+        p_condition, (SELECT string_agg(format('r.%s AS c%s', pggit._quoted(c.name), c.column_id), ', ' ORDER BY c.key_position)
+                        FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL),
+        pggit._var_main_sql(p_table_id), p_table_id, pggit._same_key(p_table_id, 'm', 'v_other'));
+$$;
+
+COMMENT ON FUNCTION pggit._find_sql(integer, text, oid[]) IS
+'Statements of a write function that set v_found: the branch shows a row, alias r, that meets a condition. p_indexes: the indexes on main that serve it.';
 
 CREATE OR REPLACE FUNCTION pggit._var_out_sql(p_alias text)
     RETURNS text
     LANGUAGE sql IMMUTABLE
 AS $$
-    SELECT format('%1$s._xid >= pggit_write.v_floor AND NOT CASE WHEN %1$s._xid = pggit_write.v_own THEN %1$s._seq <= pggit_write.v_watermark '
+    SELECT format('NOT CASE WHEN %1$s._xid = pggit_write.v_own THEN %1$s._seq <= pggit_write.v_watermark '
                   'ELSE pg_visible_in_snapshot(%1$s._xid, pggit_write.v_snapshot) END', p_alias);
 $$;
 
 COMMENT ON FUNCTION pggit._var_out_sql(text) IS
-'Condition, in a write function: a row of main''s log came after the place where the branch stands.';
+'Condition, in a write function: a row of main''s log came after the place where the branch stands. For a look at one key, which only the index on the key may serve.';
 
 CREATE OR REPLACE FUNCTION pggit._hash_sql(p_values text, p_types oid[])
     RETURNS text
@@ -43,7 +64,7 @@ CREATE OR REPLACE FUNCTION pggit._hash_sql(p_values text, p_types oid[])
     SET search_path = pg_catalog
 AS $$
 BEGIN
-    EXECUTE format('SELECT hash_record_extended(ROW(%s), 0)', (SELECT string_agg(format('NULL::%s', format_type(t, NULL)), ', ') FROM unnest(p_types) AS t));
+    EXECUTE format('SELECT hash_record_extended(ROW(%s), 0)', (SELECT string_agg(format('NULL::%s', pggit._base_type(t, NULL)), ', ') FROM unnest(p_types) AS t));
     RETURN format('hash_record_extended(ROW(%s), 0)', p_values);
 EXCEPTION WHEN undefined_function THEN
     RETURN '0::bigint';
@@ -65,11 +86,11 @@ DECLARE
 BEGIN
     declarations := '';
     body := '';
-    SELECT string_agg(format('NEW.%1$I AS %1$I', c.name), ', ' ORDER BY c.attnum) INTO v_new
+    SELECT string_agg(format('NEW.%1$s AS %1$s', pggit._quoted(c.name)), ', ' ORDER BY c.attnum) INTO v_new
       FROM pggit.columns AS c WHERE c.table_id = p_table.table_id AND c.dropped_at IS NULL AND c.generated_as IS NULL;
 
     FOR v_column IN
-        SELECT a.attname, a.attnotnull, a.attidentity, a.attgenerated, t.typtype, format_type(a.atttypid, a.atttypmod) AS type_name, c.generated_as, c.column_id
+        SELECT a.attname, pggit._quoted(a.attname) AS quoted, a.attnotnull, a.attidentity, t.typtype, format_type(a.atttypid, a.atttypmod) AS type_name, c.generated_as
           FROM pggit.columns AS c
           JOIN pg_attribute AS a ON a.attrelid = p_table.relation AND a.attnum = c.attnum
           JOIN pg_type AS t ON t.oid = a.atttypid
@@ -78,37 +99,39 @@ BEGIN
     LOOP
         IF v_column.generated_as IS NOT NULL THEN
             body := body || format($w$
-        IF TG_OP = 'INSERT' AND NEW.%1$I IS NOT NULL THEN
+        IF TG_OP = 'INSERT' AND NEW.%1$s IS NOT NULL THEN
             PERFORM pggit._violation('428C9', %2$L, %3$L, TG_TABLE_SCHEMA, TG_TABLE_NAME, %5$L);
-        ELSIF TG_OP = 'UPDATE' AND ROW(NEW.%1$I)::record *<> ROW(OLD.%1$I)::record THEN
+        ELSIF TG_OP = 'UPDATE' AND ROW(NEW.%1$s)::record *<> ROW(OLD.%1$s)::record THEN
             PERFORM pggit._violation('428C9', %4$L, %3$L, TG_TABLE_SCHEMA, TG_TABLE_NAME, %5$L);
         END IF;
-        NEW.%1$I := (SELECT (%6$s) FROM (SELECT %7$s) AS r);$w$,
-                v_column.attname, format('cannot insert a non-DEFAULT value into column "%s"', v_column.attname),
+        NEW.%1$s := (SELECT (%6$s) FROM (SELECT %7$s) AS r);$w$,
+                v_column.quoted, format('cannot insert a non-DEFAULT value into column "%s"', v_column.attname),
                 format('Column "%s" is a generated column.', v_column.attname), format('column "%s" can only be updated to DEFAULT', v_column.attname),
                 v_column.attname, v_column.generated_as, v_new);
         END IF;
         IF v_column.attidentity = 'a' THEN
             body := body || format($w$
-        IF TG_OP = 'UPDATE' AND ROW(NEW.%1$I)::record *<> ROW(OLD.%1$I)::record THEN
+        IF TG_OP = 'UPDATE' AND ROW(NEW.%1$s)::record *<> ROW(OLD.%1$s)::record THEN
             PERFORM pggit._violation('428C9', %2$L, %3$L, TG_TABLE_SCHEMA, TG_TABLE_NAME, %4$L);
         END IF;$w$,
-                v_column.attname, format('column "%s" can only be updated to DEFAULT', v_column.attname),
+                v_column.quoted, format('column "%s" can only be updated to DEFAULT', v_column.attname),
                 format('Column "%s" is an identity column defined as GENERATED ALWAYS.', v_column.attname), v_column.attname);
         END IF;
         IF v_column.typtype = 'd' THEN
             body := body || format($w$
-        v_domain_%3$s := NEW.%1$I;
-        NEW.%1$I := v_domain_%3$s;$w$, v_column.attname, v_column.type_name, v_column.column_id);
-            declarations := declarations || format(E'    v_domain_%s %s;\n', v_column.column_id, v_column.type_name);
+        DECLARE
+            v_domain %2$s := NEW.%1$s;
+        BEGIN
+            NEW.%1$s := v_domain;
+        END;$w$, v_column.quoted, v_column.type_name);
         END IF;
         IF v_column.attnotnull THEN
             body := body || format($w$
-        IF NEW.%1$I IS NULL THEN
+        IF NEW.%1$s IS NULL THEN
             PERFORM pggit._violation('23502', %2$L || format('of relation "%%s" violates not-null constraint', TG_TABLE_NAME),
                                      format('Failing row contains %%s.', NEW), TG_TABLE_SCHEMA, TG_TABLE_NAME, %3$L);
         END IF;$w$,
-                v_column.attname, format('null value in column "%s" ', v_column.attname), v_column.attname);
+                v_column.quoted, format('null value in column "%s" ', v_column.attname), v_column.attname);
         END IF;
     END LOOP;
 
@@ -117,14 +140,14 @@ BEGIN
      WHERE c.conrelid = p_table.relation AND c.contype = 'c' AND coalesce((to_jsonb(c) ->> 'conenforced')::boolean, true);
     IF v_checks IS NOT NULL THEN
         body := body || format($w$
-        SELECT CASE %1$s END INTO v_broken FROM (SELECT %2$s) AS %3$I;
+        SELECT CASE %1$s END INTO v_broken FROM (SELECT %2$s) AS %3$s;
         IF v_broken IS NOT NULL THEN
             PERFORM pggit._violation('23514', format('new row for relation "%%s" violates check constraint "%%s"', TG_TABLE_NAME, v_broken),
                                      format('Failing row contains %%s.', NEW), TG_TABLE_SCHEMA, TG_TABLE_NAME, '', v_broken);
         END IF;$w$,
-            v_checks, (SELECT string_agg(format('NEW.%1$I AS %1$I', c.name), ', ' ORDER BY c.attnum)
+            v_checks, (SELECT string_agg(format('NEW.%1$s AS %1$s', pggit._quoted(c.name)), ', ' ORDER BY c.attnum)
                          FROM pggit.columns AS c WHERE c.table_id = p_table.table_id AND c.dropped_at IS NULL),
-            p_table.table_name);
+            pggit._quoted(p_table.table_name));
     END IF;
     RETURN NEXT;
 END;
@@ -139,14 +162,15 @@ CREATE OR REPLACE FUNCTION pggit._write_unique(p_table pggit.tables)
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_index record;
-    v_new   text;
-    v_same  text;
+    v_index  record;
+    v_new    text;
+    v_same   text;
+    v_others text;
 BEGIN
     declarations := '';
     body := '';
-    SELECT string_agg(format('NEW.%1$I AS %1$I', c.name), ', ' ORDER BY c.attnum),
-           string_agg(format('r.%1$I OPERATOR(%2$s) OLD.%1$I', c.name, pggit._key_operator(c.table_id, c.column_id)), ' AND ' ORDER BY c.key_position)
+    SELECT string_agg(format('NEW.%1$s AS %1$s', pggit._quoted(c.name)), ', ' ORDER BY c.attnum),
+           string_agg(format('r.%1$s OPERATOR(%2$s) OLD.%1$s', pggit._quoted(c.name), pggit._key_operator(c.table_id, c.column_id)), ' AND ' ORDER BY c.key_position)
                FILTER (WHERE c.key_position IS NOT NULL)
       INTO v_new, v_same
       FROM pggit.columns AS c WHERE c.table_id = p_table.table_id AND c.dropped_at IS NULL;
@@ -161,25 +185,25 @@ BEGIN
                (SELECT string_agg(format('v_key_%s.k%s IS NOT NULL', i.indexrelid, x.n), ' AND ' ORDER BY x.n) FROM pggit._index_keys(i.indexrelid) AS x) AS keys_set,
                (SELECT string_agg(pg_get_indexdef(i.indexrelid, x.n, false), ', ' ORDER BY x.n) FROM pggit._index_keys(i.indexrelid) AS x) AS key_names,
                (SELECT array_agg(a.atttypid ORDER BY a.attnum) FROM pg_attribute AS a WHERE a.attrelid = i.indexrelid AND a.attnum <= i.indnkeyatts) AS types,
-               (SELECT string_agg(format('NEW.%I', a.attname), ', ') FROM pg_attribute AS a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::smallint[])) AS new_columns,
-               (SELECT string_agg(format('OLD.%I', a.attname), ', ') FROM pg_attribute AS a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::smallint[])) AS old_columns
+               (SELECT string_agg(format('NEW.%s', pggit._quoted(a.attname)), ', ') FROM pg_attribute AS a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::smallint[])) AS new_columns,
+               (SELECT string_agg(format('OLD.%s', pggit._quoted(a.attname)), ', ') FROM pg_attribute AS a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::smallint[])) AS old_columns
           FROM pg_index AS i JOIN pg_class AS k ON k.oid = i.indexrelid
          WHERE i.indrelid = p_table.relation AND NOT i.indisprimary AND (i.indisunique OR i.indisexclusion)
          ORDER BY i.indexrelid
     LOOP
+        v_others := coalesce(' AND (' || v_index.predicate || ')', '') || format(' AND (pggit_write.v_operation = ''INSERT'' OR NOT (%s))', v_same);
         declarations := declarations || format(E'    v_key_%s record;\n', v_index.indexrelid);
         body := body || format($w$
     IF TG_OP = 'INSERT' OR (TG_OP = 'UPDATE' AND (%1$s)) THEN
         SELECT %2$s, %3$s AS applies INTO v_key_%4$s FROM (SELECT %5$s) AS r;
         IF v_key_%4$s.applies THEN
             IF %6$s THEN
-                PERFORM pggit._claim_key(v_branch, %4$s, 'u', %7$s);
-                v_found := EXISTS (SELECT FROM (%8$s) AS r WHERE %9$s%10$s AND (pggit_write.v_operation = 'INSERT' OR NOT (%11$s)));
+                PERFORM pggit._claim_key(v_branch, %4$s, 'u', %7$s);%8$s
             ELSE
-                v_found := false;%12$s
+                v_found := false;%9$s
             END IF;
             IF v_found THEN
-                PERFORM pggit._violation(%13$L, %14$L, format(%15$L, concat_ws(', ', %16$s)), TG_TABLE_SCHEMA, TG_TABLE_NAME, '', %17$L);
+                PERFORM pggit._violation(%10$L, %11$L, format(%12$L, concat_ws(', ', %13$s)), TG_TABLE_SCHEMA, TG_TABLE_NAME, '', %14$L);
             END IF;
         END IF;
     END IF;$w$,
@@ -187,13 +211,12 @@ BEGIN
                  ELSE format('ROW(%s)::record *<> ROW(%s)::record', v_index.new_columns, v_index.old_columns) END,
             v_index.select_keys, coalesce('(' || v_index.predicate || ')', 'true'), v_index.indexrelid, v_new, v_index.keys_set,
             CASE WHEN v_index.indisexclusion THEN '0::bigint' ELSE pggit._hash_sql(v_index.keys, v_index.types) END,
-            pggit._var_flat_sql(p_table.table_id), v_index.clash, coalesce(' AND (' || v_index.predicate || ')', ''), v_same,
+            pggit._find_sql(p_table.table_id, v_index.clash || v_others, ARRAY[v_index.indexrelid]),
             CASE WHEN NOT v_index.nulls_clash THEN ''
                  ELSE format($w$
-                PERFORM pggit._claim_key(v_branch, %1$s, 'u', %2$s);
-                v_found := EXISTS (SELECT FROM (%3$s) AS r WHERE %4$s%5$s AND (pggit_write.v_operation = 'INSERT' OR NOT (%6$s)));$w$,
-                    v_index.indexrelid, pggit._hash_sql(v_index.keys, v_index.types), pggit._var_flat_sql(p_table.table_id), v_index.clash_nulls,
-                    coalesce(' AND (' || v_index.predicate || ')', ''), v_same) END,
+                PERFORM pggit._claim_key(v_branch, %1$s, 'u', %2$s);%3$s$w$,
+                    v_index.indexrelid, pggit._hash_sql(v_index.keys, v_index.types),
+                    pggit._find_sql(p_table.table_id, v_index.clash_nulls || v_others, ARRAY[v_index.indexrelid])) END,
             CASE WHEN v_index.indisexclusion THEN '23P01' ELSE '23505' END,
             CASE WHEN v_index.indisexclusion THEN format('conflicting key value violates exclusion constraint "%s"', v_index.name)
                  ELSE format('duplicate key value violates unique constraint "%s"', v_index.name) END,
@@ -261,7 +284,7 @@ BEGIN
     v_checks  := pggit._write_checks(v_table);
     v_unique  := pggit._write_unique(v_table);
     v_foreign := pggit._write_foreign(v_table);
-    SELECT string_agg(format('c%s = NEW.%I', c.column_id, c.name), ', ') INTO v_set
+    SELECT string_agg(format('c%s = NEW.%s', c.column_id, pggit._quoted(c.name)), ', ') INTO v_set
       FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL;
     SELECT k.relname INTO v_key_name FROM pg_index AS i JOIN pg_class AS k ON k.oid = i.indexrelid WHERE i.indrelid = v_table.relation AND i.indisprimary;
     SELECT string_agg(quote_ident(c.name), ', ' ORDER BY c.key_position) INTO v_key_list
@@ -282,6 +305,7 @@ DECLARE
     v_form      text;
     v_found     boolean;
     v_moved     boolean := false;
+    v_other     record;
 %1$sBEGIN
     IF current_setting('pggit.transaction', true) IS DISTINCT FROM v_xid::text THEN
         PERFORM pggit._record_transaction();
@@ -309,7 +333,7 @@ DECLARE
                 INSERT INTO pggit._delta_%5$s (_b, %10$s) VALUES (v_branch, %14$s);
                 INSERT INTO pggit._undo_%5$s (_seq, _xid, _epoch, _b, _owned, _live, %12$s)
                 VALUES (nextval('pggit._ordinal'), v_xid, %11$s, v_branch, false, NULL, %13$s);
-            ELSIF EXISTS (SELECT FROM pggit._undo_%5$s AS d WHERE d._b = v_branch AND %7$s AND d._xid = v_xid) THEN
+            ELSIF EXISTS (SELECT FROM pggit._undo_%5$s AS d WHERE d._b = v_branch AND %7$s AND d._xid IS NOT DISTINCT FROM v_xid) THEN
                 RETURN NULL;
             ELSE
                 PERFORM pggit._violation('40001', 'could not serialize access due to concurrent update', '', TG_TABLE_SCHEMA, TG_TABLE_NAME);
@@ -325,7 +349,7 @@ DECLARE
             IF FOUND THEN
                 INSERT INTO pggit._undo_%5$s (_seq, _xid, _epoch, _b, _owned, _live, %12$s)
                 VALUES (nextval('pggit._ordinal'), v_xid, %11$s, v_branch, false, NULL, %13$s);
-            ELSIF EXISTS (SELECT FROM pggit._undo_%5$s AS d WHERE d._b = v_branch AND %7$s AND d._xid = v_xid) THEN
+            ELSIF EXISTS (SELECT FROM pggit._undo_%5$s AS d WHERE d._b = v_branch AND %7$s AND d._xid IS NOT DISTINCT FROM v_xid) THEN
                 RETURN NULL;
             ELSE
                 PERFORM pggit._violation('40001', 'could not serialize access due to concurrent update', '', TG_TABLE_SCHEMA, TG_TABLE_NAME);
@@ -366,11 +390,11 @@ DECLARE
     RETURN NEW;
 END$w$,
         v_checks.declarations || v_unique.declarations || v_foreign.declarations,
-        (SELECT string_agg(format('NEW.%1$I OPERATOR(%2$s) OLD.%1$I', c.name, pggit._key_operator(c.table_id, c.column_id)), ' AND ' ORDER BY c.key_position)
+        (SELECT string_agg(format('NEW.%1$s OPERATOR(%2$s) OLD.%1$s', pggit._quoted(c.name), pggit._key_operator(c.table_id, c.column_id)), ' AND ' ORDER BY c.key_position)
            FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL),
         v_checks.body, v_unique.body, p_table_id, v_set, pggit._same_key(p_table_id, 'd', 'OLD', false, true),
         pggit._stored_columns(p_table_id, 'd'), v_old, v_stored, (SELECT r.epoch FROM pggit.repository AS r), v_keys, v_old_keys, v_new,
-        pggit._var_flat_sql(p_table_id, false), pggit._same_key(p_table_id, 'r', 'NEW', true, true), v_new_keys,
+        pggit._var_main_sql(p_table_id), pggit._same_key(p_table_id, 'r', 'NEW', true, true), v_new_keys,
         format('duplicate key value violates unique constraint "%s"', v_key_name),
         format('Key (%s)=(%%s) already exists.', replace(v_key_list, '%', '%%')), v_key_name, v_foreign.body,
         pggit._same_key(p_table_id, 'h', 'NEW', false, true), pggit._var_out_sql('h'), pggit._base_relation(p_table_id)));
@@ -379,4 +403,5 @@ $$;
 
 COMMENT ON FUNCTION pggit._ensure_write_function(integer) IS
 'Makes pggit._write_<table id>(), through which all branch views of a table are written. A row that another session changed since the statement
-began gives 40001; one that this statement itself changed already is skipped, as in a table.';
+began gives 40001; one that this statement itself changed already is skipped, as in a table. A look at one key is shaped so that no index but the key''s
+fits it (pggit._delta_predicate).';

@@ -1,3 +1,13 @@
+CREATE OR REPLACE FUNCTION pggit._quoted(p_name text)
+    RETURNS text
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT '"' || replace(p_name, '"', '""') || '"';
+$$;
+
+COMMENT ON FUNCTION pggit._quoted(text) IS
+'A name of the user''s in generated PL/pgSQL: always in quotes, for quote_ident leaves words bare that are keywords to PL/pgSQL alone (loop, begin, strict).';
+
 CREATE OR REPLACE FUNCTION pggit._base_type(p_type oid, p_typmod integer)
     RETURNS text
     LANGUAGE sql STABLE
@@ -64,7 +74,7 @@ CREATE OR REPLACE FUNCTION pggit._user_columns(p_table_id integer, p_alias text)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    SELECT string_agg(format('%s.%I', p_alias, c.name), ', ' ORDER BY c.column_id)
+    SELECT string_agg(format('%s.%s', p_alias, pggit._quoted(c.name)), ', ' ORDER BY c.column_id)
       FROM pggit.columns AS c
      WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL;
 $$;
@@ -76,7 +86,7 @@ CREATE OR REPLACE FUNCTION pggit._base_columns(p_table_id integer, p_alias text)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    SELECT string_agg(format('%s.%I::%s AS c%s', p_alias, c.name, c.type_name, c.column_id), ', ' ORDER BY c.column_id)
+    SELECT string_agg(format('%s.%s::%s AS c%s', p_alias, pggit._quoted(c.name), c.type_name, c.column_id), ', ' ORDER BY c.column_id)
       FROM pggit.columns AS c
      WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL;
 $$;
@@ -111,9 +121,9 @@ CREATE OR REPLACE FUNCTION pggit._same_key(p_table_id integer, p_left text, p_ri
 AS $$
     SELECT string_agg(
                format('%s OPERATOR(%s) %s',
-                      p_left  || '.' || CASE WHEN p_left_named  THEN quote_ident(c.name) ELSE 'c' || c.column_id END,
+                      p_left  || '.' || CASE WHEN p_left_named  THEN pggit._quoted(c.name) ELSE 'c' || c.column_id END,
                       pggit._key_operator(c.table_id, c.column_id),
-                      p_right || '.' || CASE WHEN p_right_named THEN quote_ident(c.name) ELSE 'c' || c.column_id END),
+                      p_right || '.' || CASE WHEN p_right_named THEN pggit._quoted(c.name) ELSE 'c' || c.column_id END),
                ' AND ' ORDER BY c.key_position)
       FROM pggit.columns AS c
      WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL;
@@ -127,7 +137,7 @@ CREATE OR REPLACE FUNCTION pggit._user_key_columns(p_table_id integer, p_alias t
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    SELECT string_agg(format('%s.%I', p_alias, c.name), ', ' ORDER BY c.key_position)
+    SELECT string_agg(format('%s.%s', p_alias, pggit._quoted(c.name)), ', ' ORDER BY c.key_position)
       FROM pggit.columns AS c
      WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL;
 $$;

@@ -6,7 +6,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from fixtures.postgres import Connection, Database, query
+from fixtures.postgres import Connection, Database, query, raises
 
 from .schema import FORMS, rows, shop, tracked, value
 
@@ -170,3 +170,35 @@ def test_what_a_view_can_not_do_is_said(db: Database) -> None:
     assert {("on_conflict",), ("truncate",), ("row_locks",), ("ddl",)} <= set(listed)
     db.run("SELECT pggit.create_branch('real', p_materialize => 'all')")
     assert rows(work, "SELECT * FROM pggit.branch_capabilities('real')") == []
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_domains_that_are_not_null(db: Database, form: str) -> None:
+    """As a plain column, in unique and foreign keys; a domain's length and check hold too."""
+    work = tracked(
+        db,
+        """
+        CREATE DOMAIN label AS text NOT NULL CHECK (VALUE <> '');
+        CREATE DOMAIN short AS varchar(3) NOT NULL CHECK (VALUE <> '');
+        CREATE TABLE t (id integer PRIMARY KEY, n label UNIQUE, m short DEFAULT 'm');
+        CREATE TABLE u (id label PRIMARY KEY, t label REFERENCES t (n));
+        INSERT INTO t VALUES (1, 'a');
+        INSERT INTO u VALUES ('a', 'a');
+        """,
+        form,
+    )
+    query(work, "INSERT INTO t (id, n) VALUES (2, 'b'); INSERT INTO u VALUES ('b', 'b')")
+    query(work, "UPDATE t SET m = 'c' WHERE id = 1; UPDATE u SET t = 'b' WHERE id = 'a'")
+    for sql, state in [
+        ("INSERT INTO t VALUES (3)", "23502"),
+        ("UPDATE t SET m = NULL", "23502"),
+        ("UPDATE t SET m = ''", "23514"),
+        ("UPDATE t SET m = 'long'", "22001"),
+        ("UPDATE t SET n = 'b' WHERE id = 1", "23505"),
+        ("UPDATE u SET t = 'x'", "23503"),
+        ("DELETE FROM t WHERE id = 2", "23503"),
+    ]:
+        with raises(state):
+            query(work, sql)
+    assert rows(work, "SELECT * FROM t ORDER BY id") == [(1, "a", "c"), (2, "b", "m")]
+    assert rows(work, "SELECT * FROM u ORDER BY id") == [("a", "b"), ("b", "b")]

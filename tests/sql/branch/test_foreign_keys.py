@@ -119,3 +119,28 @@ def test_children_of_one_parent_do_not_wait_for_each_other(db: Database, form: s
     for session in sessions:
         session.commit()
     assert db.value('SELECT count(*) FROM "public@work".plain WHERE p = 7') == 5
+
+
+@pytest.mark.parametrize("deferrable", ["", "DEFERRABLE INITIALLY DEFERRED"])
+@pytest.mark.parametrize("form", ["none", "all", "p", "c"])
+def test_set_default_leaves_no_orphan_where_the_default_is_the_row_that_goes(
+    db: Database, form: str, deferrable: str
+) -> None:
+    work = tracked(
+        db,
+        f"""
+        CREATE TABLE p (id integer PRIMARY KEY);
+        CREATE TABLE c (id integer PRIMARY KEY, p integer DEFAULT 1 CONSTRAINT c_p REFERENCES p ON DELETE SET DEFAULT ON UPDATE SET DEFAULT {deferrable});
+        INSERT INTO p VALUES (1), (2), (3);
+        INSERT INTO c VALUES (1, 1), (2, 2);
+        """,
+        form,
+    )
+    for sql in ("DELETE FROM p WHERE id = 1", "UPDATE p SET id = 4 WHERE id = 1", "DELETE FROM p"):
+        with raises("23503", "still referenced|violates foreign key constraint") as caught:
+            query(work, sql)
+        assert caught.value.diag.constraint_name == "c_p"
+    query(work, "DELETE FROM p WHERE id = 2")
+    query(work, "UPDATE p SET id = 4 WHERE id = 3")
+    assert rows(work, "SELECT id, p FROM c ORDER BY id") == [(1, 1), (2, 1)]
+    assert rows(work, "SELECT id FROM p ORDER BY id") == [(1,), (4,)]

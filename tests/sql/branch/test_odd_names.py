@@ -77,3 +77,128 @@ def test_odd_branch_names(db: Database, name: str) -> None:
     assert db.value("SELECT count(*) FROM t") == 1
     query(work, "SELECT pggit.checkout('main')")
     assert db.value("SELECT pggit.delete_branch(%s, true)", name) is True
+
+
+# Keywords of PL/pgSQL, of which quote_ident leaves some bare, and names that generated code gives to things of its own.
+WORDS = [
+    *[
+        "row",
+        "new",
+        "old",
+        "select",
+        "begin",
+        "end",
+        "if",
+        "elsif",
+        "loop",
+        "while",
+        "for",
+        "foreach",
+        "by",
+        "declare",
+        "execute",
+        "strict",
+        "into",
+        "using",
+        "return",
+    ],
+    *[
+        "reverse",
+        "current",
+        "case",
+        "when",
+        "then",
+        "exit",
+        "get",
+        "raise",
+        "found",
+        "tg_op",
+        "sqlstate",
+        "r",
+        "n",
+        "v",
+        "k",
+        "o",
+        "d",
+        "m",
+        "h",
+        "u",
+        "x",
+        "q",
+        "b",
+        "f",
+        "l",
+        "_b",
+        "_xid",
+    ],
+    *[
+        "_seq",
+        "_op",
+        "_at",
+        "v_branch",
+        "v_found",
+        "v_other",
+        "v_moves",
+        "v_domain",
+        "v_form",
+        "r1",
+        "excluded",
+        "pggit_write",
+        "new_rows",
+        "value",
+    ],
+    *("%", "a'b", "a b", 'a"b', "$1"),
+]
+NAMES = ['"{}"'.format(word.replace('"', '""')) for word in WORDS]
+PARTS = [NAMES[start : start + 22] for start in range(0, len(NAMES), 22)]
+
+
+def every(pattern: str, names: list[str] = NAMES) -> str:
+    return ", ".join(pattern.replace("?", name) for name in names)
+
+
+def cells(value: str, names: list[str] = NAMES) -> tuple[str, ...]:
+    return (value,) * len(names)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_columns_may_have_any_word_as_name(db: Database, form: str) -> None:
+    """As values and as keys, with all that a write function looks at: domains, CHECK, unique and foreign keys, generated columns."""
+    keyed = {f"keyed{n}": part for n, part in enumerate(PARTS)}
+    lists = [every("?", part) for part in PARTS]
+    work = tracked(
+        db,
+        f"""
+        CREATE DOMAIN word AS text NOT NULL;
+        CREATE TABLE kept (id integer PRIMARY KEY, {every("? word CHECK (? <> '')")}, {", ".join(f"UNIQUE ({part})" for part in lists)});
+        CREATE TABLE child (id integer PRIMARY KEY, {every("? text")},
+            {", ".join(f"FOREIGN KEY ({part}) REFERENCES kept ({part}) ON UPDATE CASCADE" for part in lists)});
+        CREATE TABLE made (id integer PRIMARY KEY, {every("? text", PARTS[0])}, {every("? text GENERATED ALWAYS AS (id || 'x') STORED", PARTS[1])});
+        {"".join(f"CREATE TABLE {name} ({every('? text')}, PRIMARY KEY ({every('?', part)}));" for name, part in keyed.items())}
+        """,
+        form,
+    )
+    for session in (db.conn, work):
+        for table in ("kept", "child", *keyed):
+            first = "" if table in keyed else "g, "
+            query(session, f"INSERT INTO {table} SELECT {first}{', '.join(cells('g'))} FROM generate_series(1, 3) AS g")
+        query(session, f"INSERT INTO made SELECT g, {', '.join(cells('g', PARTS[0]))} FROM generate_series(1, 3) AS g")
+        for name in NAMES:
+            for table in ("kept", *keyed):
+                query(session, f"UPDATE {table} SET {name} = '2!' WHERE {name} = '2'")
+            for wrong, state in [("''", "23514"), ("NULL", "23502")]:
+                with raises(state):
+                    query(session, f"UPDATE kept SET {name} = {wrong} WHERE id = 3")
+        for part in PARTS:
+            with raises("23505"):
+                query(session, "UPDATE kept SET " + every("? = '1'", part) + " WHERE id = 3")
+            with raises("23503"):
+                query(session, f"UPDATE child SET {part[0]} = '1' WHERE id = 3")
+        query(session, f"UPDATE made SET {every('? = ? || 1', PARTS[0])}")
+        for table in ("child", "kept", "made", *keyed):
+            query(session, f"DELETE FROM {table} WHERE {NAMES[0]} LIKE '3%'")
+        for table in ("child", "kept", *keyed):
+            assert rows(session, f"SELECT {every('?')} FROM {table} ORDER BY 1") == [cells("1"), cells("2!")]
+        assert rows(session, f"SELECT {every('?', PARTS[0] + PARTS[1])} FROM made ORDER BY id") == [
+            cells(f"{n}1", PARTS[0]) + cells(f"{n}x", PARTS[1]) for n in (1, 2)
+        ]

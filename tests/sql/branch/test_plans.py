@@ -27,6 +27,7 @@ QUERIES = {
 }
 SORTED = {"newest", "page"}
 FEW = {"point", *SORTED}
+READ = "SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname ~ '^_(log|delta|mask|undo)_'"
 
 
 def nodes(plan: Node) -> Iterator[Node]:
@@ -107,3 +108,39 @@ def test_a_branch_costs_the_same_for_any_number_of_rows(db: Database, work: Conn
     db.run("SELECT pggit.create_branch('cheap', p_materialize => 'none')")
     assert db.value(pages) == before
     assert db.value('SELECT count(*) FROM "public@cheap".orders') == ROWS
+
+
+@pytest.mark.parametrize("emptied", [False, True])
+def test_a_statement_reads_of_each_store_what_it_writes(db: Database, emptied: bool) -> None:
+    """Plans are kept for the session: one made while the stores are empty, and known to be, must not read all of them for each row later."""
+    count = 400
+    work = tracked(
+        db,
+        f"""
+        CREATE TABLE parents (id integer PRIMARY KEY, code integer NOT NULL UNIQUE, a integer, b text);
+        CREATE TABLE children (id integer PRIMARY KEY, parent integer REFERENCES parents, code integer REFERENCES parents (code));
+        CREATE INDEX ON parents (a);
+        CREATE INDEX ON parents (b, a);
+        CREATE INDEX ON children (parent);
+        CREATE INDEX ON children (code);
+        INSERT INTO parents SELECT g, g, g % 10, 'b' FROM generate_series(1, 3 * {count}) AS g;
+        ANALYZE;
+        """,
+    )
+    if emptied:
+        db.run("VACUUM ANALYZE")
+    for sql in [
+        f"UPDATE parents SET a = a + 1 WHERE id <= {count}",
+        f"UPDATE parents SET code = code + 50000 WHERE id <= {count}",
+        f"INSERT INTO parents SELECT 30000 + g, g, 1, 'b' FROM generate_series(1, {count}) AS g",
+        f"INSERT INTO parents SELECT 10000 + g, 10000 + g, 1, 'b' FROM generate_series(1, {count}) AS g",
+        f"INSERT INTO children SELECT g, g, 10000 + g FROM generate_series(1, {count}) AS g",
+        f"DELETE FROM parents WHERE id > {2 * count} AND id < 10000",
+        f"UPDATE parents SET id = id + 20000 WHERE id > {count} AND id <= {2 * count}",
+        "DELETE FROM children",
+    ]:
+        query(work, "SELECT pg_stat_force_next_flush()")
+        before = db.value(READ)
+        query(work, sql)
+        query(work, "SELECT pg_stat_force_next_flush()")
+        assert db.value(READ) - before < 20 * count, sql
