@@ -10,12 +10,17 @@ DECLARE
     v_used   text[] := '{}';
     v_part   record;
     v_shown  text;
+    -- The branch that is checked out may be gone; left in the path, its schemas would show the next branch of that name.
+    v_gone   text[] := ARRAY(SELECT pggit._fit_name(t.schema_name || '@' || current_setting('pggit.branch')) FROM pggit.tables AS t
+                              WHERE nullif(current_setting('pggit.branch', true), '') IS NOT NULL
+                             UNION SELECT pggit._fit_name(s.schema_name || '@' || current_setting('pggit.branch')) FROM pggit.tracked_schemas AS s
+                              WHERE nullif(current_setting('pggit.branch', true), '') IS NOT NULL);
 BEGIN
     FOR v_part IN
         SELECT m.word, CASE WHEN m.word LIKE '"%' THEN replace(substr(m.word, 2, length(m.word) - 2), '""', '"') ELSE lower(m.word) END AS name
           FROM (SELECT r[1] FROM regexp_matches(p_path, '"(?:[^"]|"")*"|[^,\s]+', 'g') AS r) AS m(word)
     LOOP
-        CONTINUE WHEN EXISTS (SELECT FROM pggit.branch_schemas AS s WHERE s.schema_name = v_part.name);
+        CONTINUE WHEN v_part.name = ANY (v_gone) OR EXISTS (SELECT FROM pggit.branch_schemas AS s WHERE s.schema_name = v_part.name);
         SELECT s.schema_name INTO v_shown
           FROM pggit.branch_schemas AS s
          WHERE s.branch_id = v_branch.branch_id AND s.base_schema = v_part.name;

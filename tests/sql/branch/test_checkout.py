@@ -99,3 +99,24 @@ def test_owners_use_their_tables_on_a_branch(db: Database) -> None:
     assert db.row("SELECT count(*), sum(v) FROM shop.t") == (2, 3)
     app.close()
     db.run("SELECT pggit.delete_branch('b', true); DROP OWNED BY app CASCADE; DROP ROLE app")
+
+
+def test_a_branch_that_is_gone_leaves_the_path(db: Database) -> None:
+    """Its schema would come back with the next branch of that name, and writes meant for main would go there."""
+    db.run("CREATE TABLE t (id integer PRIMARY KEY, n integer); INSERT INTO t VALUES (1, 0)")
+    db.run("SELECT pggit.track_schema('public')")
+    db.run("SELECT pggit.commit('first')")
+    session = db.connect()
+    path = query(session, "SHOW search_path").fetchone()
+    for name in ("dev", 'we"ird/x', "e" * 70):
+        db.run("SELECT pggit.create_branch(%s)", name)
+        query(session, "SELECT pggit.checkout(%s)", name)
+        db.run("SELECT pggit.delete_branch(%s, true)", name)
+        query(session, "SELECT pggit.checkout('main')")
+        assert query(session, "SHOW search_path").fetchone() == path
+        db.run("SELECT pggit.create_branch(%s)", name)
+        query(session, "UPDATE t SET n = n + 1")
+        query(session, "SELECT pggit.checkout(%s)", name)
+        assert query(session, "SELECT n FROM t").fetchone() != query(session, "SELECT n FROM public.t").fetchone()
+        query(session, "SELECT pggit.checkout('main')")
+    assert db.value("SELECT n FROM t") == 3
