@@ -105,6 +105,7 @@ DECLARE
     v_drop    text[] := '{}';
     v_real    record;
 BEGIN
+    PERFORM pggit._require_read_committed('deleting a branch');
     SELECT b.* INTO v_branch FROM pggit.branches AS b WHERE b.name = p_name AND b.deleted_at IS NULL FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RETURN false;
@@ -160,4 +161,4 @@ COMMENT ON FUNCTION pggit.delete_branch(text, boolean) IS
 'Delete a branch; false when there is none of that name.
 Its commits stay readable while a merge, another branch or a tag has them; what else it held goes when pggit.gc() collects it. Raises VG202 (main),
 VG301 (protected), VG308 (checked out by this session, or objects of others in its schemas or depending on it), VG311 (without p_force: it has changes or
-commits that nobody else has) and VG401 (somebody uses it for longer than pggit.lock_timeout, 5s; the message says who).';
+commits that nobody else has) and VG401 (somebody uses it for longer than pggit.lock_timeout, 5s; the message says who; or the transaction is not READ COMMITTED).';

@@ -9,6 +9,7 @@ DECLARE
     v_users   text;
     v_old     text;
 BEGIN
+    PERFORM pggit._require_read_committed('materializing a table');
     IF v_branch.branch_id = 1 THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG202', SCHEMA = 'pggit',
@@ -52,4 +53,5 @@ $$;
 COMMENT ON FUNCTION pggit.materialize(text, text) IS
 'Turn a table of a branch from a view into a real table with every key, index and constraint under its own name.
 Copies the table''s rows as the branch sees them; its writers wait meanwhile. Nothing happens when it is real already. Foreign keys become
-PostgreSQL''s own once both ends are real. Raises VG001, VG004, VG005 (not on the branch), VG202 (main), VG308 (views of others depend on it), VG401 (in use).';
+PostgreSQL''s own once both ends are real. Raises VG001, VG004, VG005 (not on the branch), VG202 (main), VG308 (views of others depend on it), VG401 (in use, or the
+transaction is not READ COMMITTED).';

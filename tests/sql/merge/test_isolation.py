@@ -46,3 +46,17 @@ def test_a_plan_may_be_continued_in_read_committed_only(repo: Database) -> None:
         query(session, "SELECT pggit.continue_merge(%s)", planned[0])
     session.rollback()
     assert repo.value("SELECT (pggit.continue_merge(%s)).result", planned[0]) == "fast_forward"
+
+
+def test_what_copies_rows_is_refused_too(repo: Database) -> None:
+    session = repo.connect(autocommit=False)
+    for sql in (
+        "SELECT pggit.materialize('dev', 'p')",
+        "SELECT pggit.delete_branch('dev', true)",
+        "SELECT pggit.stash()",
+    ):
+        query(session, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        with raises("VG401", "needs READ COMMITTED"):
+            query(session, sql)
+        session.rollback()
+    assert repo.rows("SELECT name FROM pggit.list_branches() ORDER BY 1") == [("dev",), ("main",)]
