@@ -151,6 +151,9 @@ DECLARE
     v_content jsonb;
 BEGIN
     PERFORM pggit._require_cluster();
+    IF p_at IS NULL THEN
+        PERFORM pggit._follow_unseen();
+    END IF;
     PERFORM pg_current_xact_id();
     v_at      := CASE WHEN p_at IS NULL THEN pggit._working_position(v_branch.branch_id) ELSE p_at END;
     v_content := pggit._content(v_branch.head_at, v_at);

@@ -269,7 +269,8 @@ AS $$
 DECLARE
     v_table pggit.tables;
 BEGIN
-    FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.untracked_at IS NULL ORDER BY t.schema_name, t.table_name LOOP
+    FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.untracked_at IS NULL AND EXISTS (SELECT FROM pg_class AS c WHERE c.oid = t.relation)
+                    ORDER BY t.schema_name, t.table_name LOOP
         CASE pggit._presence(v_table, p_position)
             WHEN 'present' THEN RETURN NEXT v_table;
             WHEN 'gap' THEN

@@ -6,7 +6,7 @@ AS $$
            EXISTS (SELECT FROM pg_event_trigger AS e WHERE e.evtname = 'pggit_ddl_end' AND e.evtenabled <> 'D'),
            CASE WHEN EXISTS (SELECT FROM pg_event_trigger AS e WHERE e.evtname = 'pggit_ddl_end' AND e.evtenabled <> 'D')
                 THEN 'new tables of tracked schemas are tracked at once, and changes of shape are noticed when they happen'
-                ELSE 'event triggers need a superuser at installation: track new tables with pggit.track_table' END
+                ELSE 'event triggers need a superuser at installation: new tables are noticed at the next commit, changed ones when they are written' END
     UNION ALL
     SELECT 'triggers_kept_out_of_merges', r.can_replicate,
            CASE WHEN r.can_replicate

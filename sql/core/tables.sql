@@ -73,6 +73,7 @@ CREATE TABLE IF NOT EXISTS pggit.tables (
     shape_at     pggit._mark NOT NULL,
     digest       text        NOT NULL,
     row_count    bigint      NOT NULL,
+    fingerprint  text        NOT NULL,
     untracked_at pggit._mark,
     stores_dropped boolean   NOT NULL DEFAULT false
 );

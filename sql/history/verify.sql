@@ -1,3 +1,14 @@
+CREATE OR REPLACE FUNCTION pggit._without_names(p_content jsonb)
+    RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT coalesce(jsonb_agg(c.value #- '{tracked,columns}' #- '{reshaped,columns}' ORDER BY c.value #- '{tracked,columns}' #- '{reshaped,columns}'), '[]')
+      FROM jsonb_each(p_content) AS c;
+$$;
+
+COMMENT ON FUNCTION pggit._without_names(jsonb) IS
+'What a commit says, without the names of tables and columns: they may have been renamed since. The commit''s id covers the names.';
+
 CREATE OR REPLACE FUNCTION pggit.verify()
     RETURNS TABLE (check_name text, object text, problem text)
     LANGUAGE plpgsql
@@ -23,7 +34,7 @@ BEGIN
                                WHERE (t.untracked_at IS NOT NULL AND v_commit.content ? format('%I.%I', t.schema_name, t.table_name))
                                   OR (t.untracked_at IS NULL AND pggit._presence(t, v_commit.at) = 'gap'));
         object := v_commit.commit_id;
-        IF v_commit.content <> pggit._content(v_commit.since, v_commit.at) THEN
+        IF pggit._without_names(v_commit.content) <> pggit._without_names(pggit._content(v_commit.since, v_commit.at)) THEN
             problem := 'the history no longer gives the changes that were committed';
             RETURN NEXT;
         END IF;

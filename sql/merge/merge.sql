@@ -452,6 +452,7 @@ BEGIN
     PERFORM pggit._require_cluster();
     IF p_apply THEN
         PERFORM pggit._require_read_committed('a merge');
+        PERFORM pggit._follow_unseen();
     END IF;
     LOOP
         v_attempts := v_attempts + 1;

@@ -28,7 +28,7 @@ AS $$
 DECLARE
     v_setting text   := 'pggit.o' || TG_ARGV[0] || TG_OP;
     v_open    text   := current_setting(v_setting, true);
-    v_ordinal bigint := nextval('pggit._ordinal');
+    v_ordinal bigint;
     v_others  text;
 BEGIN
     IF coalesce(current_setting('pggit.branch', true), '') NOT IN ('', 'main') AND TG_ARGV[1] = 'main' THEN
@@ -39,6 +39,10 @@ BEGIN
             HINT    = 'Leave the schema name out, so that the branch''s table is found; or check out main first.';
     END IF;
 
+    IF TG_ARGV[2] = 'watch' AND (SELECT t.fingerprint FROM pggit.tables AS t WHERE t.table_id = TG_ARGV[0]::integer) IS DISTINCT FROM pggit._fingerprint(TG_RELID) THEN
+        PERFORM pggit._follow_shape(TG_RELID, true);
+    END IF;
+    v_ordinal := nextval('pggit._ordinal');
     IF TG_OP <> 'INSERT' THEN
         v_others := concat_ws(',', nullif(current_setting('pggit.o' || TG_ARGV[0] || 'INSERT', true), ''),
                                    nullif(current_setting('pggit.o' || TG_ARGV[0] || 'UPDATE', true), ''));
@@ -54,7 +58,8 @@ $$;
 COMMENT ON FUNCTION pggit._before_statement() IS
 'Draws the ordinal of a statement before it changes a row, and puts it on the stack of the table and command (statements nest when a
 trigger or function of the user writes the same table). An UPDATE or DELETE that begins inside an INSERT or UPDATE of the same table is noted in the
-local setting pggit.nest as "lowest open ordinal,own ordinal". Arguments: the table''s tag, and main or the branch id. Raises VG309 when a session on a branch writes a table of main.';
+local setting pggit.nest as "lowest open ordinal,own ordinal". Where no event trigger tells of DDL, changed columns are noticed here, before the capture function meets them. Arguments: the table''s tag, main or the branch id, and
+watch where there are no event triggers. Raises VG309 when a session on a branch writes a table of main.';
 
 CREATE OR REPLACE FUNCTION pggit._take_ordinal(p_setting text)
     RETURNS bigint
@@ -163,7 +168,7 @@ $$;
 COMMENT ON FUNCTION pggit._create_stores(integer) IS
 'Creates the log, delta, mask and undo tables of a tracked table from pggit.columns.';
 
-CREATE OR REPLACE FUNCTION pggit._create_capture(p_table_id integer)
+CREATE OR REPLACE FUNCTION pggit._create_capture_functions(p_table_id integer)
     RETURNS void
     LANGUAGE plpgsql
 AS $$
@@ -226,24 +231,65 @@ BEGIN
     SELECT v_seq, v_xid, %3$s, 'D', %4$s FROM %5$s AS o;$body$,
         p_table_id, v_stored, v_epoch, pggit._user_columns(p_table_id, 'o'), v_base));
 
-    PERFORM pggit._drop_capture(v_table.relation);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._create_capture_functions(integer) IS
+'Generates the capture functions of a table on main from pggit.columns.';
+
+CREATE OR REPLACE FUNCTION pggit._is_told_of_ddl()
+    RETURNS boolean
+    LANGUAGE sql STABLE
+AS $$
+    SELECT EXISTS (SELECT FROM pg_event_trigger AS e WHERE e.evtname = 'pggit_ddl_end' AND e.evtenabled IN ('O', 'A'));
+$$;
+
+COMMENT ON FUNCTION pggit._is_told_of_ddl() IS
+'Whether event triggers tell pggit of DDL; only a superuser can make them.';
+
+CREATE OR REPLACE FUNCTION pggit._create_capture(p_table_id integer)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_table text := pggit._base_relation(p_table_id);
+    v_watch text := CASE WHEN pggit._is_told_of_ddl() THEN '' ELSE 'watch' END;
+BEGIN
+    PERFORM pggit._create_capture_functions(p_table_id);
+    PERFORM pggit._drop_capture(v_table::regclass);
     EXECUTE format('CREATE TRIGGER pggit_before BEFORE INSERT OR UPDATE OR DELETE ON %s
-                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._before_statement(%L, ''main'')', v_base, p_table_id);
+                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._before_statement(%L, ''main'', %L)', v_table, p_table_id, v_watch);
     EXECUTE format('CREATE TRIGGER pggit_insert AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows
-                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_insert()', v_base, p_table_id);
+                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_insert()', v_table, p_table_id);
     EXECUTE format('CREATE TRIGGER pggit_update AFTER UPDATE ON %s REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
-                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_update()', v_base, p_table_id);
+                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_update()', v_table, p_table_id);
     EXECUTE format('CREATE TRIGGER pggit_delete AFTER DELETE ON %s REFERENCING OLD TABLE AS old_rows
-                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_delete()', v_base, p_table_id);
+                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_delete()', v_table, p_table_id);
     EXECUTE format('CREATE TRIGGER pggit_truncate BEFORE TRUNCATE ON %s
-                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_truncate()', v_base, p_table_id);
+                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_truncate()', v_table, p_table_id);
     EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER pggit_before, ENABLE ALWAYS TRIGGER pggit_insert, ENABLE ALWAYS TRIGGER pggit_update,
-                    ENABLE ALWAYS TRIGGER pggit_delete, ENABLE ALWAYS TRIGGER pggit_truncate', v_base);
+                    ENABLE ALWAYS TRIGGER pggit_delete, ENABLE ALWAYS TRIGGER pggit_truncate', v_table);
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._create_capture(integer) IS
-'Generates the capture functions of a table on main from pggit.columns and puts their triggers on it (ShareRowExclusive lock on the table).';
+'Generates the capture functions of a table on main and puts their triggers on it (ShareRowExclusive lock on the table).';
+
+CREATE OR REPLACE FUNCTION pggit._stop_capture(p_table_id integer)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_event text;
+BEGIN
+    FOREACH v_event IN ARRAY ARRAY['insert', 'update', 'delete', 'truncate'] LOOP
+        EXECUTE format('CREATE OR REPLACE FUNCTION pggit._capture_%s_%s() RETURNS trigger LANGUAGE plpgsql AS $f$BEGIN RETURN NULL; END$f$', p_table_id, v_event);
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._stop_capture(integer) IS
+'Makes the capture functions of a table do nothing, where its triggers can''t be dropped because a statement on it runs.';
 
 CREATE OR REPLACE FUNCTION pggit._drop_capture(p_relation oid)
     RETURNS void

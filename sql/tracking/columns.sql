@@ -46,6 +46,23 @@ $$;
 COMMENT ON FUNCTION pggit._live_columns(oid) IS
 'The columns of a relation as the catalog has them now: base types, 1-based place in the primary key, generation expression.';
 
+CREATE OR REPLACE FUNCTION pggit._fingerprint(p_relation oid)
+    RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog
+AS $$
+BEGIN
+    RETURN (SELECT md5(concat_ws('|', c.relnamespace, c.relname,
+                       (SELECT i.indkey FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary),
+                       (SELECT string_agg(concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attgenerated), '|' ORDER BY a.attnum)
+                          FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)))
+              FROM pg_class AS c WHERE c.oid = p_relation);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._fingerprint(oid) IS
+'Another value whenever a table''s name, columns or primary key change; NULL when the table is gone.';
+
 CREATE OR REPLACE FUNCTION pggit._stored_columns(p_table_id integer, p_alias text DEFAULT NULL)
     RETURNS text
     LANGUAGE sql STABLE

@@ -1,4 +1,31 @@
-CREATE OR REPLACE FUNCTION pggit._follow_shape(p_relation oid)
+CREATE OR REPLACE FUNCTION pggit._begin_anew(p_table pggit.tables, p_in_statement boolean)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_reason text := pggit._unsupported(p_table.relation);
+BEGIN
+    UPDATE pggit.tables AS t SET untracked_at = pggit._mark_now() WHERE t.table_id = p_table.table_id;
+    IF p_in_statement THEN
+        PERFORM pggit._stop_capture(p_table.table_id);
+        RAISE WARNING 'table %.% has another primary key: it is not tracked until the next commit', p_table.schema_name, p_table.table_name;
+        RETURN;
+    END IF;
+    PERFORM pggit._drop_capture(p_table.relation);
+    IF v_reason IS NULL THEN
+        PERFORM pggit._track(p_table.relation);
+        RAISE WARNING 'table %.% has another primary key: its history begins anew', p_table.schema_name, p_table.table_name;
+    ELSE
+        RAISE WARNING 'table %.% is no longer tracked: %', p_table.schema_name, p_table.table_name, v_reason;
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._begin_anew(pggit.tables, boolean) IS
+'Ends the tracking of a table whose key has changed, and tracks it anew if it can be.';
+
+CREATE OR REPLACE FUNCTION pggit._follow_shape(p_relation oid, p_in_statement boolean DEFAULT false)
     RETURNS void
     LANGUAGE plpgsql
     SECURITY DEFINER
@@ -13,16 +40,18 @@ DECLARE
     v_rename  boolean;
 BEGIN
     SELECT n.nspname, c.relname INTO v_class FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = p_relation;
-    SELECT t.* INTO v_table FROM pggit.tables AS t WHERE t.relation = p_relation AND t.untracked_at IS NULL;
+    -- Whoever meets the change first follows it; the others wait here.
+    SELECT t.* INTO v_table FROM pggit.tables AS t WHERE t.relation = p_relation AND t.untracked_at IS NULL FOR NO KEY UPDATE;
 
     IF v_table.table_id IS NULL THEN
-        IF EXISTS (SELECT FROM pggit.tracked_schemas AS s WHERE s.schema_name = v_class.nspname AND v_class.relname <> ALL (s.excluded))
+        IF NOT p_in_statement AND EXISTS (SELECT FROM pggit.tracked_schemas AS s WHERE s.schema_name = v_class.nspname AND v_class.relname <> ALL (s.excluded))
            AND pggit._unsupported(p_relation) IS NULL THEN
             PERFORM pggit._track(p_relation);
         END IF;
         RETURN;
     END IF;
 
+    UPDATE pggit.tables AS t SET fingerprint = pggit._fingerprint(p_relation) WHERE t.table_id = v_table.table_id;
     v_rename := (v_class.nspname, v_class.relname) IS DISTINCT FROM (v_table.schema_name::name, v_table.table_name::name);
     IF v_rename THEN
         UPDATE pggit.tables AS t SET schema_name = v_class.nspname, table_name = v_class.relname WHERE t.table_id = v_table.table_id;
@@ -34,14 +63,7 @@ BEGIN
                  FULL JOIN (SELECT l.attnum, l.key_position FROM pggit._live_columns(p_relation) AS l WHERE l.key_position IS NOT NULL) AS l
                    USING (attnum, key_position)
                 WHERE c IS NULL OR l IS NULL) THEN
-        PERFORM pggit._drop_capture(p_relation);
-        UPDATE pggit.tables AS t SET untracked_at = pggit._mark_now() WHERE t.table_id = v_table.table_id;
-        IF pggit._unsupported(p_relation) IS NULL THEN
-            PERFORM pggit._track(p_relation);
-            RAISE WARNING 'table %.% has another primary key: its history begins anew', v_class.nspname, v_class.relname;
-        ELSE
-            RAISE WARNING 'table %.% is no longer tracked: %', v_class.nspname, v_class.relname, pggit._unsupported(p_relation);
-        END IF;
+        PERFORM pggit._begin_anew(v_table, p_in_statement);
         RETURN;
     END IF;
 
@@ -66,10 +88,7 @@ BEGIN
         END IF;
         IF v_column.name IS NOT NULL THEN
             IF v_column.key_position IS NOT NULL THEN
-                PERFORM pggit._drop_capture(p_relation);
-                UPDATE pggit.tables AS t SET untracked_at = pggit._mark_now() WHERE t.table_id = v_table.table_id;
-                PERFORM pggit._track(p_relation);
-                RAISE WARNING 'table %.% has a key of another type: its history begins anew', v_class.nspname, v_class.relname;
+                PERFORM pggit._begin_anew(v_table, p_in_statement);
                 RETURN;
             END IF;
             INSERT INTO pggit.columns (table_id, column_id, attnum, name, type_name, generated_as)
@@ -85,7 +104,7 @@ BEGIN
     END LOOP;
 
     IF v_reshape OR v_rename THEN
-        PERFORM pggit._create_capture(v_table.table_id);
+        PERFORM pggit._create_capture_functions(v_table.table_id);
     END IF;
     IF v_reshape THEN
         UPDATE pggit.tables AS t SET shape_at = pggit._mark_now() WHERE t.table_id = v_table.table_id;
@@ -93,9 +112,10 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._follow_shape(oid) IS
+COMMENT ON FUNCTION pggit._follow_shape(oid, boolean) IS
 'Brings capture in line with a table after DDL: tracks a new table of a tracked schema, follows renames, and for added, dropped or retyped columns begins
-a new shape (states before it can''t be read any more: VG306). A table with another key begins its history anew.';
+a new shape (states before it can''t be read any more: VG306). A table with another key begins its history anew.
+p_in_statement: a statement on the table is running, so that its triggers can''t be changed.';
 
 CREATE OR REPLACE FUNCTION pggit._forget_dropped(p_relations oid[])
     RETURNS void
@@ -110,6 +130,42 @@ $$;
 
 COMMENT ON FUNCTION pggit._forget_dropped(oid[]) IS
 'Ends the tracking of tables that were dropped; what was recorded of them stays.';
+
+CREATE OR REPLACE FUNCTION pggit._follow_unseen()
+    RETURNS void
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET lock_timeout = '900ms'
+AS $$
+DECLARE
+    v_relation oid;
+BEGIN
+    IF pggit._is_told_of_ddl() THEN
+        RETURN;
+    END IF;
+    PERFORM pggit._forget_dropped(ARRAY(SELECT t.relation FROM pggit.tables AS t
+                                         WHERE t.untracked_at IS NULL AND NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = t.relation)));
+    FOR v_relation IN
+        SELECT t.relation FROM pggit.tables AS t WHERE t.untracked_at IS NULL AND t.fingerprint <> pggit._fingerprint(t.relation)
+        UNION ALL
+        SELECT c.oid
+          FROM pggit.tracked_schemas AS s
+          JOIN pg_namespace AS n ON n.nspname = s.schema_name
+          JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relkind = 'r' AND c.relname <> ALL (s.excluded)
+         WHERE NOT EXISTS (SELECT FROM pggit.tables AS t WHERE t.relation = c.oid AND t.untracked_at IS NULL) AND pggit._unsupported(c.oid) IS NULL
+    LOOP
+        BEGIN
+            PERFORM pggit._follow_shape(v_relation);
+        EXCEPTION WHEN lock_not_available OR insufficient_privilege OR SQLSTATE 'VG401' THEN
+            RAISE WARNING 'table % could not be followed, the next commit tries again: %', v_relation::regclass, SQLERRM;
+        END;
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._follow_unseen() IS
+'Where no event trigger tells of DDL: finds new, changed and dropped tables. Waits for no lock longer than 0.9 seconds.';
 
 CREATE OR REPLACE FUNCTION pggit._on_ddl_end()
     RETURNS event_trigger

@@ -100,8 +100,8 @@ BEGIN
             HINT    = 'Try again; nothing was changed.';
     END;
 
-    INSERT INTO pggit.tables (relation, schema_name, table_name, tracked_at, shape_at, digest, row_count)
-    SELECT c.oid, n.nspname, c.relname, pggit._mark_now(), pggit._mark_now(), '', 0
+    INSERT INTO pggit.tables (relation, schema_name, table_name, tracked_at, shape_at, digest, row_count, fingerprint)
+    SELECT c.oid, n.nspname, c.relname, pggit._mark_now(), pggit._mark_now(), '', 0, pggit._fingerprint(c.oid)
       FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
      WHERE c.oid = p_relation
     RETURNING table_id INTO v_table_id;

@@ -1,0 +1,120 @@
+"""Where a plain owner installs, nothing tells of DDL: the next statement or commit notices, and no write fails."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import psycopg
+import pytest
+
+from fixtures.postgres import INSTALL, Connection, Database, query
+
+
+@pytest.fixture
+def plain(db: Database) -> Connection:
+    """A session of an owner who is no superuser, with the core installed by them and one table."""
+    db.run("DO $$ BEGIN CREATE ROLE plain LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
+    db.run(f'ALTER SCHEMA public OWNER TO plain; GRANT CREATE ON DATABASE "{db.name}" TO plain')
+    db.psql("-f", str(INSTALL.with_name("uninstall.sql")))
+    db.psql("-c", "SET ROLE plain", "-f", str(INSTALL))
+    session = db.connect(user="plain")
+    query(
+        session,
+        """
+        CREATE TABLE t (id integer PRIMARY KEY, v text, w text);
+        INSERT INTO t VALUES (1, 'a', 'x'), (2, 'b', 'y');
+        SELECT pggit.track_schema('public');
+        SELECT pggit.commit('first');
+        """,
+    )
+    return session
+
+
+def rows(session: Connection, sql: str) -> list[tuple[object, ...]]:
+    return query(session, sql).fetchall()
+
+
+@pytest.mark.parametrize(
+    ("ddl", "write", "after"),
+    [
+        ("ALTER TABLE t ADD u integer", "UPDATE t SET u = 7 WHERE id = 1", [(1, "a", "x", 7), (2, "b", "y", None)]),
+        ("ALTER TABLE t DROP v", "UPDATE t SET w = 'z' WHERE id = 1", [(1, "z"), (2, "y")]),
+        ("ALTER TABLE t RENAME v TO u", "UPDATE t SET u = 'c' WHERE id = 1", [(1, "c", "x"), (2, "b", "y")]),
+        ("ALTER TABLE t ALTER v TYPE varchar(9)", "UPDATE t SET v = 'c' WHERE id = 1", [(1, "c", "x"), (2, "b", "y")]),
+        ("ALTER TABLE t RENAME id TO k", "DELETE FROM t WHERE k = 2", [(1, "a", "x")]),
+    ],
+)
+@pytest.mark.parametrize("together", [True, False])
+def test_changed_columns_are_followed(plain: Connection, ddl: str, write: str, after: object, together: bool) -> None:
+    if together:
+        query(plain, f"BEGIN; {ddl}; {write}; COMMIT")
+    else:
+        query(plain, ddl)
+        query(plain, write)
+    query(plain, "SELECT pggit.commit('second')")
+    assert rows(plain, "SELECT * FROM t ORDER BY 1") == after
+    query(plain, "DELETE FROM t")
+    assert rows(plain, "SELECT * FROM pggit.as_of(NULL::t, 'HEAD') ORDER BY 1") == after
+    assert rows(plain, "SELECT * FROM pggit.verify()") == []
+
+
+def test_a_new_table_is_tracked_at_the_next_commit(plain: Connection) -> None:
+    query(plain, "CREATE TABLE other (id integer PRIMARY KEY); INSERT INTO other VALUES (1)")
+    query(plain, "SELECT pggit.commit('second')")
+    query(plain, "INSERT INTO other VALUES (2)")
+    assert rows(plain, "SELECT table_name, inserted FROM pggit.status()") == [("public.other", 1)]
+    assert rows(plain, "SELECT id FROM pggit.as_of(NULL::other, 'HEAD')") == [(1,)]
+
+
+def test_another_primary_key_begins_a_new_history(plain: Connection) -> None:
+    query(plain, "ALTER TABLE t DROP CONSTRAINT t_pkey; ALTER TABLE t ADD PRIMARY KEY (v)")
+    query(plain, "UPDATE t SET w = 'z'")
+    query(plain, "SELECT pggit.commit('second')")
+    query(plain, "UPDATE t SET w = 'zz' WHERE v = 'a'")
+    assert rows(plain, "SELECT table_name, updated FROM pggit.status()") == [("public.t", 1)]
+    assert rows(plain, "SELECT w FROM pggit.as_of(NULL::t, 'HEAD')") == [("z",), ("z",)]
+
+
+def test_a_dropped_table_is_forgotten(plain: Connection) -> None:
+    query(plain, "CREATE TABLE other (id integer PRIMARY KEY)")
+    query(plain, "SELECT pggit.commit('second')")
+    query(plain, "INSERT INTO other VALUES (1); DROP TABLE other")
+    assert rows(plain, "SELECT * FROM pggit.status()") == []
+    query(plain, "UPDATE t SET v = 'c'")
+    query(plain, "SELECT pggit.commit('third')")
+    assert rows(plain, "SELECT * FROM pggit.verify()") == []
+
+
+def test_columns_come_and_go_under_writers(db: Database, plain: Connection) -> None:
+    ends, failed, written = time.monotonic() + 3, list[str](), [0, 0, 0]
+
+    def write(number: int) -> None:
+        with psycopg.connect(db.server.dsn(db.name, user="plain"), autocommit=True) as session:
+            while time.monotonic() < ends:
+                try:
+                    query(session, "UPDATE t SET w = w || '.' WHERE id = 1")
+                    query(session, "INSERT INTO t (id) VALUES (%s)", 100 + number + 3 * written[number])
+                    written[number] += 1
+                except psycopg.Error as error:
+                    failed.append(f"{error.sqlstate} {error}")
+
+    writers = [threading.Thread(target=write, args=(number,)) for number in range(3)]
+    for writer in writers:
+        writer.start()
+    while time.monotonic() < ends:
+        for ddl in (
+            "ALTER TABLE t ADD u integer",
+            "ALTER TABLE t RENAME v TO vv",
+            "ALTER TABLE t DROP u",
+            "ALTER TABLE t RENAME vv TO v",
+        ):
+            query(plain, ddl)
+            time.sleep(0.03)
+    for writer in writers:
+        writer.join()
+    assert failed == []
+    assert min(written) > 0
+    query(plain, "SELECT pggit.commit('after')")
+    assert rows(plain, "SELECT count(*) FROM t") == [(2 + sum(written),)]
+    assert rows(plain, "SELECT * FROM pggit.verify()") == []
