@@ -42,15 +42,106 @@ $$;
 COMMENT ON FUNCTION pggit._branch_path(text, text) IS
 'A search_path with the schemas of a branch in front of those they stand for (all in front when none is named), and without those of other branches.';
 
+CREATE OR REPLACE FUNCTION pggit._checkouts(p_branch_id integer DEFAULT NULL)
+    RETURNS TABLE (pid integer, branch_id integer)
+    LANGUAGE sql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT l.pid, l.objid::integer
+      FROM pg_locks AS l
+     WHERE l.locktype = 'advisory' AND l.classid::integer = hashtext('pggit.checkout') AND l.objsubid = 2 AND l.mode = 'ShareLock' AND l.granted
+       AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database()) AND l.objid::integer = coalesce(p_branch_id, l.objid::integer);
+$$;
+
+COMMENT ON FUNCTION pggit._checkouts(integer) IS
+'Which sessions have checked out which branch, or this branch: each holds an advisory lock in share mode until it checks out another or ends.';
+
+CREATE OR REPLACE FUNCTION pggit._hold_branch(p_branch text)
+    RETURNS integer
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_branch pggit.branches;
+    v_ends   timestamptz := clock_timestamp() + regexp_replace(coalesce(nullif(current_setting('pggit.lock_timeout', true), ''), '5s'), '^[0-9]+$', '\&ms')::interval;
+BEGIN
+    LOOP
+        v_branch := pggit._branch(p_branch);
+        EXIT WHEN v_branch.branch_id = 1 OR EXISTS (SELECT FROM pggit._checkouts(v_branch.branch_id) AS c WHERE c.pid = pg_backend_pid());
+        -- Who deletes or renames it just now has the lock alone: what the branch is afterwards counts.
+        IF pg_try_advisory_lock_shared(hashtext('pggit.checkout'), v_branch.branch_id) THEN
+            EXIT WHEN EXISTS (SELECT FROM pggit.branches AS b WHERE b.branch_id = v_branch.branch_id AND b.name = p_branch AND b.deleted_at IS NULL);
+            PERFORM pg_advisory_unlock_shared(hashtext('pggit.checkout'), v_branch.branch_id);
+        ELSIF clock_timestamp() >= v_ends THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'VG401', SCHEMA = 'pggit',
+                MESSAGE = format('branch %L is being deleted or renamed', v_branch.name),
+                HINT    = 'Try again when that is done. The setting pggit.lock_timeout (5s) says how long to try.';
+        ELSE
+            PERFORM pg_sleep(0.02 + random() * 0.05);
+        END IF;
+    END LOOP;
+    RETURN v_branch.branch_id;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._hold_branch(text) IS
+'Keeps a branch from being deleted or renamed while this session has it checked out: its search_path would name a schema that is gone, and the session
+would read main. Returns the branch''s number. Raises VG001 and VG401 (somebody does it for longer than pggit.lock_timeout, 5s).';
+
+CREATE OR REPLACE FUNCTION pggit._leave_branches(p_except integer)
+    RETURNS void
+    LANGUAGE sql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT pg_advisory_unlock_shared(hashtext('pggit.checkout'), c.branch_id)
+      FROM pggit._checkouts() AS c WHERE c.pid = pg_backend_pid() AND c.branch_id <> p_except;
+$$;
+
+COMMENT ON FUNCTION pggit._leave_branches(integer) IS
+'This session no longer keeps any branch but one from being deleted or renamed.';
+
+CREATE OR REPLACE FUNCTION pggit._take_branch(p_branch pggit.branches, p_what text)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_ends timestamptz := clock_timestamp() + regexp_replace(coalesce(nullif(current_setting('pggit.lock_timeout', true), ''), '5s'), '^[0-9]+$', '\&ms')::interval;
+    v_who  text;
+BEGIN
+    -- Asking again, not waiting in line: whoever has it may in turn wait for a row that this transaction has locked.
+    WHILE NOT pg_try_advisory_xact_lock(hashtext('pggit.checkout'), p_branch.branch_id) LOOP
+        IF clock_timestamp() >= v_ends THEN
+            SELECT string_agg(format('process %s (%s, %s)', c.pid, coalesce(a.usename, '?'), coalesce(a.state, '?')), ', ' ORDER BY c.pid) INTO v_who
+              FROM pggit._checkouts(p_branch.branch_id) AS c LEFT JOIN pg_stat_activity AS a USING (pid)
+             WHERE c.pid <> pg_backend_pid();
+            RAISE EXCEPTION USING
+                ERRCODE = 'VG401', SCHEMA = 'pggit',
+                MESSAGE = format('branch %L can''t be %s: it is checked out by %s', p_branch.name, p_what, coalesce(v_who, 'a session that has just left it')),
+                HINT    = 'Try again when they have checked out another branch or ended; nothing was changed. The setting pggit.lock_timeout (5s) says how long to try.';
+        END IF;
+        PERFORM pg_sleep(0.02 + random() * 0.05);
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._take_branch(pggit.branches, text) IS
+'Waits, no longer than pggit.lock_timeout (5s), until no other session has the branch checked out, and keeps it so until this transaction ends. Raises
+VG401 naming who has.';
+
 CREATE OR REPLACE FUNCTION pggit.checkout(p_branch text)
     RETURNS text
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_path text := pggit._branch_path(coalesce(p_branch, ''), current_setting('search_path'));
+    v_branch_id integer := pggit._hold_branch(coalesce(p_branch, ''));
+    v_path      text    := pggit._branch_path(p_branch, current_setting('search_path'));
 BEGIN
     PERFORM pg_catalog.set_config('pggit.branch', p_branch, false);
     PERFORM pg_catalog.set_config('search_path', v_path, false);
+    PERFORM pggit._leave_branches(v_branch_id);
     RETURN p_branch;
 END;
 $$;
@@ -58,4 +149,5 @@ $$;
 COMMENT ON FUNCTION pggit.checkout(text) IS
 'Show a branch in this session: its tables are found under their plain names from now on. Returns the branch''s name.
 Sets search_path and pggit.branch for the session; a rollback takes them back, and checkout(''main'') removes the branch from the path again.
-Names with a schema in front still mean main, where a session on a branch may read but not write (VG309). Raises VG001.';
+Until the session checks out another branch or ends, nobody else can delete or rename this one (VG401); that a rollback does not take back.
+Names with a schema in front still mean main, where a session on a branch may read but not write (VG309). Raises VG001 and VG401 (it is being deleted or renamed).';

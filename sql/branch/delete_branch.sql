@@ -134,6 +134,8 @@ BEGIN
         END IF;
     END IF;
 
+    PERFORM pggit._take_branch(v_branch, 'deleted');
+
     -- Commits of the branch stay readable: what its real tables hold of owned rows goes where views keep theirs.
     FOR v_real IN SELECT bt.table_id, bt.relation FROM pggit.branch_tables AS bt WHERE bt.branch_id = v_branch.branch_id AND bt.form = 'table' LOOP
         EXECUTE format('INSERT INTO pggit._delta_%1$s (_b, %2$s)
@@ -161,4 +163,5 @@ COMMENT ON FUNCTION pggit.delete_branch(text, boolean) IS
 'Delete a branch; false when there is none of that name.
 Its commits stay readable while a merge, another branch or a tag has them; what else it held goes when pggit.gc() collects it. Raises VG202 (main),
 VG301 (protected), VG308 (checked out by this session, or objects of others in its schemas or depending on it), VG311 (without p_force: it has changes or
-commits that nobody else has) and VG401 (somebody uses it for longer than pggit.lock_timeout, 5s; the message says who; or the transaction is not READ COMMITTED).';
+commits that nobody else has) and VG401 (other sessions have it checked out or use it for longer than pggit.lock_timeout, 5s; the message says who;
+or the transaction is not READ COMMITTED).';

@@ -12,6 +12,7 @@ BEGIN
     v_branch  := pggit._lock_branch(v_branch.branch_id);
     v_current := v_branch.name = current_setting('pggit.branch', true);
     PERFORM pggit._refuse_protected(v_branch, 'renamed');
+    PERFORM pggit._take_branch(v_branch, 'renamed');
 
     BEGIN
         UPDATE pggit.branches AS b SET name = p_new_name WHERE b.branch_id = v_branch.branch_id;
@@ -43,8 +44,8 @@ $$;
 
 COMMENT ON FUNCTION pggit.rename_branch(text, text) IS
 'Give a branch, and the schemas that show it, another name; its history stays.
-This session follows if it is on the branch; others that are must check it out again under its new name. Raises VG001, VG101 (the new name is
-taken), VG201 (it is no good name), VG202 (main can''t be renamed), VG301 (the branch is protected).';
+This session follows if it is on the branch. Raises VG001, VG101 (the new name is taken), VG201 (it is no good name), VG202 (main can''t be renamed),
+VG301 (the branch is protected) and VG401 (other sessions have it checked out for longer than pggit.lock_timeout, 5s; the message says who).';
 
 CREATE OR REPLACE FUNCTION pggit._refuse_protected(p_branch pggit.branches, p_what text)
     RETURNS void

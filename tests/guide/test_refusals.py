@@ -30,7 +30,9 @@ def repo(db: Database) -> Database:
         SELECT pggit.create_branch('dev'), pggit.create_branch('kept');
         SELECT pggit.protect_branch('kept');
     """)
-    query(db.connect(branch="dev"), "INSERT INTO customers VALUES (1, 'Ada'); SELECT pggit.commit('a change')")
+    dev = db.connect(branch="dev")
+    query(dev, "INSERT INTO customers VALUES (1, 'Ada'); SELECT pggit.commit('a change')")
+    dev.close()
     return db
 
 

@@ -111,6 +111,8 @@ def test_a_branch_that_is_gone_leaves_the_path(db: Database) -> None:
     for name in ("dev", 'we"ird/x', "e" * 70):
         db.run("SELECT pggit.create_branch(%s)", name)
         query(session, "SELECT pggit.checkout(%s)", name)
+        # Back on the branch, but it no longer keeps others from deleting it.
+        query(session, "BEGIN; SELECT pggit.checkout('main'); ROLLBACK")
         db.run("SELECT pggit.delete_branch(%s, true)", name)
         query(session, "SELECT pggit.checkout('main')")
         assert query(session, "SHOW search_path").fetchone() == path

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+
+import psycopg
 import pytest
 
 from fixtures.postgres import Database, query, raises
@@ -24,6 +27,7 @@ def test_delete(db: Database, form: str) -> None:
     with raises("VG311", "1 commit that no other branch or tag has"):
         db.run("SELECT pggit.delete_branch('work')")
     db.run("SELECT pggit.tag('kept', 'work')")
+    query(work, "SELECT pggit.checkout('main')")
     assert db.value("SELECT pggit.delete_branch('work')") is True
     assert db.value("SELECT to_regnamespace('\"public@work\"') IS NULL") is True
     assert db.rows("SELECT name FROM pggit.list_branches()") == [("main",)]
@@ -37,7 +41,7 @@ def test_delete(db: Database, form: str) -> None:
 
 
 def test_protection(db: Database) -> None:
-    shop(db)
+    shop(db).close()
     db.run("SELECT pggit.protect_branch('work')")
     assert db.value("SELECT is_protected FROM pggit.list_branches() WHERE name = 'work'") is True
     for sql in ("SELECT pggit.delete_branch('work', true)", "SELECT pggit.rename_branch('work', 'other')"):
@@ -66,7 +70,8 @@ def test_rename(db: Database, form: str) -> None:
 
 
 def test_objects_of_others_are_never_dropped(db: Database) -> None:
-    shop(db)
+    work = shop(db)
+    work.close()
     db.run('CREATE VIEW big_orders AS SELECT * FROM "public@work".orders WHERE amount > 100')
     with raises("VG308", r"view (public\.)?big_orders"):
         db.run("SELECT pggit.delete_branch('work', true)")
@@ -80,12 +85,71 @@ def test_objects_of_others_are_never_dropped(db: Database) -> None:
 
 
 def test_a_branch_in_use_says_by_whom(db: Database) -> None:
-    shop(db)
-    user = db.connect(branch="work", autocommit=False)
-    query(user, "SELECT count(*) FROM orders")
+    shop(db).close()
+    user = db.connect(autocommit=False)
+    query(user, 'SELECT count(*) FROM "public@work".orders')
     db.run("SET pggit.lock_timeout = '200ms'")
     with raises("VG401", f"in use by process {user.info.backend_pid}"):
         db.run("SELECT pggit.delete_branch('work', true)")
     assert db.value("SHOW lock_timeout") == "0"
     user.rollback()
     assert db.value("SELECT pggit.delete_branch('work', true)") is True
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_branch_that_others_have_checked_out_stays_as_it_is(db: Database, form: str) -> None:
+    """Else the path of their session would name a schema that is gone, and they would read main."""
+    users = [shop(db, form), db.connect(branch="work", autocommit=False)]
+    users[1].rollback()
+    branch(db, "other")
+    query(db.connect(branch="other"), "SELECT")
+    query(users[0], "SELECT pggit.checkout('work')")
+    db.run("SET pggit.lock_timeout = '100ms'")
+    pids = sorted(user.info.backend_pid for user in users)
+    for sql, what in [("delete_branch('work', true)", "deleted"), ("rename_branch('work', 'new')", "renamed")]:
+        held = rf"'work' can't be {what}: it is checked out by process {pids[0]} .*, process {pids[1]} "
+        with raises("VG401", held):
+            db.run(f"SELECT pggit.{sql}")
+    assert db.value("SHOW lock_timeout") == "0"
+
+    query(users[0], "SELECT pggit.checkout('main')")
+    with raises("VG401", f"by process {users[1].info.backend_pid} "):
+        query(db.conn, "SELECT pggit.rename_branch('work', 'new')")
+    query(users[1], "SELECT pggit.rename_branch('work', 'new')")
+    users[1].commit()
+    with raises("VG001"):
+        query(users[1], "SELECT pggit.checkout('work')")
+    users[1].rollback()
+    assert value(users[1], "SELECT count(*) FROM orders") == 200
+    query(users[1], "SELECT pggit.checkout('other')")
+    users[1].commit()
+    query(db.conn, "SELECT pggit.rename_branch('new', 'newer')")
+    assert db.value("SELECT pggit.delete_branch('newer', true)") is True
+
+
+def test_who_checks_a_branch_out_waits_for_its_deletion(db: Database) -> None:
+    shop(db).close()
+    branch(db, "other")
+    deleter = db.connect(autocommit=False)
+    query(deleter, "SELECT pggit.delete_branch('work', true)")
+    user = db.connect(branch="other")
+    ended: list[str | None] = []
+
+    def run() -> None:
+        try:
+            query(user, "SELECT pggit.checkout('work')")
+            ended.append(None)
+        except psycopg.Error as error:
+            ended.append(error.sqlstate)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(0.3)
+    assert ended == []
+    deleter.commit()
+    thread.join(20)
+    assert ended == ["VG001"]
+    assert value(user, "SELECT pggit.current_branch()") == "other"
+    db.run("SET pggit.lock_timeout = '100ms'")
+    with raises("VG401", "checked out by process"):
+        db.run("SELECT pggit.delete_branch('other', true)")
