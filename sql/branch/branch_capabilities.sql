@@ -34,7 +34,7 @@ BEGIN
           SELECT 'rule', format('rule %I does not apply', r.rulename), 'There is none: rules are not taken to branches.'
             FROM pg_rewrite AS r WHERE r.ev_class = s.relation
           UNION ALL
-          SELECT 'deferred_unique', format('%I is checked at once', k.relname), NULL
+          SELECT 'deferred_unique', format('%I is deferrable, but is checked at once: a statement that passes through a duplicate is refused', k.relname), NULL
             FROM pg_index AS i JOIN pg_class AS k ON k.oid = i.indexrelid WHERE i.indrelid = s.relation AND NOT i.indimmediate
           UNION ALL
           SELECT 'identity', format('column %I takes given values without OVERRIDING SYSTEM VALUE', a.attname), NULL

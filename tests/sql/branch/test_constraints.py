@@ -202,3 +202,21 @@ def test_domains_that_are_not_null(db: Database, form: str) -> None:
             query(work, sql)
     assert rows(work, "SELECT * FROM t ORDER BY id") == [(1, "a", "c"), (2, "b", "m")]
     assert rows(work, "SELECT * FROM u ORDER BY id") == [("a", "b"), ("b", "b")]
+
+
+def test_what_is_deferrable_is_listed_as_checked_at_once(db: Database) -> None:
+    work = tracked(
+        db,
+        """
+        CREATE TABLE t (id integer PRIMARY KEY, n integer CONSTRAINT t_n UNIQUE DEFERRABLE INITIALLY DEFERRED, m integer UNIQUE);
+        INSERT INTO t VALUES (1, 1, 1), (2, 2, 2);
+        """,
+    )
+    listed = rows(
+        work, "SELECT limitation FROM pggit.branch_capabilities('work') WHERE kind = 'deferred_unique' ORDER BY 1"
+    )
+    assert [str(text).split(" ")[0] for (text,) in listed] == ["t_n"]
+    with raises("23505"):
+        query(work, "UPDATE t SET n = 3 - n")
+    query(work, "SELECT pggit.materialize('work', 't')")
+    query(work, "UPDATE t SET n = 3 - n")
