@@ -13,7 +13,7 @@ BEGIN
      WHERE NOT EXISTS (SELECT FROM pggit.branches AS b CROSS JOIN LATERAL pggit._ancestors(b.head) AS o
                         WHERE b.branch_id <> p_branch.branch_id AND b.deleted_at IS NULL AND o.commit_id = a.commit_id)
        AND NOT EXISTS (SELECT FROM pggit.tags AS t CROSS JOIN LATERAL pggit._ancestors(t.commit_id) AS o WHERE o.commit_id = a.commit_id)
-       AND NOT EXISTS (SELECT FROM pggit.merges AS m WHERE m.source_commit = a.commit_id AND m.result IN ('merged', 'fast_forward'));
+       AND NOT EXISTS (SELECT FROM pggit.merges AS m WHERE m.kind = 'merge' AND m.source_commit = a.commit_id AND m.result IN ('merged', 'fast_forward'));
     RETURN CASE WHEN v_commits > 0 THEN format('%s %s that no other branch or tag has', v_commits, CASE v_commits WHEN 1 THEN 'commit' ELSE 'commits' END) END;
 END;
 $$;

@@ -8,6 +8,7 @@ DECLARE
     v_shown   record;
     v_users   text;
     v_old     text;
+    v_timeout text            := current_setting('lock_timeout');
 BEGIN
     PERFORM pggit._require_read_committed('materializing a table');
     IF v_branch.branch_id = 1 THEN
@@ -38,7 +39,17 @@ BEGIN
             HINT    = 'Drop them, materialize the table, and make them again.';
     END IF;
 
-    PERFORM FROM pggit.branch_bases AS b WHERE b.branch_id = v_branch.branch_id FOR UPDATE;
+    BEGIN
+        -- Not for long: who writes the branch may in turn wait for its row, which this transaction has locked.
+        PERFORM set_config('lock_timeout', '900ms', true);
+        PERFORM FROM pggit.branch_bases AS b WHERE b.branch_id = v_branch.branch_id FOR UPDATE;
+        PERFORM set_config('lock_timeout', v_timeout, true);
+    EXCEPTION WHEN lock_not_available THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG401', SCHEMA = 'pggit',
+            MESSAGE = format('branch %L is being written to by an open transaction', v_branch.name),
+            HINT    = 'Try again when it is done; nothing was changed.';
+    END;
     v_old := format('pggit_view_%s', v_table.table_id);
     PERFORM pggit._bounded(ARRAY[format('ALTER VIEW %I.%I RENAME TO %I', v_shown.nspname, v_shown.relname, v_old)], ARRAY[v_shown.relation],
                            format('table %I.%I', v_shown.nspname, v_shown.relname));

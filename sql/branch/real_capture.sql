@@ -6,13 +6,11 @@ CREATE OR REPLACE FUNCTION pggit._before_branch_statement()
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    v_setting text := format('pggit.o%sb%s%s', TG_ARGV[0], TG_ARGV[1], TG_OP);
 BEGIN
     IF current_setting('pggit.base' || TG_ARGV[1], true) IS DISTINCT FROM pg_current_xact_id()::text THEN
         PERFORM pggit._lock_base(TG_ARGV[1]::integer);
     END IF;
-    PERFORM set_config(v_setting, concat_ws(',', nextval('pggit._ordinal'), nullif(current_setting(v_setting, true), '')), true);
+    PERFORM pggit._open_statement(TG_ARGV[0] || 'b' || TG_ARGV[1], TG_OP);
     RETURN NULL;
 END;
 $$;
@@ -49,6 +47,33 @@ $$;
 COMMENT ON FUNCTION pggit._undo_sql(integer, text, text, text, text, text) IS
 'Statement of a capture function that logs rows as they were (p_live true) or keys that had none, and marks the keys as owned.';
 
+CREATE OR REPLACE FUNCTION pggit._repair_real_order_sql(p_table_id integer)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT format($sql$
+        WITH keys AS MATERIALIZED (
+            SELECT %2$s, min(l._seq) AS first_any, min(l._seq) FILTER (WHERE NOT l._live) AS first_insert, min(l._seq) FILTER (WHERE l._live) AS first_pre,
+                   count(*) FILTER (WHERE l._deleted) - count(*) FILTER (WHERE NOT l._live) AS balance, bool_and(l._owned) AS owned
+              FROM pggit._undo_%1$s AS l
+             WHERE l._b = $1 AND l._xid = $2 AND l._seq >= $3 AND l._seq > coalesce(nullif(current_setting('pggit.stored', true), '')::bigint, 0)
+             GROUP BY %2$s
+            HAVING bool_or(NOT l._live) AND bool_or(l._live)
+        ), wrong AS (
+            SELECT k.*, CASE (EXISTS (SELECT FROM {relation of the branch} AS b WHERE %3$s))::integer + k.balance WHEN 1 THEN k.first_pre WHEN 0 THEN k.first_insert END AS first_due
+              FROM keys AS k
+        )
+        UPDATE pggit._undo_%1$s AS l
+           SET _seq   = CASE l._seq WHEN k.first_any THEN k.first_due ELSE k.first_any END,
+               _owned = CASE l._seq WHEN k.first_any THEN true ELSE k.owned END
+          FROM wrong AS k
+         WHERE k.first_due > k.first_any AND %4$s AND l._b = $1 AND l._xid = $2 AND l._seq IN (k.first_any, k.first_due)$sql$,
+        p_table_id, pggit._key_columns(p_table_id, 'l'), pggit._same_key(p_table_id, 'b', 'k', true, false), pggit._same_key(p_table_id, 'l', 'k'));
+$$;
+
+COMMENT ON FUNCTION pggit._repair_real_order_sql(integer) IS
+'As pggit._repair_order_sql, for the undo log of a branch''s real table: the row that comes first also says whether the branch owned the key before. Parameters: branch, xid, lowest ordinal of the nest.';
+
 CREATE OR REPLACE FUNCTION pggit._ensure_real_capture(p_table_id integer)
     RETURNS void
     LANGUAGE plpgsql
@@ -63,6 +88,7 @@ DECLARE
     v_xid    xid8    := pg_current_xact_id();
     v_seq    bigint  := %1$s;
     v_moves  boolean := false;
+    v_nest   bigint;
 BEGIN
     IF current_setting('pggit.transaction', true) IS DISTINCT FROM v_xid::text THEN
         PERFORM pggit._record_transaction();
@@ -76,37 +102,17 @@ END$head$;
     v_new    text;
     v_old    text := pggit._base_columns(p_table_id, 'o');
     v_same   text := pggit._same_key(p_table_id, 'o', 'n', true, true);
+    v_repair text := format($w$
+    v_nest := pggit._lowest_in_nest(v_seq, '%sb' || TG_ARGV[0]);
+    IF v_nest IS NOT NULL THEN
+        EXECUTE replace(%L, '{relation of the branch}', TG_RELID::regclass::text) USING v_branch, v_xid, v_nest;
+    END IF;$w$, p_table_id, pggit._repair_real_order_sql(p_table_id));
 BEGIN
     SELECT string_agg(format('n.%s::%s AS c%s', pggit._quoted(c.name), c.type_name, c.column_id), ', ' ORDER BY c.key_position) INTO v_new
       FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL;
 
-    -- An INSERT may have drawn its ordinal before a DELETE of the same key that ran first (a writable CTE, MERGE, a BEFORE ROW trigger).
-    -- The key existed before exactly when (exists now) - inserts + deletes = 1; then its first pre-image comes before the insert.
     PERFORM pggit._ensure_function(format('pggit._capture_%s_branch_insert()', p_table_id), 'trigger', 'VOLATILE',
-        format(v_head, format(v_take, p_table_id, 'INSERT'), pggit._undo_sql(p_table_id, 'new_rows AS n', v_new, v_keys, 'false', 'false') || format($w$
-    IF currval('pggit._ordinal') > v_seq THEN
-        EXECUTE replace(%s, '{relation of the branch}', TG_RELID::regclass::text) USING v_branch, v_xid, v_seq;
-    END IF;$w$,
-            quote_literal(format($fix$
-            WITH nest AS (
-                SELECT l.* FROM pggit._undo_%1$s AS l JOIN new_rows AS n ON %2$s WHERE l._b = $1 AND l._xid = $2 AND l._seq >= $3
-            ), keys AS (
-                SELECT %3$s, min(l._seq) FILTER (WHERE l._live) AS first_pre, min(l._seq) AS first_any, bool_and(l._owned) AS owned,
-                       count(DISTINCT l._at) FILTER (WHERE NOT l._live) AS inserts, count(DISTINCT l._at) FILTER (WHERE l._deleted) AS deletes
-                  FROM nest AS l
-                 GROUP BY %3$s
-            ), wrong AS (
-                SELECT * FROM keys AS k
-                 WHERE k.first_pre > k.first_any
-                   AND (EXISTS (SELECT FROM {relation of the branch} AS b WHERE %4$s))::integer - k.inserts + k.deletes = 1
-            )
-            UPDATE pggit._undo_%1$s AS l
-               SET _seq   = CASE l._seq WHEN k.first_any THEN k.first_pre ELSE k.first_any END,
-                   _owned = CASE l._seq WHEN k.first_any THEN true ELSE k.owned END
-              FROM wrong AS k
-             WHERE %5$s AND l._b = $1 AND l._xid = $2 AND l._seq IN (k.first_any, k.first_pre)$fix$,
-            p_table_id, pggit._same_key(p_table_id, 'l', 'n', false, true), pggit._key_columns(p_table_id, 'l'),
-            pggit._same_key(p_table_id, 'b', 'k', true, false), pggit._same_key(p_table_id, 'l', 'k'))))));
+        format(v_head, format(v_take, p_table_id, 'INSERT'), pggit._undo_sql(p_table_id, 'new_rows AS n', v_new, v_keys, 'false', 'false') || v_repair));
 
     -- A key in both OLD and NEW of one statement has only its OLD row.
     PERFORM pggit._ensure_function(format('pggit._capture_%s_branch_update()', p_table_id), 'trigger', 'VOLATILE',
@@ -117,10 +123,10 @@ BEGIN
                || pggit._undo_sql(p_table_id, 'old_rows AS o', v_old || format(', v_moves AND NOT EXISTS (SELECT FROM new_rows AS n WHERE %s) AS _gone', v_same),
                                   v_stored, 'true', 'r._gone')
                || E'\n    IF v_moves THEN' || pggit._undo_sql(p_table_id, format('new_rows AS n WHERE NOT EXISTS (SELECT FROM old_rows AS o WHERE %s)', v_same),
-                                                             v_new, v_keys, 'false', 'false') || E'\n    END IF;'));
+                                                             v_new, v_keys, 'false', 'false') || v_repair || E'\n    END IF;'));
 
     PERFORM pggit._ensure_function(format('pggit._capture_%s_branch_delete()', p_table_id), 'trigger', 'VOLATILE',
-        format(v_head, format(v_take, p_table_id, 'DELETE'), pggit._undo_sql(p_table_id, 'old_rows AS o', v_old, v_stored, 'true', 'true')));
+        format(v_head, format(v_take, p_table_id, 'DELETE'), pggit._undo_sql(p_table_id, 'old_rows AS o', v_old, v_stored, 'true', 'true') || v_repair));
 
     PERFORM pggit._ensure_function(format('pggit._capture_%s_branch_truncate()', p_table_id), 'trigger', 'VOLATILE',
         format(v_head, $seq$nextval('pggit._ordinal')$seq$, format($w$

@@ -108,7 +108,7 @@ AS $$
 BEGIN
     UPDATE pggit.branches AS b SET head = p_head, head_at = p_at WHERE b.branch_id = p_branch_id;
     IF ((p_at).x).own = pg_current_xact_id_if_assigned() THEN
-        PERFORM set_config('pggit.stored', ((p_at).x).watermark::text, true);
+        PERFORM set_config('pggit.stored', greatest(((p_at).x).watermark, nullif(current_setting('pggit.stored', true), '')::bigint)::text, true);
     END IF;
 END;
 $$;
@@ -130,7 +130,8 @@ BEGIN
            coalesce(sum(coalesce((c.value ->> 'inserted')::bigint, 0) + coalesce((c.value ->> 'updated')::bigint, 0)
                         + coalesce((c.value ->> 'deleted')::bigint, 0)), 0),
            count(*) FILTER (WHERE c.value ?| ARRAY['tracked', 'reshaped']), p_content
-      FROM jsonb_each(p_content) AS c;
+      FROM jsonb_each(p_content) AS c
+        ON CONFLICT (commit_id) DO NOTHING;  -- the same change on the same parent by the same author at the same time is the same commit
 
     PERFORM pggit._move_head(p_branch.branch_id, v_id, p_at);
     RETURN v_id;

@@ -70,6 +70,8 @@ BEGIN
         IF 'gap' = ANY (v_presence) THEN
             RETURN format('the columns of table %I.%I were changed on main after these branches parted; merging a change of columns is not supported in this version',
                           v_table.schema_name, v_table.table_name);
+        ELSIF v_presence[3] = 'absent' AND v_presence[2] = 'present' AND p_source_id IS NULL AND v_presence[1] = 'present' THEN
+            RETURN format('table %I.%I was not under version control there yet; taking it away is not supported in this version', v_table.schema_name, v_table.table_name);
         ELSIF v_presence[3] = 'present' AND 'absent' = ANY (v_presence) THEN
             RETURN format('table %I.%I came under version control after these branches parted; merging a new table is not supported in this version',
                           v_table.schema_name, v_table.table_name);
@@ -277,6 +279,7 @@ BEGIN
         END LOOP;
         PERFORM pggit._recheck_foreign_keys(v_tables);
         PERFORM pggit._require_as_planned(v_tables, v_start);
+        PERFORM pggit._require_untouched(v_tables, (p_ours).x);
         PERFORM pggit._release_triggers(pggit._base_relation(h.key::integer), ARRAY(SELECT jsonb_array_elements_text(h.value))::name[]) FROM jsonb_each(v_held) AS h;
     ELSE
         v_s := CASE WHEN p_merge.kind IN ('revert', 'cherry_pick', 'unstash') THEN (p_ours).s ELSE pggit._later((p_ours).s, pggit._base_mark(p_theirs)) END;
@@ -352,11 +355,14 @@ BEGIN
     v_ours := pggit._working_position(v_merge.target_id);
     IF p_apply THEN
         PERFORM pggit._commit_pending(v_source.branch_id, format('pending changes of %s', v_source.name)) WHERE v_source.branch_id IS NOT NULL;
-        PERFORM pggit._commit_pending(v_merge.target_id, 'pending changes before a ' || replace(v_merge.kind, '_', ' '), p_at => v_ours) WHERE v_merge.kind <> 'unstash';
+        PERFORM pggit._commit_pending(v_merge.target_id, 'pending changes before a ' || replace(v_merge.kind, '_', ' '), p_at => v_ours) WHERE v_merge.kind NOT IN ('unstash', 'reset');
+        PERFORM pggit._commit_pending(v_merge.target_id, coalesce(v_merge.message, 'pending changes before a reset'), p_at => v_ours) WHERE v_merge.kind = 'reset';
     END IF;
     SELECT b.* INTO STRICT v_target FROM pggit.branches AS b WHERE b.branch_id = v_merge.target_id;
 
-    IF v_merge.kind <> 'merge' THEN
+    IF v_merge.kind = 'unstash' AND NOT EXISTS (SELECT FROM pggit.stashes AS s WHERE s.commit_id = v_merge.source_commit) THEN
+        RETURN pggit._result(p_merge_id, 'refused', jsonb_build_object('reason', 'the stash has been taken back already'));
+    ELSIF v_merge.kind <> 'merge' THEN
         SELECT o.bases, o.theirs INTO v_bases, v_their_id FROM pggit._origin(v_merge, v_target.head) AS o;
         v_theirs := (pggit._ref(v_their_id)).at;
     ELSIF v_source.branch_id IS NOT NULL THEN

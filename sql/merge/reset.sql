@@ -1,20 +1,22 @@
-CREATE OR REPLACE FUNCTION pggit._reset_hard(p_branch pggit.branches, p_commit text)
-    RETURNS void
+CREATE OR REPLACE FUNCTION pggit._reset_hard(p_branch pggit.branches, p_commit text, p_message text DEFAULT NULL)
+    RETURNS text
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_result pggit.merge_result := pggit._run(pggit._open_merge('reset', p_commit, p_branch.name, NULL, '{}'), true);
+    v_result pggit.merge_result := pggit._run(pggit._open_merge('reset', p_commit, p_branch.name, p_message, '{}'), true);
 BEGIN
     IF v_result.result <> 'fast_forward' THEN
         RAISE EXCEPTION USING
             ERRCODE = coalesce(v_result.detail ->> 'sqlstate', 'VG302'), SCHEMA = 'pggit',
             MESSAGE = format('branch %L can''t be reset to %s: %s', p_branch.name, left(p_commit, 12), v_result.detail ->> 'reason');
     END IF;
+    RETURN (SELECT m.target_commit FROM pggit.merges AS m WHERE m.merge_id = v_result.merge_id);
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._reset_hard(pggit.branches, text) IS
-'Makes a branch''s rows those of a commit and moves its head there. Raises VG302 and what a merge raises.';
+COMMENT ON FUNCTION pggit._reset_hard(pggit.branches, text, text) IS
+'Makes a branch''s rows those of a commit and moves its head there; what is pending is committed first, with the message given. Returns the head that the branch left.
+Raises VG302 and what a merge raises.';
 
 CREATE OR REPLACE FUNCTION pggit.reset(p_branch text, p_ref text, p_mode text DEFAULT 'hard')
     RETURNS text

@@ -7,17 +7,12 @@ DECLARE
     v_commit text;
     v_name   text;
 BEGIN
-    PERFORM pggit._require_read_committed('a stash');
-    v_branch := pggit._lock_branch(v_branch.branch_id);
-    IF v_branch.head IS NOT NULL THEN
-        v_commit := pggit._commit_pending(v_branch.branch_id, coalesce(p_message, format('stash of branch %s', v_branch.name)));
-    END IF;
-    IF v_commit IS NULL THEN
+    v_commit := pggit._reset_hard(v_branch, pggit._find_commit('HEAD', v_branch.branch_id), coalesce(p_message, format('stash of branch %s', v_branch.name)));
+    IF v_commit = (SELECT b.head FROM pggit.branches AS b WHERE b.branch_id = v_branch.branch_id) THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG304', SCHEMA = 'pggit',
             MESSAGE = format('there is nothing to stash: branch %L is as it was committed', v_branch.name);
     END IF;
-    PERFORM pggit._reset_hard(v_branch, v_branch.head);
     INSERT INTO pggit.stashes AS s (name, branch_id, commit_id, stashed_by)
     SELECT 'stash-' || (SELECT coalesce(max(o.stash_no), 0) + 1 FROM pggit.stashes AS o) || '-' || left(v_commit, 8), v_branch.branch_id, v_commit, pggit._actor()
     RETURNING s.name INTO v_name;
@@ -27,4 +22,5 @@ $$;
 
 COMMENT ON FUNCTION pggit.stash(text, text) IS
 'Puts what is pending on a branch aside and returns a name for it; the branch is as it was last committed. pggit.unstash takes it back.
-pggit.stashes lists what is put aside. Triggers take no part. Raises VG001, VG302, VG304 (nothing is pending), VG401, VG402.';
+pggit.stashes lists what is put aside. Triggers take no part. Raises VG001, VG009, VG302 (a table
+came under version control since), VG304 (nothing is pending), VG401, VG402.';

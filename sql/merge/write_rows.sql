@@ -295,6 +295,32 @@ $$;
 COMMENT ON FUNCTION pggit._pass_sequences(integer, text) IS
 'Moves the sequences of serial and identity columns past the values a merge has written.';
 
+CREATE OR REPLACE FUNCTION pggit._require_untouched(p_tables integer[], p_mark pggit._mark)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_table_id integer;
+    v_touched  boolean;
+BEGIN
+    FOREACH v_table_id IN ARRAY p_tables LOOP
+        EXECUTE format($sql$
+            SELECT EXISTS (SELECT FROM pg_temp.pggit_plan_%1$s AS p
+                            WHERE p.action <> 'none' AND EXISTS (SELECT FROM pggit._log_%1$s AS h WHERE %2$s AND h._xid <> pg_current_xact_id() AND %3$s))$sql$,
+            v_table_id, pggit._same_key(v_table_id, 'h', 'p'), pggit._key_out_sql('h', p_mark)) INTO v_touched;
+        IF v_touched THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'VG402', SCHEMA = 'pggit',
+                MESSAGE = format('rows of %s were written by others since the merge was planned', pggit._base_relation(v_table_id)),
+                HINT    = 'Nothing was written. Merge again.';
+        END IF;
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._require_untouched(integer[], pggit._mark) IS
+'Raises VG402 when somebody else has logged a row of the plan since the mark, even if it was left as it was: that writer is not in the merge commit, and what the merge wrote after it would not be either.';
+
 CREATE OR REPLACE FUNCTION pggit._require_as_planned(p_tables integer[], p_watermark bigint)
     RETURNS void
     LANGUAGE plpgsql

@@ -19,17 +19,36 @@ $$;
 COMMENT ON FUNCTION pggit._record_transaction() IS
 'Notes who changes tracked rows, once per transaction; the local setting pggit.transaction tells the next caller that it is done.';
 
+CREATE OR REPLACE FUNCTION pggit._open_statement(p_tag text, p_command text)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_setting text   := 'pggit.o' || p_tag || p_command;
+    v_ordinal bigint := nextval('pggit._ordinal');
+    v_others  text;
+BEGIN
+    IF p_command <> 'INSERT' THEN
+        v_others := concat_ws(',', nullif(current_setting('pggit.o' || p_tag || 'INSERT', true), ''), nullif(current_setting('pggit.o' || p_tag || 'UPDATE', true), ''));
+        IF v_others <> '' THEN
+            PERFORM set_config('pggit.n' || p_tag, least(v_ordinal, (SELECT min(o.e::bigint) FROM string_to_table(v_others, ',') AS o(e))) || ',' || v_ordinal, true);
+        END IF;
+    END IF;
+    PERFORM set_config(v_setting, concat_ws(',', v_ordinal, nullif(current_setting(v_setting, true), '')), true);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._open_statement(text, text) IS
+'Draws the ordinal of a statement before it changes a row, and puts it on the stack of the table and command, the local setting pggit.o<tag><command> (statements nest
+when a trigger or function of the user writes the same table). An UPDATE or DELETE that begins inside an INSERT or UPDATE of the same table is noted in
+pggit.n<tag> as "lowest open ordinal,own ordinal". The tag is the table id, with b<branch id> behind it for a branch''s real table.';
+
 CREATE OR REPLACE FUNCTION pggit._before_statement()
     RETURNS trigger
     LANGUAGE plpgsql
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    v_setting text   := 'pggit.o' || TG_ARGV[0] || TG_OP;
-    v_open    text   := current_setting(v_setting, true);
-    v_ordinal bigint;
-    v_others  text;
 BEGIN
     IF coalesce(current_setting('pggit.branch', true), '') NOT IN ('', 'main') AND TG_ARGV[1] = 'main' THEN
         RAISE EXCEPTION USING
@@ -42,24 +61,14 @@ BEGIN
     IF TG_ARGV[2] = 'watch' AND (SELECT t.fingerprint FROM pggit.tables AS t WHERE t.table_id = TG_ARGV[0]::integer) IS DISTINCT FROM pggit._fingerprint(TG_RELID) THEN
         PERFORM pggit._follow_shape(TG_RELID, true);
     END IF;
-    v_ordinal := nextval('pggit._ordinal');
-    IF TG_OP <> 'INSERT' THEN
-        v_others := concat_ws(',', nullif(current_setting('pggit.o' || TG_ARGV[0] || 'INSERT', true), ''),
-                                   nullif(current_setting('pggit.o' || TG_ARGV[0] || 'UPDATE', true), ''));
-        IF v_others <> '' THEN
-            PERFORM set_config('pggit.nest', least(v_ordinal, (SELECT min(o.e::bigint) FROM string_to_table(v_others, ',') AS o(e))) || ',' || v_ordinal, true);
-        END IF;
-    END IF;
-    PERFORM set_config(v_setting, concat_ws(',', v_ordinal, nullif(v_open, '')), true);
+    PERFORM pggit._open_statement(TG_ARGV[0], TG_OP);
     RETURN NULL;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._before_statement() IS
-'Draws the ordinal of a statement before it changes a row, and puts it on the stack of the table and command (statements nest when a
-trigger or function of the user writes the same table). An UPDATE or DELETE that begins inside an INSERT or UPDATE of the same table is noted in the
-local setting pggit.nest as "lowest open ordinal,own ordinal". Where no event trigger tells of DDL, changed columns are noticed here, before the capture function meets them. Arguments: the table''s tag, main or the branch id, and
-watch where there are no event triggers. Raises VG309 when a session on a branch writes a table of main.';
+'Opens a statement on a tracked table of main. Where no event trigger tells of DDL, changed columns are noticed here, before the capture function meets them.
+Arguments: the table''s tag, main, and watch where there are no event triggers. Raises VG309 when a session on a branch writes a table of main.';
 
 CREATE OR REPLACE FUNCTION pggit._take_ordinal(p_setting text)
     RETURNS bigint
@@ -73,7 +82,7 @@ BEGIN
     PERFORM set_config(p_setting, substr(v_open, length(v_top) + 2), true);
     IF v_taken <= nullif(current_setting('pggit.stored', true), '')::bigint THEN
         v_taken := nextval('pggit._ordinal');
-        PERFORM set_config('pggit.nest', v_taken || ',' || v_taken, true);
+        PERFORM set_config('pggit.n' || rtrim(substr(p_setting, 8), 'DEILNPRSTUAVW'), v_taken || ',' || v_taken, true);
     END IF;
     RETURN v_taken;
 END;
@@ -82,12 +91,12 @@ $$;
 COMMENT ON FUNCTION pggit._take_ordinal(text) IS
 'Takes the innermost open ordinal of a table and command off its stack. A statement in which a commit was made is after that commit, and gets a new one.';
 
-CREATE OR REPLACE FUNCTION pggit._lowest_in_nest(p_ordinal bigint)
+CREATE OR REPLACE FUNCTION pggit._lowest_in_nest(p_ordinal bigint, p_tag text)
     RETURNS bigint
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_nest text := coalesce(nullif(current_setting('pggit.nest', true), ''), '0,0');
+    v_nest text := coalesce(nullif(current_setting('pggit.n' || p_tag, true), ''), '0,0');
 BEGIN
     IF p_ordinal <= split_part(v_nest, ',', 2)::bigint THEN
         RETURN least(p_ordinal, split_part(v_nest, ',', 1)::bigint);
@@ -96,7 +105,7 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._lowest_in_nest(bigint) IS
+COMMENT ON FUNCTION pggit._lowest_in_nest(bigint, text) IS
 'The lowest ordinal among the statements on one table that ran inside each other with the one of this ordinal; NULL when it ran alone.';
 
 CREATE OR REPLACE FUNCTION pggit._repair_order_sql(p_table_id integer, p_relation text)
@@ -185,7 +194,7 @@ SET search_path = pg_catalog, pg_temp AS $capture$
 DECLARE
     v_xid  xid8   := pg_current_xact_id();
     v_seq  bigint := %3$s;
-    v_nest bigint := pggit._lowest_in_nest(v_seq);
+    v_nest bigint := pggit._lowest_in_nest(v_seq, '%1$s');
 BEGIN
     IF current_setting('pggit.transaction', true) IS DISTINCT FROM v_xid::text THEN
         PERFORM pggit._record_transaction();

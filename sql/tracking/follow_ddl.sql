@@ -107,6 +107,7 @@ BEGIN
         PERFORM pggit._create_capture_functions(v_table.table_id);
     END IF;
     IF v_reshape THEN
+        PERFORM nextval('pggit._ordinal');
         UPDATE pggit.tables AS t SET shape_at = pggit._mark_now() WHERE t.table_id = v_table.table_id;
     END IF;
 END;

@@ -112,6 +112,7 @@ BEGIN
 
     PERFORM pggit._create_stores(v_table_id);
     PERFORM pggit._create_capture(v_table_id);
+    PERFORM nextval('pggit._ordinal');  -- a commit that this transaction made before is before the table
 
     UPDATE pggit.tables AS t
        SET (digest, row_count, tracked_at, shape_at) =

@@ -122,6 +122,7 @@ def test_a_soft_reset_keeps_the_rows_as_pending(repo: Database) -> None:
 def test_a_row_that_would_break_a_foreign_key_stops_a_revert(repo: Database) -> None:
     repo.run("CREATE TABLE c (id integer PRIMARY KEY, t integer REFERENCES t)")
     repo.run("SELECT pggit.track_table('c')")
+    repo.run("SELECT pggit.commit('c comes', p_allow_empty => true)")
     repo.run("INSERT INTO t VALUES (7, '', '')")
     repo.run("SELECT pggit.commit('seven')")
     repo.run("INSERT INTO c VALUES (1, 7)")
