@@ -17,10 +17,11 @@ CREATE OR REPLACE FUNCTION pggit.run_merge(p_owner jsonb, p_source text, p_targe
 AS $$
 #variable_conflict use_column
 DECLARE
-    v_run    pggit.merge_runs;
-    v_result text;
-    v_state  text;
-    v_ran    boolean := false;
+    v_run     pggit.merge_runs;
+    v_result  text;
+    v_state   text;
+    v_ran     boolean := false;
+    v_decided integer;
 BEGIN
     PERFORM pggit._require_owner(p_owner);
     PERFORM pg_advisory_xact_lock(hashtextextended(format('pggit merge %s', p_owner - 'uid'), 0));
@@ -49,9 +50,10 @@ BEGIN
         END IF;
         v_ran := true;
     END IF;
-    IF v_result = 'conflicted' AND jsonb_array_length(p_resolutions) > 0 THEN
-        PERFORM pggit._resolve_all(v_run.merge_id, p_resolutions);
-        IF NOT EXISTS (SELECT FROM pggit.merge_conflicts AS c WHERE c.merge_id = v_run.merge_id AND c.resolution IS NULL) THEN
+    IF v_result IN ('conflicted', 'refused') AND jsonb_array_length(p_resolutions) > 0
+       AND EXISTS (SELECT FROM pggit.merge_conflicts AS c WHERE c.merge_id = v_run.merge_id) THEN
+        v_decided := pggit._resolve_all(v_run.merge_id, p_resolutions);
+        IF (v_result = 'conflicted' OR v_decided > 0) AND NOT EXISTS (SELECT FROM pggit.merge_conflicts AS c WHERE c.merge_id = v_run.merge_id AND c.resolution IS NULL) THEN
             SELECT m.merge_id, m.result INTO v_run.merge_id, v_result FROM pggit.continue_merge(v_run.merge_id) AS m;
             v_ran := true;
         END IF;
@@ -74,7 +76,7 @@ $$;
 COMMENT ON FUNCTION pggit.run_merge(jsonb, text, text, text, jsonb, jsonb) IS
 'Merges once for an owner (installation, namespace, name): asked again, it returns the merge that ran and runs nothing. One that was refused, or waits with conflicts,
 runs again when either branch has a new commit, the source new changes, or the options are others; one with conflicts goes on as soon as p_resolutions decide
-them all: a list of objects with conflict_id, or table (with key and column for one cell), take (ours, theirs, base, value) and value in text form,
+them all, and one that was refused with what they decided when they decide otherwise: a list of objects with conflict_id, or table (with key and column for one cell), take (ours, theirs, base, value) and value in text form,
 NULL without. Raises VG104 (this owner ran another merge), VG007 (a resolution names no conflict), VG204 (a value that is none of the column''s type)
 and what pggit.merge raises.';
 
@@ -121,7 +123,7 @@ COMMENT ON FUNCTION pggit._is_key(jsonb, jsonb) IS
 'Whether two keys are the same in text form: {"id": 7} is {"id": "7"}.';
 
 CREATE OR REPLACE FUNCTION pggit._resolve_all(p_merge_id uuid, p_resolutions jsonb)
-    RETURNS void
+    RETURNS integer
     LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -130,6 +132,7 @@ DECLARE
     v_conflict record;
     v_found    boolean;
     v_value    jsonb;
+    v_decided  integer := 0;
 BEGIN
     FOR v_given IN SELECT g FROM jsonb_array_elements(p_resolutions) AS g LOOP
         v_found := false;
@@ -151,6 +154,7 @@ BEGIN
                             THEN pggit._value_of_text(v_conflict.table_name, v_conflict.column_name, v_given ->> 'value') END;
             IF (v_conflict.resolution, v_conflict.resolved_value) IS DISTINCT FROM (v_given ->> 'take', v_value) THEN
                 PERFORM pggit.resolve_conflict(p_merge_id, v_conflict.conflict_id, v_given ->> 'take', v_value);
+                v_decided := v_decided + 1;
             END IF;
         END LOOP;
         IF NOT v_found THEN
@@ -162,11 +166,12 @@ BEGIN
                 HINT    = 'The status of the merge and the view pggit.merge_conflicts list the conflicts that there are.';
         END IF;
     END LOOP;
+    RETURN v_decided;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._resolve_all(uuid, jsonb) IS
-'Applies a list of resolutions in their order; each decides every conflict that it matches. Raises VG007, VG204, VG004 and VG005.';
+'Applies a list of resolutions in their order; each decides every conflict that it matches. Returns how many were decided anew. Raises VG007, VG204, VG004 and VG005.';
 
 CREATE OR REPLACE FUNCTION pggit._column_type(p_table text, p_column text)
     RETURNS text

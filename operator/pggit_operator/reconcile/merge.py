@@ -116,12 +116,20 @@ def _verdict(merge: Merge, done: sql.Merge, facts: MergeStatus, *, again: bool) 
         case "aborted":
             return stalled("Aborted", f"merging {what} was aborted in the database; make another Merge", facts)
         case _:
-            said = (
-                f"{done.violations} constraint violations"
-                if done.violations
-                else done.reason or "the database says no more"
-            )
-            return stalled("Refused", f"merging {what} was refused: {said}; nothing was changed", facts)
+            return stalled("Refused", f"merging {what} was refused, nothing was changed: {_why(done, facts)}", facts)
+
+
+def _why(done: sql.Merge, facts: MergeStatus) -> str:
+    if facts.violations and facts.violations.items:
+        first = facts.violations.items[0]
+        row = ", ".join(f"{name} {value}" for name, value in first.key.items())
+        rows = "a row" if done.violations == 1 else f"{done.violations} rows"
+        return (
+            f"{rows} would break a constraint, {first.constraint} for {row} of {first.table}; status.violations has "
+            "all and their sides. Change the rows on a branch, or what spec.resolutions takes"
+        )
+    said = done.reason or "the database says no more"
+    return f"{said}. spec.fastForward: Auto allows another merge" if "no fast-forward" in said else said
 
 
 def _facts(conn: Connection, done: sql.Merge, *, values: bool) -> MergeStatus:
