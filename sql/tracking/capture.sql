@@ -191,6 +191,7 @@ DECLARE
     v_head   constant text := $head$
 CREATE OR REPLACE FUNCTION pggit._capture_%1$s_%2$s() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $capture$
+#variable_conflict use_variable
 DECLARE
     v_xid  xid8   := pg_current_xact_id();
     v_seq  bigint := %3$s;

@@ -52,3 +52,19 @@ def test_blame_shows_cells_though_a_column_is_called_n(db: Database) -> None:
     db.run("SELECT pggit.commit('second')")
     blamed = db.rows("SELECT column_name, value FROM pggit.blame('t', '{\"id\": 1}') ORDER BY 1")
     assert blamed == [("id", 1), ("n", "b")]
+
+
+def test_columns_may_have_the_names_of_captures_own_variables(db: Database) -> None:
+    db.run("CREATE TABLE t (v_seq integer PRIMARY KEY, v_xid text, v_nest text, n text, o text)")
+    db.run("INSERT INTO t VALUES (1, 'a', 'b', 'c', 'd')")
+    db.run("SELECT pggit.track_schema('public')")
+    first = db.value("SELECT pggit.commit('first')")
+    db.run("UPDATE t SET v_seq = 2, v_xid = 'x' WHERE v_seq = 1; INSERT INTO t VALUES (1, 'new', '', '', '')")
+    db.run("DELETE FROM t WHERE v_seq = 2; TRUNCATE t")
+    assert db.rows("SELECT * FROM pggit.as_of(NULL::t, %s)", first) == [(1, "a", "b", "c", "d")]
+    for how in ("none", "all"):
+        db.run("SELECT pggit.create_branch(%s, %s, 'schema', %s)", how, first, how)
+        session = db.connect(branch=how)
+        query(session, "UPDATE t SET v_seq = 3, v_nest = 'y'; INSERT INTO t VALUES (1, 'new', '', '', '')")
+        assert query(session, "SELECT v_seq, v_nest FROM t ORDER BY 1").fetchall() == [(1, ""), (3, "y")]
+    assert db.rows("SELECT * FROM pggit.verify()") == []
