@@ -51,6 +51,7 @@ def check(session: Connection, told: Acknowledged) -> None:
         query(session, "SELECT pggit.checkout(%s)", branch)
         assert query(session, orphans).fetchall() == [], f"orphans on {branch}"
         assert query(session, doubles).fetchall() == [], f"a unique key is there twice on {branch}"
+    query(session, "SELECT pggit.checkout('main')")
 
 
 def test_many_clients(own_server: Server, clients: int, pytestconfig: pytest.Config) -> None:
