@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from localcluster import images
+from localcluster.cluster import ClusterError
 from localcluster.node import Node
 
 PASSWORD = "only here"
@@ -53,6 +54,7 @@ def node(end_to_end: None) -> Iterator[Node]:
         node.import_image(images.postgres_image())
         node.run("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": database()}))
         node.run("rollout", "status", "statefulset/database", "-n", SPACE, "--timeout=120s")
+        until_reached(node)
         yield node
 
 
@@ -110,6 +112,20 @@ def in_pod(node: Node, *command: str) -> str:
 def psql(host: str, sql: str) -> list[str]:
     """The command of a client that comes over the network."""
     return ["psql", f"host={host} user=postgres password='{PASSWORD}' connect_timeout=5", "-Atc", sql]
+
+
+def until_reached(node: Node, seconds: float = 60) -> None:
+    """A ready pod is in its Service a moment later: kube-proxy writes its rules after the endpoints."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            in_pod(node, *psql(SERVER_NAME, "SELECT 1"))
+        except ClusterError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
+        else:
+            return
 
 
 def left_on_the_machine(folder: Path) -> str:
@@ -172,7 +188,9 @@ def test_logs_are_the_servers(node: Node) -> None:
 def test_a_killed_owner_leaves_nothing_running_and_the_next_start_removes_its_files() -> None:
     holder = subprocess.Popen([sys.executable, "-c", HOLDS_A_NODE], stdout=subprocess.PIPE, text=True)
     assert holder.stdout
-    folder = Path(holder.stdout.readline().strip())
+    said = holder.stdout.readline().strip()
+    assert said, "the owner did not get as far as a node"
+    folder = Path(said)
     assert left_on_the_machine(folder)
 
     holder.send_signal(signal.SIGKILL)
