@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from localcluster import images
-from localcluster.cluster import ClusterError
+from localcluster.errors import ClusterError
 from localcluster.node import Node
 
 PASSWORD = "only here"
