@@ -6,7 +6,7 @@ PY := $(BIN)/python
 export PYTHONPATH := $(CURDIR)/operator:$(CURDIR)/tools
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check crds bench image e2e e2e-kind clean
+.PHONY: help venv demo test check crds bench load image e2e e2e-kind clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,6 +39,9 @@ crds: venv ## write crds/ and the chart's copy from operator/pggit_operator/api
 
 bench: venv ## print ratios beside plain PostgreSQL
 	$(PY) bench/run.py
+
+load: venv ## 50 clients for a minute, and a server killed under them 30 times
+	$(PY) -m pytest tests/load -q -n 2 --load-clients 50 --load-seconds 60 --load-kills 30
 
 image: ## build the container image with docker, podman or buildah
 	tools/image.sh

@@ -58,7 +58,7 @@ CREATE OR REPLACE FUNCTION pggit.branch_start(p_owner jsonb, p_name text, p_from
 AS $$
 DECLARE
     v_branch pggit.branches;
-    v_found  text[];
+    v_found  text;
 BEGIN
     PERFORM pggit._require_owner(p_owner);
     PERFORM pggit._check_branch_name(p_name);
@@ -77,8 +77,8 @@ BEGIN
     IF p_from ? 'branch' THEN
         RETURN (pggit._branch(p_from ->> 'branch')).name;
     ELSIF p_from ? 'tag' THEN
-        SELECT array_agg(t.commit_id) INTO v_found FROM pggit.tags AS t WHERE t.name = p_from ->> 'tag';
-        IF v_found IS NULL THEN
+        SELECT t.commit_id INTO v_found FROM pggit.tags AS t WHERE t.name = p_from ->> 'tag';
+        IF NOT FOUND THEN
             RAISE EXCEPTION USING
                 ERRCODE = 'VG003', SCHEMA = 'pggit',
                 MESSAGE = format('there is no tag %L', p_from ->> 'tag')
@@ -86,21 +86,14 @@ BEGIN
                                   THEN '; a branch is called so' ELSE '' END;
         END IF;
     ELSIF p_from ? 'commit' THEN
-        SELECT array_agg(c.commit_id) INTO v_found
-          FROM (SELECT c.commit_id FROM pggit.commits AS c
-                 WHERE p_from ->> 'commit' ~ '^[0-9a-f]{4,64}$' AND c.commit_id LIKE (p_from ->> 'commit') || '%' LIMIT 2) AS c;
+        v_found := pggit._commit_by_prefix(p_from ->> 'commit');
         IF v_found IS NULL THEN
             RAISE EXCEPTION USING
                 ERRCODE = 'VG002', SCHEMA = 'pggit',
                 MESSAGE = format('there is no commit %L', p_from ->> 'commit');
-        ELSIF cardinality(v_found) > 1 THEN
-            RAISE EXCEPTION USING
-                ERRCODE = 'VG205', SCHEMA = 'pggit',
-                MESSAGE = format('commit id %L is not unique', p_from ->> 'commit'),
-                HINT    = 'Give more of its digits.';
         END IF;
     END IF;
-    RETURN v_found[1];
+    RETURN v_found;
 END;
 $$;
 

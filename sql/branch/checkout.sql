@@ -10,11 +10,10 @@ DECLARE
     v_used   text[] := '{}';
     v_part   record;
     v_shown  text;
+    v_before text   := current_setting('pggit.branch', true);
     -- The branch that is checked out may be gone; left in the path, its schemas would show the next branch of that name.
-    v_gone   text[] := ARRAY(SELECT pggit._fit_name(t.schema_name || '@' || current_setting('pggit.branch')) FROM pggit.tables AS t
-                              WHERE nullif(current_setting('pggit.branch', true), '') IS NOT NULL
-                             UNION SELECT pggit._fit_name(s.schema_name || '@' || current_setting('pggit.branch')) FROM pggit.tracked_schemas AS s
-                              WHERE nullif(current_setting('pggit.branch', true), '') IS NOT NULL);
+    v_gone   text[] := ARRAY(SELECT pggit._branch_schema_name(t.schema_name, v_before) FROM pggit.tables AS t WHERE v_before <> ''
+                             UNION SELECT pggit._branch_schema_name(s.schema_name, v_before) FROM pggit.tracked_schemas AS s WHERE v_before <> '');
 BEGIN
     FOR v_part IN
         SELECT m.word, CASE WHEN m.word LIKE '"%' THEN replace(substr(m.word, 2, length(m.word) - 2), '""', '"') ELSE lower(m.word) END AS name
@@ -64,7 +63,7 @@ CREATE OR REPLACE FUNCTION pggit._hold_branch(p_branch text)
 AS $$
 DECLARE
     v_branch pggit.branches;
-    v_ends   timestamptz := clock_timestamp() + regexp_replace(coalesce(nullif(current_setting('pggit.lock_timeout', true), ''), '5s'), '^[0-9]+$', '\&ms')::interval;
+    v_ends   timestamptz := pggit._patience_ends();
 BEGIN
     LOOP
         v_branch := pggit._branch(p_branch);
@@ -108,18 +107,14 @@ CREATE OR REPLACE FUNCTION pggit._take_branch(p_branch pggit.branches, p_what te
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_ends timestamptz := clock_timestamp() + regexp_replace(coalesce(nullif(current_setting('pggit.lock_timeout', true), ''), '5s'), '^[0-9]+$', '\&ms')::interval;
-    v_who  text;
+    v_ends timestamptz := pggit._patience_ends();
 BEGIN
     -- Asking again, not waiting in line: whoever has it may in turn wait for a row that this transaction has locked.
     WHILE NOT pg_try_advisory_xact_lock(hashtext('pggit.checkout'), p_branch.branch_id) LOOP
         IF clock_timestamp() >= v_ends THEN
-            SELECT string_agg(format('process %s (%s, %s)', c.pid, coalesce(a.usename, '?'), coalesce(a.state, '?')), ', ' ORDER BY c.pid) INTO v_who
-              FROM pggit._checkouts(p_branch.branch_id) AS c LEFT JOIN pg_stat_activity AS a USING (pid)
-             WHERE c.pid <> pg_backend_pid();
             RAISE EXCEPTION USING
                 ERRCODE = 'VG401', SCHEMA = 'pggit',
-                MESSAGE = format('branch %L can''t be %s: it is checked out by %s', p_branch.name, p_what, coalesce(v_who, 'a session that has just left it')),
+                MESSAGE = format('branch %L can''t be %s: it is checked out by %s', p_branch.name, p_what, coalesce(pggit._processes(ARRAY(SELECT c.pid FROM pggit._checkouts(p_branch.branch_id) AS c)), 'a session that has just left it')),
                 HINT    = 'Try again when they have checked out another branch or ended; nothing was changed. The setting pggit.lock_timeout (5s) says how long to try.';
         END IF;
         PERFORM pg_sleep(0.02 + random() * 0.05);

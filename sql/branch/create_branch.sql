@@ -230,7 +230,7 @@ CREATE OR REPLACE FUNCTION pggit._create_branch_schema(p_branch pggit.branches, 
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_name  text := pggit._fit_name(p_schema || '@' || p_branch.name);
+    v_name  text := pggit._branch_schema_name(p_schema, p_branch.name);
     v_grant record;
 BEGIN
     IF to_regnamespace(quote_ident(v_name)) IS NOT NULL THEN

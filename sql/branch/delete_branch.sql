@@ -59,7 +59,7 @@ CREATE OR REPLACE FUNCTION pggit._bounded(p_commands text[], p_relations oid[], 
     SET lock_timeout = 0
 AS $$
 DECLARE
-    v_ends    timestamptz := clock_timestamp() + regexp_replace(coalesce(nullif(current_setting('pggit.lock_timeout', true), ''), '5s'), '^[0-9]+$', '\&ms')::interval;
+    v_ends    timestamptz := pggit._patience_ends();
     v_begun   timestamptz;
     v_command text;
     v_blocker text;
@@ -79,10 +79,9 @@ BEGIN
         END;
     END LOOP;
 
-    SELECT string_agg(DISTINCT format('process %s (%s, %s)', l.pid, coalesce(a.usename, '?'), coalesce(a.state, '?')), ', ') INTO v_blocker
-      FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a USING (pid)
-     WHERE l.granted AND l.relation = ANY (p_relations) AND l.pid <> pg_backend_pid()
-       AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database());
+    v_blocker := pggit._processes(ARRAY(SELECT l.pid FROM pg_locks AS l
+                                         WHERE l.granted AND l.relation = ANY (p_relations)
+                                           AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())));
     RAISE EXCEPTION USING
         ERRCODE = 'VG401', SCHEMA = 'pggit',
         MESSAGE = format('%s is in use by %s', p_what, coalesce(v_blocker, 'a transaction that has just ended')),

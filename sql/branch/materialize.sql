@@ -8,7 +8,6 @@ DECLARE
     v_shown   record;
     v_users   text;
     v_old     text;
-    v_timeout text            := current_setting('lock_timeout');
 BEGIN
     PERFORM pggit._require_read_committed('materializing a table');
     IF v_branch.branch_id = 1 THEN
@@ -40,10 +39,8 @@ BEGIN
     END IF;
 
     BEGIN
-        -- Not for long: who writes the branch may in turn wait for its row, which this transaction has locked.
-        PERFORM set_config('lock_timeout', '900ms', true);
-        PERFORM FROM pggit.branch_bases AS b WHERE b.branch_id = v_branch.branch_id FOR UPDATE;
-        PERFORM set_config('lock_timeout', v_timeout, true);
+        -- Who writes the branch may in turn wait for its row, which this transaction has locked.
+        PERFORM pggit._execute_soon(format('SELECT FROM pggit.branch_bases AS b WHERE b.branch_id = %s FOR UPDATE', v_branch.branch_id), clock_timestamp());
     EXCEPTION WHEN lock_not_available THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG401', SCHEMA = 'pggit',

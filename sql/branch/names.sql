@@ -29,12 +29,13 @@ $$;
 COMMENT ON FUNCTION pggit._check_branch_name(text) IS
 'Refuses names that git would refuse or that could be taken for a commit. Raises VG201 with the reason.';
 
-CREATE OR REPLACE FUNCTION pggit._fit_name(p_name text)
+CREATE OR REPLACE FUNCTION pggit._branch_schema_name(p_schema text, p_branch text)
     RETURNS text
     LANGUAGE plpgsql IMMUTABLE
 AS $$
 DECLARE
-    v_name text := p_name;
+    v_whole text := p_schema || '@' || p_branch;
+    v_name  text := v_whole;
 BEGIN
     IF octet_length(v_name) <= 63 THEN
         RETURN v_name;
@@ -42,9 +43,9 @@ BEGIN
     WHILE octet_length(v_name) > 54 LOOP
         v_name := left(v_name, -1);
     END LOOP;
-    RETURN v_name || '~' || left(encode(sha256(convert_to(p_name, 'UTF8')), 'hex'), 8);
+    RETURN v_name || '~' || left(encode(sha256(convert_to(v_whole, 'UTF8')), 'hex'), 8);
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._fit_name(text) IS
-'The name itself when PostgreSQL can hold it (63 bytes), else its beginning, "~" and eight digits of its sha256.';
+COMMENT ON FUNCTION pggit._branch_schema_name(text, text) IS
+'Name of the schema that stands for one of main on a branch: schema@branch when PostgreSQL can hold it (63 bytes), else its beginning, "~" and eight digits of its sha256.';

@@ -47,33 +47,6 @@ $$;
 COMMENT ON FUNCTION pggit._undo_sql(integer, text, text, text, text, text) IS
 'Statement of a capture function that logs rows as they were (p_live true) or keys that had none, and marks the keys as owned.';
 
-CREATE OR REPLACE FUNCTION pggit._repair_real_order_sql(p_table_id integer)
-    RETURNS text
-    LANGUAGE sql STABLE
-AS $$
-    SELECT format($sql$
-        WITH keys AS MATERIALIZED (
-            SELECT %2$s, min(l._seq) AS first_any, min(l._seq) FILTER (WHERE NOT l._live) AS first_insert, min(l._seq) FILTER (WHERE l._live) AS first_pre,
-                   count(*) FILTER (WHERE l._deleted) - count(*) FILTER (WHERE NOT l._live) AS balance, bool_and(l._owned) AS owned
-              FROM pggit._undo_%1$s AS l
-             WHERE l._b = $1 AND l._xid = $2 AND l._seq >= $3 AND l._seq > coalesce(nullif(current_setting('pggit.stored', true), '')::bigint, 0)
-             GROUP BY %2$s
-            HAVING bool_or(NOT l._live) AND bool_or(l._live)
-        ), wrong AS (
-            SELECT k.*, CASE (EXISTS (SELECT FROM {relation of the branch} AS b WHERE %3$s))::integer + k.balance WHEN 1 THEN k.first_pre WHEN 0 THEN k.first_insert END AS first_due
-              FROM keys AS k
-        )
-        UPDATE pggit._undo_%1$s AS l
-           SET _seq   = CASE l._seq WHEN k.first_any THEN k.first_due ELSE k.first_any END,
-               _owned = CASE l._seq WHEN k.first_any THEN true ELSE k.owned END
-          FROM wrong AS k
-         WHERE k.first_due > k.first_any AND %4$s AND l._b = $1 AND l._xid = $2 AND l._seq IN (k.first_any, k.first_due)$sql$,
-        p_table_id, pggit._key_columns(p_table_id, 'l'), pggit._same_key(p_table_id, 'b', 'k', true, false), pggit._same_key(p_table_id, 'l', 'k'));
-$$;
-
-COMMENT ON FUNCTION pggit._repair_real_order_sql(integer) IS
-'As pggit._repair_order_sql, for the undo log of a branch''s real table: the row that comes first also says whether the branch owned the key before. Parameters: branch, xid, lowest ordinal of the nest.';
-
 CREATE OR REPLACE FUNCTION pggit._ensure_real_capture(p_table_id integer)
     RETURNS void
     LANGUAGE plpgsql
@@ -96,7 +69,7 @@ BEGIN
 %2$s
     RETURN NULL;
 END$head$;
-    v_take   constant text := 'pggit._take_ordinal(format(''pggit.o%s%%s'', ''b'' || TG_ARGV[0] || %L))';
+    v_take   constant text := 'pggit._take_ordinal(''%sb'' || TG_ARGV[0], %L)';
     v_stored text := pggit._stored_columns(p_table_id);
     v_keys   text := pggit._key_columns(p_table_id);
     v_new    text;
@@ -106,7 +79,8 @@ END$head$;
     v_nest := pggit._lowest_in_nest(v_seq, '%sb' || TG_ARGV[0]);
     IF v_nest IS NOT NULL THEN
         EXECUTE replace(%L, '{relation of the branch}', TG_RELID::regclass::text) USING v_branch, v_xid, v_nest;
-    END IF;$w$, p_table_id, pggit._repair_real_order_sql(p_table_id));
+    END IF;$w$, p_table_id, pggit._repair_order_sql(
+            p_table_id, format('pggit._undo_%s', p_table_id), '{relation of the branch}', 'l._b = $1 AND l._xid = $2', '$3', '(NOT l._live)', 'l._deleted', true));
 BEGIN
     SELECT string_agg(format('n.%s::%s AS c%s', pggit._quoted(c.name), c.type_name, c.column_id), ', ' ORDER BY c.key_position) INTO v_new
       FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL;

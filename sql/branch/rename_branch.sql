@@ -23,7 +23,7 @@ BEGIN
     END;
 
     FOR v_schema IN SELECT s.base_schema, s.schema_name FROM pggit.branch_schemas AS s WHERE s.branch_id = v_branch.branch_id LOOP
-        v_new := pggit._fit_name(v_schema.base_schema || '@' || p_new_name);
+        v_new := pggit._branch_schema_name(v_schema.base_schema, p_new_name);
         CONTINUE WHEN v_new = v_schema.schema_name;
         IF to_regnamespace(quote_ident(v_new)) IS NOT NULL THEN
             RAISE EXCEPTION USING
@@ -47,6 +47,23 @@ COMMENT ON FUNCTION pggit.rename_branch(text, text) IS
 This session follows if it is on the branch. Raises VG001, VG101 (the new name is taken), VG201 (it is no good name), VG202 (main can''t be renamed),
 VG301 (the branch is protected) and VG401 (other sessions have it checked out for longer than pggit.lock_timeout, 5s; the message says who).';
 
+CREATE OR REPLACE FUNCTION pggit._require_unprotected(p_branch pggit.branches)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF p_branch.is_protected THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG301', SCHEMA = 'pggit',
+            MESSAGE = format('branch %L is protected', p_branch.name),
+            HINT    = format('SELECT pggit.unprotect_branch(%L); allows it.', p_branch.name);
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._require_unprotected(pggit.branches) IS
+'Raises VG301 for a protected branch.';
+
 CREATE OR REPLACE FUNCTION pggit._refuse_protected(p_branch pggit.branches, p_what text)
     RETURNS void
     LANGUAGE plpgsql
@@ -56,12 +73,8 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = 'VG202', SCHEMA = 'pggit',
             MESSAGE = format('main can''t be %s: it is the tables themselves', p_what);
-    ELSIF p_branch.is_protected THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'VG301', SCHEMA = 'pggit',
-            MESSAGE = format('branch %L is protected', p_branch.name),
-            HINT    = format('SELECT pggit.unprotect_branch(%L); allows it.', p_branch.name);
     END IF;
+    PERFORM pggit._require_unprotected(p_branch);
 END;
 $$;
 

@@ -250,7 +250,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._execute_soon(text, timestamptz) IS
-'Runs a command that locks a relation. All of them together, from p_begun on, wait no longer than 0.9 seconds, so that nobody who waits for a lock held
+'Runs a command that takes locks. All of them together, from p_begun on, wait no longer than 0.9 seconds, so that nobody who waits for a lock held
 here for as long as PostgreSQL''s deadlock_timeout (1 s) finds it waiting too: it gives up (55P03) before that.';
 
 CREATE OR REPLACE FUNCTION pggit._rebase_views(p_branch_id integer, p_mark pggit._mark)

@@ -41,13 +41,32 @@ COMMENT ON FUNCTION pggit._lock_branch(integer) IS
 'Locks a branch''s row until the end of the transaction and returns it as it is then: commits on one branch queue here.
 Never a stronger lock than this one: foreign keys hold the row as KEY SHARE already, and two sessions that wanted more would wait for each other. Raises VG001.';
 
+CREATE OR REPLACE FUNCTION pggit._commit_by_prefix(p_prefix text)
+    RETURNS text
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v_found text[] := ARRAY(SELECT c.commit_id FROM pggit.commits AS c WHERE p_prefix ~ '^[0-9a-f]{4,64}$' AND c.commit_id LIKE p_prefix || '%' LIMIT 2);
+BEGIN
+    IF cardinality(v_found) > 1 THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG205', SCHEMA = 'pggit',
+            MESSAGE = format('commit id %L is not unique', p_prefix),
+            HINT    = 'Give more of its digits.';
+    END IF;
+    RETURN v_found[1];
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._commit_by_prefix(text) IS
+'The commit whose id is or begins with 4 hexadecimal digits or more; NULL when there is none. Raises VG205.';
+
 CREATE OR REPLACE FUNCTION pggit._find_commit(p_ref text, p_branch_id integer)
     RETURNS text
     LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
     v_commit text;
-    v_found  text[];
     v_at     timestamptz;
 BEGIN
     IF p_ref = 'HEAD' THEN
@@ -71,17 +90,9 @@ BEGIN
         RETURN v_commit;
     END IF;
 
-    IF p_ref ~ '^[0-9a-f]{4,64}$' THEN
-        SELECT array_agg(c.commit_id) INTO v_found
-          FROM (SELECT c.commit_id FROM pggit.commits AS c WHERE c.commit_id LIKE p_ref || '%' LIMIT 2) AS c;
-        IF cardinality(v_found) = 1 THEN
-            RETURN v_found[1];
-        ELSIF cardinality(v_found) > 1 THEN
-            RAISE EXCEPTION USING
-                ERRCODE = 'VG205', SCHEMA = 'pggit',
-                MESSAGE = format('commit id %L is not unique', p_ref),
-                HINT    = 'Give more of its digits.';
-        END IF;
+    v_commit := pggit._commit_by_prefix(p_ref);
+    IF v_commit IS NOT NULL THEN
+        RETURN v_commit;
     END IF;
 
     BEGIN

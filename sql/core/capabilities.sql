@@ -1,12 +1,22 @@
+CREATE OR REPLACE FUNCTION pggit._is_told_of_ddl()
+    RETURNS boolean
+    LANGUAGE sql STABLE
+AS $$
+    SELECT EXISTS (SELECT FROM pg_event_trigger AS e WHERE e.evtname = 'pggit_ddl_end' AND e.evtenabled IN ('O', 'A'));
+$$;
+
+COMMENT ON FUNCTION pggit._is_told_of_ddl() IS
+'Whether event triggers tell pggit of DDL; only a superuser can make them.';
+
 CREATE OR REPLACE FUNCTION pggit.capabilities()
     RETURNS TABLE (capability text, available boolean, reason text)
     LANGUAGE sql STABLE
 AS $$
-    SELECT 'event_triggers',
-           EXISTS (SELECT FROM pg_event_trigger AS e WHERE e.evtname = 'pggit_ddl_end' AND e.evtenabled <> 'D'),
-           CASE WHEN EXISTS (SELECT FROM pg_event_trigger AS e WHERE e.evtname = 'pggit_ddl_end' AND e.evtenabled <> 'D')
+    SELECT 'event_triggers', d.is_told,
+           CASE WHEN d.is_told
                 THEN 'new tables of tracked schemas are tracked at once, and changes of shape are noticed when they happen'
                 ELSE 'event triggers need a superuser at installation: new tables are noticed at the next commit, changed ones when they are written' END
+      FROM (SELECT pggit._is_told_of_ddl() AS is_told) AS d
     UNION ALL
     SELECT 'triggers_kept_out_of_merges', r.can_replicate,
            CASE WHEN r.can_replicate

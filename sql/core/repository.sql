@@ -26,6 +26,29 @@ $$;
 COMMENT ON FUNCTION pggit._require_cluster() IS
 'Raises VG903 when the database was restored into another cluster, where the recorded transaction ids have no meaning.';
 
+CREATE OR REPLACE FUNCTION pggit._patience_ends()
+    RETURNS timestamptz
+    LANGUAGE sql VOLATILE
+AS $$
+    SELECT clock_timestamp() + regexp_replace(coalesce(nullif(current_setting('pggit.lock_timeout', true), ''), '5s'), '^[0-9]+$', '\&ms')::interval;
+$$;
+
+COMMENT ON FUNCTION pggit._patience_ends() IS
+'When what begins to wait now gives up: after the setting pggit.lock_timeout (5s; a number alone is milliseconds).';
+
+CREATE OR REPLACE FUNCTION pggit._processes(p_pids integer[])
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT string_agg(DISTINCT format('process %s (%s, %s)', p.pid, coalesce(a.usename, '?'), coalesce(a.state, '?')), ', ')
+      FROM unnest(p_pids) AS p(pid) LEFT JOIN pg_stat_activity AS a USING (pid)
+     WHERE p.pid <> pg_backend_pid();
+$$;
+
+COMMENT ON FUNCTION pggit._processes(integer[]) IS
+'Server processes in words, with user and state; NULL when there is none but this one.';
+
 CREATE OR REPLACE FUNCTION pggit._require_read_committed(p_what text)
     RETURNS void
     LANGUAGE plpgsql STABLE

@@ -139,8 +139,8 @@ CREATE INDEX IF NOT EXISTS merges_target_id_idx ON pggit.merges (target_id, crea
 
 -- Changes put aside: a commit that no branch has.
 CREATE TABLE IF NOT EXISTS pggit.stashes (
-    name       text        PRIMARY KEY,
-    stash_no   integer     GENERATED ALWAYS AS IDENTITY UNIQUE,
+    stash_no   integer     GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name       text        NOT NULL UNIQUE GENERATED ALWAYS AS ('stash-' || stash_no::text) STORED,
     branch_id  integer     NOT NULL REFERENCES pggit.branches,
     commit_id  text        NOT NULL UNIQUE REFERENCES pggit.commits,
     stashed_at timestamptz NOT NULL DEFAULT now(),

@@ -70,7 +70,7 @@ BEGIN
         IF 'gap' = ANY (v_presence) THEN
             RETURN format('the columns of table %I.%I were changed on main after these branches parted; merging a change of columns is not supported in this version',
                           v_table.schema_name, v_table.table_name);
-        ELSIF v_presence[3] = 'absent' AND v_presence[2] = 'present' AND p_source_id IS NULL AND v_presence[1] = 'present' THEN
+        ELSIF v_presence = '{present,present,absent}' THEN
             RETURN format('table %I.%I was not under version control there yet; taking it away is not supported in this version', v_table.schema_name, v_table.table_name);
         ELSIF v_presence[3] = 'present' AND 'absent' = ANY (v_presence) THEN
             RETURN format('table %I.%I came under version control after these branches parted; merging a new table is not supported in this version',
@@ -354,9 +354,11 @@ BEGIN
     PERFORM pg_current_xact_id() WHERE p_apply;
     v_ours := pggit._working_position(v_merge.target_id);
     IF p_apply THEN
-        PERFORM pggit._commit_pending(v_source.branch_id, format('pending changes of %s', v_source.name)) WHERE v_source.branch_id IS NOT NULL;
-        PERFORM pggit._commit_pending(v_merge.target_id, 'pending changes before a ' || replace(v_merge.kind, '_', ' '), p_at => v_ours) WHERE v_merge.kind NOT IN ('unstash', 'reset');
-        PERFORM pggit._commit_pending(v_merge.target_id, coalesce(v_merge.message, 'pending changes before a reset'), p_at => v_ours) WHERE v_merge.kind = 'reset';
+        PERFORM pggit._commit_pending(v_source.branch_id, format('pending changes of %s', v_source.name), p_at => pggit._working_position(v_source.branch_id))
+          WHERE v_source.branch_id IS NOT NULL;
+        PERFORM pggit._commit_pending(v_merge.target_id, coalesce(CASE v_merge.kind WHEN 'reset' THEN v_merge.message END,
+                                                                  'pending changes before a ' || replace(v_merge.kind, '_', ' ')), p_at => v_ours)
+          WHERE v_merge.kind <> 'unstash';
     END IF;
     SELECT b.* INTO STRICT v_target FROM pggit.branches AS b WHERE b.branch_id = v_merge.target_id;
 
@@ -391,7 +393,7 @@ BEGIN
                  OR (v_merge.kind = 'merge' AND v_merge.base_commit = v_target.head AND NOT coalesce((v_merge.options ->> 'squash')::boolean, false)
                      AND v_mode <> 'never' AND (p_apply OR pggit._content(v_target.head_at, v_ours) = '{}'));
     IF v_mode = 'only' AND NOT v_forward THEN
-        RETURN pggit._result(p_merge_id, 'refused', jsonb_build_object('reason', format('branch %L has moved on, so this merge is no fast-forward', v_target.name)));
+        RETURN pggit._result(p_merge_id, 'refused', jsonb_build_object('reason', format('branch %L has moved on, so this merge is no fast-forward, and fast-forward only is asked for', v_target.name)));
     END IF;
 
     SELECT pggit._why_not_mergeable(v_source.branch_id, v_target.branch_id, (pggit._ref(b.id)).at, v_ours, v_theirs) AS reason INTO v_reason

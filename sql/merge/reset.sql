@@ -26,12 +26,8 @@ DECLARE
     v_branch pggit.branches := pggit._branch(p_branch);
     v_commit text           := pggit._resolve(p_ref, v_branch.branch_id);
 BEGIN
-    IF v_branch.is_protected THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'VG301', SCHEMA = 'pggit',
-            MESSAGE = format('branch %L is protected', v_branch.name),
-            HINT    = format('SELECT pggit.unprotect_branch(%L); allows it.', v_branch.name);
-    ELSIF p_mode = 'soft' THEN
+    PERFORM pggit._require_unprotected(v_branch);
+    IF p_mode = 'soft' THEN
         PERFORM pggit._lock_branch(v_branch.branch_id);
         PERFORM pggit._move_head(v_branch.branch_id, v_commit, (pggit._ref(v_commit)).at);
         RETURN v_commit;

@@ -13,8 +13,7 @@ BEGIN
             ERRCODE = 'VG304', SCHEMA = 'pggit',
             MESSAGE = format('there is nothing to stash: branch %L is as it was committed', v_branch.name);
     END IF;
-    INSERT INTO pggit.stashes AS s (name, branch_id, commit_id, stashed_by)
-    SELECT 'stash-' || (SELECT coalesce(max(o.stash_no), 0) + 1 FROM pggit.stashes AS o) || '-' || left(v_commit, 8), v_branch.branch_id, v_commit, pggit._actor()
+    INSERT INTO pggit.stashes AS s (branch_id, commit_id, stashed_by) VALUES (v_branch.branch_id, v_commit, pggit._actor())
     RETURNING s.name INTO v_name;
     RETURN v_name;
 END;

@@ -70,25 +70,26 @@ COMMENT ON FUNCTION pggit._before_statement() IS
 'Opens a statement on a tracked table of main. Where no event trigger tells of DDL, changed columns are noticed here, before the capture function meets them.
 Arguments: the table''s tag, main, and watch where there are no event triggers. Raises VG309 when a session on a branch writes a table of main.';
 
-CREATE OR REPLACE FUNCTION pggit._take_ordinal(p_setting text)
+CREATE OR REPLACE FUNCTION pggit._take_ordinal(p_tag text, p_command text)
     RETURNS bigint
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_open  text   := current_setting(p_setting, true);
-    v_top   text   := split_part(v_open, ',', 1);
-    v_taken bigint := coalesce(nullif(v_top, '')::bigint, nextval('pggit._ordinal'));
+    v_setting text   := 'pggit.o' || p_tag || p_command;
+    v_open    text   := current_setting(v_setting, true);
+    v_top     text   := split_part(v_open, ',', 1);
+    v_taken   bigint := coalesce(nullif(v_top, '')::bigint, nextval('pggit._ordinal'));
 BEGIN
-    PERFORM set_config(p_setting, substr(v_open, length(v_top) + 2), true);
+    PERFORM set_config(v_setting, substr(v_open, length(v_top) + 2), true);
     IF v_taken <= nullif(current_setting('pggit.stored', true), '')::bigint THEN
         v_taken := nextval('pggit._ordinal');
-        PERFORM set_config('pggit.n' || rtrim(substr(p_setting, 8), 'DEILNPRSTUAVW'), v_taken || ',' || v_taken, true);
+        PERFORM set_config('pggit.n' || p_tag, v_taken || ',' || v_taken, true);
     END IF;
     RETURN v_taken;
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._take_ordinal(text) IS
+COMMENT ON FUNCTION pggit._take_ordinal(text, text) IS
 'Takes the innermost open ordinal of a table and command off its stack. A statement in which a commit was made is after that commit, and gets a new one.';
 
 CREATE OR REPLACE FUNCTION pggit._lowest_in_nest(p_ordinal bigint, p_tag text)
@@ -108,34 +109,38 @@ $$;
 COMMENT ON FUNCTION pggit._lowest_in_nest(bigint, text) IS
 'The lowest ordinal among the statements on one table that ran inside each other with the one of this ordinal; NULL when it ran alone.';
 
-CREATE OR REPLACE FUNCTION pggit._repair_order_sql(p_table_id integer, p_relation text)
+CREATE OR REPLACE FUNCTION pggit._repair_order_sql(p_table_id integer, p_log text, p_relation text, p_mine text, p_lowest text, p_insert text, p_delete text,
+                                                   p_owned boolean)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
     SELECT format($sql$
         WITH keys AS MATERIALIZED (
-            SELECT %2$s, min(l._seq) AS first_any, min(l._seq) FILTER (WHERE l._op = 'I') AS first_insert, min(l._seq) FILTER (WHERE l._op <> 'I') AS first_pre,
-                   count(*) FILTER (WHERE l._op = 'D') - count(*) FILTER (WHERE l._op = 'I') AS balance
-              FROM pggit._log_%1$s AS l
-             WHERE l._xid = v_xid AND l._seq >= v_nest AND l._seq > coalesce(nullif(current_setting('pggit.stored', true), '')::bigint, 0)
-             GROUP BY %2$s
-            HAVING bool_or(l._op = 'I') AND bool_or(l._op <> 'I')
+            SELECT %3$s, min(l._seq) AS first_any, min(l._seq) FILTER (WHERE %8$s) AS first_insert, min(l._seq) FILTER (WHERE NOT %8$s) AS first_pre,
+                   count(*) FILTER (WHERE %9$s) - count(*) FILTER (WHERE %8$s) AS balance%10$s
+              FROM %1$s AS l
+             WHERE %6$s AND l._seq >= %7$s AND l._seq > coalesce(nullif(current_setting('pggit.stored', true), '')::bigint, 0)
+             GROUP BY %3$s
+            HAVING bool_or(%8$s) AND bool_or(NOT %8$s)
         ), wrong AS (
-            SELECT k.*, CASE (EXISTS (SELECT FROM %3$s AS b WHERE %4$s))::integer + k.balance WHEN 1 THEN k.first_pre WHEN 0 THEN k.first_insert END AS first_due
+            SELECT k.*, CASE (EXISTS (SELECT FROM %2$s AS b WHERE %4$s))::integer + k.balance WHEN 1 THEN k.first_pre WHEN 0 THEN k.first_insert END AS first_due
               FROM keys AS k
         )
-        UPDATE pggit._log_%1$s AS l
-           SET _seq = CASE l._seq WHEN k.first_any THEN k.first_due ELSE k.first_any END
+        UPDATE %1$s AS l
+           SET _seq = CASE l._seq WHEN k.first_any THEN k.first_due ELSE k.first_any END%11$s
           FROM wrong AS k
-         WHERE k.first_due > k.first_any AND %5$s AND l._xid = v_xid AND l._seq IN (k.first_any, k.first_due);$sql$,
-        p_table_id, pggit._key_columns(p_table_id, 'l'), p_relation, pggit._same_key(p_table_id, 'b', 'k', true, false), pggit._same_key(p_table_id, 'l', 'k'));
+         WHERE k.first_due > k.first_any AND %5$s AND %6$s AND l._seq IN (k.first_any, k.first_due)$sql$,
+        p_log, p_relation, pggit._key_columns(p_table_id, 'l'), pggit._same_key(p_table_id, 'b', 'k', true, false), pggit._same_key(p_table_id, 'l', 'k'),
+        p_mine, p_lowest, p_insert, p_delete,
+        CASE WHEN p_owned THEN ', bool_and(l._owned) AS owned' ELSE '' END, CASE WHEN p_owned THEN ', _owned = l._seq = k.first_any OR k.owned' ELSE '' END);
 $$;
 
-COMMENT ON FUNCTION pggit._repair_order_sql(integer, text) IS
-'Statement of a capture function that puts the log of a nest of statements right. A statement draws its ordinal when it begins, so one that inserts a key may have a lower
+COMMENT ON FUNCTION pggit._repair_order_sql(integer, text, text, text, text, text, text, boolean) IS
+'Statement that puts the log of a nest of statements right. A statement draws its ordinal when it begins, so one that inserts a key may have a lower
 ordinal than the one that took the key from another row first (a writable CTE, MERGE, a BEFORE ROW trigger). The key existed before the nest exactly when
 (exists now) + deletes - inserts = 1; then the first row of its log must be a pre-image, else an insert. While parts of the nest have not logged yet the sum may be
-wrong; the part that logs last puts all right.';
+wrong; the part that logs last puts all right. p_log and p_relation: the log and the table. Conditions on a log row l: p_mine (of this transaction), p_insert, p_delete. p_lowest: the
+lowest ordinal of the nest. p_owned: the log also says whether the branch owned the key before, which the row that comes first has to say.';
 
 CREATE OR REPLACE FUNCTION pggit._create_stores(p_table_id integer)
     RETURNS void
@@ -208,15 +213,16 @@ $head$;
 BEGIN
     SELECT t.* INTO STRICT v_table FROM pggit.tables AS t WHERE t.table_id = p_table_id;
     v_base   := format('%I.%I', v_table.schema_name, v_table.table_name);
-    v_repair := format(E'\n    IF v_nest IS NOT NULL THEN%s\n    END IF;', pggit._repair_order_sql(p_table_id, v_base));
+    v_repair := format(E'\n    IF v_nest IS NOT NULL THEN%s;\n    END IF;', pggit._repair_order_sql(
+                    p_table_id, format('pggit._log_%s', p_table_id), v_base, 'l._xid = v_xid', 'v_nest', 'l._op = ''I''', 'l._op = ''D''', false));
 
-    EXECUTE format(v_head, p_table_id, 'insert', format('pggit._take_ordinal(%L)', 'pggit.o' || p_table_id || 'INSERT'), format($body$
+    EXECUTE format(v_head, p_table_id, 'insert', format('pggit._take_ordinal(%L, %L)', p_table_id, 'INSERT'), format($body$
     INSERT INTO pggit._log_%1$s (_seq, _xid, _epoch, _op, %2$s)
     SELECT v_seq, v_xid, %3$s, 'I', %4$s FROM new_rows AS n;%5$s$body$,
         p_table_id, v_keys, v_epoch, pggit._user_key_columns(p_table_id, 'n'), v_repair));
 
     -- A key in both OLD and NEW of one statement has only its OLD row; one that the statement moved away is a delete, one it moved to an insert.
-    EXECUTE format(v_head, p_table_id, 'update', format('pggit._take_ordinal(%L)', 'pggit.o' || p_table_id || 'UPDATE'), format($body$
+    EXECUTE format(v_head, p_table_id, 'update', format('pggit._take_ordinal(%L, %L)', p_table_id, 'UPDATE'), format($body$
     IF EXISTS (SELECT FROM new_rows AS n WHERE NOT %8$s) THEN
         INSERT INTO pggit._log_%1$s (_seq, _xid, _epoch, _op, %2$s)
         SELECT v_seq, v_xid, %3$s, CASE WHEN %5$s THEN 'U' ELSE 'D' END, %4$s FROM old_rows AS o;
@@ -229,7 +235,7 @@ BEGIN
         p_table_id, v_stored, v_epoch, pggit._user_columns(p_table_id, 'o'), pggit._key_among_sql(p_table_id, 'o', 'new_rows', 'n'),
         v_keys, pggit._user_key_columns(p_table_id, 'n'), pggit._key_among_sql(p_table_id, 'n', 'old_rows', 'o'), v_repair));
 
-    EXECUTE format(v_head, p_table_id, 'delete', format('pggit._take_ordinal(%L)', 'pggit.o' || p_table_id || 'DELETE'), format($body$
+    EXECUTE format(v_head, p_table_id, 'delete', format('pggit._take_ordinal(%L, %L)', p_table_id, 'DELETE'), format($body$
     INSERT INTO pggit._log_%1$s (_seq, _xid, _epoch, _op, %2$s)
     SELECT v_seq, v_xid, %3$s, 'D', %4$s FROM old_rows AS o;%5$s$body$,
         p_table_id, v_stored, v_epoch, pggit._user_columns(p_table_id, 'o'), v_repair));
@@ -246,16 +252,6 @@ $$;
 
 COMMENT ON FUNCTION pggit._create_capture_functions(integer) IS
 'Generates the capture functions of a table on main from pggit.columns.';
-
-CREATE OR REPLACE FUNCTION pggit._is_told_of_ddl()
-    RETURNS boolean
-    LANGUAGE sql STABLE
-AS $$
-    SELECT EXISTS (SELECT FROM pg_event_trigger AS e WHERE e.evtname = 'pggit_ddl_end' AND e.evtenabled IN ('O', 'A'));
-$$;
-
-COMMENT ON FUNCTION pggit._is_told_of_ddl() IS
-'Whether event triggers tell pggit of DDL; only a superuser can make them.';
 
 CREATE OR REPLACE FUNCTION pggit._create_capture(p_table_id integer)
     RETURNS void

@@ -190,7 +190,10 @@ def test_what_is_wrong_is_corrected_as_long_as_nothing_is_made(
     spec, name = {"databaseRef": REF, **before}, a_name()
     common.apply(kind, name, spec)
 
-    common.apply(kind, name, {key: value for key, value in {**spec, **change}.items() if value is not None})
+    corrected = {key: value for key, value in {**spec, **change}.items() if value is not None}
+    common.apply(kind, name, corrected)
+    kept = common.get(kind, name)["spec"]
+    assert {key: kept.get(key) for key in change} == change
 
 
 def test_a_planned_merge_is_not_decided_yet(common: Namespace) -> None:
@@ -199,6 +202,7 @@ def test_a_planned_merge_is_not_decided_yet(common: Namespace) -> None:
     say(common, "Merge", name, {"result": "Planned"})
 
     common.apply("Merge", name, {**spec, "source": "b"})
+    assert common.get("Merge", name)["spec"]["source"] == "b"
 
 
 def test_the_name_of_a_database_is_corrected_until_it_is_under_version_control(common: Namespace) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from localcluster import images
-from localcluster.errors import ClusterError
+from fixtures.services import until_reached
+from localcluster import ClusterError, images
 from localcluster.node import Node
 
 PASSWORD = "only here"
@@ -54,7 +54,7 @@ def node(end_to_end: None) -> Iterator[Node]:
         node.import_image(images.postgres_image())
         node.run("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": database()}))
         node.run("rollout", "status", "statefulset/database", "-n", SPACE, "--timeout=120s")
-        until_reached(node)
+        until_reached(lambda: in_pod(node, *psql(SERVER_NAME, "SELECT 1")), ClusterError)
         yield node
 
 
@@ -112,20 +112,6 @@ def in_pod(node: Node, *command: str) -> str:
 def psql(host: str, sql: str) -> list[str]:
     """The command of a client that comes over the network."""
     return ["psql", f"host={host} user=postgres password='{PASSWORD}' connect_timeout=5", "-Atc", sql]
-
-
-def until_reached(node: Node, seconds: float = 60) -> None:
-    """A ready pod is in its Service a moment later: kube-proxy writes its rules after the endpoints."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            in_pod(node, *psql(SERVER_NAME, "SELECT 1"))
-        except ClusterError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.5)
-        else:
-            return
 
 
 def left_on_the_machine(folder: Path) -> str:

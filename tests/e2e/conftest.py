@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from fixtures.services import until_reached
 from localcluster import Cluster, ClusterError, ControlPlane, images
 from localcluster.cluster import run
 from localcluster.node import Node
@@ -122,20 +122,6 @@ def release(place: Place) -> Iterator[Place]:
         place.cluster.run("delete", "namespace", SYSTEM, TEAM, "--timeout=120s")
 
 
-def _until_reached(psql: Psql, seconds: float = 60) -> None:
-    """A ready pod is in its Service a moment later: kube-proxy writes its rules after the endpoints."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            psql.quietly("SELECT 1;")
-        except Failed:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.5)
-        else:
-            return
-
-
 @pytest.fixture(scope="session")
 def story(release: Place) -> Story:
     """A PostgreSQL pod with the data, and its owner's connection."""
@@ -146,7 +132,7 @@ def story(release: Place) -> Story:
     superuser = _in_pod(
         kubectl, "postgres-0", "postgres", {"user": "postgres", "password": PASSWORD, "host": "postgres"}
     )
-    _until_reached(superuser)
+    until_reached(lambda: superuser.quietly("SELECT 1;"), Failed)
     superuser.quietly(f"CREATE ROLE geo LOGIN CREATEROLE PASSWORD '{OWNER_PASSWORD}';\nCREATE DATABASE geo OWNER geo;")
     secret = {
         "host": f"postgres.{TEAM}.svc",

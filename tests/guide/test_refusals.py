@@ -50,12 +50,15 @@ def test_each_line_is_so(repo: Database) -> None:
 
 
 def test_the_ways_out_that_are_calls_work(repo: Database) -> None:
-    repo.run("SELECT pggit.ensure_branch('main')")
+    assert repo.value("SELECT (pggit.ensure_branch('main')).was_created") is False
     repo.run("SELECT pggit.track_table('notes'); SELECT pggit.track_schema('public', p_exclude => '{log}')")
-    repo.run("SELECT pggit.commit('empty', p_allow_empty => true)")
-    repo.run("SELECT pggit.unprotect_branch('kept'); SELECT pggit.delete_branch('kept')")
-    repo.run("SELECT pggit.delete_branch('dev', p_force => true)")
-    repo.run("SELECT pggit.list_branches(), pggit.log()")
+    assert repo.rows("SELECT count(*) FROM pggit.tracked_tables") == [(3,)]
+    assert len(repo.value("SELECT pggit.commit('empty', p_allow_empty => true)")) == 64
+    repo.run("SELECT pggit.unprotect_branch('kept')")
+    assert repo.value("SELECT pggit.delete_branch('kept')") is True
+    assert repo.value("SELECT pggit.delete_branch('dev', p_force => true)") is True
+    assert repo.rows("SELECT name FROM pggit.list_branches()") == [("main",)]
+    assert repo.rows("SELECT message FROM pggit.log() LIMIT 1") == [("empty",)]
 
 
 def test_what_is_no_error(repo: Database) -> None:

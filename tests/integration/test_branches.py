@@ -87,6 +87,7 @@ def test_a_table_made_real_later_is_granted_too(site: Site) -> None:
     site.until("dbb", name, lambda body: body["status"]["materializedCount"] == 1)
     with open_by(secret) as session:
         session.execute("INSERT INTO items VALUES (9, 'new', 1, NULL) ON CONFLICT (id) DO NOTHING")
+        assert session.execute("SELECT count(*) FROM items WHERE id = 9").fetchone() == (1,)
 
 
 def test_keys_made_on_a_branch_come_from_mains_sequence(site: Site) -> None:

@@ -225,3 +225,5 @@ def test_a_table_made_later_is_tracked(site: Site) -> None:
     database.run("CREATE TABLE later (id int PRIMARY KEY)")
 
     site.until("vdb", name, lambda body: body["status"]["trackedTables"] == 2)
+    tracked = database.rows("SELECT table_name FROM pggit.tracked_tables ORDER BY 1")
+    assert tracked == [("public.items",), ("public.later",)]

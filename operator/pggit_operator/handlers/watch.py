@@ -6,7 +6,7 @@ from typing import Any
 
 import kopf
 
-from pggit_operator.api import GROUP, KINDS, VERSION, VersionedDatabase
+from pggit_operator.api import GROUP, KINDS, VERSION
 from pggit_operator.handlers.queue import Queue
 from pggit_operator.kube.seen import Key
 from pggit_operator.reconcile.world import World
@@ -32,7 +32,7 @@ def _handler(plural: str, world: World, queue: Queue) -> Any:
         before = world.seen.put(key, body)
         if before is None or _asks(before) != _asks(body):
             queue.touch(key)
-            for dependent in world.dependents(key) if plural == VersionedDatabase.plural else ():
+            for dependent in world.dependents(key):
                 queue.touch(dependent)
 
     return object_seen

@@ -60,7 +60,7 @@ class Workers:
     def _settle(self, key: Key, group: str, after: After) -> None:
         if after.gone:
             self._queue.forget(key)
-            for dependent in self._world.dependents(key) if key.plural == VersionedDatabase.plural else ():
+            for dependent in self._world.dependents(key):
                 self._queue.touch(dependent)
             return
         ceiling = self._world.settings.resync if key.plural == VersionedDatabase.plural else None

@@ -128,8 +128,7 @@ def _why(done: sql.Merge, facts: MergeStatus) -> str:
             f"{rows} would break a constraint, {first.constraint} for {row} of {first.table}; status.violations has "
             "all and their sides. Change the rows on a branch, or what spec.resolutions takes"
         )
-    said = done.reason or "the database says no more"
-    return f"{said}. spec.fastForward: Auto allows another merge" if "no fast-forward" in said else said
+    return done.reason or "the database says no more"
 
 
 def _facts(conn: Connection, done: sql.Merge, *, values: bool) -> MergeStatus:

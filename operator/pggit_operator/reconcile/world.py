@@ -49,7 +49,9 @@ class World:
         return target.instance if target else f"{key.namespace}/{name}"
 
     def dependents(self, database: Key) -> list[Key]:
-        """The objects that name this VersionedDatabase."""
+        """The objects that name this one; only a VersionedDatabase is named by others."""
+        if database.plural != VersionedDatabase.plural:
+            return []
         return [key for key, _ in self.seen if key != database and self.database_of(key) == database]
 
     def database_of(self, key: Key) -> Key:

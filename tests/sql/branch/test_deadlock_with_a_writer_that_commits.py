@@ -21,20 +21,14 @@ WORK = [
 
 
 @pytest.mark.parametrize("what", WORK)
-def test_the_writer_gets_through(db: Database, what: str) -> None:
-    db.run("""
-        CREATE TABLE t (id integer PRIMARY KEY, a text);
-        INSERT INTO t VALUES (1, 'a');
-        SELECT pggit.track_schema('public');
-        SELECT pggit.commit('first');
-        SELECT pggit.create_branch('dev', 'HEAD', 'schema', 'none');
-    """)
-    other = db.connect(branch="dev")
+def test_the_writer_gets_through(small: Database, what: str) -> None:
+    small.run("SELECT pggit.create_branch('dev', 'HEAD', 'schema', 'none')")
+    other = small.connect(branch="dev")
     query(other, "INSERT INTO t VALUES (2, 'pending')")
     query(other, "SELECT pggit.commit('second')")
     query(other, "INSERT INTO t VALUES (5, 'pending')")
     query(other, "SELECT pggit.checkout('main')")
-    writer = db.connect(branch="dev", autocommit=False)
+    writer = small.connect(branch="dev", autocommit=False)
     query(writer, "INSERT INTO t VALUES (3, 'mine')")
 
     def other_work() -> None:
@@ -45,8 +39,10 @@ def test_the_writer_gets_through(db: Database, what: str) -> None:
     running.start()
     time.sleep(1.3)  # the other one has looked for a deadlock before there is one
     try:
-        query(writer, "SELECT pggit.commit('mine')")
+        made = query(writer, "SELECT pggit.commit('mine')").fetchone()
         writer.commit()
     finally:
         writer.rollback()
         running.join()
+    assert made is not None
+    assert (3, "mine") in small.rows("SELECT * FROM pggit.as_of(NULL::t, %s)", made[0])

@@ -153,3 +153,14 @@ def test_who_checks_a_branch_out_waits_for_its_deletion(db: Database) -> None:
     db.run("SET pggit.lock_timeout = '100ms'")
     with raises("VG401", "checked out by process"):
         db.run("SELECT pggit.delete_branch('other', true)")
+
+
+@pytest.mark.parametrize("what", ["SELECT pggit.reset('work', 'HEAD')", "SELECT pggit.stash(NULL, 'work')"])
+def test_a_reset_or_a_stash_does_not_count_as_keeping_commits(db: Database, what: str) -> None:
+    work = shop(db)
+    query(work, "DELETE FROM orders WHERE id = 1")
+    query(work, "SELECT pggit.commit('work')")
+    query(work, "DELETE FROM orders WHERE id = 2")
+    query(work, what)
+    with raises("VG311", "1 commit that no other branch or tag has"):
+        db.run("SELECT pggit.delete_branch('work')")

@@ -2,40 +2,30 @@
 
 from __future__ import annotations
 
+import pytest
+
 from fixtures.postgres import Database, raises
 
 
-def test_it_was_not_there_yet(db: Database) -> None:
-    db.run("""
-        CREATE TABLE t (id integer PRIMARY KEY);
-        SELECT pggit.track_schema('public');
-        SELECT pggit.commit('zero');
-    """)
-    db.run("""
+@pytest.fixture
+def repo(small: Database) -> Database:
+    small.run("""
         BEGIN;
-        INSERT INTO t VALUES (1);
-        SELECT pggit.commit('first');
+        INSERT INTO t VALUES (2, 'b');
+        SELECT pggit.commit('second');
         CREATE TABLE n (id integer PRIMARY KEY);
         COMMIT;
     """)
-    first = db.value("SELECT pggit.resolve_ref('HEAD')")
-    db.run("INSERT INTO n VALUES (1)")
+    return small
+
+
+def test_it_was_not_there_yet(repo: Database) -> None:
+    second = repo.value("SELECT pggit.resolve_ref('HEAD')")
+    repo.run("INSERT INTO n VALUES (1)")
     with raises("VG005"):
-        db.rows("SELECT * FROM pggit.as_of(NULL::n, %s)", first)
+        repo.rows("SELECT * FROM pggit.as_of(NULL::n, %s)", second)
 
 
-def test_a_commit_says_that_the_table_came(db: Database) -> None:
-    db.run("""
-        CREATE TABLE t (id integer PRIMARY KEY);
-        SELECT pggit.track_schema('public');
-        SELECT pggit.commit('zero');
-    """)
-    db.run("""
-        BEGIN;
-        INSERT INTO t VALUES (1);
-        SELECT pggit.commit('first');
-        CREATE TABLE n (id integer PRIMARY KEY);
-        COMMIT;
-    """)
-    db.run("SELECT pggit.commit('n comes', p_allow_empty => true)")
-    assert "public.n" in db.value("SELECT content FROM pggit.commits WHERE message = 'n comes'")
+def test_a_commit_says_that_the_table_came(repo: Database) -> None:
+    repo.run("SELECT pggit.commit('n comes', p_allow_empty => true)")
+    assert "public.n" in repo.value("SELECT content FROM pggit.commits WHERE message = 'n comes'")

@@ -23,6 +23,5 @@ def test_what_a_branch_did_after_a_criss_cross_is_merged_or_in_conflict(db: Data
     query(dev, "INSERT INTO t VALUES (7, 'seven')")  # dev wants it back; main has done nothing to it since A
     db.run("SELECT pggit.commit('dev inserts row 7 again', 'dev')")
 
-    result, conflicts = db.row("SELECT m.result, m.conflicts FROM pggit.merge('dev', 'main') AS m")
-    rows = db.rows("SELECT * FROM t")
-    assert rows == [(7, "seven")] or (result == "conflicted" and conflicts > 0), (result, rows)
+    assert db.value("SELECT (pggit.merge('dev', 'main')).result") in ("merged", "fast_forward")
+    assert db.rows("SELECT * FROM t") == [(7, "seven")]
