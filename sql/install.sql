@@ -59,10 +59,16 @@
 \ir conflict/resolve.sql
 \ir merge/merge_base.sql
 \ir merge/merge_jsonb.sql
+\ir merge/merge_lines.sql
+\ir merge/merge_sets.sql
 \ir merge/rows.sql
 \ir merge/violations.sql
 \ir merge/write_rows.sql
 \ir merge/write_branch.sql
+\ir merge/rules.sql
+\ir merge/add_merge_rule.sql
+\ir merge/delete_merge_rule.sql
+\ir merge/checks.sql
 \ir merge/merge.sql
 \ir merge/revert.sql
 \ir merge/cherry_pick.sql

@@ -205,6 +205,10 @@ class BranchUnmerged(_Refused):
     sqlstate = "VG311"
 
 
+class CheckFailed(_Refused):
+    sqlstate = "VG312"
+
+
 # VG4: busy, and nobody has to do anything.
 
 

@@ -58,7 +58,7 @@ BEGIN
 
     UPDATE pggit.conflicts AS c
        SET resolution = p_resolution, resolved_value = CASE WHEN p_resolution = 'value' THEN p_value END,
-           resolved_by = pggit._actor(), resolved_at = now()
+           resolved_by = pggit._actor(), resolved_at = now(), rule = NULL
      WHERE c.merge_id = p_merge_id AND c.conflict_no = v_conflict.conflict_no;
 END;
 $$;

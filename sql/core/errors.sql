@@ -30,6 +30,7 @@ VALUES
     ('VG309', 'WrongBranch',          'authority', 'on change'),
     ('VG310', 'TriggersInterfered',   'authority', 'on change'),
     ('VG311', 'BranchUnmerged',       'authority', 'on change'),
+    ('VG312', 'CheckFailed',          'authority', 'on change'),
     ('VG401', 'Busy',                 'nobody',    'soon'),
     ('VG402', 'TargetMoved',          'nobody',    'soon'),
     ('VG901', 'StoreDamaged',         'us',        'loudly'),

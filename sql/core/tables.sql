@@ -162,6 +162,8 @@ CREATE TABLE IF NOT EXISTS pggit.conflicts (
     resolved_value jsonb,
     resolved_by    text,
     resolved_at    timestamptz,
+    rule           text,
+    note           text,
     plan_row       bigint      NOT NULL,
     PRIMARY KEY (merge_id, conflict_no),
     UNIQUE (merge_id, conflict_id)
@@ -178,4 +180,16 @@ CREATE TABLE IF NOT EXISTS pggit.violations (
     side            text,
     detail          text    NOT NULL,
     PRIMARY KEY (merge_id, violation_no)
+);
+
+-- What decides cells that both sides of a merge changed: pggit.add_merge_rule, pggit.delete_merge_rule.
+CREATE TABLE IF NOT EXISTS pggit.merge_rules (
+    rule_no     integer     GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    table_name  text        NOT NULL,
+    column_name text        NOT NULL,
+    rule        text        NOT NULL,
+    by_column   text,
+    expression  text,
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    created_by  text        NOT NULL
 );

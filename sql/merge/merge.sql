@@ -3,14 +3,14 @@ CREATE OR REPLACE FUNCTION pggit._check_options(p_kind text, p_options jsonb)
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_known text[] := ARRAY['on_conflict', 'resolutions'] || CASE p_kind WHEN 'merge' THEN ARRAY['fast_forward', 'squash'] ELSE ARRAY['parent'] END;
+    v_known text[] := ARRAY['on_conflict', 'resolutions', 'rules', 'checks'] || CASE p_kind WHEN 'merge' THEN ARRAY['fast_forward', 'squash'] ELSE ARRAY['parent'] END;
     v_name  text;
 BEGIN
     IF jsonb_typeof(coalesce(p_options, '{}')) <> 'object' THEN
         RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = 'merge options are a JSON object';
     END IF;
     FOR v_name IN SELECT jsonb_object_keys(p_options) LOOP
-        IF v_name IN ('rules', 'checks', 'fill') THEN
+        IF v_name = 'fill' THEN
             RAISE EXCEPTION USING
                 ERRCODE = 'VG307', SCHEMA = 'pggit',
                 MESSAGE = format('merge option %L does not exist in this version', v_name);
@@ -34,9 +34,13 @@ BEGIN
     IF jsonb_typeof(coalesce(p_options -> 'squash', 'false')) <> 'boolean' THEN
         RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = 'squash must be true or false';
     END IF;
-    IF jsonb_typeof(coalesce(p_options -> 'resolutions', '[]')) <> 'array' THEN
-        RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = 'resolutions must be an array';
-    END IF;
+    FOREACH v_name IN ARRAY ARRAY['resolutions', 'rules', 'checks'] LOOP
+        IF jsonb_typeof(coalesce(p_options -> v_name, '[]')) <> 'array' THEN
+            RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = format('%s must be an array', v_name);
+        END IF;
+    END LOOP;
+    PERFORM pggit._check_rule(r.value) FROM jsonb_array_elements(coalesce(p_options -> 'rules', '[]')) AS r(value);
+    PERFORM pggit._require_check(c.value) FROM jsonb_array_elements(coalesce(p_options -> 'checks', '[]')) AS c(value);
     IF p_options ? 'parent' AND (p_options ->> 'parent') !~ '^[1-9][0-9]{0,5}$' THEN
         RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = 'parent is the number of a parent of the commit, from 1';
     END IF;
@@ -181,7 +185,7 @@ DECLARE
 BEGIN
     SELECT coalesce(jsonb_agg(jsonb_build_object('id', c.conflict_id, 'take', c.resolution, 'by', c.resolved_by, 'at', c.resolved_at)
                               || CASE WHEN c.resolved_value IS NULL THEN '{}' ELSE jsonb_build_object('value', c.resolved_value) END), '[]') INTO v_kept
-      FROM pggit.conflicts AS c WHERE c.merge_id = p_merge.merge_id AND c.resolution IS NOT NULL;
+      FROM pggit.conflicts AS c WHERE c.merge_id = p_merge.merge_id AND c.resolution IS NOT NULL AND c.rule IS NULL;
     DELETE FROM pggit.conflicts AS c WHERE c.merge_id = p_merge.merge_id;
     DELETE FROM pggit.violations AS v WHERE v.merge_id = p_merge.merge_id;
 
@@ -192,11 +196,12 @@ BEGIN
         PERFORM pggit._refresh_statistics(v_table.table_id, b.id) FROM unnest(ARRAY[(p_ours).branch_id, (p_theirs).branch_id]) AS b(id);
         PERFORM pggit._plan_rows(v_table.table_id, v_keys, pggit._base_row_sql(v_table.table_id, p_bases), p_ours, p_theirs);
         PERFORM pggit._list_conflicts(p_merge.merge_id, v_table);
+        PERFORM pggit._decide_by_rules(p_merge, v_table.table_id);
         v_tables := v_tables || v_table.table_id;
     END LOOP;
 
     UPDATE pggit.conflicts AS c
-       SET resolution = k.value ->> 'take', resolved_value = k.value -> 'value', resolved_by = k.value ->> 'by', resolved_at = (k.value ->> 'at')::timestamptz
+       SET resolution = k.value ->> 'take', resolved_value = k.value -> 'value', resolved_by = k.value ->> 'by', resolved_at = (k.value ->> 'at')::timestamptz, rule = NULL
       FROM jsonb_array_elements(v_kept) AS k
      WHERE c.merge_id = p_merge.merge_id AND c.conflict_id = k.value ->> 'id';
     PERFORM pggit._settle_conflicts(p_merge.merge_id, p_merge.options);
@@ -233,7 +238,11 @@ BEGIN
     SELECT v_effects || coalesce(string_agg(format('%s %s %s', c.conflict_id, c.resolution, c.resolved_value), E'\n' ORDER BY c.conflict_id), '') INTO v_effects
       FROM pggit.conflicts AS c WHERE c.merge_id = p_merge.merge_id;
     v_result.plan_hash := encode(sha256(convert_to(v_effects, 'UTF8')), 'hex');
-    v_result.detail    := jsonb_build_object('tables', v_per, 'planned_tables', to_jsonb(v_tables));
+    v_result.detail    := jsonb_build_object('tables', v_per, 'planned_tables', to_jsonb(v_tables))
+                          || coalesce((SELECT jsonb_build_object('decided_by_rules', jsonb_object_agg(d.rule, d.n))
+                                         FROM (SELECT c.rule, count(*) AS n FROM pggit.conflicts AS c
+                                                WHERE c.merge_id = p_merge.merge_id AND c.rule IS NOT NULL GROUP BY c.rule) AS d
+                                       HAVING count(*) > 0), '{}');
     RETURN v_result;
 END;
 $$;
@@ -422,6 +431,7 @@ BEGIN
     END IF;
 
     v_after := pggit._apply(v_merge, v_target, v_result, v_ours, v_theirs);
+    PERFORM pggit._run_checks(v_merge.options -> 'checks', v_target.name);
     IF v_forward THEN
         PERFORM pggit._move_head(v_target.branch_id, v_their_id, v_after);
         v_result.result    := 'fast_forward';
@@ -484,7 +494,7 @@ BEGIN
                         MESSAGE = 'the branches or rows of this merge are locked by others',
                         HINT    = 'Nothing was written. Merge again.';
                 END IF;
-            WHEN SQLSTATE 'VG310' OR integrity_constraint_violation THEN
+            WHEN SQLSTATE 'VG310' OR SQLSTATE 'VG312' OR integrity_constraint_violation THEN
                 GET STACKED DIAGNOSTICS v_message = MESSAGE_TEXT, v_hint = PG_EXCEPTION_HINT, v_name = CONSTRAINT_NAME;
                 v_result := pggit._result(p_merge_id, 'refused', jsonb_strip_nulls(jsonb_build_object(
                     'reason', v_message, 'hint', nullif(v_hint, ''), 'constraint', nullif(v_name, ''), 'sqlstate', SQLSTATE)));
@@ -552,7 +562,8 @@ $$;
 COMMENT ON FUNCTION pggit.merge(text, text, text, jsonb) IS
 'Merges a branch, tag or commit into a branch, three ways, row by row and cell by cell, in the calling transaction.
 p_target NULL is the session''s branch. What is not committed on either side is committed first. p_options: on_conflict (stop, ours, theirs), resolutions (array of {conflict_id} or {table, key,
-column}, with take: ours, theirs, base, value, and value), fast_forward (auto, never, only), squash. The merged state is checked for NOT NULL, CHECK, unique indexes and foreign keys before
+column}, with take: ours, theirs, base, value, and value), rules (array of {table, column, rule, by, expression}: see pggit.add_merge_rule), checks (array of {name, sql}: queries of one boolean
+that must be true on the merged state, read only, else the merge is refused), fast_forward (auto, never, only), squash. The merged state is checked for NOT NULL, CHECK, unique indexes and foreign keys before
 anything is written; triggers take no part. result: merged (commit_id is the merge commit), fast_forward, up_to_date, conflicted (nothing written; pggit.resolve_conflict, then
 pggit.continue_merge), or refused (nothing written; detail.reason). Raises VG001, VG002, VG007, VG009, VG202, VG204, VG205, VG206, VG307, VG401 (locked by others, or
 the transaction is not READ COMMITTED), VG402 (others kept changing the same rows).';

@@ -234,7 +234,7 @@ BEGIN
     END LOOP;
 
     FOR v_conflict IN SELECT c.* FROM pggit.conflicts AS c
-                       WHERE c.merge_id = p_merge_id AND c.table_id = p_table_id AND c.resolution = 'value' ORDER BY c.conflict_no LOOP
+                       WHERE c.merge_id = p_merge_id AND c.table_id = p_table_id AND c.resolution = 'value' AND c.rule IS NULL ORDER BY c.conflict_no LOOP
         EXECUTE format('UPDATE %s AS p SET %s WHERE p.row_no = %s', v_plan,
                        CASE WHEN v_conflict.column_id IS NULL THEN 'want = ' || pggit._row_from_json_sql(p_table_id, v_conflict.resolved_value)
                             ELSE format('want.c%s = %s', v_conflict.column_id,

@@ -1,0 +1,12 @@
+CREATE OR REPLACE FUNCTION pggit.delete_merge_rule(p_rule_no integer)
+    RETURNS boolean
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    DELETE FROM pggit.merge_rules AS r WHERE r.rule_no = p_rule_no;
+    RETURN FOUND;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit.delete_merge_rule(integer) IS
+'Takes a rule of pggit.merge_rules away; returns false when there is none of that number.';
