@@ -12,6 +12,7 @@
 \ir commit/marks.sql
 \ir tracking/columns.sql
 \ir commit/states.sql
+\ir commit/times.sql
 \ir commit/refs.sql
 \ir commit/changes.sql
 \ir commit/commit.sql
@@ -27,6 +28,8 @@
 -- diff, history
 \ir diff/diff.sql
 \ir commit/status.sql
+\ir history/tick.sql
+\ir history/resolve_time.sql
 \ir history/as_of.sql
 \ir history/state_digest.sql
 \ir history/blame.sql

@@ -69,6 +69,7 @@ CREATE OR REPLACE FUNCTION pggit._fork_point(p_from text, OUT parent_id integer,
 AS $$
 DECLARE
     v_branch pggit.branches;
+    v_ref    record;
 BEGIN
     IF p_from IS NULL OR p_from = 'WORKING' THEN
         v_branch := pggit._branch(NULL);
@@ -81,15 +82,19 @@ BEGIN
         parent_id := v_branch.branch_id;
         commit_id := (SELECT b.head FROM pggit.branches AS b WHERE b.branch_id = v_branch.branch_id);
     ELSE
-        commit_id := pggit._resolve(p_from);
-        parent_id := (SELECT c.branch_id FROM pggit.commits AS c WHERE c.commit_id = _fork_point.commit_id);
+        PERFORM pggit._resolve(p_from);
+        v_ref     := pggit._ref(p_from);
+        commit_id := v_ref.commit_id;
+        at        := v_ref.at;
+        parent_id := (at).branch_id;
+        RETURN;
     END IF;
     at := (SELECT c.at FROM pggit.commits AS c WHERE c.commit_id = _fork_point.commit_id);
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._fork_point(text) IS
-'Where a new branch begins: a branch as it is now (its pending changes are committed first), else any ref. NULL is the current branch.';
+'Where a new branch begins: a branch as it is now (its pending changes are committed first), else any ref; at a time, what was not committed to the branch then is pending on the new one. NULL is the current branch.';
 
 CREATE OR REPLACE FUNCTION pggit._why_no_view(p_relation oid)
     RETURNS text
@@ -190,7 +195,9 @@ BEGIN
     END;
     INSERT INTO pggit.branch_bases (branch_id, s) VALUES (v_branch.branch_id, pggit._base_mark(v_fork.at));
     PERFORM pg_current_xact_id();
-    UPDATE pggit.branches AS b SET head_at = pggit._working_position(v_branch.branch_id) WHERE b.branch_id = v_branch.branch_id
+    UPDATE pggit.branches AS b SET head_at = CASE WHEN c.at::text = v_fork.at::text THEN pggit._working_position(v_branch.branch_id) ELSE c.at END
+      FROM pggit.commits AS c
+     WHERE b.branch_id = v_branch.branch_id AND c.commit_id = v_fork.commit_id
     RETURNING b.* INTO v_branch;
 
     v_tables := ARRAY(SELECT t FROM pggit._tables_at(v_fork.at) AS t ORDER BY t.table_id);
@@ -269,7 +276,7 @@ $$;
 
 COMMENT ON FUNCTION pggit.create_branch(text, text, text, text) IS
 'Make a branch and return it; nobody is moved to it (pggit.checkout does that).
-p_from is any ref; NULL means the current branch as it is now. Changes of a branch that are not committed yet are committed first. p_materialize says
+p_from is any ref, a time too; NULL means the current branch as it is now. Changes of a branch that are not committed yet are committed first. p_materialize says
 which tables become real ones, with every constraint and index: auto (all while together they are within pggit.materialize_limit, 64MB, else those below
 10,000 rows), all, none, or a comma-separated list. The others are views that share main''s rows, made in a time that does not depend on them.
 Raises VG001, VG002 (no such ref), VG101 (the branch exists), VG201 (bad name), VG202, VG302, VG306 (columns changed since the ref), VG307, VG902.';

@@ -262,6 +262,10 @@ DECLARE
     v_table record;
     v_begun timestamptz;
 BEGIN
+    PERFORM pggit._record_transaction();
+    INSERT INTO pggit.base_moves (_seq, _xid, _epoch, branch_id, s)
+    SELECT nextval('pggit._ordinal'), pg_current_xact_id(), r.epoch, b.branch_id, b.s
+      FROM pggit.branch_bases AS b, pggit.repository AS r WHERE b.branch_id = p_branch_id;
     UPDATE pggit.branch_bases AS b SET s = p_mark WHERE b.branch_id = p_branch_id;
 
     FOR v_table IN

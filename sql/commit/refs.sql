@@ -66,8 +66,34 @@ CREATE OR REPLACE FUNCTION pggit._find_commit(p_ref text, p_branch_id integer)
     LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
+    v_commit text := pggit._find_named(p_ref, p_branch_id);
+BEGIN
+    IF v_commit IS NULL AND pggit._time(p_ref) IS NOT NULL THEN
+        v_commit := pggit._commit_before((SELECT b FROM pggit.branches AS b WHERE b.branch_id = p_branch_id), pggit._time(p_ref));
+        IF v_commit IS NULL THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'VG002', SCHEMA = 'pggit',
+                MESSAGE = format('branch %L has no commit at or before %s', (SELECT b.name FROM pggit.branches AS b WHERE b.branch_id = p_branch_id), p_ref);
+        END IF;
+    ELSIF v_commit IS NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG002', SCHEMA = 'pggit',
+            MESSAGE = format('%L is no branch, tag, commit or time', p_ref),
+            HINT    = 'A commit id needs at least 4 digits; HEAD~1 and main^2 count back from a ref.';
+    END IF;
+    RETURN v_commit;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._find_commit(text, integer) IS
+'Commit of a ref without ~ and ^. HEAD and times are of the branch given. Raises VG002, VG009, VG205.';
+
+CREATE OR REPLACE FUNCTION pggit._find_named(p_ref text, p_branch_id integer)
+    RETURNS text
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
     v_commit text;
-    v_at     timestamptz;
 BEGIN
     IF p_ref = 'HEAD' THEN
         SELECT b.head INTO v_commit FROM pggit.branches AS b WHERE b.branch_id = p_branch_id;
@@ -82,7 +108,7 @@ BEGIN
 
     SELECT b.branch_id INTO p_branch_id FROM pggit.branches AS b WHERE b.name = p_ref AND b.deleted_at IS NULL;
     IF FOUND THEN
-        RETURN pggit._find_commit('HEAD', p_branch_id);
+        RETURN pggit._find_named('HEAD', p_branch_id);
     END IF;
 
     SELECT t.commit_id INTO v_commit FROM pggit.tags AS t WHERE t.name = p_ref;
@@ -90,53 +116,12 @@ BEGIN
         RETURN v_commit;
     END IF;
 
-    v_commit := pggit._commit_by_prefix(p_ref);
-    IF v_commit IS NOT NULL THEN
-        RETURN v_commit;
-    END IF;
-
-    BEGIN
-        v_at := p_ref::timestamptz;
-    EXCEPTION WHEN datetime_field_overflow OR invalid_datetime_format OR invalid_parameter_value THEN
-        v_at := NULL;
-    END;
-    IF v_at IS NOT NULL THEN
-        RETURN pggit._commit_at_time(v_at, p_ref);
-    END IF;
-
-    RAISE EXCEPTION USING
-        ERRCODE = 'VG002', SCHEMA = 'pggit',
-        MESSAGE = format('%L is no branch, tag, commit or time', p_ref),
-        HINT    = 'A commit id needs at least 4 digits; HEAD~1 and main^2 count back from a ref.';
+    RETURN pggit._commit_by_prefix(p_ref);
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._find_commit(text, integer) IS
-'Commit of a ref without ~ and ^. HEAD is of the branch given. Raises VG002, VG009, VG205.';
-
-CREATE OR REPLACE FUNCTION pggit._commit_at_time(p_at timestamptz, p_ref text)
-    RETURNS text
-    LANGUAGE plpgsql STABLE
-AS $$
-DECLARE
-    v_commit text;
-BEGIN
-    SELECT a.commit_id INTO v_commit
-      FROM pggit._first_parents((SELECT b.head FROM pggit.branches AS b WHERE b.branch_id = (pggit._branch(NULL)).branch_id)) AS a
-     WHERE a.committed_at <= p_at
-     ORDER BY a.depth
-     LIMIT 1;
-    IF v_commit IS NULL THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'VG002', SCHEMA = 'pggit',
-            MESSAGE = format('branch %L has no commit at or before %s', pggit.current_branch(), p_ref);
-    END IF;
-    RETURN v_commit;
-END;
-$$;
-
-COMMENT ON FUNCTION pggit._commit_at_time(timestamptz, text) IS
-'The last commit of the current branch''s own history at or before a time. Raises VG002.';
+COMMENT ON FUNCTION pggit._find_named(text, integer) IS
+'Commit of HEAD, a branch, a tag or the beginning of an id; NULL when it is none of them. Raises VG009, VG205.';
 
 CREATE OR REPLACE FUNCTION pggit._first_parents(p_head text)
     RETURNS TABLE (commit_id text, committed_at timestamptz, depth integer)
@@ -153,6 +138,16 @@ $$;
 
 COMMENT ON FUNCTION pggit._first_parents(text) IS
 'A commit and its first parents, nearest first.';
+
+CREATE OR REPLACE FUNCTION pggit._commit_before(p_branch pggit.branches, p_at timestamptz)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT a.commit_id FROM pggit._first_parents(p_branch.head) AS a WHERE a.committed_at <= p_at ORDER BY a.depth LIMIT 1;
+$$;
+
+COMMENT ON FUNCTION pggit._commit_before(pggit.branches, timestamptz) IS
+'The last commit of a branch''s own history at or before a time.';
 
 CREATE OR REPLACE FUNCTION pggit._ancestors(p_head text)
     RETURNS TABLE (commit_id text, commit_no bigint)
@@ -207,6 +202,10 @@ COMMENT ON FUNCTION pggit._resolve(text, integer) IS
 CREATE OR REPLACE FUNCTION pggit._ref(p_ref text, p_branch_id integer DEFAULT NULL, OUT commit_id text, OUT at pggit._position)
     LANGUAGE plpgsql
 AS $$
+DECLARE
+    v_at     timestamptz;
+    v_branch pggit.branches;
+    v_then   record;
 BEGIN
     IF p_ref = 'WORKING' THEN
         p_branch_id := coalesce(p_branch_id, (pggit._branch(NULL)).branch_id);
@@ -214,13 +213,27 @@ BEGIN
         at := pggit._working_position(p_branch_id);
         RETURN;
     END IF;
+    v_at := pggit._time(p_ref);
+    IF v_at IS NOT NULL THEN
+        v_branch := CASE WHEN p_branch_id IS NULL THEN pggit._branch(NULL) ELSE (SELECT b FROM pggit.branches AS b WHERE b.branch_id = p_branch_id) END;
+        IF pggit._find_named(p_ref, v_branch.branch_id) IS NULL THEN
+            v_then    := pggit._position_at(v_branch, v_at);
+            commit_id := pggit._commit_before(v_branch, v_at);
+            at        := v_then.at;
+            IF NOT v_then.is_exact THEN
+                RAISE NOTICE 'the state at % is not exact: transactions that were open then count by when they began', p_ref
+                    USING HINT = 'It is exact where the server keeps commit times (track_commit_timestamp = on), and at ticks (pggit.tick).';
+            END IF;
+            RETURN;
+        END IF;
+    END IF;
     commit_id := pggit._resolve(p_ref, p_branch_id);
     SELECT (c.at).branch_id, (c.at).x, (c.at).s INTO at FROM pggit.commits AS c WHERE c.commit_id = _ref.commit_id;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._ref(text, integer) IS
-'Commit and position of any ref; WORKING is the branch as it is now. Raises VG001, VG002, VG009, VG205.';
+'Commit and position of any ref. WORKING is the branch as it is now, a time as it was then, with the last commit before, NULL if there was none. Raises VG001, VG002, VG009, VG205.';
 
 CREATE OR REPLACE FUNCTION pggit.resolve_ref(p_ref text)
     RETURNS text
@@ -233,5 +246,5 @@ $$;
 
 COMMENT ON FUNCTION pggit.resolve_ref(text) IS
 'The full commit id of a ref: branch, tag, commit id or unique prefix of 4 digits or more, HEAD, with ~n and ^n, or a time (the last commit of the
-current branch at or before it). A branch hides a tag of the same name. Raises VG001, VG002 (nothing of that name), VG009 (no commits yet), VG205
+current branch at or before it; pggit.resolve_time says more). A branch hides a tag of the same name. Raises VG001, VG002 (nothing of that name), VG009 (no commits yet), VG205
 (prefix not unique).';

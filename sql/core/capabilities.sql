@@ -25,6 +25,12 @@ AS $$
       FROM (SELECT current_setting('is_superuser')::boolean
                    OR has_parameter_privilege('session_replication_role', 'SET') AS can_replicate) AS r
     UNION ALL
+    SELECT 'commit_times', c.is_kept,
+           CASE WHEN c.is_kept
+                THEN 'the server keeps when each transaction was committed: every time since is exact as a ref'
+                ELSE 'track_commit_timestamp is off: as a ref a time is exact at ticks (pggit.tick) alone' END
+      FROM (SELECT current_setting('track_commit_timestamp')::boolean AS is_kept) AS c
+    UNION ALL
     SELECT 'publications', NOT EXISTS (SELECT FROM pg_publication AS p WHERE p.puballtables),
            CASE WHEN EXISTS (SELECT FROM pg_publication AS p WHERE p.puballtables)
                 THEN 'a publication FOR ALL TABLES also publishes pggit''s own tables'

@@ -31,6 +31,17 @@ CREATE TABLE IF NOT EXISTS pggit.branch_bases (
     s         pggit._mark NOT NULL
 );
 
+-- The undo log of branch_bases: where a branch stood on main before each move.
+CREATE TABLE IF NOT EXISTS pggit.base_moves (
+    _at       bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    _seq      bigint      NOT NULL,
+    _xid      xid8        NOT NULL,
+    _epoch    smallint    NOT NULL,
+    branch_id integer     NOT NULL REFERENCES pggit.branches,
+    s         pggit._mark NOT NULL
+);
+CREATE INDEX IF NOT EXISTS base_moves_branch_id_idx ON pggit.base_moves (branch_id, _at);
+
 CREATE TABLE IF NOT EXISTS pggit.branch_schemas (
     branch_id   integer NOT NULL REFERENCES pggit.branches,
     base_schema text    NOT NULL,
@@ -106,7 +117,7 @@ CREATE TABLE IF NOT EXISTS pggit.branch_tables (
     PRIMARY KEY (branch_id, table_id)
 );
 
--- Who and when, once per transaction that changed tracked rows.
+-- Who and when, once per transaction that changed tracked rows, tables or branches. When it was committed is filled in later, where the server knows.
 CREATE TABLE IF NOT EXISTS pggit.transactions (
     epoch            smallint    NOT NULL,
     xid              xid8        NOT NULL,
@@ -114,7 +125,14 @@ CREATE TABLE IF NOT EXISTS pggit.transactions (
     effective_role   text        NOT NULL,
     application_name text        NOT NULL,
     started_at       timestamptz NOT NULL,
+    committed_at     timestamptz,
     PRIMARY KEY (epoch, xid)
+);
+
+-- What was committed at a time.
+CREATE TABLE IF NOT EXISTS pggit.ticks (
+    ticked_at timestamptz PRIMARY KEY,
+    mark      pggit._mark NOT NULL
 );
 
 CREATE TABLE IF NOT EXISTS pggit.merges (

@@ -26,5 +26,5 @@ $$;
 
 COMMENT ON FUNCTION pggit.as_of(anyelement, text) IS
 'All rows of a table as they were at a ref: SELECT * FROM pggit.as_of(NULL::public.orders, ''v1.2'').
-Exact at commits and tags; a time means the last commit of the current branch at or before it. Cost follows the table. Raises VG001, VG002, VG005
+Exact at commits and tags. A time means the current branch as it was then: exact where the server keeps commit times or at a tick (pggit.tick), with a NOTICE where not. Cost follows the table. Raises VG001, VG002, VG005
 (not tracked, or not yet), VG009, VG202, VG205, VG306.';

@@ -382,7 +382,7 @@ BEGIN
         v_theirs   := CASE WHEN p_apply THEN v_source.head_at ELSE pggit._working_position(v_source.branch_id) END;
     ELSE
         v_their_id := pggit._resolve(v_merge.source, v_merge.target_id);
-        v_theirs   := (pggit._ref(v_merge.source, v_merge.target_id)).at;
+        v_theirs   := (pggit._ref(v_their_id)).at;
     END IF;
     v_bases := coalesce(v_bases, pggit._merge_bases(pggit._find_commit('HEAD', v_target.branch_id), v_their_id));
     UPDATE pggit.merges AS m SET source_commit = CASE m.kind WHEN 'merge' THEN v_their_id ELSE m.source_commit END, target_commit = v_target.head, base_commit = v_bases[1]

@@ -110,6 +110,7 @@ BEGIN
     SELECT v_table_id, l.attnum, l.attnum, l.name, l.type_name, l.key_position, l.generated_as
       FROM pggit._live_columns(p_relation) AS l;
 
+    PERFORM pggit._record_transaction();
     PERFORM pggit._create_stores(v_table_id);
     PERFORM pggit._create_capture(v_table_id);
     PERFORM nextval('pggit._ordinal');  -- a commit that this transaction made before is before the table

@@ -66,6 +66,11 @@ def capabilities(conn: Connection) -> list[Capability]:
     return rows(conn, Capability, "capabilities")
 
 
+def tick(conn: Connection) -> None:
+    """Note what is committed now: the state of this moment can be read exactly later."""
+    value(conn, "tick")
+
+
 def main_branch(conn: Connection) -> tuple[Branch, int]:
     """The default branch, and the number of all branches."""
     branches = list_branches(conn)

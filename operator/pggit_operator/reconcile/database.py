@@ -15,6 +15,7 @@ from pggit_operator.pggit.database import (
     UnsupportedTable,
     claim_database,
     main_branch,
+    tick,
     track_schema,
     tracked_tables,
     unsupported_tables,
@@ -46,6 +47,8 @@ def decide(world: World, database: VersionedDatabase) -> Verdict | None:
             main, branches = main_branch(conn)
             head = main.head or commit(conn, message="first commit", branch=MAIN)
             tables = len(tracked_tables(conn))
+        with transaction(conn, timeout=limit):
+            tick(conn)
         _switch_off_orphans(world, database, conn)
     facts = DatabaseStatus(
         core_version=core.core_version,
