@@ -73,6 +73,7 @@
 \ir merge/delete_merge_rule.sql
 \ir merge/checks.sql
 \ir merge/merge.sql
+\ir merge/rebase.sql
 \ir merge/revert.sql
 \ir merge/cherry_pick.sql
 \ir merge/reset.sql

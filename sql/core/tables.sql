@@ -137,7 +137,7 @@ CREATE TABLE IF NOT EXISTS pggit.ticks (
 
 CREATE TABLE IF NOT EXISTS pggit.merges (
     merge_id      uuid        PRIMARY KEY DEFAULT gen_random_uuid(),
-    kind          text        NOT NULL DEFAULT 'merge' CHECK (kind IN ('merge', 'revert', 'cherry_pick', 'reset', 'unstash')),
+    kind          text        NOT NULL DEFAULT 'merge' CHECK (kind IN ('merge', 'revert', 'cherry_pick', 'reset', 'unstash', 'rebase')),
     source        text        NOT NULL,
     source_commit text        NOT NULL,
     target_id     integer     NOT NULL REFERENCES pggit.branches,

@@ -168,6 +168,20 @@ $$;
 COMMENT ON FUNCTION pggit._result(uuid, text, jsonb) IS
 'A merge result with the counts of conflicts (open ones) and violations recorded for the merge, and no rows.';
 
+CREATE OR REPLACE FUNCTION pggit._kept_resolutions(p_merge pggit.merges)
+    RETURNS jsonb
+    LANGUAGE sql STABLE
+AS $$
+    SELECT coalesce(p_merge.options -> 'kept', '[]')
+           || coalesce(jsonb_agg(jsonb_build_object('id', c.conflict_id, 'take', c.resolution, 'by', c.resolved_by, 'at', c.resolved_at)
+                                 || CASE WHEN c.resolved_value IS NULL THEN '{}' ELSE jsonb_build_object('value', c.resolved_value) END), '[]')
+      FROM pggit.conflicts AS c
+     WHERE c.merge_id = p_merge.merge_id AND c.resolution IS NOT NULL AND c.rule IS NULL;
+$$;
+
+COMMENT ON FUNCTION pggit._kept_resolutions(pggit.merges) IS
+'What people have decided in a merge so far, for the next plan: array of {id, take, value, by, at}.';
+
 CREATE OR REPLACE FUNCTION pggit._plan(p_merge pggit.merges, p_bases text[], p_ours pggit._position, p_theirs pggit._position)
     RETURNS pggit.merge_result
     LANGUAGE plpgsql
@@ -183,9 +197,7 @@ DECLARE
     v_per     jsonb := '{}';
     v_effects text  := '';
 BEGIN
-    SELECT coalesce(jsonb_agg(jsonb_build_object('id', c.conflict_id, 'take', c.resolution, 'by', c.resolved_by, 'at', c.resolved_at)
-                              || CASE WHEN c.resolved_value IS NULL THEN '{}' ELSE jsonb_build_object('value', c.resolved_value) END), '[]') INTO v_kept
-      FROM pggit.conflicts AS c WHERE c.merge_id = p_merge.merge_id AND c.resolution IS NOT NULL AND c.rule IS NULL;
+    v_kept := pggit._kept_resolutions(p_merge);
     DELETE FROM pggit.conflicts AS c WHERE c.merge_id = p_merge.merge_id;
     DELETE FROM pggit.violations AS v WHERE v.merge_id = p_merge.merge_id;
 
@@ -598,7 +610,7 @@ CREATE OR REPLACE FUNCTION pggit.continue_merge(p_merge_id uuid)
     LANGUAGE plpgsql
 AS $$
 BEGIN
-    RETURN pggit._run((pggit._open(p_merge_id)).merge_id, true);
+    RETURN CASE (pggit._open(p_merge_id)).kind WHEN 'rebase' THEN pggit._run_rebase(p_merge_id) ELSE pggit._run(p_merge_id, true) END;
 END;
 $$;
 
