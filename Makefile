@@ -6,7 +6,7 @@ PY := $(BIN)/python
 export PYTHONPATH := $(CURDIR)/operator:$(CURDIR)/tools
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check crds bench load image e2e e2e-kind clean
+.PHONY: help venv demo test check crds bench load fuzz image e2e e2e-kind clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,6 +42,9 @@ bench: venv ## print ratios beside plain PostgreSQL
 
 load: venv ## 50 clients for a minute, and a server killed under them 30 times
 	$(PY) -m pytest tests/load -q -n 2 --load-clients 50 --load-seconds 60 --load-kills 30
+
+fuzz: venv ## random histories against the model for hours, and a million random rows merged
+	$(PY) -m pytest tests/model -q -s -n 2 --model-examples 5000 --model-steps 60 --merged-rows 1000000
 
 image: ## build the container image with docker, podman or buildah
 	tools/image.sh
