@@ -19,6 +19,9 @@ class Settings(BaseSettings):
     #: a database need different names; a cluster rebuilt from Git keeps its name and so finds its own again.
     installation: str = Field(default="pggit", min_length=1, max_length=63)
 
+    #: Whether the chart's admission policy vouches for spec.approvedBy; the chart sets it with the policy.
+    approvers_verified: bool = False
+
     #: Address of /healthz and /readyz.
     health_host: str = "0.0.0.0"  # noqa: S104 (the kubelet asks from outside the pod)
     #: Port of /healthz and /readyz; 0 lets the system choose one.

@@ -1,6 +1,6 @@
 CREATE OR REPLACE FUNCTION pggit.describe_merge(p_merge_id uuid)
     RETURNS TABLE (merge_id uuid, result text, commit_id text, base_commit text, ours_commit text, theirs_commit text, plan_hash text,
-                   inserted bigint, updated bigint, deleted bigint, conflicts integer, open_conflicts integer, violations integer, reason text)
+                   inserted bigint, updated bigint, deleted bigint, conflicts integer, open_conflicts integer, violations integer, reason text, approved_by text)
     LANGUAGE plpgsql STABLE
 AS $$
 #variable_conflict use_column
@@ -11,7 +11,7 @@ BEGIN
            (SELECT count(*)::integer FROM pggit.merge_conflicts AS c WHERE c.merge_id = m.merge_id),
            (SELECT count(*)::integer FROM pggit.merge_conflicts AS c WHERE c.merge_id = m.merge_id AND c.resolution IS NULL),
            (SELECT count(*)::integer FROM pggit.merge_violations AS v WHERE v.merge_id = m.merge_id),
-           (m.outcome).detail ->> 'reason'
+           (m.outcome).detail ->> 'reason', m.options ->> 'approved_by'
       FROM pggit.merges AS m
      WHERE m.merge_id = p_merge_id;
     IF NOT FOUND THEN
@@ -23,7 +23,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit.describe_merge(uuid) IS
-'One merge: its result, the commits it is about, what it changes, and how many conflicts and violations it has. Raises VG006.';
+'One merge: its result, the commits it is about, what it changes, and how many conflicts and violations it has, and who approved it. Raises VG006.';
 
 CREATE OR REPLACE FUNCTION pggit.describe_merge_tables(p_merge_id uuid)
     RETURNS TABLE (table_name text, inserted bigint, updated bigint, deleted bigint)

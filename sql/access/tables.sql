@@ -22,12 +22,15 @@ CREATE TABLE IF NOT EXISTS pggit.merge_runs (
     installation text        NOT NULL,
     namespace    text        NOT NULL,
     name         text        NOT NULL,
-    source       text        NOT NULL,
+    source       text,
+    revert_of    text,
     target       text        NOT NULL,
     merge_id     uuid        NOT NULL REFERENCES pggit.merges,
     ran_at_state text        NOT NULL,
     ran_at       timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (installation, namespace, name)
+    source_id    integer,
+    PRIMARY KEY (installation, namespace, name),
+    CHECK ((source IS NULL) <> (revert_of IS NULL))
 );
 
 -- The newest plan of a merge that an object outside only wants to see.
@@ -35,7 +38,8 @@ CREATE TABLE IF NOT EXISTS pggit.merge_plans (
     installation     text NOT NULL,
     namespace        text NOT NULL,
     name             text NOT NULL,
-    source           text NOT NULL,
+    source           text,
+    revert_of        text,
     target           text NOT NULL,
     merge_id         uuid NOT NULL REFERENCES pggit.merges ON DELETE CASCADE,
     planned_at_state text NOT NULL,

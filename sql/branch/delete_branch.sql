@@ -21,6 +21,25 @@ $$;
 COMMENT ON FUNCTION pggit._unmerged(pggit.branches) IS
 'What would be lost with a branch, in words, or NULL when all of it is elsewhere.';
 
+CREATE OR REPLACE FUNCTION pggit._require_merged(p_branch pggit.branches)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_lost text := pggit._unmerged(p_branch);
+BEGIN
+    IF v_lost IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG311', SCHEMA = 'pggit',
+            MESSAGE = format('branch %L has %s', p_branch.name, v_lost),
+            HINT    = 'Merge or tag them first; p_force => true deletes the branch all the same.';
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._require_merged(pggit.branches) IS
+'Raises VG311 for a branch with changes or commits that nobody else has.';
+
 CREATE OR REPLACE FUNCTION pggit._foreign_objects(p_branch_id integer)
     RETURNS text
     LANGUAGE sql STABLE
@@ -97,12 +116,13 @@ CREATE OR REPLACE FUNCTION pggit.delete_branch(p_name text, p_force boolean DEFA
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_branch  pggit.branches;
-    v_lost    text;
-    v_objects text;
-    v_names   text;
-    v_drop    text[] := '{}';
-    v_real    record;
+    v_branch    pggit.branches;
+    v_objects   text;
+    v_names     text;
+    v_lock      text[];
+    v_drop      text[] := '{}';
+    v_relations oid[];
+    v_real      record;
 BEGIN
     PERFORM pggit._require_read_committed('deleting a branch');
     SELECT b.* INTO v_branch FROM pggit.branches AS b WHERE b.name = p_name AND b.deleted_at IS NULL FOR NO KEY UPDATE;
@@ -124,16 +144,19 @@ BEGIN
             HINT    = 'Drop or move them first.';
     END IF;
     IF NOT coalesce(p_force, false) THEN
-        v_lost := pggit._unmerged(v_branch);
-        IF v_lost IS NOT NULL THEN
-            RAISE EXCEPTION USING
-                ERRCODE = 'VG311', SCHEMA = 'pggit',
-                MESSAGE = format('branch %L has %s', v_branch.name, v_lost),
-                HINT    = 'Merge or tag them first; p_force => true deletes the branch all the same.';
-        END IF;
+        PERFORM pggit._require_merged(v_branch);
     END IF;
 
     PERFORM pggit._take_branch(v_branch, 'deleted');
+
+    v_lock := ARRAY(SELECT format(CASE bt.form WHEN 'view' THEN 'DROP VIEW %s' ELSE 'LOCK TABLE ONLY %s' END, bt.relation::regclass)
+                      FROM pggit.branch_tables AS bt WHERE bt.branch_id = v_branch.branch_id ORDER BY bt.table_id);
+    v_relations := ARRAY(SELECT bt.relation FROM pggit.branch_tables AS bt WHERE bt.branch_id = v_branch.branch_id);
+    PERFORM pggit._bounded(v_lock, v_relations, format('branch %L', v_branch.name));
+    -- Nobody writes there any more: what was committed while these locks were waited for counts too.
+    IF NOT coalesce(p_force, false) THEN
+        PERFORM pggit._require_merged(v_branch);
+    END IF;
 
     -- Commits of the branch stay readable: what its real tables hold of owned rows goes where views keep theirs.
     FOR v_real IN SELECT bt.table_id, bt.relation FROM pggit.branch_tables AS bt WHERE bt.branch_id = v_branch.branch_id AND bt.form = 'table' LOOP
@@ -143,13 +166,10 @@ BEGIN
                        pggit._base_columns(v_real.table_id, 'b'), v_real.relation::regclass, pggit._same_key(v_real.table_id, 'd', 'm'));
     END LOOP;
 
-    v_drop := v_drop || ARRAY(SELECT format(CASE bt.form WHEN 'view' THEN 'DROP VIEW %s' ELSE 'LOCK TABLE ONLY %s' END, bt.relation::regclass)
-                                FROM pggit.branch_tables AS bt WHERE bt.branch_id = v_branch.branch_id ORDER BY bt.table_id);
     SELECT string_agg(bt.relation::regclass::text, ', ') INTO v_names FROM pggit.branch_tables AS bt WHERE bt.branch_id = v_branch.branch_id AND bt.form = 'table';
     v_drop := v_drop || ('DROP TABLE ' || v_names);
     v_drop := v_drop || ARRAY(SELECT format('DROP SCHEMA %I', s.schema_name) FROM pggit.branch_schemas AS s WHERE s.branch_id = v_branch.branch_id);
-    PERFORM pggit._bounded(array_remove(v_drop, NULL), ARRAY(SELECT bt.relation FROM pggit.branch_tables AS bt WHERE bt.branch_id = v_branch.branch_id),
-                           format('branch %L', v_branch.name));
+    PERFORM pggit._bounded(array_remove(v_drop, NULL), v_relations, format('branch %L', v_branch.name));
 
     DELETE FROM pggit.branch_tables AS bt WHERE bt.branch_id = v_branch.branch_id;
     DELETE FROM pggit.branch_schemas AS s WHERE s.branch_id = v_branch.branch_id;

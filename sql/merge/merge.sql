@@ -3,7 +3,8 @@ CREATE OR REPLACE FUNCTION pggit._check_options(p_kind text, p_options jsonb)
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_known text[] := ARRAY['on_conflict', 'resolutions', 'rules', 'checks'] || CASE p_kind WHEN 'merge' THEN ARRAY['fast_forward', 'squash'] ELSE ARRAY['parent'] END;
+    v_known text[] := ARRAY['on_conflict', 'resolutions', 'rules', 'checks', 'approved_plan', 'approved_by']
+                      || CASE p_kind WHEN 'merge' THEN ARRAY['fast_forward', 'squash'] WHEN 'revert' THEN ARRAY['parent', 'since'] ELSE ARRAY['parent'] END;
     v_name  text;
 BEGIN
     IF jsonb_typeof(coalesce(p_options, '{}')) <> 'object' THEN
@@ -41,6 +42,12 @@ BEGIN
     END LOOP;
     PERFORM pggit._check_rule(r.value) FROM jsonb_array_elements(coalesce(p_options -> 'rules', '[]')) AS r(value);
     PERFORM pggit._require_check(c.value) FROM jsonb_array_elements(coalesce(p_options -> 'checks', '[]')) AS c(value);
+    IF p_options ? 'approved_plan' AND jsonb_typeof(p_options -> 'approved_plan') NOT IN ('string', 'null') THEN
+        RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = 'approved_plan is the plan_hash that was approved, or null as long as none is';
+    END IF;
+    IF p_options ? 'approved_by' AND NOT (p_options ? 'approved_plan' AND jsonb_typeof(p_options -> 'approved_by') = 'string') THEN
+        RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = 'approved_by is who approved, a text beside approved_plan';
+    END IF;
     IF p_options ? 'parent' AND (p_options ->> 'parent') !~ '^[1-9][0-9]{0,5}$' THEN
         RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = 'parent is the number of a parent of the commit, from 1';
     END IF;
@@ -195,7 +202,7 @@ DECLARE
     v_any     boolean;
     v_counts  record;
     v_per     jsonb := '{}';
-    v_effects text  := '';
+    v_effects text  := format(E'into %I\n', (SELECT b.name FROM pggit.branches AS b WHERE b.branch_id = p_merge.target_id));
 BEGIN
     v_kept := pggit._kept_resolutions(p_merge);
     DELETE FROM pggit.conflicts AS c WHERE c.merge_id = p_merge.merge_id;
@@ -261,7 +268,7 @@ $$;
 
 COMMENT ON FUNCTION pggit._plan(pggit.merges, text[], pggit._position, pggit._position) IS
 'Works a merge out, from its base, or after criss-cross merges several: rows into temporary tables, conflicts and violations into their tables. Resolutions given before are kept where the same conflict is there again.
-The plan hash is made from what the merge will do and from its conflicts, not from the heads.';
+The plan hash is made from what the merge will do to which branch and from its conflicts, not from the heads.';
 
 CREATE OR REPLACE FUNCTION pggit._apply(p_merge pggit.merges, p_target pggit.branches, p_result pggit.merge_result, p_ours pggit._position, p_theirs pggit._position)
     RETURNS pggit._position
@@ -332,14 +339,14 @@ CREATE OR REPLACE FUNCTION pggit._origin(p_merge pggit.merges, p_head text, OUT 
     LANGUAGE sql STABLE
 AS $$
     SELECT CASE p_merge.kind WHEN 'revert' THEN ARRAY[c.commit_id] WHEN 'reset' THEN ARRAY[p_head] ELSE ARRAY[p.parent] END,
-           CASE p_merge.kind WHEN 'revert' THEN p.parent ELSE c.commit_id END
+           CASE p_merge.kind WHEN 'revert' THEN coalesce(p_merge.options ->> 'since', p.parent) ELSE c.commit_id END
       FROM pggit.commits AS c
      CROSS JOIN LATERAL (SELECT c.parents[coalesce((p_merge.options ->> 'parent')::integer, 1)] AS parent) AS p
      WHERE c.commit_id = p_merge.source_commit;
 $$;
 
 COMMENT ON FUNCTION pggit._origin(pggit.merges, text) IS
-'What a revert, a cherry-pick or a reset is as a merge: base and theirs. A revert goes from the commit to its parent, a cherry-pick and what takes a stash back from the parent to the commit, a reset from the branch''s head to the commit.';
+'What a revert, a cherry-pick or a reset is as a merge: base and theirs. A revert goes from the commit to its parent or to the earlier commit that option since names, a cherry-pick and what takes a stash back from the parent to the commit, a reset from the branch''s head to the commit.';
 
 CREATE OR REPLACE FUNCTION pggit._attempt(p_merge_id uuid, p_apply boolean)
     RETURNS pggit.merge_result
@@ -430,6 +437,12 @@ BEGIN
     ELSIF v_result.violations > 0 THEN
         v_result.result := CASE WHEN p_apply THEN 'refused' ELSE 'planned' END;
         v_result.detail := v_result.detail || jsonb_build_object('reason', format('the merged state would violate constraints in %s places (pggit.merge_violations)', v_result.violations));
+        RETURN v_result;
+    ELSIF p_apply AND v_merge.options ? 'approved_plan' AND v_result.plan_hash IS DISTINCT FROM v_merge.options ->> 'approved_plan' THEN
+        v_result.result := 'refused';
+        v_result.detail := v_result.detail || jsonb_build_object('approved_plan', v_merge.options -> 'approved_plan', 'reason', format(
+            CASE WHEN v_merge.options ->> 'approved_plan' IS NULL THEN 'plan %s has to be approved' ELSE 'what was approved is not what would be done now, which is plan %s' END,
+            v_result.plan_hash));
         RETURN v_result;
     ELSIF NOT p_apply THEN
         v_result.detail := v_result.detail || jsonb_build_object('fast_forward', v_forward);
@@ -575,7 +588,8 @@ COMMENT ON FUNCTION pggit.merge(text, text, text, jsonb) IS
 'Merges a branch, tag or commit into a branch, three ways, row by row and cell by cell, in the calling transaction.
 p_target NULL is the session''s branch. What is not committed on either side is committed first. p_options: on_conflict (stop, ours, theirs), resolutions (array of {conflict_id} or {table, key,
 column}, with take: ours, theirs, base, value, and value), rules (array of {table, column, rule, by, expression}: see pggit.add_merge_rule), checks (array of {name, sql}: queries of one boolean
-that must be true on the merged state, read only, else the merge is refused), fast_forward (auto, never, only), squash. The merged state is checked for NOT NULL, CHECK, unique indexes and foreign keys before
+that must be true on the merged state, read only, else the merge is refused), fast_forward (auto, never, only), squash, approved_plan (the plan_hash of pggit.plan_merge: with
+other effects than those, or null, the result is refused and has the plan_hash to approve), approved_by (a text to keep beside it). The merged state is checked for NOT NULL, CHECK, unique indexes and foreign keys before
 anything is written; triggers take no part. result: merged (commit_id is the merge commit), fast_forward, up_to_date, conflicted (nothing written; pggit.resolve_conflict, then
 pggit.continue_merge), or refused (nothing written; detail.reason). Raises VG001, VG002, VG007, VG009, VG202, VG204, VG205, VG206, VG307, VG401 (locked by others, or
 the transaction is not READ COMMITTED), VG402 (others kept changing the same rows).';

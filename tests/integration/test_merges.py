@@ -367,6 +367,203 @@ def test_a_merge_that_would_break_a_constraint_is_refused_and_tried_again_when_t
     assert owner.rows("SELECT * FROM lamps") == [(1, 1)]
 
 
+def awaiting(site: Site, **spec: Any) -> tuple[str, str, Database, str, dict[str, str]]:
+    """A Merge that waits for approval: database, merge, owner, hash of the plan, the branch's Secret."""
+    database, owner = site.versioned()
+    branch, secret = site.branch(database)
+    change(secret, "UPDATE items SET price = 12 WHERE id = 1")
+    name = a_name("merge")
+    spec = {"databaseRef": {"name": database}, "source": branch, "approval": "Required", **spec}
+    site.namespace.apply("Merge", name, spec)
+    body = site.wait("dbm", name, "AwaitingApproval")
+    return database, name, owner, body["status"]["plan"]["hash"], secret
+
+
+def amend(site: Site, name: str, **spec: Any) -> None:
+    site.namespace.apply("Merge", name, {**site.namespace.get("dbm", name)["spec"], **spec})
+
+
+def test_a_merge_waits_until_its_plan_is_approved(site: Site) -> None:
+    _, name, owner, plan, _ = awaiting(site)
+    body, before, count = site.namespace.get("dbm", name), items(owner), commits(owner)
+    assert states(body) == {"Ready": "False", "Reconciling": "False", "Stalled": "True"}
+    assert body["status"]["result"] == "Planned"
+    assert body["status"]["plan"]["tables"] == [{"table": "public.items", "inserted": 0, "updated": 1, "deleted": 0}]
+    branch = body["spec"]["source"]
+    assert condition(body)["message"] == (
+        f"merging {branch} into main waits for approval. It would give: 0 rows inserted, 1 updated, 0 deleted; "
+        f"to approve that, set spec.approvedPlan to {plan}"
+    )
+    assert (items(owner), commits(owner)) == (before, count)
+
+    amend(site, name, approvedPlan=plan, approvedBy="ann")
+    body = site.wait("dbm", name, "Merged")
+
+    assert items(owner)[0][2] == "12"
+    assert body["status"]["approvedBy"] == "ann (unverified)"
+    assert condition(body)["message"].endswith("1 updated, 0 deleted; approved by ann (unverified)")
+    assert site.events(name) == [("Warning", "AwaitingApproval"), ("Normal", "Merged")]
+
+    site.namespace.run("delete", "dbm", name)
+    site.namespace.apply("Merge", name, {**body["spec"], "approvedPlan": "0" * 64})
+    again = site.wait("dbm", name, "Merged")["status"]
+    assert (again["mergeCommit"], again["approvedBy"]) == (body["status"]["mergeCommit"], "ann (unverified)")
+
+
+def test_other_effects_than_the_approved_ones_wait_again(site: Site) -> None:
+    _, name, owner, plan, secret = awaiting(site)
+    change(secret, "UPDATE items SET price = 13 WHERE id = 1")
+    amend(site, name, approvedPlan=plan)
+
+    body = site.until(
+        "dbm", name, lambda body: body["status"].get("plan", {}).get("hash") not in (None, plan), what="a new plan"
+    )
+
+    assert condition(body)["reason"] == "AwaitingApproval"
+    assert f"what was approved is another plan, {plan[:12]}…: its effects have changed" in condition(body)["message"]
+    assert items(owner)[0][2] == "10.00"
+    amend(site, name, approvedPlan=body["status"]["plan"]["hash"])
+    site.wait("dbm", name, "Merged")
+    assert items(owner)[0][2] == "13"
+
+
+def test_what_waits_follows_the_rows_that_change_meanwhile(site: Site) -> None:
+    _, name, owner, plan, _ = awaiting(site)
+    owner.run("UPDATE items SET price = 15 WHERE id = 1")
+
+    body = site.wait("dbm", name, "Conflicted")
+    (item,) = body["status"]["conflicts"]["items"]
+    amend(site, name, resolutions=[{"conflictId": item["id"], "take": "Theirs"}], approvedPlan=plan)
+    body = site.wait("dbm", name, "AwaitingApproval")
+
+    assert body["status"]["conflicts"]["open"] == 0
+    assert items(owner)[0][2] == "15"
+    amend(site, name, approvedPlan=body["status"]["plan"]["hash"])
+    site.wait("dbm", name, "Merged")
+    assert items(owner)[0][2] == "12"
+
+
+def test_rules_decide_and_a_squash_leaves_one_commit(site: Site) -> None:
+    _, name, owner = conflicted(site, squash=True, rules=[{"table": "items", "column": "pri*", "rule": "Max"}])
+
+    status = site.wait("dbm", name, "Merged")["status"]
+
+    assert items(owner)[0] == (1, "new lamp", "15", '{"color": "red"}')
+    (item,) = status["conflicts"]["items"]
+    assert (item["column"], status["conflicts"]["open"]) == ("price", 0)
+    assert owner.rows("SELECT cardinality(parents) FROM pggit.show(%s)", status["mergeCommit"]) == [(1,)]
+
+
+def test_rules_let_a_merge_that_waits_go_on(site: Site) -> None:
+    _, name, owner = conflicted(site)
+    site.wait("dbm", name, "Conflicted")
+
+    amend(site, name, rules=[{"column": "nowhere", "table": "items", "rule": "Sum"}])
+    assert "rules name columns that there are" in condition(site.wait("dbm", name, "InvalidArgument"))["message"]
+
+    amend(site, name, rules=[{"column": "price", "rule": "Sum"}])
+    site.wait("dbm", name, "Merged")
+    assert items(owner)[0][2] == "17.00"
+
+
+def test_a_merge_is_undone_by_another_once(site: Site) -> None:
+    database, owner = site.versioned()
+    branch, secret = site.branch(database)
+    change(secret, "UPDATE items SET price = 12 WHERE id = 1; DELETE FROM items WHERE id = 3")
+    ref, name, undo = {"databaseRef": {"name": database}}, a_name("merge"), a_name("undo")
+    before = items(owner)
+    site.namespace.apply("Merge", undo, {**ref, "revertOf": name})
+    said = condition(site.wait("dbm", undo, "MergeNotFound"))["message"]
+    assert said == (
+        f"there is no merge '{name}' that has merged. "
+        "Apply the Merge that spec.revertOf names, or correct spec.revertOf; it is waited for."
+    )
+
+    site.namespace.apply("Merge", name, {**ref, "source": branch})
+    site.wait("dbm", name, "Merged")
+    status = site.wait("dbm", undo, "Merged")["status"]
+
+    assert items(owner) == before
+    assert owner.rows("SELECT message FROM pggit.show(%s)", status["mergeCommit"]) == [(f"revert merge {name}",)]
+    count = commits(owner)
+    for one in (name, undo):
+        spec = site.namespace.get("dbm", one)["spec"]
+        site.namespace.run("delete", "dbm", one)
+        site.namespace.apply("Merge", one, spec)
+        assert "nothing was done again" in condition(site.wait("dbm", one, "Merged"))["message"]
+    assert (items(owner), commits(owner)) == (before, count)
+
+
+def test_undoing_waits_for_decisions_and_approval(site: Site) -> None:
+    database, owner = site.versioned()
+    branch, secret = site.branch(database)
+    change(secret, "UPDATE items SET price = 12 WHERE id = 1")
+    ref, name, undo = {"databaseRef": {"name": database}}, a_name("merge"), a_name("undo")
+    site.namespace.apply("Merge", name, {**ref, "source": branch})
+    site.wait("dbm", name, "Merged")
+    owner.run("UPDATE items SET price = 14 WHERE id = 1")
+
+    site.namespace.apply("Merge", undo, {**ref, "revertOf": name, "approval": "Required"})
+    site.wait("dbm", undo, "Conflicted")
+    amend(site, undo, resolutions=[{"table": "items", "take": "Theirs"}])
+    plan = site.wait("dbm", undo, "AwaitingApproval")["status"]["plan"]["hash"]
+    assert items(owner)[0][2] == "14"
+    amend(site, undo, approvedPlan=plan)
+    site.wait("dbm", undo, "Merged")
+    assert items(owner)[0][2] == "10.00"
+
+
+def test_the_source_goes_when_its_object_has_gone(site: Site) -> None:
+    database, owner = site.versioned()
+    branch, secret = site.branch(database)
+    change(secret, "UPDATE items SET price = 12 WHERE id = 1")
+    name = a_name("merge")
+    spec = {"databaseRef": {"name": database}, "source": branch, "deleteSourceBranch": True}
+    site.namespace.apply("Merge", name, spec)
+
+    kept = site.wait("dbm", name, "Merged")["status"]["sourceBranch"]
+    assert kept == {
+        "deleted": False,
+        "message": f"branch {branch} stays: it belongs to {site.namespace.name}/{branch} of installation 'pggit'",
+    }
+    site.namespace.run("delete", "dbb", branch, "--timeout=20s")
+    body = site.until("dbm", name, lambda body: body["status"]["sourceBranch"]["deleted"])
+    assert body["status"]["sourceBranch"]["message"] == f"branch {branch} is deleted"
+    assert condition(body)["reason"] == "Merged"
+    assert owner.rows("SELECT name FROM pggit.list_branches()") == [("main",)]
+
+    # Another branch of that name, and the Merge once more: as when a cluster is made again from Git.
+    site.namespace.run("delete", "dbm", name)
+    site.branch(database, branch)
+    site.namespace.apply("Merge", name, spec)
+    assert site.wait("dbm", name, "Merged")["status"]["sourceBranch"]["deleted"]
+    assert owner.rows("SELECT name FROM pggit.list_branches() ORDER BY name") == [(branch,), ("main",)]
+
+
+def test_a_source_without_an_object_goes_unless_it_is_protected(site: Site) -> None:
+    database, owner = site.versioned()
+    owner.run("SELECT pggit.create_branch('plain'); SELECT pggit.protect_branch('plain')")
+    name = a_name("merge")
+    spec = {"databaseRef": {"name": database}, "source": "plain", "deleteSourceBranch": True}
+    site.namespace.apply("Merge", name, spec)
+
+    kept = site.wait("dbm", name, "UpToDate")["status"]["sourceBranch"]
+    assert kept == {"deleted": False, "message": "branch plain stays: branch 'plain' is protected"}
+
+    owner.run("SELECT pggit.unprotect_branch('plain')")
+    site.until("dbm", name, lambda body: body["status"]["sourceBranch"]["deleted"])
+    assert owner.rows("SELECT name FROM pggit.list_branches()") == [("main",)]
+
+
+def test_a_dry_run_shows_what_resolutions_decide(site: Site) -> None:
+    _, name, owner = conflicted(site, dryRun=True, resolutions=[{"table": "items", "take": "Theirs"}])
+
+    status = site.wait("dbm", name, "Planned")["status"]
+
+    assert (status["conflicts"]["count"], status["conflicts"]["open"]) == (1, 0)
+    assert items(owner)[0][2] == "15"
+
+
 def test_a_snapshot_keeps_what_was_there(site: Site) -> None:
     database, owner = site.versioned()
     owner.run("UPDATE items SET price = 77 WHERE id = 1")

@@ -66,6 +66,8 @@ RefName = Annotated[
 Ref = Annotated[str, Field(max_length=256)]
 CommitId = Annotated[str, Field(max_length=64)]
 Identifier = Annotated[str, Field(min_length=1, max_length=63)]
+#: A user as the API server names them.
+UserName = Annotated[str, Field(min_length=1, max_length=253)]
 #: `table`, `schema.table`, quoted where PostgreSQL wants it.
 TableName = Annotated[str, Field(min_length=1, max_length=260)]
 Text = Annotated[str, Field(max_length=1024)]

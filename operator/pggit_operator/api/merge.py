@@ -19,11 +19,12 @@ from pggit_operator.api.common import (
     Identifier,
     Model,
     Object,
-    Ref,
+    ObjectName,
     RefName,
     Status,
     TableName,
     Text,
+    UserName,
     Value,
     has_status,
     rules,
@@ -51,6 +52,29 @@ class FastForward(StrEnum):
     AUTO = "Auto"
     NEVER = "Never"
     ONLY = "Only"
+
+
+class Approval(StrEnum):
+    """Whether somebody has to approve the plan before it is carried out."""
+
+    NONE = "None"
+    REQUIRED = "Required"
+
+
+class RuleName(StrEnum):
+    """How a cell is decided that both sides changed."""
+
+    OURS = "Ours"
+    THEIRS = "Theirs"
+    BASE = "Base"
+    MAX = "Max"
+    MIN = "Min"
+    SUM = "Sum"
+    NEWEST = "Newest"
+    UNION = "Union"
+    CONCAT = "Concat"
+    DIFF3 = "Diff3"
+    NON_NULL = "NonNull"
 
 
 class Take(StrEnum):
@@ -110,11 +134,49 @@ ResolutionItem = Annotated[
 ]
 
 
+#: A name in which * stands for any characters.
+Pattern = Annotated[str, Field(min_length=1, max_length=260)]
+#: A plan's hash, as pggit shows it.
+PlanHash = Annotated[str, Field(pattern="^[0-9a-f]{64}$", max_length=64)]
+
+
+class Rule(Model):
+    """Decides cells that both sides changed, before they become conflicts."""
+
+    table: Pattern | None = Field(
+        default=None, description="Tables that it is for, with or without schema; * stands for any characters. All."
+    )
+    column: Pattern | None = Field(
+        default=None, description="Columns that it is for; * stands for any characters. All that are not of the key."
+    )
+    rule: RuleName = Field(
+        description="Ours, Theirs or Base: that side's value. Max, Min: the larger or smaller of both. Sum: both "
+        "changes of a number. Newest: the side whose column `by` is later. Union: the elements of both arrays. Concat: "
+        "what both added to a text. Diff3: both changes of a text by line. NonNull: the value beside NULL."
+    )
+    by: Identifier | None = Field(default=None, description="With rule Newest: the column that says which is newer.")
+
+
+RuleItem = Annotated[
+    Rule,
+    Field(
+        json_schema_extra=rules(
+            ("(self.rule == 'Newest') == has(self.by)", "rule: Newest needs by, and no other rule takes it"),
+        )
+    ),
+]
+
+
 class MergeSpec(Model):
     """What is asked for."""
 
     database_ref: DatabaseRef = Field(description="The database of both branches.")
-    source: RefName = Field(description="The branch whose changes are taken (theirs).")
+    source: RefName | None = Field(default=None, description="The branch whose changes are taken (theirs).")
+    revert_of: ObjectName | None = Field(
+        default=None,
+        description="Instead of a source: the name of a Merge in the same namespace. What it brought into the target "
+        "is undone, as a new commit; what was changed since stays. Waited for until that Merge has merged.",
+    )
     target: RefName = Field(default="main", description="The branch that receives them (ours).")
     message: Text | None = Field(default=None, description="Message of the merge commit.")
     on_conflict: OnConflict = Field(
@@ -133,6 +195,35 @@ class MergeSpec(Model):
         description="Auto: no merge commit where the target did not change since. Never: always a merge commit. "
         "Only: refuse where one is needed.",
     )
+    squash: bool = Field(
+        default=False, description="The target gets one commit that has the changes, and not the source's history."
+    )
+    rules: list[RuleItem] = Field(
+        default_factory=list,
+        max_length=100,
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        description="How cells are decided that both sides changed, before they become conflicts; the first that fits "
+        "and can decide does. They come before the rules that the database keeps (pggit.merge_rules).",
+    )
+    approval: Approval = Field(
+        default=Approval.NONE,
+        description="Required: nothing is written before approvedPlan names the plan that status.plan shows.",
+    )
+    approved_plan: PlanHash | None = Field(
+        default=None,
+        description="With approval: Required. The status.plan.hash that is approved. A merge with other effects than "
+        "those waits again.",
+    )
+    approved_by: UserName | None = Field(
+        default=None,
+        description="Who approved: the name by which the API server knows whoever sets approvedPlan. Where the "
+        "chart's admission policy is not installed, anybody may write any name here, and the status says unverified.",
+    )
+    delete_source_branch: bool = Field(
+        default=False,
+        description="Delete the source in the database when it has been merged, once. It stays while it is protected "
+        "or used, while a DatabaseBranch holds it, and when it has changed since; status.sourceBranch says why.",
+    )
     dry_run: bool = Field(default=False, description="Show the plan and change nothing.")
     suspend: bool = Field(default=False, description="Do not begin or go on until this is false again.")
 
@@ -149,7 +240,9 @@ class TablePlan(Model):
 class Plan(Model):
     """What a merge changes in the target."""
 
-    hash: str | None = Field(default=None, max_length=128, description="Equal for equal effects.")
+    hash: str | None = Field(
+        default=None, max_length=128, description="Equal for equal effects on the same target: what is approved."
+    )
     inserted: Count = Field(default=0, description="Rows inserted.")
     updated: Count = Field(default=0, description="Rows updated.")
     deleted: Count = Field(default=0, description="Rows deleted.")
@@ -218,6 +311,13 @@ class Violations(Model):
     )
 
 
+class SourceBranch(Model):
+    """What became of a source that is to be deleted."""
+
+    deleted: bool = Field(description="Whether the branch is gone.")
+    message: str = Field(max_length=4096, description="The same in words, with the reason where it stays.")
+
+
 class MergeStatus(Status):
     """What is the case."""
 
@@ -234,6 +334,12 @@ class MergeStatus(Status):
     plan: Plan | None = Field(default=None, description="What changes in the target.")
     conflicts: Conflicts | None = Field(default=None, description="What both sides changed differently.")
     violations: Violations | None = Field(default=None, description="Constraints that the merged rows would break.")
+    approved_by: str | None = Field(
+        default=None,
+        max_length=300,
+        description="Who approved what was merged; `(unverified)` where no admission policy vouches for the name.",
+    )
+    source_branch: SourceBranch | None = Field(default=None, description="Only with deleteSourceBranch.")
 
 
 _RAN = f"{has_status('result')} && oldSelf.status.result != 'Planned'"
@@ -249,6 +355,11 @@ class Merge(Object):
         settled(_RAN, "databaseRef", "a Merge runs once; make another Merge"),
         settled(_RAN, "source", "a Merge runs once; make another Merge"),
         settled(_RAN, "target", "a Merge runs once; make another Merge"),
+        settled(_RAN, "revertOf", "a Merge runs once; make another Merge"),
+        (
+            "!has(self.spec.revertOf) || self.spec.revertOf != self.metadata.name",
+            "revertOf is another Merge, not this one",
+        ),
     )
     columns: ClassVar[tuple[Column, ...]] = (
         READY,
@@ -258,19 +369,33 @@ class Merge(Object):
         Column("Conflicts", ".status.conflicts.open", type="integer"),
         AGE,
         Column("Database", ".spec.databaseRef.name", priority=1),
+        Column("Reverts", ".spec.revertOf", priority=1),
+        Column("Plan", ".status.plan.hash", priority=1),
         Column("Commit", ".status.mergeCommit", priority=1),
         MESSAGE,
     )
 
     spec: MergeSpec = Field(
-        json_schema_extra=rules(("self.source != self.target", "source and target are the same branch"))
+        json_schema_extra=rules(
+            ("has(self.source) != has(self.revertOf)", "a Merge needs either source or revertOf"),
+            ("!has(self.source) || self.source != self.target", "source and target are the same branch"),
+            (
+                "!has(self.revertOf) || (!self.squash && !self.deleteSourceBranch && self.fastForward == 'Auto')",
+                "squash, fastForward and deleteSourceBranch belong to source, not to revertOf",
+            ),
+            (
+                "!self.squash || self.fastForward != 'Only'",
+                "squash makes a commit of its own, so fastForward cannot be Only",
+            ),
+            (
+                "!has(self.approvedPlan) || self.approval == 'Required'",
+                "approvedPlan has a meaning only with approval: Required",
+            ),
+            ("!has(self.approvedBy) || has(self.approvedPlan)", "approvedBy says who set approvedPlan"),
+        )
     )
     status: MergeStatus = Field(default_factory=MergeStatus)
 
     @property
     def made(self) -> bool:
         return self.status.result not in (None, "Planned")
-
-    @property
-    def ref(self) -> Ref:
-        return f"{self.spec.source} into {self.spec.target}"

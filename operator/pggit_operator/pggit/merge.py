@@ -39,6 +39,38 @@ class Merge:
     open_conflicts: int
     violations: int
     reason: str | None
+    approved_by: str | None
+
+
+@dataclass(frozen=True)
+class SourceBranch:
+    """Whether the source of an owner's merge is gone, and why not."""
+
+    is_deleted: bool
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What an owner wants, once: a source merged into the target, or an earlier merge undone there."""
+
+    owner: Owner
+    source: str | None
+    revert_of: str | None
+    target: str
+    options: dict[str, Any]
+    resolutions: Sequence[dict[str, Any]]
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        return {
+            "owner": self.owner.record,
+            "source": self.source,
+            "revert_of": self.revert_of,
+            "target": self.target,
+            "options": self.options,
+            "resolutions": Jsonb(list(self.resolutions)),
+        }
 
 
 @dataclass(frozen=True)
@@ -77,37 +109,20 @@ class Violation:
     side: str | None
 
 
-def run_merge(
-    conn: Connection,
-    *,
-    owner: Owner,
-    source: str,
-    target: str,
-    message: str | None,
-    options: dict[str, Any],
-    resolutions: Sequence[dict[str, Any]],
-) -> Run:
-    """Merge once; asked again, the merge that ran. One with conflicts goes on when the resolutions decide them all."""
-    return one(
-        conn,
-        Run,
-        "run_merge",
-        owner=owner.record,
-        source=source,
-        target=target,
-        message=message,
-        options=options,
-        resolutions=Jsonb(list(resolutions)),
-    )
+def run_merge(conn: Connection, wish: Wish, *, message: str | None) -> Run:
+    """Merge once; asked again, the merge that ran. One with conflicts goes on when the resolutions decide them all, one
+    whose options have approved_plan when that is the plan."""
+    return one(conn, Run, "run_merge", message=message, **wish.arguments)
 
 
-def plan_merge(conn: Connection, *, owner: Owner, source: str, target: str, options: dict[str, Any]) -> UUID:
+def plan_merge(conn: Connection, wish: Wish) -> UUID:
     """Work out what a merge would do, and change nothing; the same plan as long as neither branch has moved."""
-    return UUID(
-        str(
-            value(conn, "plan_merge_for", owner=owner.record, source=source, target=target, options=options),
-        )
-    )
+    return UUID(str(value(conn, "plan_merge_for", **wish.arguments)))
+
+
+def delete_merged_source(conn: Connection, *, owner: Owner) -> SourceBranch:
+    """Delete the branch that the owner's merge has merged, unless somebody uses it."""
+    return one(conn, SourceBranch, "delete_merged_source", owner=owner.record)
 
 
 def describe_merge(conn: Connection, merge_id: UUID) -> Merge:

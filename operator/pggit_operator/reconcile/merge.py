@@ -9,17 +9,21 @@ from typing import Any
 from pggit_operator.api import Merge
 from pggit_operator.api.database import ConflictValues
 from pggit_operator.api.merge import (
+    Approval,
     Conflict,
     Conflicts,
     MergeStatus,
     Plan,
     Resolution,
+    Rule,
+    RuleName,
+    SourceBranch,
     TablePlan,
     Take,
     Violation,
     Violations,
 )
-from pggit_operator.errors import ConflictNotFound, InvalidResolution, TableNotFound, TableNotTracked
+from pggit_operator.errors import ConflictNotFound, InvalidResolution, PgGitError, TableNotFound, TableNotTracked
 from pggit_operator.pggit import merge as sql
 from pggit_operator.pggit.call import Connection, transaction
 from pggit_operator.reconcile.connection import connected, database_of, owner_of
@@ -31,6 +35,7 @@ _SHOWN_TABLES = 200
 #: Longest value that a status shows, in characters.
 _LONGEST = 1024
 _WRONG_RESOLUTION = (ConflictNotFound, InvalidResolution, TableNotFound, TableNotTracked)
+_RULES = {RuleName.NON_NULL: "non_null"}
 _SETTLED = ("Merged", "FastForward", "UpToDate")
 _RESULTS = {
     "planned": "Planned",
@@ -44,47 +49,95 @@ _RESULTS = {
 
 
 def decide(world: World, merge: Merge) -> Verdict | None:
-    """Merge the source into the target, once, and say what came of it."""
+    """Merge the source into the target, or undo an earlier Merge, once, and say what came of it."""
     if merge.spec.suspend:
         return suspended()
     if settled := _settled(merge):
-        return settled
+        return _tidied(world, merge, settled)
     spec, limit = merge.spec, world.settings.long_timeout
     values = database_of(world, merge, spec.database_ref).spec.conflict_values is ConflictValues.SHOW
     with connected(world, merge, spec.database_ref, patience=limit) as (conn, _):
         try:
             with transaction(conn, timeout=limit):
-                return _merged(world, merge, conn, spec.resolutions, values=values)
+                verdict = _merged(conn, merge, _wish(world, merge, spec.resolutions), values=values)
         except _WRONG_RESOLUTION as error:
             if merge.status.result is not None:
                 raise
             # Nothing was done. The conflicts have to be in the status, or nobody could correct the resolutions.
             with transaction(conn, timeout=limit):
-                verdict = _merged(world, merge, conn, [], values=values)
-            return replace(failure(error, merge.kind_name), facts=verdict.facts) if verdict.stalled else verdict
+                verdict = _merged(conn, merge, _wish(world, merge, []), values=values)
+            return (
+                replace(failure(error, merge.kind_name), facts=verdict.facts)
+                if verdict.stalled or spec.dry_run
+                else verdict
+            )
+    return _tidied(world, merge, verdict)
 
 
-def _merged(
-    world: World, merge: Merge, conn: Connection, resolutions: Sequence[Resolution], *, values: bool
-) -> Verdict:
-    spec, owner = merge.spec, owner_of(world, merge)
-    options = {"on_conflict": spec.on_conflict.lower(), "fast_forward": spec.fast_forward.lower()}
+def _merged(conn: Connection, merge: Merge, wish: sql.Wish, *, values: bool) -> Verdict:
+    spec = merge.spec
     if spec.dry_run and not merge.made:
-        merge_id = sql.plan_merge(conn, owner=owner, source=spec.source, target=spec.target, options=options)
+        merge_id = sql.plan_merge(conn, wish)
         again = False
     else:
-        run = sql.run_merge(
-            conn,
-            owner=owner,
-            source=spec.source,
-            target=spec.target,
-            message=spec.message or f"merge {spec.source} into {spec.target}",
-            options=options,
-            resolutions=[_resolution(one) for one in resolutions],
-        )
+        run = sql.run_merge(conn, wish, message=spec.message or _message(merge))
         merge_id, again = run.merge_id, not run.was_run and not merge.made
     done = sql.describe_merge(conn, merge_id)
     return _verdict(merge, done, _facts(conn, done, values=values), again=again)
+
+
+def _wish(world: World, merge: Merge, resolutions: Sequence[Resolution]) -> sql.Wish:
+    spec = merge.spec
+    return sql.Wish(
+        owner=owner_of(world, merge),
+        source=spec.source,
+        revert_of=spec.revert_of,
+        target=spec.target,
+        options=_options(merge, verified=world.settings.approvers_verified),
+        resolutions=[_resolution(one) for one in resolutions],
+    )
+
+
+def _options(merge: Merge, *, verified: bool) -> dict[str, Any]:
+    """What the SQL core calls options; no more than was asked for, so that equal wishes are equal."""
+    spec = merge.spec
+    options: dict[str, Any] = {"on_conflict": spec.on_conflict.lower()}
+    if spec.source is not None:
+        options["fast_forward"] = spec.fast_forward.lower()
+    if spec.squash:
+        options["squash"] = True
+    if spec.rules:
+        options["rules"] = [_rule(one) for one in spec.rules]
+    if spec.approval is Approval.REQUIRED and not spec.dry_run:
+        options["approved_plan"] = spec.approved_plan
+        if spec.approved_by is not None:
+            options["approved_by"] = spec.approved_by if verified else f"{spec.approved_by} (unverified)"
+    return options
+
+
+def _tidied(world: World, merge: Merge, verdict: Verdict) -> Verdict:
+    """What has merged may have its source deleted; whatever comes of that, the merge itself stays as it is."""
+    if not (verdict.ready and merge.spec.delete_source_branch and verdict.reason != "Planned"):
+        return verdict
+    now = merge.status.source_branch
+    if now is None or not now.deleted:
+        now = _source_deleted(world, merge)
+    facts = verdict.facts if isinstance(verdict.facts, MergeStatus) else merge.status
+    return replace(verdict, facts=facts.model_copy(update={"source_branch": now}))
+
+
+def _source_deleted(world: World, merge: Merge) -> SourceBranch:
+    name, limit = merge.spec.source, world.settings.long_timeout
+    try:
+        with (
+            connected(world, merge, merge.spec.database_ref, patience=limit) as (conn, _),
+            transaction(conn, timeout=limit),
+        ):
+            done = sql.delete_merged_source(conn, owner=owner_of(world, merge))
+    except PgGitError as error:
+        return SourceBranch(deleted=False, message=f"branch {name} stays for now: {error.message}")
+    said = f"branch {name} is deleted" if done.is_deleted else f"branch {name} stays: {done.reason}"
+    return SourceBranch(deleted=done.is_deleted, message=said)
 
 
 def _settled(merge: Merge) -> Verdict | None:
@@ -95,28 +148,56 @@ def _settled(merge: Merge) -> Verdict | None:
     return None
 
 
+def _what(merge: Merge) -> str:
+    """What is done, in words that follow "merging" or "merged"."""
+    spec = merge.spec
+    return f"{spec.source} into {spec.target}" if spec.source else f"what undoes {spec.revert_of} into {spec.target}"
+
+
+def _message(merge: Merge) -> str:
+    """The message of the commit, where none is given."""
+    return f"merge {_what(merge)}" if merge.spec.source else f"revert merge {merge.spec.revert_of}"
+
+
 def _verdict(merge: Merge, done: sql.Merge, facts: MergeStatus, *, again: bool) -> Verdict:
-    what = f"{merge.spec.source} into {merge.spec.target}"
+    what = _what(merge)
     if again and done.result in ("merged", "fast_forward"):
         said = f"{what} is already merged in commit {(done.commit_id or '')[:12]}: a Merge of this name runs once"
         return ready("Merged", f"{said}; nothing was done again", facts)
     rows = f"{done.inserted} rows inserted, {done.updated} updated, {done.deleted} deleted"
     match done.result:
-        case "planned":
+        case "planned" if merge.spec.dry_run and not merge.made:
             return ready("Planned", f"merging {what} would give: {rows}; conflicts: {done.conflicts}", facts)
-        case "merged":
-            return ready("Merged", f"merged {what}: {rows}", facts)
-        case "fast_forward":
-            return ready("Merged", f"merged {what} by fast-forward: {rows}", facts)
-        case "up_to_date":
-            return ready("UpToDate", f"{merge.spec.target} has everything of {merge.spec.source} already", facts)
-        case "conflicted":
+        case "planned" | "conflicted" if done.open_conflicts:
             said = f"merging {what} waits: {done.open_conflicts} of {done.conflicts} conflicts are open"
             return stalled("Conflicted", f"{said}; decide them in spec.resolutions", facts)
+        case "planned" if not done.violations:
+            return stalled("AwaitingApproval", _awaited(merge, done, rows), facts)
+        case "merged":
+            return ready("Merged", f"merged {what}: {rows}{_approver(done)}", facts)
+        case "fast_forward":
+            return ready("Merged", f"merged {what} by fast-forward: {rows}{_approver(done)}", facts)
+        case "up_to_date" if merge.spec.source is None:
+            return ready("UpToDate", f"{merge.spec.target} has nothing left of {merge.spec.revert_of} to undo", facts)
+        case "up_to_date":
+            return ready("UpToDate", f"{merge.spec.target} has everything of {merge.spec.source} already", facts)
         case "aborted":
             return stalled("Aborted", f"merging {what} was aborted in the database; make another Merge", facts)
         case _:
             return stalled("Refused", f"merging {what} was refused, nothing was changed: {_why(done, facts)}", facts)
+
+
+def _awaited(merge: Merge, done: sql.Merge, rows: str) -> str:
+    given = merge.spec.approved_plan
+    changed = "" if given is None else f"; what was approved is another plan, {given[:12]}…: its effects have changed"
+    return (
+        f"merging {_what(merge)} waits for approval{changed}. It would give: {rows}; to approve that, set "
+        f"spec.approvedPlan to {done.plan_hash}"
+    )
+
+
+def _approver(done: sql.Merge) -> str:
+    return f"; approved by {done.approved_by}" if done.approved_by else ""
 
 
 def _why(done: sql.Merge, facts: MergeStatus) -> str:
@@ -142,6 +223,7 @@ def _facts(conn: Connection, done: sql.Merge, *, values: bool) -> MergeStatus:
         plan=_plan(conn, done),
         conflicts=_conflicts(conn, done, values=values) if done.conflicts else None,
         violations=_violations(conn, done) if done.violations else None,
+        approved_by=done.approved_by,
     )
 
 
@@ -201,6 +283,11 @@ def _resolution(given: Resolution) -> dict[str, Any]:
         "value": given.value if given.take is Take.VALUE and not given.value_is_null else None,
     }
     return {name: value for name, value in said.items() if value is not None}
+
+
+def _rule(given: Rule) -> dict[str, str]:
+    said = {"table": given.table, "column": given.column, "rule": _RULES.get(given.rule, given.rule.lower())}
+    return {name: value for name, value in (said | {"by": given.by}).items() if value is not None}
 
 
 def _short(value: str | None) -> str | None:

@@ -36,7 +36,10 @@ WAYS_OUT: dict[type[PgGitError], dict[str, str]] = {
         DATABASE: "Correct spec.excludeTables.",
         OTHER: "Correct the table in spec.resolutions: only tables under version control have conflicts.",
     },
-    errors.MergeNotFound: {OTHER: "Make another Merge."},
+    errors.MergeNotFound: {
+        MERGE: "Apply the Merge that spec.revertOf names, or correct spec.revertOf; it is waited for.",
+        OTHER: "Make another Merge.",
+    },
     errors.ConflictNotFound: {
         OTHER: "Correct spec.resolutions: status.conflicts.items lists the conflicts that there are with their ids. "
         "A conflict is gone when its rows have changed since."
@@ -64,6 +67,7 @@ WAYS_OUT: dict[type[PgGitError], dict[str, str]] = {
     },
     errors.InvalidArgument: {
         DATABASE: "Correct spec.trackedSchemas: schemas of the system, of branches and pggit itself are left out.",
+        MERGE: "Correct the spec: rules name columns that there are, and what revertOf names is undone on its target.",
         OTHER: "Correct the spec.",
     },
     errors.TableUnsupported: {OTHER: "Give it an ordinary primary key, or name it in spec.excludeTables."},

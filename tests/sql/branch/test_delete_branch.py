@@ -164,3 +164,34 @@ def test_a_reset_or_a_stash_does_not_count_as_keeping_commits(db: Database, what
     query(work, what)
     with raises("VG311", "1 commit that no other branch or tag has"):
         db.run("SELECT pggit.delete_branch('work')")
+
+
+@pytest.mark.parametrize("materialize", ["none", "all"])
+@pytest.mark.parametrize("p_force", [True, False])
+def test_what_a_writer_commits_while_a_branch_is_being_deleted_counts(
+    small: Database, materialize: str, p_force: bool
+) -> None:
+    """Without force the branch stays; with it the history ends with what was there."""
+    small.run("SELECT pggit.create_branch('dev', 'HEAD', 'schema', %s)", materialize)
+    writer, deleter = small.connect(autocommit=False), small.connect()
+    query(writer, """UPDATE "public@dev".t SET a = 'late'""")
+    ended: list[str] = []
+
+    def delete() -> None:
+        try:
+            query(deleter, "SELECT pggit.delete_branch('dev', %s)", p_force)
+            ended.append("deleted")
+        except psycopg.Error as error:
+            ended.append(str(error.sqlstate))
+
+    thread = threading.Thread(target=delete)
+    thread.start()
+    thread.join(0.5)
+    assert ended == []
+    writer.commit()
+    thread.join(20)
+
+    assert ended == (["deleted"] if p_force else ["VG311"])
+    if not p_force:
+        assert small.rows('SELECT a FROM "public@dev".t') == [("late",)]
+    assert small.rows("SELECT * FROM pggit.verify()") == []

@@ -133,3 +133,23 @@ def test_a_commit_in_which_a_table_came_is_not_reverted(small: Database) -> None
     assert (result, detail["sqlstate"]) == ("refused", "VG302")
     assert "table public.n was not under version control there yet" in detail["reason"]
     assert (small.rows("SELECT * FROM n"), small.rows("SELECT a FROM t")) == ([(1,)], [("x",)])
+
+
+def test_all_commits_since_an_earlier_one_are_undone_as_one(history: Database) -> None:
+    history.run("UPDATE t SET b = 'later' WHERE id = 2")
+    history.run("SELECT pggit.commit('three')")
+
+    assert history.value("""SELECT (pggit.revert('HEAD~1', 'main', '{"since": "HEAD~3"}')).result""") == "merged"
+
+    assert shown(history) == [(1, "a1", "b1"), (2, "a2", "later"), (3, "a3", "b3")]
+    assert history.rows("SELECT * FROM pggit.verify()") == []
+
+
+@pytest.mark.parametrize(
+    "options", ['{"since": "HEAD"}', '{"since": null}', '{"since": "dev"}', '{"since": "HEAD~2", "parent": 1}']
+)
+def test_a_revert_goes_back_to_a_commit_before(history: Database, options: str) -> None:
+    history.run("SELECT pggit.create_branch('dev', 'HEAD~2', 'schema', 'none')")
+    query(history.connect(branch="dev"), "DELETE FROM t; SELECT pggit.commit('elsewhere')")
+    with raises("VG202", "can't be reverted back to"):
+        history.run("SELECT pggit.revert('HEAD~1', 'main', %s)", options)
