@@ -55,7 +55,7 @@ BEGIN
             MESSAGE = format('merge %L went into branch %L; its commit %s is not in branch %L', p_revert_of, v_run.target, left(v_commit, 12), p_target),
             HINT    = 'Revert it on the branch that it went into.';
     END IF;
-    RETURN pggit._open_merge('revert', v_commit, p_target, coalesce(p_message, format('Revert merge %s', p_revert_of)), p_options || jsonb_build_object('since', v_merge.target_commit));
+    RETURN pggit._open_merge('revert', v_commit, p_target, coalesce(p_message, format('Undo merge %s', p_revert_of)), p_options || jsonb_build_object('since', v_merge.target_commit));
 END;
 $$;
 

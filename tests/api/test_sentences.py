@@ -46,6 +46,20 @@ GOOD: list[tuple[str, dict[str, Any]]] = [
             ],
         },
     ),
+    (
+        "Merge",
+        {
+            "databaseRef": REF,
+            "source": "fix",
+            "squash": True,
+            "rules": [{"rule": "NonNull"}, {"table": "*", "column": "stock", "rule": "Newest", "by": "changed_at"}],
+            "approval": "Required",
+            "approvedPlan": "0" * 64,
+            "approvedBy": "ann",
+            "deleteSourceBranch": True,
+        },
+    ),
+    ("Merge", {"databaseRef": REF, "revertOf": "fix", "approval": "Required"}),
 ]
 
 BAD: list[tuple[str, dict[str, Any], str]] = [
@@ -77,7 +91,23 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("DatabaseBranch", {"databaseRef": REF, "from": {"commit": "xyz"}}, "should match"),
     ("DatabaseBranch", {"databaseRef": REF, "deletionPolicy": "Keep"}, 'supported values: "Retain", "Delete"'),
     ("Snapshot", {"databaseRef": REF, "tag": "a\tb"}, "cannot contain spaces or control characters"),
-    ("Merge", {"databaseRef": REF}, "spec.source: Required value"),
+    ("Merge", {"databaseRef": REF}, "a Merge needs either source or revertOf"),
+    ("Merge", {"databaseRef": REF, "source": "a", "revertOf": "b"}, "a Merge needs either source or revertOf"),
+    ("Merge", {"databaseRef": REF, "revertOf": "b", "squash": True}, "belong to source, not to revertOf"),
+    ("Merge", {"databaseRef": REF, "revertOf": "b", "fastForward": "Never"}, "belong to source, not to revertOf"),
+    ("Merge", {"databaseRef": REF, "revertOf": "b", "deleteSourceBranch": True}, "belong to source, not to revertOf"),
+    ("Merge", {"databaseRef": REF, "source": "a", "squash": True, "fastForward": "Only"}, "fastForward cannot be Only"),
+    ("Merge", {"databaseRef": REF, "source": "a", "approvedPlan": "0" * 64}, "only with approval: Required"),
+    ("Merge", {"databaseRef": REF, "source": "a", "approval": "Required", "approvedPlan": "yes"}, "should match"),
+    ("Merge", {"databaseRef": REF, "source": "a", "approvedBy": "ann"}, "approvedBy says who set approvedPlan"),
+    ("Merge", {"databaseRef": REF, "source": "a", "rules": [{"rule": "Newest"}]}, "rule: Newest needs by"),
+    ("Merge", {"databaseRef": REF, "source": "a", "rules": [{"rule": "Max", "by": "at"}]}, "rule: Newest needs by"),
+    ("Merge", {"databaseRef": REF, "source": "a", "rules": [{"rule": "Expression"}]}, "supported values"),
+    (
+        "Merge",
+        {"databaseRef": REF, "source": "a", "rules": [{"rule": "Max", "expression": "now()"}]},
+        'unknown field "spec.rules[0].expression"',
+    ),
     ("Merge", {"databaseRef": REF, "source": "main"}, "source and target are the same branch"),
     ("Merge", {"databaseRef": REF, "source": "x", "resolutions": [{"take": "Ours"}]}, "either conflictId or table"),
     (
@@ -144,7 +174,21 @@ CHANGES: list[tuple[str, dict[str, Any], dict[str, Any], str | None]] = [
     ("Merge", {"source": "a"}, {"databaseRef": {"name": "other"}}, "databaseRef cannot be changed: a Merge runs once"),
     ("Merge", {"source": "a"}, {"source": "b"}, "source cannot be changed: a Merge runs once"),
     ("Merge", {"source": "a"}, {"target": "b"}, "target cannot be changed: a Merge runs once"),
+    ("Merge", {"source": "a"}, {"source": None, "revertOf": "b"}, "a Merge runs once"),
+    ("Merge", {"revertOf": "a"}, {"revertOf": "b"}, "revertOf cannot be changed: a Merge runs once"),
     ("Merge", {"source": "a"}, {"resolutions": [{"table": "t", "take": "Ours"}], "message": "tidy"}, None),
+    (
+        "Merge",
+        {"source": "a", "approval": "Required", "approvedPlan": "0" * 64},
+        {
+            "approval": None,
+            "approvedPlan": None,
+            "squash": True,
+            "deleteSourceBranch": True,
+            "rules": [{"rule": "Max"}],
+        },
+        None,
+    ),
 ]
 
 
@@ -222,6 +266,10 @@ def say(common: Namespace, kind: str, name: str, status: dict[str, Any]) -> None
 
 def test_an_object_named_main_cannot_be_a_branch(common: Namespace) -> None:
     assert "main is the live tables themselves" in common.refusal("DatabaseBranch", "main", {"databaseRef": REF})
+
+
+def test_a_merge_does_not_undo_itself(common: Namespace) -> None:
+    assert "another Merge, not this one" in common.refusal("Merge", "undo", {"databaseRef": REF, "revertOf": "undo"})
 
 
 def test_fields_that_do_not_exist_yet_are_named(common: Namespace) -> None:

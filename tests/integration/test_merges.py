@@ -484,7 +484,7 @@ def test_a_merge_is_undone_by_another_once(site: Site) -> None:
     status = site.wait("dbm", undo, "Merged")["status"]
 
     assert items(owner) == before
-    assert owner.rows("SELECT message FROM pggit.show(%s)", status["mergeCommit"]) == [(f"revert merge {name}",)]
+    assert owner.rows("SELECT message FROM pggit.show(%s)", status["mergeCommit"]) == [(f"undo merge {name}",)]
     count = commits(owner)
     for one in (name, undo):
         spec = site.namespace.get("dbm", one)["spec"]

@@ -50,3 +50,9 @@ readOnlyRootFilesystem: true
 capabilities:
   drop: [ALL]
 {{- end -}}
+
+{{- define "pggit.approvalPolicy" -}}
+{{- if and .Values.approvalPolicy.install (semverCompare ">=1.30-0" .Capabilities.KubeVersion.Version) -}}
+yes
+{{- end -}}
+{{- end -}}

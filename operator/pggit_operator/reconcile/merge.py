@@ -108,7 +108,7 @@ def _options(merge: Merge, *, verified: bool) -> dict[str, Any]:
         options["squash"] = True
     if spec.rules:
         options["rules"] = [_rule(one) for one in spec.rules]
-    if spec.approval is Approval.REQUIRED and not spec.dry_run:
+    if spec.approval is Approval.REQUIRED:
         options["approved_plan"] = spec.approved_plan
         if spec.approved_by is not None:
             options["approved_by"] = spec.approved_by if verified else f"{spec.approved_by} (unverified)"
@@ -149,49 +149,57 @@ def _settled(merge: Merge) -> Verdict | None:
 
 
 def _what(merge: Merge) -> str:
-    """What is done, in words that follow "merging" or "merged"."""
+    """What is merged, or undone."""
     spec = merge.spec
-    return f"{spec.source} into {spec.target}" if spec.source else f"what undoes {spec.revert_of} into {spec.target}"
+    return f"{spec.source} into {spec.target}" if spec.source else f"{spec.revert_of} on {spec.target}"
+
+
+def _doing(merge: Merge) -> str:
+    return f"{'merging' if merge.spec.source else 'undoing'} {_what(merge)}"
+
+
+def _done(merge: Merge) -> str:
+    return f"{'merged' if merge.spec.source else 'undid'} {_what(merge)}"
 
 
 def _message(merge: Merge) -> str:
     """The message of the commit, where none is given."""
-    return f"merge {_what(merge)}" if merge.spec.source else f"revert merge {merge.spec.revert_of}"
+    return f"merge {_what(merge)}" if merge.spec.source else f"undo merge {merge.spec.revert_of}"
 
 
 def _verdict(merge: Merge, done: sql.Merge, facts: MergeStatus, *, again: bool) -> Verdict:
-    what = _what(merge)
     if again and done.result in ("merged", "fast_forward"):
-        said = f"{what} is already merged in commit {(done.commit_id or '')[:12]}: a Merge of this name runs once"
+        word, commit = "merged" if merge.spec.source else "undone", (done.commit_id or "")[:12]
+        said = f"{_what(merge)} is already {word} in commit {commit}: a Merge of this name runs once"
         return ready("Merged", f"{said}; nothing was done again", facts)
     rows = f"{done.inserted} rows inserted, {done.updated} updated, {done.deleted} deleted"
     match done.result:
         case "planned" if merge.spec.dry_run and not merge.made:
-            return ready("Planned", f"merging {what} would give: {rows}; conflicts: {done.conflicts}", facts)
-        case "planned" | "conflicted" if done.open_conflicts:
-            said = f"merging {what} waits: {done.open_conflicts} of {done.conflicts} conflicts are open"
+            return ready("Planned", f"{_doing(merge)} would give: {rows}; conflicts: {done.conflicts}", facts)
+        case "planned" | "conflicted" if done.open_conflicts or done.result == "conflicted":
+            said = f"{_doing(merge)} waits: {done.open_conflicts} of {done.conflicts} conflicts are open"
             return stalled("Conflicted", f"{said}; decide them in spec.resolutions", facts)
         case "planned" if not done.violations:
             return stalled("AwaitingApproval", _awaited(merge, done, rows), facts)
         case "merged":
-            return ready("Merged", f"merged {what}: {rows}{_approver(done)}", facts)
+            return ready("Merged", f"{_done(merge)}: {rows}{_approver(done)}", facts)
         case "fast_forward":
-            return ready("Merged", f"merged {what} by fast-forward: {rows}{_approver(done)}", facts)
+            return ready("Merged", f"{_done(merge)} by fast-forward: {rows}{_approver(done)}", facts)
         case "up_to_date" if merge.spec.source is None:
             return ready("UpToDate", f"{merge.spec.target} has nothing left of {merge.spec.revert_of} to undo", facts)
         case "up_to_date":
             return ready("UpToDate", f"{merge.spec.target} has everything of {merge.spec.source} already", facts)
         case "aborted":
-            return stalled("Aborted", f"merging {what} was aborted in the database; make another Merge", facts)
+            return stalled("Aborted", f"{_doing(merge)} was aborted in the database; make another Merge", facts)
         case _:
-            return stalled("Refused", f"merging {what} was refused, nothing was changed: {_why(done, facts)}", facts)
+            return stalled("Refused", f"{_doing(merge)} was refused, nothing was changed: {_why(done, facts)}", facts)
 
 
 def _awaited(merge: Merge, done: sql.Merge, rows: str) -> str:
     given = merge.spec.approved_plan
     changed = "" if given is None else f"; what was approved is another plan, {given[:12]}…: its effects have changed"
     return (
-        f"merging {_what(merge)} waits for approval{changed}. It would give: {rows}; to approve that, set "
+        f"{_doing(merge)} waits for approval{changed}. It would give: {rows}; to approve that, set "
         f"spec.approvedPlan to {done.plan_hash}"
     )
 

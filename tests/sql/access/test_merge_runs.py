@@ -129,7 +129,7 @@ def test_a_merge_is_undone_once(branched: Database, options: dict[str, Any]) -> 
     assert undo(branched, "u", "m") == ("merged", False)
     assert shown(branched) == [(1, "one", "b1"), (2, "two", "later")]
     message = branched.value("SELECT message FROM pggit.show('HEAD')")
-    assert message == "Revert merge m"
+    assert message == "Undo merge m"
     assert undo(branched, "r", "u") == ("merged", True), "what undid can be undone"
     assert shown(branched) == [(1, "dev", "b1"), (2, "two", "later"), (5, "five", "")]
     assert branched.rows("SELECT * FROM pggit.verify()") == []
