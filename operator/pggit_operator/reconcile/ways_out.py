@@ -104,6 +104,7 @@ WAYS_OUT: dict[type[PgGitError], dict[str, str]] = {
         OTHER: "Triggers that are ENABLE ALWAYS or ENABLE REPLICA fire in a merge: make them ordinary ones. "
         "Nothing was written."
     },
+    errors.CheckFailed: {OTHER: "Nothing was written. Change the rows on a branch, or the check."},
     errors.BranchUnmerged: {OTHER: "Merge the branch first, or set spec.deletionPolicy to Retain to keep it."},
     errors.Busy: {OTHER: "It is tried again by itself."},
     errors.TargetMoved: {OTHER: "It is tried again by itself."},
