@@ -40,8 +40,8 @@ crds: venv ## write crds/ and the chart's copy from operator/pggit_operator/api
 bench: venv ## print ratios beside plain PostgreSQL
 	$(PY) bench/run.py
 
-load: venv ## 50 clients for a minute, and a server killed under them 30 times
-	$(PY) -m pytest tests/load -q -n 2 --load-clients 50 --load-seconds 60 --load-kills 30
+load: venv ## 50 clients for a minute, a server killed under them 30 times, a session that dies at each statement of a merge
+	$(PY) -m pytest tests/load -q -n 2 --load-clients 50 --load-seconds 60 --load-kills 30 --deaths 0
 
 fuzz: venv ## random histories against the model for hours, and a million random rows merged
 	$(PY) -m pytest tests/model -q -s -n 2 --model-examples 5000 --model-steps 60 --merged-rows 1000000

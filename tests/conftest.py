@@ -16,6 +16,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--load-clients", type=int, default=10, help="clients at once in tests/load")
     parser.addoption("--load-seconds", type=float, default=6, help="how long they work")
     parser.addoption("--load-kills", type=int, default=2, help="how often the server is killed under them")
+    parser.addoption("--deaths", type=int, default=5, help="at how many of its statements a merge dies; 0: at each")
     parser.addoption("--e2e", choices=["node", "cluster"], help="run tests/e2e on a node made here, or on KUBECONFIG")
     parser.addoption("--operator-image", default="pggit-operator:e2e", help="with --e2e=cluster: an image it has")
     parser.addoption("--postgres-image", default="postgres:17", help="with --e2e=cluster: an image it can pull")
