@@ -13,6 +13,7 @@
 \ir tracking/columns.sql
 \ir commit/states.sql
 \ir commit/times.sql
+\ir commit/json.sql
 \ir commit/refs.sql
 \ir commit/changes.sql
 \ir commit/commit.sql

@@ -331,7 +331,7 @@ BEGIN
             PERFORM pggit._check_later(v_branch, %8$s, ARRAY[%9$s], false);
         END IF;
     END IF;$w$,
-            (SELECT string_agg(format('NEW.%s IS NOT NULL', pggit._quoted(c)), ' AND ') FROM unnest(v_key.child_columns) AS c),
+            (SELECT string_agg(format('NEW.%s IS DISTINCT FROM NULL', pggit._quoted(c)), ' AND ') FROM unnest(v_key.child_columns) AS c),
             (SELECT string_agg(format('NEW.%s', pggit._quoted(c)), ', ') FROM unnest(v_key.child_columns) AS c),
             (SELECT string_agg(format('OLD.%s', pggit._quoted(c)), ', ') FROM unnest(v_key.child_columns) AS c),
             v_key.index_id,
@@ -365,7 +365,7 @@ BEGIN
             PERFORM pggit._referenced(v_branch, %8$s, TG_OP, ARRAY[%9$s], CASE TG_OP WHEN 'UPDATE' THEN ARRAY[%10$s] END);
         END IF;
     END IF;$w$,
-            (SELECT string_agg(format('OLD.%s IS NOT NULL', pggit._quoted(c)), ' AND ') FROM unnest(v_key.parent_columns) AS c),
+            (SELECT string_agg(format('OLD.%s IS DISTINCT FROM NULL', pggit._quoted(c)), ' AND ') FROM unnest(v_key.parent_columns) AS c),
             (SELECT string_agg(format('NEW.%s', pggit._quoted(c)), ', ') FROM unnest(v_key.parent_columns) AS c),
             (SELECT string_agg(format('OLD.%s', pggit._quoted(c)), ', ') FROM unnest(v_key.parent_columns) AS c),
             v_key.index_id,

@@ -57,8 +57,9 @@ CREATE OR REPLACE FUNCTION pggit._draw_identity()
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_value bigint := (to_jsonb(NEW) ->> TG_ARGV[0])::bigint;
+    v_value bigint;
 BEGIN
+    EXECUTE format('SELECT ($1).%I', TG_ARGV[0]) INTO v_value USING NEW;
     IF v_value < 0 THEN
         BEGIN
             IF v_value = currval(TG_ARGV[1]::regclass) THEN

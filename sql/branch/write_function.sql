@@ -99,7 +99,7 @@ BEGIN
     LOOP
         IF v_column.generated_as IS NOT NULL THEN
             body := body || format($w$
-        IF TG_OP = 'INSERT' AND NEW.%1$s IS NOT NULL THEN
+        IF TG_OP = 'INSERT' AND NEW.%1$s IS DISTINCT FROM NULL THEN
             PERFORM pggit._violation('428C9', %2$L, %3$L, TG_TABLE_SCHEMA, TG_TABLE_NAME, %5$L);
         ELSIF TG_OP = 'UPDATE' AND ROW(NEW.%1$s)::record *<> ROW(OLD.%1$s)::record THEN
             PERFORM pggit._violation('428C9', %4$L, %3$L, TG_TABLE_SCHEMA, TG_TABLE_NAME, %5$L);
@@ -127,7 +127,7 @@ BEGIN
         END IF;
         IF v_column.attnotnull THEN
             body := body || format($w$
-        IF NEW.%1$s IS NULL THEN
+        IF NEW.%1$s IS NOT DISTINCT FROM NULL THEN
             PERFORM pggit._violation('23502', %2$L || format('of relation "%%s" violates not-null constraint', TG_TABLE_NAME),
                                      format('Failing row contains %%s.', NEW), TG_TABLE_SCHEMA, TG_TABLE_NAME, %3$L);
         END IF;$w$,
@@ -182,7 +182,7 @@ BEGIN
                (SELECT string_agg(format('%s %s v_key_%s.k%s', x.expression, x.operator, i.indexrelid, x.n), ' AND ' ORDER BY x.n) FROM pggit._index_keys(i.indexrelid) AS x) AS clash,
                (SELECT string_agg(format('%s IS NOT DISTINCT FROM v_key_%s.k%s', x.expression, i.indexrelid, x.n), ' AND ' ORDER BY x.n) FROM pggit._index_keys(i.indexrelid) AS x) AS clash_nulls,
                (SELECT string_agg(format('v_key_%s.k%s', i.indexrelid, x.n), ', ' ORDER BY x.n) FROM pggit._index_keys(i.indexrelid) AS x) AS keys,
-               (SELECT string_agg(format('v_key_%s.k%s IS NOT NULL', i.indexrelid, x.n), ' AND ' ORDER BY x.n) FROM pggit._index_keys(i.indexrelid) AS x) AS keys_set,
+               (SELECT string_agg(format('v_key_%s.k%s IS DISTINCT FROM NULL', i.indexrelid, x.n), ' AND ' ORDER BY x.n) FROM pggit._index_keys(i.indexrelid) AS x) AS keys_set,
                (SELECT string_agg(pg_get_indexdef(i.indexrelid, x.n, false), ', ' ORDER BY x.n) FROM pggit._index_keys(i.indexrelid) AS x) AS key_names,
                (SELECT array_agg(a.atttypid ORDER BY a.attnum) FROM pg_attribute AS a WHERE a.attrelid = i.indexrelid AND a.attnum <= i.indnkeyatts) AS types,
                (SELECT string_agg(format('NEW.%s', pggit._quoted(a.attname)), ', ') FROM pg_attribute AS a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::smallint[])) AS new_columns,
@@ -390,8 +390,7 @@ DECLARE
     RETURN NEW;
 END$w$,
         v_checks.declarations || v_unique.declarations || v_foreign.declarations,
-        (SELECT string_agg(format('NEW.%1$s OPERATOR(%2$s) OLD.%1$s', pggit._quoted(c.name), pggit._key_operator(c.table_id, c.column_id)), ' AND ' ORDER BY c.key_position)
-           FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL),
+        pggit._same_key(p_table_id, 'NEW', 'OLD', true, true),
         v_checks.body, v_unique.body, p_table_id, v_set, pggit._same_key(p_table_id, 'd', 'OLD', false, true),
         pggit._stored_columns(p_table_id, 'd'), v_old, v_stored, (SELECT r.epoch FROM pggit.repository AS r), v_keys, v_old_keys, v_new,
         pggit._var_main_sql(p_table_id), pggit._same_key(p_table_id, 'r', 'NEW', true, true), v_new_keys,

@@ -30,10 +30,10 @@ DECLARE
     v_first    text := 'c' || (SELECT c.column_id FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position = 1);
 BEGIN
     RETURN format($sql$
-        SELECT CASE WHEN o.%4$s IS NULL THEN 'insert' WHEN n.%4$s IS NULL THEN 'delete' ELSE 'update' END AS change,
-               CASE WHEN o.%4$s IS NOT NULL THEN %5$s END AS o, CASE WHEN n.%4$s IS NOT NULL THEN %6$s END AS n
+        SELECT CASE WHEN o.%4$s IS NOT DISTINCT FROM NULL THEN 'insert' WHEN n.%4$s IS NOT DISTINCT FROM NULL THEN 'delete' ELSE 'update' END AS change,
+               CASE WHEN o.%4$s IS DISTINCT FROM NULL THEN %5$s END AS o, CASE WHEN n.%4$s IS DISTINCT FROM NULL THEN %6$s END AS n
           FROM (%1$s) AS k LEFT JOIN LATERAL (%2$s) AS o ON true LEFT JOIN LATERAL (%3$s) AS n ON true
-         WHERE (o.%4$s IS NULL) <> (n.%4$s IS NULL) OR %5$s *<> %6$s$sql$,
+         WHERE (o.%4$s IS NOT DISTINCT FROM NULL) <> (n.%4$s IS NOT DISTINCT FROM NULL) OR %5$s *<> %6$s$sql$,
         pggit._candidates_sql(p_table_id, p_from, p_to), pggit._row_sql(p_table_id, p_from), pggit._row_sql(p_table_id, p_to), v_first,
         pggit._as_row_sql(p_table_id, 'o'), pggit._as_row_sql(p_table_id, 'n'));
 END;

@@ -185,13 +185,13 @@ CREATE OR REPLACE FUNCTION pggit._own_columns(p_table_id integer, p_keys text, p
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    SELECT string_agg(format('%s.c%s', CASE WHEN c.key_position IS NULL THEN p_rows ELSE p_keys END, c.column_id), ', ' ORDER BY c.column_id)
+    SELECT string_agg(format(CASE WHEN c.key_position IS NULL THEN '%1$s.c%3$s' ELSE 'coalesce(%1$s.c%3$s, %2$s.c%3$s)' END, p_rows, p_keys, c.column_id), ', ' ORDER BY c.column_id)
       FROM pggit.columns AS c
      WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL;
 $$;
 
 COMMENT ON FUNCTION pggit._own_columns(integer, text, text) IS
-'Stored columns with the key taken from one alias and the rest from another: a mask row keeps its key where the delta has no row.';
+'Stored columns of one alias; where it has no row, the key of another. A key of the mask may be written otherwise than the row''s, as 1.0 is for 1.00.';
 
 CREATE OR REPLACE FUNCTION pggit._candidates_sql(p_table_id integer, p_a pggit._position, p_b pggit._position)
     RETURNS text

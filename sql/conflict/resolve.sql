@@ -39,7 +39,7 @@ BEGIN
         v_probe := CASE WHEN v_conflict.column_id IS NULL THEN pggit._row_from_json_sql(v_conflict.table_id, p_value)
                         ELSE pggit._cell_from_json_sql(v_conflict.table_id, v_conflict.column_id, p_value) END;
         BEGIN
-            EXECUTE format('SELECT (%s) IS NULL', v_probe) INTO v_null;
+            EXECUTE format('SELECT (%s) IS NOT DISTINCT FROM NULL', v_probe) INTO v_null;
             EXECUTE pggit._as_declared_sql(v_conflict.table_id, v_column.column_id, v_probe);
         EXCEPTION WHEN data_exception OR syntax_error_or_access_rule_violation OR integrity_constraint_violation THEN
             RAISE EXCEPTION USING

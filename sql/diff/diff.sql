@@ -48,12 +48,12 @@ BEGIN
         WITH changes AS MATERIALIZED (%1$s)
         SELECT c.change, %2$s, before.j, after.j
           FROM changes AS c
-          LEFT JOIN LATERAL (SELECT to_jsonb(r.*) AS j FROM (%3$s) AS r) AS before ON c.change <> 'insert'
-          LEFT JOIN LATERAL (SELECT to_jsonb(r.*) AS j FROM (%4$s) AS r) AS after ON c.change <> 'delete'
+          LEFT JOIN LATERAL (SELECT %5$s AS j FROM (%3$s) AS r) AS before ON c.change <> 'insert'
+          LEFT JOIN LATERAL (SELECT %5$s AS j FROM (%4$s) AS r) AS after ON c.change <> 'delete'
          ORDER BY 2$sql$,
         pggit._changes_sql(v_table.table_id, v_from, v_to), pggit._key_json(v_table.table_id, 'coalesce(after.j, before.j)'),
         pggit._named_sql(v_table.table_id, format('SELECT %s', pggit._record_columns(v_table.table_id, 'c.o'))),
-        pggit._named_sql(v_table.table_id, format('SELECT %s', pggit._record_columns(v_table.table_id, 'c.n'))));
+        pggit._named_sql(v_table.table_id, format('SELECT %s', pggit._record_columns(v_table.table_id, 'c.n'))), pggit._json_sql(v_table.table_id, 'r'));
 END;
 $$;
 

@@ -4,10 +4,11 @@ CREATE OR REPLACE FUNCTION pggit._rows_json(p_table_id integer, p_position pggit
     SET timezone = 'UTC'
 AS $$
 BEGIN
-    RETURN QUERY EXECUTE format($sql$SELECT %1$s, r.j FROM (SELECT to_jsonb(n.*) AS j FROM (%2$s) AS n) AS r$sql$,
+    RETURN QUERY EXECUTE format($sql$SELECT %1$s, r.j FROM (SELECT %3$s AS j FROM (%2$s) AS n) AS r$sql$,
         pggit._key_json(p_table_id, 'r.j'),
         pggit._named_sql(p_table_id, CASE WHEN p_key IS NULL THEN pggit._state_sql(p_table_id, p_position)
-                                          ELSE pggit._lookup_sql(p_table_id, p_position, format('(%s)', pggit._key_from_json(p_table_id, p_key))) END));
+                                          ELSE pggit._lookup_sql(p_table_id, p_position, format('(%s)', pggit._key_from_json(p_table_id, p_key))) END),
+        pggit._json_sql(p_table_id, 'n'));
 END;
 $$;
 
@@ -31,12 +32,12 @@ BEGIN
                 MESSAGE = format('key %s does not name key column %L of table %s', p_key, v_column.name, pggit._base_relation(p_table_id)),
                 HINT    = 'A key is an object with every key column, such as {"id": 7}.';
         END IF;
-        v_list := concat_ws(', ', v_list, format('%L::%s AS c%s', p_key ->> v_column.name, v_column.type_name, v_column.column_id));
+        v_list := concat_ws(', ', v_list, format('%s AS c%s', pggit._cell_from_json_sql(p_table_id, v_column.column_id, p_key -> v_column.name), v_column.column_id));
     END LOOP;
     v_query := 'SELECT ' || v_list;
     BEGIN
         EXECUTE v_query INTO v_valid;
-    EXCEPTION WHEN data_exception THEN
+    EXCEPTION WHEN data_exception OR syntax_error_or_access_rule_violation THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG202', SCHEMA = 'pggit',
             MESSAGE = format('key %s does not fit the key of table %s: %s', p_key, pggit._base_relation(p_table_id), SQLERRM);
@@ -114,7 +115,7 @@ BEGIN
         FOREACH v_parent IN ARRAY v_commit.parents LOOP
             SELECT (c.at).branch_id, (c.at).x, (c.at).s INTO v_at FROM pggit.commits AS c WHERE c.commit_id = v_parent;
             v_same := EXISTS (SELECT FROM pggit._tables_at(v_at) AS t WHERE t.table_id = p_table.table_id)
-                      AND EXISTS (SELECT FROM pggit._rows_json(p_table.table_id, v_at, p_key) AS r WHERE r.row_json -> p_column IS NOT DISTINCT FROM p_value);
+                      AND EXISTS (SELECT FROM pggit._rows_json(p_table.table_id, v_at, p_key) AS r WHERE (r.row_json -> p_column)::text IS NOT DISTINCT FROM p_value::text);
             EXIT WHEN v_same;
         END LOOP;
         EXIT WHEN NOT v_same;

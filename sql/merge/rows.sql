@@ -111,10 +111,10 @@ BEGIN
     EXECUTE format($sql$
         CREATE TEMPORARY TABLE pggit_plan_%1$s ON COMMIT DROP AS
         WITH work AS MATERIALIZED (
-            SELECT %6$s, b._torn AS torn, CASE WHEN b.%7$s IS NOT NULL THEN %8$s END AS b, CASE WHEN o.%7$s IS NOT NULL THEN %9$s END AS o,
-                   CASE WHEN t.%7$s IS NOT NULL THEN %10$s END AS t
+            SELECT %6$s, b._torn AS torn, CASE WHEN b.%7$s IS DISTINCT FROM NULL THEN %8$s END AS b, CASE WHEN o.%7$s IS DISTINCT FROM NULL THEN %9$s END AS o,
+                   CASE WHEN t.%7$s IS DISTINCT FROM NULL THEN %10$s END AS t
               FROM (%2$s) AS k LEFT JOIN LATERAL (%3$s) AS b ON true LEFT JOIN LATERAL (%5$s) AS t ON true LEFT JOIN LATERAL (%4$s) AS o ON true
-             WHERE b._torn <> '{}' OR (b.%7$s IS NULL) <> (t.%7$s IS NULL) OR (%8$s *<> %10$s)
+             WHERE b._torn <> '{}' OR (b.%7$s IS NOT DISTINCT FROM NULL) <> (t.%7$s IS NOT DISTINCT FROM NULL) OR (%8$s *<> %10$s)
         ), judged AS MATERIALIZED (
             SELECT w.*, CASE
                 WHEN w.torn <> '{}' THEN CASE
@@ -158,7 +158,7 @@ CREATE OR REPLACE FUNCTION pggit._row_json_sql(p_table_id integer, p_record text
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    SELECT format('(SELECT to_jsonb(r.*) FROM (%s) AS r WHERE NOT (%s IS NULL))',
+    SELECT format('(SELECT %s FROM (%s) AS r WHERE NOT (%s IS NULL))', pggit._json_sql(p_table_id, 'r'),
                   pggit._named_sql(p_table_id, format('SELECT %s', pggit._record_columns(p_table_id, p_record))), p_record);
 $$;
 
@@ -174,8 +174,8 @@ DECLARE
     v_cells text;
     v_rows  integer;
 BEGIN
-    SELECT string_agg(format('SELECT p.kj, ''update_update'', %1$s, to_jsonb((p.b).c%1$s), to_jsonb((p.o).c%1$s), to_jsonb((p.t).c%1$s), p.row_no
-                                FROM plan AS p WHERE %1$s = ANY (p.cells)', c.column_id), ' UNION ALL ')
+    SELECT string_agg(format('SELECT p.kj, ''update_update'', %1$s, %2$s((p.b).c%1$s), %2$s((p.o).c%1$s), %2$s((p.t).c%1$s), p.row_no
+                                FROM plan AS p WHERE %1$s = ANY (p.cells)', c.column_id, CASE WHEN pggit._holds_json(c.type_name) THEN 'pggit._to_jsonb' ELSE 'to_jsonb' END), ' UNION ALL ')
       INTO v_cells
       FROM pggit.columns AS c
      WHERE c.table_id = p_table.table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL AND c.key_position IS NULL;
@@ -270,11 +270,13 @@ CREATE OR REPLACE FUNCTION pggit._cell_from_json_sql(p_table_id integer, p_colum
 AS $$
     SELECT CASE WHEN p_value IS NULL OR (p_value = 'null' AND c.type_name NOT IN ('json', 'jsonb')) THEN format('NULL::%s', c.type_name)
                 WHEN c.type_name IN ('json', 'jsonb') THEN format('%L::%s', p_value, c.type_name)
+                WHEN jsonb_typeof(p_value) = 'object' AND t.typname = 'hstore'
+                    THEN format('(SELECT coalesce(%1$I.hstore(array_agg(e.key), array_agg(e.value)), '''') FROM jsonb_each_text(%2$L) AS e)', t.typnamespace::regnamespace, p_value)
                 WHEN jsonb_typeof(p_value) IN ('array', 'object')
                     THEN format('(jsonb_populate_record(NULL::pggit._delta_%s, jsonb_build_object(%L, %L::jsonb))).c%s',
                                 p_table_id, 'c' || p_column_id, p_value, p_column_id)
                 ELSE format('(%L::pggit._delta_%s).c%s', pggit._composite_text(p_table_id, p_column_id, p_value #>> '{}'), p_table_id, p_column_id) END
-      FROM pggit.columns AS c
+      FROM pggit.columns AS c LEFT JOIN pg_type AS t ON t.oid = to_regtype(c.type_name)
      WHERE c.table_id = p_table_id AND c.column_id = p_column_id;
 $$;
 

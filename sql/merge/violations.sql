@@ -98,7 +98,7 @@ BEGIN
     FOR v_one IN SELECT a.attname FROM pg_attribute AS a
                   WHERE a.attrelid = p_table.relation AND a.attnum > 0 AND a.attnotnull AND NOT a.attisdropped AND a.attgenerated = '' LOOP
         PERFORM pggit._add_violations(p_merge_id, p_table.table_id, 'not_null', format('%s.%I', v_name, v_one.attname),
-            format('SELECT n.* FROM (%s) AS n WHERE n.%I IS NULL', pggit._wants_sql(p_table.table_id), v_one.attname),
+            format('SELECT n.* FROM (%s) AS n WHERE n.%I IS NOT DISTINCT FROM NULL', pggit._wants_sql(p_table.table_id), v_one.attname),
             format('column %I of table %s may not be NULL', v_one.attname, v_name));
     END LOOP;
 
@@ -131,7 +131,7 @@ BEGIN
                                          (SELECT format(' COLLATE %I.%I', cn.nspname, co.collname) FROM pg_collation AS co JOIN pg_namespace AS cn ON cn.oid = co.collnamespace
                                            WHERE co.oid = i.indcollation[k - 1]), k), ', ' ORDER BY k) FROM generate_series(1, i.indnkeyatts) AS k) AS expressions,
                (SELECT string_agg(format('w.pggit_u%1$s OPERATOR(%2$I.%3$s) r.pggit_u%1$s', k, n.nspname, o.oprname)
-                                  || CASE WHEN i.indnullsnotdistinct THEN format(' IS NOT FALSE AND (w.pggit_u%1$s IS NULL) = (r.pggit_u%1$s IS NULL)', k) ELSE '' END, ' AND ' ORDER BY k)
+                                  || CASE WHEN i.indnullsnotdistinct THEN format(' IS NOT FALSE AND (w.pggit_u%1$s IS NOT DISTINCT FROM NULL) = (r.pggit_u%1$s IS NOT DISTINCT FROM NULL)', k) ELSE '' END, ' AND ' ORDER BY k)
                   FROM generate_series(1, i.indnkeyatts) AS k
                   JOIN pg_opclass AS oc ON oc.oid = i.indclass[k - 1]
                   JOIN pg_amop AS ao ON ao.amopfamily = oc.opcfamily AND ao.amopstrategy = 3 AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype
@@ -169,8 +169,8 @@ CREATE OR REPLACE FUNCTION pggit._foreign_keys(p_relations oid[])
 AS $$
     SELECT k.conname, k.conrelid, k.confrelid, k.confmatchtype = 'f',
            string_agg(format('p.%I OPERATOR(%I.%s) c.%I', pa.attname, n.nspname, o.oprname, ca.attname), ' AND ' ORDER BY x.i),
-           string_agg(format('c.%I IS NOT NULL', ca.attname), ' AND ' ORDER BY x.i),
-           string_agg(format('c.%I IS NULL', ca.attname), ' AND ' ORDER BY x.i),
+           string_agg(format('c.%I IS DISTINCT FROM NULL', ca.attname), ' AND ' ORDER BY x.i),
+           string_agg(format('c.%I IS NOT DISTINCT FROM NULL', ca.attname), ' AND ' ORDER BY x.i),
            string_agg(quote_ident(ca.attname), ', ' ORDER BY x.i),
            string_agg(quote_ident(pa.attname), ', ' ORDER BY x.i)
       FROM pg_constraint AS k

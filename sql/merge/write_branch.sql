@@ -17,7 +17,7 @@ BEGIN
     EXECUTE format($sql$
         CREATE TEMPORARY TABLE pggit_put_%1$s ON COMMIT DROP AS
         SELECT w.*, NOT (coalesce(w.want *= w.m, w.want IS NULL AND w.m IS NULL)) AS own
-          FROM (SELECT %7$s, CASE WHEN o.%8$s IS NOT NULL THEN %9$s END AS o, CASE WHEN m.%8$s IS NOT NULL THEN %10$s END AS m, mask._b IS NOT NULL AS owned,
+          FROM (SELECT %7$s, CASE WHEN o.%8$s IS DISTINCT FROM NULL THEN %9$s END AS o, CASE WHEN m.%8$s IS DISTINCT FROM NULL THEN %10$s END AS m, mask._b IS NOT NULL AS owned,
                        %11$s AS want
                   FROM (SELECT %2$s FROM pggit._log_%1$s AS l WHERE %3$s %4$s) AS k
                   LEFT JOIN LATERAL (%5$s) AS o ON true LEFT JOIN LATERAL (%6$s) AS m ON true
@@ -26,8 +26,8 @@ BEGIN
         CASE WHEN p_planned THEN format('UNION SELECT %s FROM %s AS p', pggit._key_columns(p_table_id, 'p'), v_plan) ELSE 'GROUP BY ' || pggit._key_columns(p_table_id, 'l') END,
         pggit._row_sql(p_table_id, p_ours), pggit._main_row_sql(p_table_id, p_s_new),
         pggit._key_columns(p_table_id, 'k'), v_first, pggit._as_row_sql(p_table_id, 'o'), pggit._as_row_sql(p_table_id, 'm'),
-        CASE WHEN p_planned THEN format('CASE WHEN p.action IS NOT NULL THEN p.want WHEN o.%s IS NOT NULL THEN %s END', v_first, pggit._as_row_sql(p_table_id, 'o'))
-             ELSE format('CASE WHEN o.%s IS NOT NULL THEN %s END', v_first, pggit._as_row_sql(p_table_id, 'o')) END,
+        CASE WHEN p_planned THEN format('CASE WHEN p.action IS NOT NULL THEN p.want WHEN o.%s IS DISTINCT FROM NULL THEN %s END', v_first, pggit._as_row_sql(p_table_id, 'o'))
+             ELSE format('CASE WHEN o.%s IS DISTINCT FROM NULL THEN %s END', v_first, pggit._as_row_sql(p_table_id, 'o')) END,
         p_branch_id, pggit._same_key(p_table_id, 'mask', 'k'),
         CASE WHEN p_planned THEN format('LEFT JOIN %s AS p ON %s', v_plan, pggit._same_key(p_table_id, 'p', 'k')) ELSE '' END);
     EXECUTE format('DELETE FROM %s AS w WHERE w.own = w.owned AND coalesce(w.want *= w.o, w.want IS NULL AND w.o IS NULL)', v_put);
@@ -105,7 +105,7 @@ BEGIN
               FROM %5$s AS w, pggit.repository AS r
              WHERE w.own <> w.owned AND coalesce(w.want *= w.o, w.want IS NULL AND w.o IS NULL)$sql$,
             v_id, pggit._stored_columns(v_id), p_branch_id,
-            (SELECT string_agg(CASE WHEN c.key_position IS NULL THEN format('(w.o).c%s', c.column_id) ELSE format('w.c%s', c.column_id) END, ', ' ORDER BY c.column_id)
+            (SELECT string_agg(format(CASE WHEN c.key_position IS NULL THEN '(w.o).c%1$s' ELSE 'coalesce((w.o).c%1$s, w.c%1$s)' END, c.column_id), ', ' ORDER BY c.column_id)
                FROM pggit.columns AS c WHERE c.table_id = v_id AND c.generated_as IS NULL AND c.dropped_at IS NULL), v_put);
         EXECUTE format('DELETE FROM pggit._mask_%s AS m USING %s AS w WHERE m._b = %s AND %s AND NOT w.own', v_id, v_put, p_branch_id, pggit._same_key(v_id, 'm', 'w'));
         EXECUTE format('INSERT INTO pggit._mask_%s (_b, %s) SELECT %s, %s FROM %s AS w WHERE w.own ON CONFLICT DO NOTHING', v_id, pggit._key_columns(v_id), p_branch_id,

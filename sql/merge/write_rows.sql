@@ -333,7 +333,7 @@ BEGIN
         IF v_table.table_id = ANY (p_tables) THEN
             EXECUTE format($sql$
                 SELECT NOT EXISTS (SELECT FROM pg_temp.pggit_plan_%1$s AS p LEFT JOIN %2$s AS b ON %3$s
-                                    WHERE p.action <> 'none' AND ((p.want IS NULL) <> (b.%4$I IS NULL) OR (NOT p.want IS NULL AND ROW(%5$s)::record *<> ROW(%6$s)::record)))
+                                    WHERE p.action <> 'none' AND ((p.want IS NULL) <> (b.%4$I IS NOT DISTINCT FROM NULL) OR (NOT p.want IS NULL AND ROW(%5$s)::record *<> ROW(%6$s)::record)))
                    AND NOT EXISTS (SELECT FROM pggit._log_%1$s AS l WHERE l._xid = pg_current_xact_id() AND l._seq > %7$s
                                       AND NOT EXISTS (SELECT FROM pg_temp.pggit_plan_%1$s AS p WHERE p.action <> 'none' AND %8$s))$sql$,
                 v_table.table_id, pggit._base_relation(v_table.table_id), pggit._same_key(v_table.table_id, 'b', 'p', true, false),

@@ -150,9 +150,8 @@ DECLARE
     v_columns text;
     v_keys    text;
 BEGIN
-    SELECT string_agg(format('c%s %s', c.column_id, c.type_name), ', ' ORDER BY c.column_id),
-           string_agg(format('c%s %s', c.column_id, c.type_name), ', ' ORDER BY c.key_position)
-               FILTER (WHERE c.key_position IS NOT NULL)
+    SELECT string_agg(pggit._stored_column(c), ', ' ORDER BY c.column_id),
+           string_agg(pggit._stored_column(c), ', ' ORDER BY c.key_position) FILTER (WHERE c.key_position IS NOT NULL)
       INTO v_columns, v_keys
       FROM pggit.columns AS c
      WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL;

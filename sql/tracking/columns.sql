@@ -63,6 +63,23 @@ $$;
 COMMENT ON FUNCTION pggit._fingerprint(oid) IS
 'Another value whenever a table''s name, columns or primary key change; NULL when the table is gone.';
 
+CREATE OR REPLACE FUNCTION pggit._stored_column(p_column pggit.columns)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT format('c%s %s', (p_column).column_id, (p_column).type_name)
+           || coalesce((SELECT format(' COLLATE %I.%I', n.nspname, l.collname)
+                          FROM pggit.tables AS t
+                          JOIN pg_attribute AS a ON a.attrelid = t.relation AND a.attnum = (p_column).attnum
+                          JOIN pg_collation AS l ON l.oid = a.attcollation AND l.collname <> 'default'
+                          JOIN pg_namespace AS n ON n.oid = l.collnamespace
+                         WHERE t.table_id = (p_column).table_id), '');
+$$;
+
+COMMENT ON FUNCTION pggit._stored_column(pggit.columns) IS
+'Definition of a column in the stores: its base type, with the collation it has on main, so that views over main and stores compare and sort as main does.';
+
 CREATE OR REPLACE FUNCTION pggit._stored_columns(p_table_id integer, p_alias text DEFAULT NULL)
     RETURNS text
     LANGUAGE sql STABLE
@@ -131,6 +148,21 @@ $$;
 COMMENT ON FUNCTION pggit._key_operator(integer, integer) IS
 'Qualified equality operator of a key column, from the primary key''s operator class.';
 
+CREATE OR REPLACE FUNCTION pggit._key_cast(p_column pggit.columns)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT coalesce((SELECT '::' || (p_column).type_name
+                       FROM pggit.tables AS t
+                       JOIN pg_attribute AS a ON a.attrelid = t.relation AND a.attnum = (p_column).attnum
+                       JOIN pg_type AS d ON d.oid = a.atttypid AND d.typtype = 'd'
+                      WHERE t.table_id = (p_column).table_id AND (SELECT b.typtype FROM pg_type AS b WHERE b.oid = (p_column).type_name::regtype) = 'e'), '');
+$$;
+
+COMMENT ON FUNCTION pggit._key_cast(pggit.columns) IS
+'What makes a key column of the user''s table comparable: a cast for a domain over an enum, which PostgreSQL''s own equality does not take.';
+
 CREATE OR REPLACE FUNCTION pggit._same_key(p_table_id integer, p_left text, p_right text,
                                            p_left_named boolean DEFAULT false, p_right_named boolean DEFAULT false)
     RETURNS text
@@ -138,9 +170,9 @@ CREATE OR REPLACE FUNCTION pggit._same_key(p_table_id integer, p_left text, p_ri
 AS $$
     SELECT string_agg(
                format('%s OPERATOR(%s) %s',
-                      p_left  || '.' || CASE WHEN p_left_named  THEN pggit._quoted(c.name) ELSE 'c' || c.column_id END,
+                      p_left  || '.' || CASE WHEN p_left_named  THEN pggit._quoted(c.name) || pggit._key_cast(c) ELSE 'c' || c.column_id END,
                       pggit._key_operator(c.table_id, c.column_id),
-                      p_right || '.' || CASE WHEN p_right_named THEN pggit._quoted(c.name) ELSE 'c' || c.column_id END),
+                      p_right || '.' || CASE WHEN p_right_named THEN pggit._quoted(c.name) || pggit._key_cast(c) ELSE 'c' || c.column_id END),
                ' AND ' ORDER BY c.key_position)
       FROM pggit.columns AS c
      WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL;
@@ -166,7 +198,7 @@ CREATE OR REPLACE FUNCTION pggit._key_among_sql(p_table_id integer, p_alias text
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    SELECT CASE WHEN bool_and(pggit._key_operator(c.table_id, c.column_id) = 'pg_catalog.=')
+    SELECT CASE WHEN bool_and(pggit._key_operator(c.table_id, c.column_id) = 'pg_catalog.=' AND pggit._key_cast(c) = '')
                 THEN format('((%s) IN (SELECT %s FROM %s AS %s))', pggit._user_key_columns(p_table_id, p_alias),
                             pggit._user_key_columns(p_table_id, p_rows_alias), p_rows, p_rows_alias)
                 ELSE format('EXISTS (SELECT FROM %s AS %s WHERE %s)', p_rows, p_rows_alias,

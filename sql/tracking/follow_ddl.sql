@@ -35,7 +35,7 @@ DECLARE
     v_table   pggit.tables;
     v_class   record;
     v_column  record;
-    v_id      integer;
+    v_stored  text;
     v_reshape boolean := false;
     v_rename  boolean;
 BEGIN
@@ -94,11 +94,11 @@ BEGIN
             INSERT INTO pggit.columns (table_id, column_id, attnum, name, type_name, generated_as)
             SELECT v_table.table_id, max(c.column_id) + 1, v_column.attnum, v_column.name, v_column.type_name, v_column.generated_as
               FROM pggit.columns AS c WHERE c.table_id = v_table.table_id
-            RETURNING column_id INTO v_id;
+            RETURNING pggit._stored_column(columns) INTO v_stored;
             IF v_column.generated_as IS NULL THEN
-                EXECUTE format('ALTER TABLE pggit._log_%1$s ADD c%2$s %3$s', v_table.table_id, v_id, v_column.type_name);
-                EXECUTE format('ALTER TABLE pggit._delta_%1$s ADD c%2$s %3$s', v_table.table_id, v_id, v_column.type_name);
-                EXECUTE format('ALTER TABLE pggit._undo_%1$s ADD c%2$s %3$s', v_table.table_id, v_id, v_column.type_name);
+                EXECUTE format('ALTER TABLE pggit._log_%s ADD %s', v_table.table_id, v_stored);
+                EXECUTE format('ALTER TABLE pggit._delta_%s ADD %s', v_table.table_id, v_stored);
+                EXECUTE format('ALTER TABLE pggit._undo_%s ADD %s', v_table.table_id, v_stored);
             END IF;
         END IF;
     END LOOP;

@@ -50,6 +50,24 @@ $$;
 COMMENT ON FUNCTION pggit._table(text) IS
 'The tracked table of that name, also by the name it has on a branch. Raises VG004, VG005.';
 
+CREATE OR REPLACE FUNCTION pggit._has_comparable_key(p_relation oid)
+    RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_keys text := (SELECT string_agg(format('NULL::%s', l.type_name), ', ') FROM pggit._live_columns(p_relation) AS l WHERE l.key_position IS NOT NULL);
+BEGIN
+    EXECUTE 'SELECT DISTINCT ' || v_keys;
+    RETURN true;
+EXCEPTION WHEN undefined_function THEN
+    RETURN false;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._has_comparable_key(oid) IS
+'Whether equal keys can be found. PostgreSQL takes composites and arrays with json in them for a key as long as there is one row.';
+
 CREATE OR REPLACE FUNCTION pggit._unsupported(p_relation oid)
     RETURNS text
     LANGUAGE sql STABLE
@@ -65,6 +83,7 @@ AS $$
         WHEN EXISTS (SELECT FROM pg_index AS i JOIN pggit._live_columns(c.oid) AS k ON k.key_position IS NOT NULL
                       WHERE i.indrelid = c.oid AND i.indisprimary AND k.generated_as IS NOT NULL)
             THEN 'its primary key is a generated column'
+        WHEN NOT pggit._has_comparable_key(c.oid) THEN 'its primary key has a part, such as json, whose values PostgreSQL can''t compare'
         WHEN (SELECT count(*) FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) > 1590
             THEN 'it has more than 1590 columns'
     END
