@@ -38,8 +38,8 @@ BEGIN
 
     -- Ticks decide about most transactions: those in the last one before are in, those not in the next one are not.
     WITH undecided AS (
-        SELECT x.xid::text::bigint AS xid, x.started_at, coalesce(x.committed_at, pggit._commit_time(x.xid)) AS committed_at
-          FROM pggit.transactions AS x
+        SELECT x.xid::text::bigint AS xid, x.started_at, coalesce(x.committed_at, CASE WHEN r.epoch = v_epoch THEN pggit._commit_time(x.xid) END) AS committed_at
+          FROM pggit.transactions AS x CROSS JOIN pggit.repository AS r
          WHERE x.epoch = v_epoch AND x.xid <> coalesce(pg_current_xact_id_if_assigned(), '0')
            AND (v_from.ticked_at IS NULL OR (x.xid >= pg_snapshot_xmin((v_from.mark).snapshot) AND NOT pg_visible_in_snapshot(x.xid, (v_from.mark).snapshot)))
            AND (v_from.ticked_at IS DISTINCT FROM p_at)
