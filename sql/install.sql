@@ -2,6 +2,7 @@
 \ir core/schema.sql
 \ir core/types.sql
 \ir core/tables.sql
+\ir core/epochs.sql
 \ir core/errors.sql
 \ir core/actor.sql
 \ir core/version.sql

@@ -129,14 +129,22 @@ def _give(path: Path) -> None:
         os.chown(path, who.pw_uid, who.pw_gid)
 
 
-def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+def run_as_server(*command: str, cwd: str = "/") -> str:
+    """Run a program as the account that runs servers; what it printed."""
+    done = _run(list(command), cwd)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)}: {done.stdout.strip()} {done.stderr.strip()}")
+    return done.stdout
+
+
+def _run(command: list[str], cwd: str = "/") -> subprocess.CompletedProcess[str]:
     who = account()
     return subprocess.run(
         command,
         capture_output=True,
         text=True,
         check=False,
-        cwd="/",
+        cwd=cwd,
         user=who.pw_uid if who else None,
         group=who.pw_gid if who else None,
         extra_groups=[] if who else None,

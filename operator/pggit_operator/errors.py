@@ -242,10 +242,6 @@ class IndexPathLost(_OurFault):
     sqlstate = "VG902"
 
 
-class OtherCluster(_OurFault):
-    sqlstate = "VG903"
-
-
 # The operator's own, which no SQL function raises.
 
 

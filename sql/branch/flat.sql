@@ -9,7 +9,7 @@ AS $$
                       ', ' ORDER BY c.column_id)
       FROM pggit.columns AS c
       JOIN pggit.tables AS k USING (table_id)
-      JOIN pg_attribute AS a ON a.attrelid = k.relation AND a.attnum = c.attnum
+      JOIN pg_attribute AS a ON a.attrelid = k.relation AND a.attname = c.name
       JOIN pg_type AS t ON t.oid = a.atttypid
      WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL;
 $$;

@@ -33,6 +33,31 @@ $$;
 COMMENT ON FUNCTION pggit._foreign_key(oid) IS
 'What a foreign key on main says, in names. operators compare a parent''s column (left) with a child''s.';
 
+CREATE OR REPLACE FUNCTION pggit._constraint(p_child_id integer, p_name text, p_oid oid)
+    RETURNS oid
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT c.oid
+      FROM pggit.tables AS t JOIN pg_constraint AS c ON c.conrelid = t.relation
+     WHERE t.table_id = p_child_id AND c.contype = 'f' AND (c.conname = p_name OR c.oid = p_oid)
+     ORDER BY c.conname = p_name DESC LIMIT 1;
+$$;
+
+COMMENT ON FUNCTION pggit._constraint(integer, text, oid) IS
+'The foreign key that generated code means: in a restored database it has another oid, and one that was renamed since has it still.';
+
+CREATE OR REPLACE FUNCTION pggit._constraint_sql(p_child_id integer, p_constraint oid)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT format('%s, %L, %s', p_child_id, c.conname, c.oid) FROM pg_constraint AS c WHERE c.oid = p_constraint;
+$$;
+
+COMMENT ON FUNCTION pggit._constraint_sql(integer, oid) IS
+'A foreign key on main as the three arguments of pggit._constraint.';
+
 CREATE OR REPLACE FUNCTION pggit._foreign_keys(p_relation oid, p_of_parent boolean)
     RETURNS SETOF oid
     LANGUAGE sql STABLE
@@ -325,21 +350,21 @@ BEGIN
         SELECT bt.form INTO v_form FROM pggit.branch_tables AS bt WHERE bt.branch_id = v_branch AND bt.table_id = %6$s;
         IF v_form = 'view' THEN%7$s
         ELSE
-            v_found := pggit._has_parent(v_branch, %8$s, ARRAY[%9$s]);
+            v_found := pggit._has_parent(v_branch, pggit._constraint(%8$s), ARRAY[%9$s]);
         END IF;
         IF NOT v_found THEN
-            PERFORM pggit._check_later(v_branch, %8$s, ARRAY[%9$s], false);
+            PERFORM pggit._check_later(v_branch, pggit._constraint(%8$s), ARRAY[%9$s], false);
         END IF;
     END IF;$w$,
             (SELECT string_agg(format('NEW.%s IS DISTINCT FROM NULL', pggit._quoted(c)), ' AND ') FROM unnest(v_key.child_columns) AS c),
             (SELECT string_agg(format('NEW.%s', pggit._quoted(c)), ', ') FROM unnest(v_key.child_columns) AS c),
             (SELECT string_agg(format('OLD.%s', pggit._quoted(c)), ', ') FROM unnest(v_key.child_columns) AS c),
-            v_key.index_id,
+            coalesce(v_key.parent_id, 0),
             pggit._hash_sql((SELECT string_agg(format('NEW.%s::%s', pggit._quoted(u.name), u.type), ', ' ORDER BY u.n)
                                FROM unnest(v_key.child_columns, v_key.parent_types) WITH ORDINALITY AS u(name, type, n)), v_key.parent_type_ids),
             coalesce(v_key.parent_id, 0),
             pggit._parent_lookup(v_key.parent_id, v_key.index_id, v_key.parent_columns, v_key.operators, v_key.child_columns),
-            v_oid, (SELECT string_agg(format('NEW.%s::text', pggit._quoted(c)), ', ') FROM unnest(v_key.child_columns) AS c));
+            pggit._constraint_sql(p_table.table_id, v_oid), (SELECT string_agg(format('NEW.%s::text', pggit._quoted(c)), ', ') FROM unnest(v_key.child_columns) AS c));
         IF v_key.match_full AND cardinality(v_key.child_columns) > 1 THEN
             body := body || format($w$
     IF TG_OP <> 'DELETE' AND num_nulls(%1$s) NOT IN (0, %2$s) THEN
@@ -362,13 +387,13 @@ BEGIN
             v_found := v_form IS NOT NULL;
         END IF;
         IF v_found THEN
-            PERFORM pggit._referenced(v_branch, %8$s, TG_OP, ARRAY[%9$s], CASE TG_OP WHEN 'UPDATE' THEN ARRAY[%10$s] END);
+            PERFORM pggit._referenced(v_branch, pggit._constraint(%8$s), TG_OP, ARRAY[%9$s], CASE TG_OP WHEN 'UPDATE' THEN ARRAY[%10$s] END);
         END IF;
     END IF;$w$,
             (SELECT string_agg(format('OLD.%s IS DISTINCT FROM NULL', pggit._quoted(c)), ' AND ') FROM unnest(v_key.parent_columns) AS c),
             (SELECT string_agg(format('NEW.%s', pggit._quoted(c)), ', ') FROM unnest(v_key.parent_columns) AS c),
             (SELECT string_agg(format('OLD.%s', pggit._quoted(c)), ', ') FROM unnest(v_key.parent_columns) AS c),
-            v_key.index_id,
+            v_key.parent_id,
             pggit._hash_sql((SELECT string_agg(format('OLD.%s::%s', pggit._quoted(u.name), u.type), ', ' ORDER BY u.n)
                                FROM unnest(v_key.parent_columns, v_key.parent_types) WITH ORDINALITY AS u(name, type, n)), v_key.parent_type_ids),
             v_key.child_id,
@@ -376,7 +401,7 @@ BEGIN
                                                FROM unnest(v_key.parent_columns, v_key.operators, v_key.child_columns) WITH ORDINALITY AS u(parent, op, child, n)),
                             ARRAY(SELECT i.indexrelid FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
                                    WHERE i.indrelid = v_key.child_relation AND a.attname = ANY (v_key.child_columns) ORDER BY i.indexrelid)),
-            v_oid, (SELECT string_agg(format('OLD.%s::text', pggit._quoted(c)), ', ') FROM unnest(v_key.parent_columns) AS c),
+            pggit._constraint_sql(v_key.child_id, v_oid), (SELECT string_agg(format('OLD.%s::text', pggit._quoted(c)), ', ') FROM unnest(v_key.parent_columns) AS c),
             (SELECT string_agg(format('NEW.%s::text', pggit._quoted(c)), ', ') FROM unnest(v_key.parent_columns) AS c));
     END LOOP;
     RETURN NEXT;

@@ -24,26 +24,26 @@ COMMENT ON FUNCTION pggit._lock_base(integer) IS
 'Keeps a branch where it stands on main until this transaction ends; the local setting pggit.base<branch id> tells the next caller that it is done.
 Raises 40001 when a merge is moving the branch just now.';
 
-CREATE OR REPLACE FUNCTION pggit._claim_key(p_branch_id integer, p_index_id oid, p_purpose "char", p_hash bigint)
+CREATE OR REPLACE FUNCTION pggit._claim_key(p_branch_id integer, p_object_id oid, p_purpose "char", p_hash bigint)
     RETURNS void
     LANGUAGE plpgsql
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
 AS $$
 BEGIN
-    INSERT INTO pggit.key_locks AS k (branch_id, index_id, purpose, key_hash, slot, xid)
-    SELECT p_branch_id, p_index_id, p_purpose, p_hash, s.slot, pg_current_xact_id()
+    INSERT INTO pggit.key_locks AS k (branch_id, object_id, purpose, key_hash, slot, xid)
+    SELECT p_branch_id, p_object_id, p_purpose, p_hash, s.slot, pggit._transaction_number()
       FROM generate_series(0, CASE p_purpose WHEN 'f' THEN 15 ELSE 0 END) AS s(slot)
      ORDER BY s.slot
-        ON CONFLICT (branch_id, index_id, purpose, key_hash, slot) DO UPDATE SET xid = excluded.xid;
+        ON CONFLICT (branch_id, object_id, purpose, key_hash, slot) DO UPDATE SET xid = excluded.xid;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._claim_key(integer, oid, "char", bigint) IS
-'Makes this transaction the only writer of a key: purpose u for a unique value, f for a referenced row that goes away (all 16 slots).
+'Makes this transaction the only writer of a key: purpose u for a value of a unique index, f for a referenced row of a table that goes away (all 16 slots).
 Others wait for it; above READ COMMITTED they then fail with 40001, as does this one when somebody wrote the key since its snapshot.';
 
-CREATE OR REPLACE FUNCTION pggit._share_key(p_branch_id integer, p_index_id oid, p_hash bigint)
+CREATE OR REPLACE FUNCTION pggit._share_key(p_branch_id integer, p_object_id oid, p_hash bigint)
     RETURNS void
     LANGUAGE plpgsql
     SECURITY DEFINER
@@ -51,6 +51,7 @@ CREATE OR REPLACE FUNCTION pggit._share_key(p_branch_id integer, p_index_id oid,
 AS $$
 DECLARE
     v_slot integer := nullif(current_setting('pggit.slot', true), '');
+    v_xid  xid8    := pggit._numbered(pg_current_xact_id(), pggit._current_epoch());
 BEGIN
     IF v_slot IS NULL THEN
         v_slot := pg_backend_pid() % 16;
@@ -64,11 +65,11 @@ BEGIN
     END IF;
 
     IF NOT EXISTS (SELECT FROM pggit.key_locks AS k
-                    WHERE k.branch_id = p_branch_id AND k.index_id = p_index_id AND k.purpose = 'f' AND k.key_hash = p_hash
-                      AND k.slot = v_slot AND k.xid = pg_current_xact_id()) THEN
-        INSERT INTO pggit.key_locks AS k (branch_id, index_id, purpose, key_hash, slot, xid)
-        VALUES (p_branch_id, p_index_id, 'f', p_hash, v_slot, pg_current_xact_id())
-            ON CONFLICT (branch_id, index_id, purpose, key_hash, slot) DO UPDATE SET xid = excluded.xid;
+                    WHERE k.branch_id = p_branch_id AND k.object_id = p_object_id AND k.purpose = 'f' AND k.key_hash = p_hash
+                      AND k.slot = v_slot AND k.xid = v_xid) THEN
+        INSERT INTO pggit.key_locks AS k (branch_id, object_id, purpose, key_hash, slot, xid)
+        VALUES (p_branch_id, p_object_id, 'f', p_hash, v_slot, v_xid)
+            ON CONFLICT (branch_id, object_id, purpose, key_hash, slot) DO UPDATE SET xid = excluded.xid;
     END IF;
 END;
 $$;

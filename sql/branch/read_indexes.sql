@@ -28,15 +28,26 @@ $$;
 COMMENT ON FUNCTION pggit._reads_generated(oid) IS
 'Whether an index reads a generated column.';
 
-CREATE OR REPLACE FUNCTION pggit._delta_predicate(p_index oid)
+CREATE OR REPLACE FUNCTION pggit._index_number(p_index oid)
+    RETURNS integer
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT pggit._name_number(c.relname) FROM pg_class AS c WHERE c.oid = p_index;
+$$;
+
+COMMENT ON FUNCTION pggit._index_number(oid) IS
+'What the counterparts of an index on main are called after: a number of its name, for a restored database has other oids.';
+
+CREATE OR REPLACE FUNCTION pggit._delta_predicate(p_number integer)
     RETURNS text
     LANGUAGE sql IMMUTABLE
 AS $$
-    SELECT format('_b <> -%s', p_index);
+    SELECT format('_b <> -%s', p_number);
 $$;
 
-COMMENT ON FUNCTION pggit._delta_predicate(oid) IS
-'Predicate of the delta''s counterpart of an index on main. It holds for every branch, and the planner sees that where the branch is a constant, as in views.
+COMMENT ON FUNCTION pggit._delta_predicate(integer) IS
+'Predicate of the delta''s counterpart of an index on main, by its number. It holds for every branch, and the planner sees that where the branch is a constant, as in views.
 In write functions the branch is a parameter, and plans are kept for the session: one made while the delta is empty costs all indexes alike. There a statement
 has the key''s index, and only those others whose predicates it repeats.';
 
@@ -48,7 +59,7 @@ AS $$
     SELECT i.indexrelid
       FROM pggit.tables AS t JOIN pg_index AS i ON i.indrelid = t.relation
      WHERE t.table_id = p_table_id AND NOT i.indisprimary AND i.indisvalid AND NOT pggit._reads_generated(i.indexrelid)
-       AND to_regclass(format('pggit._delta_%s_i%s', p_table_id, i.indexrelid)) IS NULL;
+       AND to_regclass(format('pggit._delta_%s_i%s', p_table_id, pggit._index_number(i.indexrelid))) IS NULL;
 $$;
 
 COMMENT ON FUNCTION pggit._missing_read_indexes(integer) IS
@@ -83,7 +94,7 @@ BEGIN
     -- A stand-in with the same indexes and then the stores' column names: its definitions read as ones over the stores.
     EXECUTE format('CREATE TABLE %s (LIKE %s)', v_shape, v_relation);
     FOR v_index IN SELECT m FROM pggit._missing_read_indexes(p_table_id) AS m LOOP
-        EXECUTE format('CREATE INDEX _shape_i%s ON %s %s', v_index, v_shape, pggit._index_tail(v_index));
+        EXECUTE format('CREATE INDEX _shape_i%s ON %s %s', pggit._index_number(v_index), v_shape, pggit._index_tail(v_index));
     END LOOP;
     FOR v_column IN
         SELECT r.old_name, r.new_name
@@ -96,7 +107,7 @@ BEGIN
     END LOOP;
 
     FOR v_made IN
-        SELECT substr(k.relname, 9) AS base, am.amname, p.predicate,
+        SELECT substr(k.relname, 9)::integer AS number, am.amname, p.predicate,
                left(t.tail, length(t.tail) - coalesce(length(' WHERE ' || p.predicate), 0)) AS columns
           FROM pg_index AS i
           JOIN pg_class AS k ON k.oid = i.indexrelid
@@ -106,11 +117,11 @@ BEGIN
          WHERE i.indrelid = to_regclass(v_shape)
     LOOP
         -- Rows of the log that only say "was not there" hold nothing but their key.
-        EXECUTE format('CREATE INDEX _log_%1$s_i%2$s ON pggit._log_%1$s USING %3$s (%4$s%5$s', p_table_id, v_made.base, v_made.amname,
+        EXECUTE format('CREATE INDEX _log_%1$s_i%2$s ON pggit._log_%1$s USING %3$s (%4$s%5$s', p_table_id, v_made.number, v_made.amname,
                        v_made.columns, ' WHERE _op <> ''I''' || coalesce(' AND (' || v_made.predicate || ')', ''));
-        EXECUTE format('CREATE INDEX _delta_%1$s_i%2$s ON pggit._delta_%1$s USING %3$s (%4$s%5$s', p_table_id, v_made.base, v_made.amname,
+        EXECUTE format('CREATE INDEX _delta_%1$s_i%2$s ON pggit._delta_%1$s USING %3$s (%4$s%5$s', p_table_id, v_made.number, v_made.amname,
                        CASE v_made.amname WHEN 'btree' THEN '_b, ' ELSE '' END,
-                       format('%s WHERE %s', v_made.columns, pggit._delta_predicate(v_made.base::oid)) || coalesce(' AND (' || v_made.predicate || ')', ''));
+                       format('%s WHERE %s', v_made.columns, pggit._delta_predicate(v_made.number)) || coalesce(' AND (' || v_made.predicate || ')', ''));
     END LOOP;
     EXECUTE format('DROP TABLE %s', v_shape);
 END;

@@ -32,16 +32,15 @@ AS $$
          WHERE currval('pggit._ordinal') > v_seq AND l._b = v_branch AND %4$s AND l._xid = v_xid AND l._seq > v_seq AND NOT l._owned
         RETURNING %5$s
     ), logged AS (
-        INSERT INTO pggit._undo_%3$s (_seq, _xid, _epoch, _b, _owned, _live, _deleted, %6$s)
-        SELECT v_seq, v_xid, %7$s, v_branch,
+        INSERT INTO pggit._undo_%3$s (_seq, _xid, _b, _owned, _live, _deleted, %6$s)
+        SELECT v_seq, v_xid, v_branch,
                EXISTS (SELECT FROM pggit._mask_%3$s AS l WHERE l._b = v_branch AND %4$s) AND NOT EXISTS (SELECT FROM later AS l WHERE %4$s),
-               %8$s, %9$s, %10$s
+               %7$s, %8$s, %9$s
           FROM changed AS r
     )
-    INSERT INTO pggit._mask_%3$s (_b, %11$s) SELECT v_branch, %12$s FROM changed AS r ON CONFLICT DO NOTHING;$log$,
+    INSERT INTO pggit._mask_%3$s (_b, %10$s) SELECT v_branch, %11$s FROM changed AS r ON CONFLICT DO NOTHING;$log$,
         p_columns, p_rows, p_table_id, pggit._same_key(p_table_id, 'l', 'r'), pggit._key_columns(p_table_id, 'l'), p_stored,
-        (SELECT r.epoch FROM pggit.repository AS r), p_live, p_deleted,
-        'r.' || replace(p_stored, ', ', ', r.'), pggit._key_columns(p_table_id), pggit._key_columns(p_table_id, 'r'));
+        p_live, p_deleted, 'r.' || replace(p_stored, ', ', ', r.'), pggit._key_columns(p_table_id), pggit._key_columns(p_table_id, 'r'));
 $$;
 
 COMMENT ON FUNCTION pggit._undo_sql(integer, text, text, text, text, text) IS
@@ -58,14 +57,15 @@ DECLARE
 #variable_conflict use_variable
 DECLARE
     v_branch integer := TG_ARGV[0]::integer;
-    v_xid    xid8    := pg_current_xact_id();
+    v_xid    xid8;
     v_seq    bigint  := %1$s;
     v_moves  boolean := false;
     v_nest   bigint;
 BEGIN
-    IF current_setting('pggit.transaction', true) IS DISTINCT FROM v_xid::text THEN
+    IF current_setting('pggit.transaction', true) IS DISTINCT FROM pg_current_xact_id()::text THEN
         PERFORM pggit._record_transaction();
     END IF;
+    v_xid := pggit._transaction_number();
 %2$s
     RETURN NULL;
 END$head$;
@@ -116,11 +116,11 @@ BEGIN
     WITH changed AS (
         SELECT %1$s FROM {relation of the branch} AS o
     ), logged AS (
-        INSERT INTO pggit._undo_%2$s (_seq, _xid, _epoch, _b, _owned, _live, _deleted, %3$s)
-        SELECT $1, $2, %4$s, $3, EXISTS (SELECT FROM pggit._mask_%2$s AS l WHERE l._b = $3 AND %5$s), true, true, %6$s FROM changed AS r
+        INSERT INTO pggit._undo_%2$s (_seq, _xid, _b, _owned, _live, _deleted, %3$s)
+        SELECT $1, $2, $3, EXISTS (SELECT FROM pggit._mask_%2$s AS l WHERE l._b = $3 AND %4$s), true, true, %5$s FROM changed AS r
     )
-    INSERT INTO pggit._mask_%2$s (_b, %7$s) SELECT $3, %8$s FROM changed AS r ON CONFLICT DO NOTHING$rows$,
-            v_old, p_table_id, v_stored, (SELECT r.epoch FROM pggit.repository AS r), pggit._same_key(p_table_id, 'l', 'r'),
+    INSERT INTO pggit._mask_%2$s (_b, %6$s) SELECT $3, %7$s FROM changed AS r ON CONFLICT DO NOTHING$rows$,
+            v_old, p_table_id, v_stored, pggit._same_key(p_table_id, 'l', 'r'),
             pggit._stored_columns(p_table_id, 'r'), v_keys, pggit._key_columns(p_table_id, 'r'))))));
 END;
 $$;

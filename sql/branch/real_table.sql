@@ -229,6 +229,7 @@ AS $$
 DECLARE
     v_oid    oid;
     v_key    record;
+    v_name   text;
     v_child  record;
     v_parent record;
     v_old    record;
@@ -240,13 +241,14 @@ BEGIN
         UNION
         SELECT f FROM pggit.tables AS t CROSS JOIN LATERAL pggit._foreign_keys(t.relation, true) AS f WHERE t.table_id = p_table_id
     LOOP
-        v_key := pggit._foreign_key(v_oid);
+        v_key  := pggit._foreign_key(v_oid);
+        v_name := v_key.child_id || '_' || pggit._name_number(v_key.name);
         SELECT bt.form, bt.relation::regclass::text AS name, bt.relation INTO v_child FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.table_id = v_key.child_id;
         SELECT bt.form, bt.relation::regclass::text AS name, bt.relation INTO v_parent FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.table_id = v_key.parent_id;
 
         FOR v_old IN
             SELECT g.tgname, g.tgrelid::regclass AS relation FROM pg_trigger AS g
-             WHERE g.tgrelid IN (v_child.relation, v_parent.relation) AND g.tgname IN ('pggit_child_' || v_oid, 'pggit_parent_' || v_oid)
+             WHERE g.tgrelid IN (v_child.relation, v_parent.relation) AND g.tgname IN ('pggit_child_' || v_name, 'pggit_parent_' || v_name)
         LOOP
             EXECUTE format('DROP TRIGGER %I ON %s', v_old.tgname, v_old.relation);
         END LOOP;
@@ -259,11 +261,11 @@ BEGIN
                            left(v_def, strpos(v_def, v_head) - 1) || format(' REFERENCES %s(', v_parent.name) || substr(v_def, strpos(v_def, v_head) + length(v_head)));
         ELSIF v_child.form = 'table' THEN
             EXECUTE format('CREATE TRIGGER %I AFTER INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION pggit._check_child(%s, %s)',
-                           'pggit_child_' || v_oid, v_child.name, p_branch_id, v_oid);
+                           'pggit_child_' || v_name, v_child.name, p_branch_id, pggit._constraint_sql(v_key.child_id, v_oid));
             EXECUTE format('CREATE OR REPLACE TRIGGER pggit_settle AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION pggit._settle_statement()', v_child.name);
         ELSIF v_parent.form = 'table' AND v_child.form IS NOT NULL THEN
             EXECUTE format('CREATE TRIGGER %I AFTER UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION pggit._check_parent(%s, %s)',
-                           'pggit_parent_' || v_oid, v_parent.name, p_branch_id, v_oid);
+                           'pggit_parent_' || v_name, v_parent.name, p_branch_id, pggit._constraint_sql(v_key.child_id, v_oid));
             EXECUTE format('CREATE OR REPLACE TRIGGER pggit_settle AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION pggit._settle_statement()', v_parent.name);
         END IF;
     END LOOP;
@@ -314,7 +316,8 @@ CREATE OR REPLACE FUNCTION pggit._check_child()
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_key record := pggit._foreign_key(TG_ARGV[1]::oid);
+    v_oid oid    := pggit._constraint(TG_ARGV[1]::integer, TG_ARGV[2], TG_ARGV[3]::oid);
+    v_key record := pggit._foreign_key(v_oid);
     v_new text[] := pggit._row_key(NEW, v_key.child_columns);
 BEGIN
     IF v_key.match_full AND array_position(v_new, NULL) IS NOT NULL AND v_new <> array_fill(NULL::text, ARRAY[cardinality(v_new)]) THEN
@@ -324,16 +327,16 @@ BEGIN
     IF array_position(v_new, NULL) IS NOT NULL OR (TG_OP = 'UPDATE' AND v_new = pggit._row_key(OLD, v_key.child_columns)) THEN
         RETURN NULL;
     END IF;
-    PERFORM pggit._share_key(TG_ARGV[0]::integer, v_key.index_id, pggit._key_hash(TG_ARGV[1]::oid, v_new));
-    IF NOT pggit._has_parent(TG_ARGV[0]::integer, TG_ARGV[1]::oid, v_new) THEN
-        PERFORM pggit._check_later(TG_ARGV[0]::integer, TG_ARGV[1]::oid, v_new, false);
+    PERFORM pggit._share_key(TG_ARGV[0]::integer, coalesce(v_key.parent_id, 0), pggit._key_hash(v_oid, v_new));
+    IF NOT pggit._has_parent(TG_ARGV[0]::integer, v_oid, v_new) THEN
+        PERFORM pggit._check_later(TG_ARGV[0]::integer, v_oid, v_new, false);
     END IF;
     RETURN NULL;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._check_child() IS
-'Row trigger of a branch''s real table whose parent is a view there. Arguments: branch id, foreign key.';
+'Row trigger of a branch''s real table whose parent is a view there. Arguments: branch id, and the foreign key as pggit._constraint takes it.';
 
 CREATE OR REPLACE FUNCTION pggit._check_parent()
     RETURNS trigger
@@ -342,18 +345,19 @@ CREATE OR REPLACE FUNCTION pggit._check_parent()
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_key record := pggit._foreign_key(TG_ARGV[1]::oid);
+    v_oid oid    := pggit._constraint(TG_ARGV[1]::integer, TG_ARGV[2], TG_ARGV[3]::oid);
+    v_key record := pggit._foreign_key(v_oid);
     v_old text[] := pggit._row_key(OLD, v_key.parent_columns);
     v_new text[] := CASE TG_OP WHEN 'UPDATE' THEN pggit._row_key(NEW, v_key.parent_columns) END;
 BEGIN
     IF array_position(v_old, NULL) IS NOT NULL OR v_old = v_new THEN
         RETURN NULL;
     END IF;
-    PERFORM pggit._claim_key(TG_ARGV[0]::integer, v_key.index_id, 'f', pggit._key_hash(TG_ARGV[1]::oid, v_old));
-    PERFORM pggit._referenced(TG_ARGV[0]::integer, TG_ARGV[1]::oid, TG_OP, v_old, v_new);
+    PERFORM pggit._claim_key(TG_ARGV[0]::integer, v_key.parent_id, 'f', pggit._key_hash(v_oid, v_old));
+    PERFORM pggit._referenced(TG_ARGV[0]::integer, v_oid, TG_OP, v_old, v_new);
     RETURN NULL;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._check_parent() IS
-'Row trigger of a branch''s real table whose children are a view there. Arguments: branch id, foreign key.';
+'Row trigger of a branch''s real table whose children are a view there. Arguments: branch id, and the foreign key as pggit._constraint takes it.';

@@ -1,13 +1,13 @@
 -- Rows that two writers of a branch both touch when what they write may not stand together (one unique value, a parent and its
--- child). No advisory lock can do this: above READ COMMITTED only a row that both wrote makes the second one fail.
+-- child). object_id: the unique index (purpose u) or the referenced table's id (f). No advisory lock can do this: above READ COMMITTED only a row that both wrote makes the second one fail.
 CREATE TABLE IF NOT EXISTS pggit.key_locks (
     branch_id integer NOT NULL,
-    index_id  oid     NOT NULL,
+    object_id oid     NOT NULL,
     purpose   "char"  NOT NULL,
     key_hash  bigint  NOT NULL,
     slot      integer NOT NULL,
     xid       xid8    NOT NULL,
-    PRIMARY KEY (branch_id, index_id, purpose, key_hash, slot)
+    PRIMARY KEY (branch_id, object_id, purpose, key_hash, slot)
 ) WITH (fillfactor = 60);
 
 -- Foreign keys that did not hold when the row was written and must hold at the end of the statement or transaction.

@@ -95,7 +95,7 @@ AS $$
                 ELSE coalesce(pg_get_expr(d.adbin, d.adrelid), pg_get_expr(t.typdefaultbin, 0)) END
       FROM pggit.columns AS c
       JOIN pggit.tables AS k USING (table_id)
-      JOIN pg_attribute AS a ON a.attrelid = k.relation AND a.attnum = c.attnum
+      JOIN pg_attribute AS a ON a.attrelid = k.relation AND a.attname = c.name
       JOIN pg_type AS t ON t.oid = a.atttypid
       LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
       LEFT JOIN LATERAL pggit._column_sequence(a.attrelid, a.attnum) AS q(sequence) ON true
@@ -118,7 +118,8 @@ BEGIN
         SELECT format('pggit._next_%s_%s', c.table_id, c.column_id) AS name, s.sequence
           FROM pggit.columns AS c
           JOIN pggit.tables AS t USING (table_id)
-          CROSS JOIN LATERAL pggit._column_sequence(t.relation, c.attnum) AS s(sequence)
+          JOIN pg_attribute AS a ON a.attrelid = t.relation AND a.attname = c.name
+          CROSS JOIN LATERAL pggit._column_sequence(t.relation, a.attnum) AS s(sequence)
          WHERE c.table_id = p_table_id AND c.dropped_at IS NULL AND s.sequence IS NOT NULL
     LOOP
         PERFORM pggit._ensure_function(v_column.name || '()', 'bigint', 'VOLATILE',
@@ -284,9 +285,8 @@ DECLARE
     v_begun timestamptz;
 BEGIN
     PERFORM pggit._record_transaction();
-    INSERT INTO pggit.base_moves (_seq, _xid, _epoch, branch_id, s)
-    SELECT nextval('pggit._ordinal'), pg_current_xact_id(), r.epoch, b.branch_id, b.s
-      FROM pggit.branch_bases AS b, pggit.repository AS r WHERE b.branch_id = p_branch_id;
+    INSERT INTO pggit.base_moves (_seq, _xid, branch_id, s)
+    SELECT nextval('pggit._ordinal'), pggit._transaction_number(), b.branch_id, b.s FROM pggit.branch_bases AS b WHERE b.branch_id = p_branch_id;
     UPDATE pggit.branch_bases AS b SET s = p_mark WHERE b.branch_id = p_branch_id;
 
     FOR v_table IN

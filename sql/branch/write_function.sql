@@ -38,7 +38,7 @@ AS $$
                 END LOOP;
             END IF;$w$,
         pggit._named_sql(p_table_id, format('SELECT %s FROM pggit._delta_%s AS d WHERE d._b = pggit_write.v_branch%s', pggit._stored_columns(p_table_id, 'd'), p_table_id,
-                                            (SELECT string_agg(' AND d.' || pggit._delta_predicate(i), '') FROM unnest(p_indexes) AS i))),
+                                            (SELECT string_agg(' AND d.' || pggit._delta_predicate(pggit._index_number(i)), '') FROM unnest(p_indexes) AS i))),
         p_condition, (SELECT string_agg(format('r.%s AS c%s', pggit._quoted(c.name), c.column_id), ', ' ORDER BY c.key_position)
                         FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL),
         pggit._var_main_sql(p_table_id), p_table_id, pggit._same_key(p_table_id, 'm', 'v_other'));
@@ -92,7 +92,7 @@ BEGIN
     FOR v_column IN
         SELECT a.attname, pggit._quoted(a.attname) AS quoted, a.attnotnull, a.attidentity, t.typtype, format_type(a.atttypid, a.atttypmod) AS type_name, c.generated_as
           FROM pggit.columns AS c
-          JOIN pg_attribute AS a ON a.attrelid = p_table.relation AND a.attnum = c.attnum
+          JOIN pg_attribute AS a ON a.attrelid = p_table.relation AND a.attname = c.name
           JOIN pg_type AS t ON t.oid = a.atttypid
          WHERE c.table_id = p_table.table_id AND c.dropped_at IS NULL
          ORDER BY a.attgenerated <> '', c.attnum
@@ -247,7 +247,7 @@ AS $$
         UNION ALL SELECT concat_ws(' ', 'c', c.oid, c.xmin) FROM pg_constraint AS c JOIN around AS r ON r.oid = c.conrelid
         UNION ALL SELECT concat_ws(' ', 'i', i.indexrelid, i.xmin, c.relname) FROM pg_index AS i JOIN around AS r ON r.oid = i.indrelid JOIN pg_class AS c ON c.oid = i.indexrelid
     )
-    SELECT md5(string_agg(v.version, ',' ORDER BY v.version) || (SELECT concat(r.core_version, r.epoch) FROM pggit.repository AS r))
+    SELECT md5(string_agg(v.version, ',' ORDER BY v.version) || (SELECT r.core_version FROM pggit.repository AS r))
       FROM versions AS v;
 $$;
 
@@ -296,7 +296,7 @@ BEGIN
 DECLARE
     v_operation text    := TG_OP;
     v_branch    integer := TG_ARGV[0]::integer;
-    v_xid       xid8    := pg_current_xact_id();
+    v_xid       xid8;
     v_floor     xid8;
     v_own       xid8;
     v_watermark bigint;
@@ -307,10 +307,11 @@ DECLARE
     v_moved     boolean := false;
     v_other     record;
 %1$sBEGIN
-    IF current_setting('pggit.transaction', true) IS DISTINCT FROM v_xid::text THEN
+    IF current_setting('pggit.transaction', true) IS DISTINCT FROM pg_current_xact_id()::text THEN
         PERFORM pggit._record_transaction();
     END IF;
-    IF current_setting('pggit.base' || v_branch, true) IS DISTINCT FROM v_xid::text THEN
+    v_xid := pggit._transaction_number();
+    IF current_setting('pggit.base' || v_branch, true) IS DISTINCT FROM pg_current_xact_id()::text THEN
         PERFORM pggit._lock_base(v_branch);
     END IF;
     SELECT (b.s).own, (b.s).watermark, (b.s).snapshot, least(pg_snapshot_xmin((b.s).snapshot), (b.s).own)
@@ -325,14 +326,14 @@ DECLARE
     IF TG_OP = 'UPDATE' AND NOT v_moved THEN
         UPDATE pggit._delta_%5$s AS d SET %6$s WHERE d._b = v_branch AND %7$s AND ROW(%8$s)::record *= ROW(%9$s)::record;
         IF FOUND THEN
-            INSERT INTO pggit._undo_%5$s (_seq, _xid, _epoch, _b, _owned, _live, %10$s)
-            VALUES (nextval('pggit._ordinal'), v_xid, %11$s, v_branch, true, true, %9$s);
+            INSERT INTO pggit._undo_%5$s (_seq, _xid, _b, _owned, _live, %10$s)
+            VALUES (nextval('pggit._ordinal'), v_xid, v_branch, true, true, %9$s);
         ELSE
-            INSERT INTO pggit._mask_%5$s (_b, %12$s) VALUES (v_branch, %13$s) ON CONFLICT DO NOTHING;
+            INSERT INTO pggit._mask_%5$s (_b, %11$s) VALUES (v_branch, %12$s) ON CONFLICT DO NOTHING;
             IF FOUND THEN
-                INSERT INTO pggit._delta_%5$s (_b, %10$s) VALUES (v_branch, %14$s);
-                INSERT INTO pggit._undo_%5$s (_seq, _xid, _epoch, _b, _owned, _live, %12$s)
-                VALUES (nextval('pggit._ordinal'), v_xid, %11$s, v_branch, false, NULL, %13$s);
+                INSERT INTO pggit._delta_%5$s (_b, %10$s) VALUES (v_branch, %13$s);
+                INSERT INTO pggit._undo_%5$s (_seq, _xid, _b, _owned, _live, %11$s)
+                VALUES (nextval('pggit._ordinal'), v_xid, v_branch, false, NULL, %12$s);
             ELSIF EXISTS (SELECT FROM pggit._undo_%5$s AS d WHERE d._b = v_branch AND %7$s AND d._xid IS NOT DISTINCT FROM v_xid) THEN
                 RETURN NULL;
             ELSE
@@ -342,13 +343,13 @@ DECLARE
     ELSIF TG_OP <> 'INSERT' THEN
         DELETE FROM pggit._delta_%5$s AS d WHERE d._b = v_branch AND %7$s AND ROW(%8$s)::record *= ROW(%9$s)::record;
         IF FOUND THEN
-            INSERT INTO pggit._undo_%5$s (_seq, _xid, _epoch, _b, _owned, _live, %10$s)
-            VALUES (nextval('pggit._ordinal'), v_xid, %11$s, v_branch, true, true, %9$s);
+            INSERT INTO pggit._undo_%5$s (_seq, _xid, _b, _owned, _live, %10$s)
+            VALUES (nextval('pggit._ordinal'), v_xid, v_branch, true, true, %9$s);
         ELSE
-            INSERT INTO pggit._mask_%5$s (_b, %12$s) VALUES (v_branch, %13$s) ON CONFLICT DO NOTHING;
+            INSERT INTO pggit._mask_%5$s (_b, %11$s) VALUES (v_branch, %12$s) ON CONFLICT DO NOTHING;
             IF FOUND THEN
-                INSERT INTO pggit._undo_%5$s (_seq, _xid, _epoch, _b, _owned, _live, %12$s)
-                VALUES (nextval('pggit._ordinal'), v_xid, %11$s, v_branch, false, NULL, %13$s);
+                INSERT INTO pggit._undo_%5$s (_seq, _xid, _b, _owned, _live, %11$s)
+                VALUES (nextval('pggit._ordinal'), v_xid, v_branch, false, NULL, %12$s);
             ELSIF EXISTS (SELECT FROM pggit._undo_%5$s AS d WHERE d._b = v_branch AND %7$s AND d._xid IS NOT DISTINCT FROM v_xid) THEN
                 RETURN NULL;
             ELSE
@@ -359,31 +360,31 @@ DECLARE
 
     -- The row at a key that had none.
     IF v_moved THEN
-        IF EXISTS (SELECT FROM pggit._log_%5$s AS h WHERE %22$s AND %23$s) THEN
-            v_found := EXISTS (SELECT FROM (%15$s) AS r WHERE %16$s);
+        IF EXISTS (SELECT FROM pggit._log_%5$s AS h WHERE %21$s AND %22$s) THEN
+            v_found := EXISTS (SELECT FROM (%14$s) AS r WHERE %15$s);
         ELSE
-            v_found := EXISTS (SELECT FROM %24$s AS r WHERE %16$s);
+            v_found := EXISTS (SELECT FROM %23$s AS r WHERE %15$s);
         END IF;
-        INSERT INTO pggit._mask_%5$s (_b, %12$s) VALUES (v_branch, %17$s) ON CONFLICT DO NOTHING;
+        INSERT INTO pggit._mask_%5$s (_b, %11$s) VALUES (v_branch, %16$s) ON CONFLICT DO NOTHING;
         IF FOUND THEN
             IF NOT v_found THEN
-                INSERT INTO pggit._delta_%5$s (_b, %10$s) VALUES (v_branch, %14$s);
-                INSERT INTO pggit._undo_%5$s (_seq, _xid, _epoch, _b, _owned, _live, %12$s)
-                VALUES (nextval('pggit._ordinal'), v_xid, %11$s, v_branch, false, NULL, %17$s);
+                INSERT INTO pggit._delta_%5$s (_b, %10$s) VALUES (v_branch, %13$s);
+                INSERT INTO pggit._undo_%5$s (_seq, _xid, _b, _owned, _live, %11$s)
+                VALUES (nextval('pggit._ordinal'), v_xid, v_branch, false, NULL, %16$s);
             END IF;
         ELSE
-            INSERT INTO pggit._delta_%5$s (_b, %10$s) VALUES (v_branch, %14$s) ON CONFLICT DO NOTHING;
+            INSERT INTO pggit._delta_%5$s (_b, %10$s) VALUES (v_branch, %13$s) ON CONFLICT DO NOTHING;
             v_found := NOT FOUND;
             IF NOT v_found THEN
-                INSERT INTO pggit._undo_%5$s (_seq, _xid, _epoch, _b, _owned, _live, %12$s)
-                VALUES (nextval('pggit._ordinal'), v_xid, %11$s, v_branch, true, false, %17$s);
+                INSERT INTO pggit._undo_%5$s (_seq, _xid, _b, _owned, _live, %11$s)
+                VALUES (nextval('pggit._ordinal'), v_xid, v_branch, true, false, %16$s);
             END IF;
         END IF;
         IF v_found THEN
-            PERFORM pggit._violation('23505', %18$L, format(%19$L, concat_ws(', ', %17$s)), TG_TABLE_SCHEMA, TG_TABLE_NAME, '', %20$L);
+            PERFORM pggit._violation('23505', %17$L, format(%18$L, concat_ws(', ', %16$s)), TG_TABLE_SCHEMA, TG_TABLE_NAME, '', %19$L);
         END IF;
     END IF;
-%21$s
+%20$s
     IF TG_OP = 'DELETE' THEN
         RETURN OLD;
     END IF;
@@ -392,7 +393,7 @@ END$w$,
         v_checks.declarations || v_unique.declarations || v_foreign.declarations,
         pggit._same_key(p_table_id, 'NEW', 'OLD', true, true),
         v_checks.body, v_unique.body, p_table_id, v_set, pggit._same_key(p_table_id, 'd', 'OLD', false, true),
-        pggit._stored_columns(p_table_id, 'd'), v_old, v_stored, (SELECT r.epoch FROM pggit.repository AS r), v_keys, v_old_keys, v_new,
+        pggit._stored_columns(p_table_id, 'd'), v_old, v_stored, v_keys, v_old_keys, v_new,
         pggit._var_main_sql(p_table_id), pggit._same_key(p_table_id, 'r', 'NEW', true, true), v_new_keys,
         format('duplicate key value violates unique constraint "%s"', v_key_name),
         format('Key (%s)=(%%s) already exists.', replace(v_key_list, '%', '%%')), v_key_name, v_foreign.body,

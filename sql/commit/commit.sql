@@ -107,7 +107,7 @@ CREATE OR REPLACE FUNCTION pggit._move_head(p_branch_id integer, p_head text, p_
 AS $$
 BEGIN
     UPDATE pggit.branches AS b SET head = p_head, head_at = p_at WHERE b.branch_id = p_branch_id;
-    IF ((p_at).x).own = pg_current_xact_id_if_assigned() THEN
+    IF ((p_at).x).own = pggit._transaction_number() THEN
         PERFORM set_config('pggit.stored', greatest(((p_at).x).watermark, nullif(current_setting('pggit.stored', true), '')::bigint)::text, true);
     END IF;
 END;
@@ -151,7 +151,6 @@ DECLARE
     v_at      pggit._position;
     v_content jsonb;
 BEGIN
-    PERFORM pggit._require_cluster();
     IF p_at IS NULL THEN
         PERFORM pggit._follow_unseen();
     END IF;
@@ -198,4 +197,4 @@ COMMENT ON FUNCTION pggit.commit(text, text, text, boolean, timestamptz) IS
 'Records the branch as it is now as a commit and returns its id, 64 hexadecimal digits.
 Contains every transaction that has committed, and of the calling one what it has written before the call; a writer in flight goes into a later
 commit. Cost follows the changes. p_branch NULL is the session''s branch; p_author NULL is the acting role; p_committed_at NULL is now. Raises VG001, VG202
-(no message), VG304 (nothing changed and p_allow_empty is false), VG903.';
+(no message), VG304 (nothing changed and p_allow_empty is false).';

@@ -2,8 +2,9 @@ CREATE OR REPLACE FUNCTION pggit._mark_now()
     RETURNS pggit._mark
     LANGUAGE sql VOLATILE
 AS $$
-    SELECT (r.epoch, pg_current_snapshot(), pg_current_xact_id_if_assigned(), CASE WHEN o.is_called THEN o.last_value ELSE 0 END)::pggit._mark
-      FROM pggit.repository AS r, pggit._ordinal AS o;
+    SELECT (pggit._numbered(pg_current_snapshot(), e.epoch), pggit._numbered(pg_current_xact_id_if_assigned(), e.epoch),
+            CASE WHEN o.is_called THEN o.last_value ELSE 0 END)::pggit._mark
+      FROM pggit._current_epoch() AS e(epoch), pggit._ordinal AS o;
 $$;
 
 COMMENT ON FUNCTION pggit._mark_now() IS

@@ -1,49 +1,48 @@
 -- Which rows there were at a time. docs/architecture.md, "Times".
 
-CREATE OR REPLACE FUNCTION pggit._commit_time(p_xid xid8)
+CREATE OR REPLACE FUNCTION pggit._commit_time(p_number xid8)
     RETURNS timestamptz
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
 BEGIN
-    -- The server knows the last two billion transactions, by their lower 32 bits.
-    IF current_setting('track_commit_timestamp')::boolean AND pg_snapshot_xmax(pg_current_snapshot())::text::numeric - p_xid::text::numeric < 2000000000 THEN
-        RETURN pg_xact_commit_timestamp(p_xid::xid);
+    -- The server knows the last two billion transactions of this epoch, by their lower 32 bits.
+    IF current_setting('track_commit_timestamp')::boolean
+       AND pggit._numbered(pg_snapshot_xmax(pg_current_snapshot()), pggit._current_epoch())::text::numeric - p_number::text::numeric < 2000000000 THEN
+        RETURN pg_xact_commit_timestamp(p_number::xid);
     END IF;
     RETURN NULL;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._commit_time(xid8) IS
-'When a transaction was committed, as the server has kept it; NULL where it does not (track_commit_timestamp is off, or was then, or it is too long ago).';
+'When the transaction of a number was committed, as the server has kept it; NULL where it does not (track_commit_timestamp is off, or was then, or it is too long ago).';
 
 CREATE OR REPLACE FUNCTION pggit._mark_at(p_at timestamptz, OUT mark pggit._mark, OUT is_exact boolean)
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_epoch smallint;
+    v_now   pggit._mark := pggit._mark_now();
+    v_floor bigint;
     v_from  pggit.ticks;
     v_till  pggit.ticks;
     v_in    bigint[];
     v_out   bigint[];
     v_xmax  bigint;
 BEGIN
-    SELECT max(x.epoch) INTO v_epoch FROM pggit.transactions AS x WHERE x.started_at <= p_at;
     SELECT t.* INTO v_from FROM pggit.ticks AS t WHERE t.ticked_at <= p_at ORDER BY t.ticked_at DESC LIMIT 1;
     SELECT t.* INTO v_till FROM pggit.ticks AS t WHERE t.ticked_at > p_at ORDER BY t.ticked_at LIMIT 1;
-    v_epoch := greatest(v_epoch, (v_from.mark).epoch, (SELECT min(x.epoch) FROM pggit.transactions AS x), 1::smallint);
-    IF (v_from.mark).epoch <> v_epoch THEN
-        v_from := NULL;
-    END IF;
+    -- Where an epoch had begun, all of earlier ones was committed.
+    v_floor := (SELECT max(x.xid::text::bigint) >> 48 << 48 FROM pggit.transactions AS x WHERE x.started_at <= p_at);
 
     -- Ticks decide about most transactions: those in the last one before are in, those not in the next one are not.
     WITH undecided AS (
-        SELECT x.xid::text::bigint AS xid, x.started_at, coalesce(x.committed_at, CASE WHEN r.epoch = v_epoch THEN pggit._commit_time(x.xid) END) AS committed_at
-          FROM pggit.transactions AS x CROSS JOIN pggit.repository AS r
-         WHERE x.epoch = v_epoch AND x.xid <> coalesce(pg_current_xact_id_if_assigned(), '0')
+        SELECT x.xid::text::bigint AS xid, x.started_at, coalesce(x.committed_at, pggit._commit_time(x.xid), CASE WHEN x.xid::text::bigint < v_floor THEN x.started_at END) AS committed_at
+          FROM pggit.transactions AS x
+         WHERE x.xid <> coalesce(v_now.own, '0')
            AND (v_from.ticked_at IS NULL OR (x.xid >= pg_snapshot_xmin((v_from.mark).snapshot) AND NOT pg_visible_in_snapshot(x.xid, (v_from.mark).snapshot)))
            AND (v_from.ticked_at IS DISTINCT FROM p_at)
-           AND ((v_till.mark).epoch IS DISTINCT FROM v_epoch OR pg_visible_in_snapshot(x.xid, (v_till.mark).snapshot))
+           AND (v_till.ticked_at IS NULL OR pg_visible_in_snapshot(x.xid, (v_till.mark).snapshot))
     )
     SELECT coalesce(array_agg(u.xid) FILTER (WHERE coalesce(u.committed_at, u.started_at) <= p_at), '{}'), NOT coalesce(bool_or(u.committed_at IS NULL AND u.started_at <= p_at), false)
       INTO v_in, is_exact
@@ -51,15 +50,15 @@ BEGIN
 
     -- A snapshot that sees these, and of the others that changed tracked tables none.
     v_xmax := coalesce(greatest((SELECT max(i.xid) + 1 FROM unnest(v_in) AS i(xid)), pg_snapshot_xmax((v_from.mark).snapshot)::text::bigint),
-                       (SELECT min(x.xid::text::bigint) FROM pggit.transactions AS x WHERE x.epoch = v_epoch), 1);
+                       (SELECT min(x.xid::text::bigint) FROM pggit.transactions AS x), 1);
     SELECT array_agg(DISTINCT o.xid ORDER BY o.xid) INTO v_out
       FROM (SELECT x.xid::text::bigint AS xid FROM pggit.transactions AS x
-             WHERE x.epoch = v_epoch AND x.xid < v_xmax::text::xid8
+             WHERE x.xid < v_xmax::text::xid8
                AND (v_from.ticked_at IS NULL OR (x.xid >= pg_snapshot_xmin((v_from.mark).snapshot) AND NOT pg_visible_in_snapshot(x.xid, (v_from.mark).snapshot)))
             UNION ALL
-            SELECT s.xid::text::bigint FROM pg_snapshot_xip(pg_current_snapshot()) AS s(xid)) AS o
+            SELECT s.xid::text::bigint FROM pg_snapshot_xip(v_now.snapshot) AS s(xid)) AS o
      WHERE o.xid < v_xmax AND o.xid <> ALL (v_in);
-    mark := (v_epoch, format('%s:%s:%s', coalesce(v_out[1], v_xmax), v_xmax, array_to_string(v_out, ','))::pg_snapshot, NULL, 0)::pggit._mark;
+    mark := (format('%s:%s:%s', coalesce(v_out[1], v_xmax), v_xmax, array_to_string(v_out, ','))::pg_snapshot, NULL, 0)::pggit._mark;
 END;
 $$;
 

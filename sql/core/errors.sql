@@ -34,8 +34,7 @@ VALUES
     ('VG401', 'Busy',                 'nobody',    'soon'),
     ('VG402', 'TargetMoved',          'nobody',    'soon'),
     ('VG901', 'StoreDamaged',         'us',        'loudly'),
-    ('VG902', 'IndexPathLost',        'us',        'loudly'),
-    ('VG903', 'OtherCluster',         'us',        'loudly');
+    ('VG902', 'IndexPathLost',        'us',        'loudly');
 
 COMMENT ON VIEW pggit.errors IS
 'Every SQLSTATE that pggit raises itself (each with SCHEMA = pggit), the class name that clients and Kubernetes conditions show,

@@ -1,30 +1,11 @@
 -- One repository a database, one main branch a repository.
-INSERT INTO pggit.repository (core_version, system_identifier)
-SELECT pggit.version(), c.system_identifier
-  FROM pg_control_system() AS c
+INSERT INTO pggit.repository (core_version)
+VALUES (pggit.version())
     ON CONFLICT (only_row) DO UPDATE SET core_version = excluded.core_version;
 
 INSERT INTO pggit.branches (name, created_by)
 SELECT 'main', pggit._actor()
  WHERE NOT EXISTS (SELECT FROM pggit.branches);
-
-CREATE OR REPLACE FUNCTION pggit._require_cluster()
-    RETURNS void
-    LANGUAGE plpgsql STABLE
-AS $$
-BEGIN
-    IF EXISTS (SELECT FROM pggit.repository AS r, pg_control_system() AS c
-                WHERE r.system_identifier <> c.system_identifier) THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'VG903', SCHEMA = 'pggit',
-            MESSAGE = 'this repository was made in another PostgreSQL cluster; its transaction numbers mean nothing here',
-            HINT    = 'Uninstall pggit from the restored copy and install it again; the rows of main are untouched by that.';
-    END IF;
-END;
-$$;
-
-COMMENT ON FUNCTION pggit._require_cluster() IS
-'Raises VG903 when the database was restored into another cluster, where the recorded transaction ids have no meaning.';
 
 CREATE OR REPLACE FUNCTION pggit._patience_ends()
     RETURNS timestamptz

@@ -2,8 +2,6 @@ CREATE TABLE IF NOT EXISTS pggit.repository (
     only_row          boolean     PRIMARY KEY DEFAULT true CHECK (only_row),
     repository_id     uuid        NOT NULL DEFAULT gen_random_uuid(),
     core_version      text        NOT NULL,
-    epoch             smallint    NOT NULL DEFAULT 1,
-    system_identifier bigint      NOT NULL,
     installed_at      timestamptz NOT NULL DEFAULT now()
 );
 
@@ -36,7 +34,6 @@ CREATE TABLE IF NOT EXISTS pggit.base_moves (
     _at       bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     _seq      bigint      NOT NULL,
     _xid      xid8        NOT NULL,
-    _epoch    smallint    NOT NULL,
     branch_id integer     NOT NULL REFERENCES pggit.branches,
     s         pggit._mark NOT NULL
 );
@@ -75,9 +72,10 @@ CREATE TABLE IF NOT EXISTS pggit.tags (
     tagged_by text        NOT NULL
 );
 
+-- place: where the fingerprint and the columns' attnums were true; a restored table has others until pggit._find_columns has looked for them.
 CREATE TABLE IF NOT EXISTS pggit.tables (
     table_id     integer     GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    relation     oid         NOT NULL,
+    relation     regclass    NOT NULL,
     schema_name  text        NOT NULL,
     table_name   text        NOT NULL,
     tracked_at   pggit._mark NOT NULL,
@@ -86,6 +84,7 @@ CREATE TABLE IF NOT EXISTS pggit.tables (
     row_count    bigint      NOT NULL,
     fingerprint  text        NOT NULL,
     untracked_at pggit._mark,
+    place        bigint      NOT NULL,
     stores_dropped boolean   NOT NULL DEFAULT false
 );
 CREATE UNIQUE INDEX IF NOT EXISTS tables_relation_key ON pggit.tables (relation) WHERE untracked_at IS NULL;
@@ -112,21 +111,19 @@ CREATE TABLE IF NOT EXISTS pggit.columns (
 CREATE TABLE IF NOT EXISTS pggit.branch_tables (
     branch_id integer NOT NULL REFERENCES pggit.branches,
     table_id  integer NOT NULL REFERENCES pggit.tables,
-    relation  oid     NOT NULL,
+    relation  regclass NOT NULL,
     form      text    NOT NULL CHECK (form IN ('view', 'table')),
     PRIMARY KEY (branch_id, table_id)
 );
 
 -- Who and when, once per transaction that changed tracked rows, tables or branches. When it was committed is filled in later, where the server knows.
 CREATE TABLE IF NOT EXISTS pggit.transactions (
-    epoch            smallint    NOT NULL,
-    xid              xid8        NOT NULL,
+    xid              xid8        PRIMARY KEY,
     session_role     text        NOT NULL,
     effective_role   text        NOT NULL,
     application_name text        NOT NULL,
     started_at       timestamptz NOT NULL,
-    committed_at     timestamptz,
-    PRIMARY KEY (epoch, xid)
+    committed_at     timestamptz
 );
 
 -- What was committed at a time.

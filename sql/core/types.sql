@@ -3,7 +3,6 @@ DO $types$
 BEGIN
     IF to_regtype('pggit._mark') IS NULL THEN
         CREATE TYPE pggit._mark AS (
-            epoch     smallint,
             snapshot  pg_snapshot,
             own       xid8,
             watermark bigint

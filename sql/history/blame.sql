@@ -139,7 +139,7 @@ BEGIN
     RETURN QUERY EXECUTE format($sql$
         SELECT t.effective_role, t.application_name
           FROM (%1$s) AS k JOIN %2$s AS l ON %3$s AND %4$s
-          JOIN pggit.transactions AS t ON t.epoch = l._epoch AND t.xid = l._xid
+          JOIN pggit.transactions AS t ON t.xid = l._xid
          WHERE %5$s AND %6$s
          ORDER BY l._at DESC
          LIMIT 1$sql$,

@@ -13,16 +13,15 @@ BEGIN
     v_now  := clock_timestamp();
     v_mark := pggit._mark_now();
     -- What this transaction has written is not committed yet.
-    v_mark.own       := pg_current_xact_id();
+    v_mark.own       := pggit._transaction_number();
     v_mark.watermark := 0;
 
     UPDATE pggit.transactions AS x SET committed_at = pggit._commit_time(x.xid)
-     WHERE x.epoch = v_mark.epoch AND x.committed_at IS NULL AND x.xid <> v_mark.own AND pggit._commit_time(x.xid) IS NOT NULL
-       AND (v_last.ticked_at IS NULL OR (v_last.mark).epoch <> v_mark.epoch
-            OR (x.xid >= pg_snapshot_xmin((v_last.mark).snapshot) AND NOT pg_visible_in_snapshot(x.xid, (v_last.mark).snapshot)));
-    IF v_last.ticked_at IS NOT NULL AND (v_last.mark).epoch = v_mark.epoch AND NOT EXISTS (
+     WHERE x.committed_at IS NULL AND x.xid <> v_mark.own AND pggit._commit_time(x.xid) IS NOT NULL
+       AND (v_last.ticked_at IS NULL OR (x.xid >= pg_snapshot_xmin((v_last.mark).snapshot) AND NOT pg_visible_in_snapshot(x.xid, (v_last.mark).snapshot)));
+    IF v_last.ticked_at IS NOT NULL AND NOT EXISTS (
         SELECT FROM pggit.transactions AS x
-         WHERE x.epoch = v_mark.epoch AND x.xid <> v_mark.own
+         WHERE x.xid <> v_mark.own
            AND x.xid >= pg_snapshot_xmin((v_last.mark).snapshot) AND NOT pg_visible_in_snapshot(x.xid, (v_last.mark).snapshot)) THEN
         RETURN v_last.ticked_at;
     END IF;

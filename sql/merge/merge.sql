@@ -326,7 +326,7 @@ BEGIN
     PERFORM set_config('pggit.branch', coalesce(v_branch, ''), true);
 
     -- The plan's snapshot, never a fresh one: a writer that commits between plan and apply belongs to the next commit.
-    v_x.own       := pg_current_xact_id();
+    v_x.own       := pggit._transaction_number();
     v_x.watermark := (SELECT o.last_value FROM pggit._ordinal AS o);
     RETURN (p_target.branch_id, v_x, CASE WHEN p_target.branch_id = 1 THEN v_x ELSE v_s END)::pggit._position;
 END;
@@ -492,7 +492,6 @@ DECLARE
     v_hint     text;
     v_name     text;
 BEGIN
-    PERFORM pggit._require_cluster();
     IF p_apply THEN
         PERFORM pggit._require_read_committed('a merge');
         PERFORM pggit._follow_unseen();

@@ -67,7 +67,6 @@ DECLARE
     v_violations pggit.violations[];
     v_is_stopped boolean := false;
 BEGIN
-    PERFORM pggit._require_cluster();
     PERFORM pggit._require_read_committed('a rebase');
     SELECT m.* INTO STRICT v_merge FROM pggit.merges AS m WHERE m.merge_id = p_merge_id;
     v_kept := pggit._kept_resolutions(v_merge);

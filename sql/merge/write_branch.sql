@@ -8,7 +8,6 @@ DECLARE
     v_plan   text := format('pg_temp.pggit_plan_%s', p_table_id);
     v_dense  text := pggit._dense_relation(p_branch_id, p_table_id);
     v_first  text := 'c' || (SELECT c.column_id FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position = 1);
-    v_epoch  smallint := (SELECT r.epoch FROM pggit.repository AS r);
     v_stored text := pggit._stored_columns(p_table_id);
     v_seq    bigint;
 BEGIN
@@ -40,10 +39,10 @@ BEGIN
 
     v_seq := nextval('pggit._ordinal');
     EXECUTE format($sql$
-        INSERT INTO pggit._undo_%1$s (_seq, _xid, _epoch, _b, _owned, _live, %2$s)
-        SELECT %3$s, pg_current_xact_id(), %4$s, %5$s, w.owned, CASE WHEN w.owned THEN d._b IS NOT NULL END, %6$s
+        INSERT INTO pggit._undo_%1$s (_seq, _xid, _b, _owned, _live, %2$s)
+        SELECT %3$s, %4$L, %5$s, w.owned, CASE WHEN w.owned THEN d._b IS NOT NULL END, %6$s
           FROM %7$s AS w LEFT JOIN pggit._delta_%1$s AS d ON d._b = %5$s AND w.owned AND %8$s$sql$,
-        p_table_id, v_stored, v_seq, v_epoch, p_branch_id, pggit._own_columns(p_table_id, 'w', 'd'), v_put, pggit._same_key(p_table_id, 'd', 'w'));
+        p_table_id, v_stored, v_seq, pggit._transaction_number(), p_branch_id, pggit._own_columns(p_table_id, 'w', 'd'), v_put, pggit._same_key(p_table_id, 'd', 'w'));
     EXECUTE format('DELETE FROM pggit._mask_%s AS m USING %s AS w WHERE m._b = %s AND %s AND NOT w.own', p_table_id, v_put, p_branch_id, pggit._same_key(p_table_id, 'm', 'w'));
     EXECUTE format('DELETE FROM pggit._delta_%s AS d USING %s AS w WHERE d._b = %s AND %s', p_table_id, v_put, p_branch_id, pggit._same_key(p_table_id, 'd', 'w'));
     EXECUTE format('INSERT INTO pggit._mask_%s (_b, %s) SELECT %s, %s FROM %s AS w WHERE w.own AND NOT w.owned', p_table_id, v_keys, p_branch_id,
@@ -100,13 +99,14 @@ BEGIN
         v_put := format('pg_temp.pggit_put_%s', v_id);
         -- Where a key changes hands and its row does not, no trigger has logged it.
         EXECUTE format($sql$
-            INSERT INTO pggit._undo_%1$s (_seq, _xid, _epoch, _b, _owned, _live, _deleted, %2$s)
-            SELECT nextval('pggit._ordinal'), pg_current_xact_id(), r.epoch, %3$s, w.owned, NOT w.o IS NULL, false, %4$s
-              FROM %5$s AS w, pggit.repository AS r
+            INSERT INTO pggit._undo_%1$s (_seq, _xid, _b, _owned, _live, _deleted, %2$s)
+            SELECT nextval('pggit._ordinal'), %6$L, %3$s, w.owned, NOT w.o IS NULL, false, %4$s
+              FROM %5$s AS w
              WHERE w.own <> w.owned AND coalesce(w.want *= w.o, w.want IS NULL AND w.o IS NULL)$sql$,
             v_id, pggit._stored_columns(v_id), p_branch_id,
             (SELECT string_agg(format(CASE WHEN c.key_position IS NULL THEN '(w.o).c%1$s' ELSE 'coalesce((w.o).c%1$s, w.c%1$s)' END, c.column_id), ', ' ORDER BY c.column_id)
-               FROM pggit.columns AS c WHERE c.table_id = v_id AND c.generated_as IS NULL AND c.dropped_at IS NULL), v_put);
+               FROM pggit.columns AS c WHERE c.table_id = v_id AND c.generated_as IS NULL AND c.dropped_at IS NULL), v_put,
+            pggit._transaction_number());
         EXECUTE format('DELETE FROM pggit._mask_%s AS m USING %s AS w WHERE m._b = %s AND %s AND NOT w.own', v_id, v_put, p_branch_id, pggit._same_key(v_id, 'm', 'w'));
         EXECUTE format('INSERT INTO pggit._mask_%s (_b, %s) SELECT %s, %s FROM %s AS w WHERE w.own ON CONFLICT DO NOTHING', v_id, pggit._key_columns(v_id), p_branch_id,
                        pggit._key_columns(v_id, 'w'), v_put);

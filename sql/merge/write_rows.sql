@@ -52,8 +52,8 @@ AS $$
       JOIN pggit.columns AS c ON c.table_id = t.table_id AND c.dropped_at IS NULL AND c.generated_as IS NULL
       JOIN pg_attribute AS a ON a.attrelid = t.relation AND a.attname = c.name
       JOIN pg_index AS i ON i.indrelid = t.relation AND (i.indisunique OR i.indisexclusion)
-                        AND (a.attidentity = 'a' OR c.attnum = ANY (i.indkey) OR i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
-                             OR EXISTS (SELECT FROM pggit.columns AS g WHERE g.table_id = t.table_id AND g.generated_as IS NOT NULL AND g.attnum = ANY (i.indkey)))
+                        AND (a.attidentity = 'a' OR a.attnum = ANY (i.indkey) OR i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
+                             OR EXISTS (SELECT FROM pg_attribute AS g WHERE g.attrelid = t.relation AND g.attgenerated <> '' AND g.attnum = ANY (i.indkey)))
      WHERE t.table_id = p_table_id;
 $$;
 
@@ -306,8 +306,8 @@ BEGIN
     FOREACH v_table_id IN ARRAY p_tables LOOP
         EXECUTE format($sql$
             SELECT EXISTS (SELECT FROM pg_temp.pggit_plan_%1$s AS p
-                            WHERE p.action <> 'none' AND EXISTS (SELECT FROM pggit._log_%1$s AS h WHERE %2$s AND h._xid <> pg_current_xact_id() AND %3$s))$sql$,
-            v_table_id, pggit._same_key(v_table_id, 'h', 'p'), pggit._key_out_sql('h', p_mark)) INTO v_touched;
+                            WHERE p.action <> 'none' AND EXISTS (SELECT FROM pggit._log_%1$s AS h WHERE %2$s AND h._xid <> %4$L::xid8 AND %3$s))$sql$,
+            v_table_id, pggit._same_key(v_table_id, 'h', 'p'), pggit._key_out_sql('h', p_mark), pggit._transaction_number()) INTO v_touched;
         IF v_touched THEN
             RAISE EXCEPTION USING
                 ERRCODE = 'VG402', SCHEMA = 'pggit',
@@ -327,6 +327,7 @@ CREATE OR REPLACE FUNCTION pggit._require_as_planned(p_tables integer[], p_water
 AS $$
 DECLARE
     v_table pggit.tables;
+    v_xid   xid8 := pggit._transaction_number();
     v_right boolean;
 BEGIN
     FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.untracked_at IS NULL LOOP
@@ -334,15 +335,15 @@ BEGIN
             EXECUTE format($sql$
                 SELECT NOT EXISTS (SELECT FROM pg_temp.pggit_plan_%1$s AS p LEFT JOIN %2$s AS b ON %3$s
                                     WHERE p.action <> 'none' AND ((p.want IS NULL) <> (b.%4$I IS NOT DISTINCT FROM NULL) OR (NOT p.want IS NULL AND ROW(%5$s)::record *<> ROW(%6$s)::record)))
-                   AND NOT EXISTS (SELECT FROM pggit._log_%1$s AS l WHERE l._xid = pg_current_xact_id() AND l._seq > %7$s
+                   AND NOT EXISTS (SELECT FROM pggit._log_%1$s AS l WHERE l._xid = %9$L::xid8 AND l._seq > %7$s
                                       AND NOT EXISTS (SELECT FROM pg_temp.pggit_plan_%1$s AS p WHERE p.action <> 'none' AND %8$s))$sql$,
                 v_table.table_id, pggit._base_relation(v_table.table_id), pggit._same_key(v_table.table_id, 'b', 'p', true, false),
                 (SELECT c.name FROM pggit.columns AS c WHERE c.table_id = v_table.table_id AND c.key_position = 1),
                 pggit._cast_columns(v_table.table_id, 'b'), pggit._record_columns(v_table.table_id, 'p.want'), p_watermark,
-                pggit._same_key(v_table.table_id, 'l', 'p')) INTO v_right;
+                pggit._same_key(v_table.table_id, 'l', 'p'), v_xid) INTO v_right;
         ELSE
-            EXECUTE format('SELECT NOT EXISTS (SELECT FROM pggit._log_%s AS l WHERE l._xid = pg_current_xact_id() AND l._seq > %s)',
-                           v_table.table_id, p_watermark) INTO v_right;
+            EXECUTE format('SELECT NOT EXISTS (SELECT FROM pggit._log_%s AS l WHERE l._xid = %L::xid8 AND l._seq > %s)',
+                           v_table.table_id, v_xid, p_watermark) INTO v_right;
         END IF;
         IF NOT v_right THEN
             RAISE EXCEPTION USING

@@ -7,9 +7,8 @@ CREATE OR REPLACE FUNCTION pggit._record_transaction()
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    INSERT INTO pggit.transactions (epoch, xid, session_role, effective_role, application_name, started_at)
-    SELECT r.epoch, pg_current_xact_id(), session_user, pggit._actor(), current_setting('application_name'), now()
-      FROM pggit.repository AS r
+    INSERT INTO pggit.transactions (xid, session_role, effective_role, application_name, started_at)
+    VALUES (pggit._numbered(pg_current_xact_id(), pggit._current_epoch()), session_user, pggit._actor(), current_setting('application_name'), now())
         ON CONFLICT DO NOTHING;
 
     PERFORM set_config('pggit.transaction', pg_current_xact_id()::text, true);
@@ -157,7 +156,7 @@ BEGIN
      WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL;
 
     EXECUTE format('CREATE TABLE pggit._log_%s (_at bigint GENERATED ALWAYS AS IDENTITY, _seq bigint NOT NULL, _xid xid8 NOT NULL,
-                        _epoch smallint NOT NULL, _op "char" NOT NULL, %s, PRIMARY KEY (_at))', p_table_id, v_columns);
+                        _op "char" NOT NULL, %s, PRIMARY KEY (_at))', p_table_id, v_columns);
     EXECUTE format('CREATE INDEX ON pggit._log_%s (%s, _at)', p_table_id, pggit._key_columns(p_table_id));
     EXECUTE format('CREATE INDEX ON pggit._log_%s (_xid)', p_table_id);
 
@@ -166,7 +165,7 @@ BEGIN
     EXECUTE format('CREATE TABLE pggit._mask_%s (_b integer NOT NULL, %s, PRIMARY KEY (_b, %s))',
                    p_table_id, v_keys, pggit._key_columns(p_table_id));
     EXECUTE format('CREATE TABLE pggit._undo_%s (_at bigint GENERATED ALWAYS AS IDENTITY, _seq bigint NOT NULL, _xid xid8 NOT NULL,
-                        _epoch smallint NOT NULL, _b integer NOT NULL, _owned boolean NOT NULL, _live boolean, _deleted boolean, %s,
+                        _b integer NOT NULL, _owned boolean NOT NULL, _live boolean, _deleted boolean, %s,
                         PRIMARY KEY (_at))',
                    p_table_id, v_columns);
     EXECUTE format('CREATE INDEX ON pggit._undo_%s (_b, %s, _at)', p_table_id, pggit._key_columns(p_table_id));
@@ -187,7 +186,6 @@ CREATE OR REPLACE FUNCTION pggit._create_capture_functions(p_table_id integer)
 AS $$
 DECLARE
     v_table  pggit.tables;
-    v_epoch  smallint := (SELECT r.epoch FROM pggit.repository AS r);
     v_stored text := pggit._stored_columns(p_table_id);
     v_keys   text := pggit._key_columns(p_table_id);
     v_base   text;
@@ -197,13 +195,14 @@ CREATE OR REPLACE FUNCTION pggit._capture_%1$s_%2$s() RETURNS trigger LANGUAGE p
 SET search_path = pg_catalog, pg_temp AS $capture$
 #variable_conflict use_variable
 DECLARE
-    v_xid  xid8   := pg_current_xact_id();
+    v_xid  xid8;
     v_seq  bigint := %3$s;
     v_nest bigint := pggit._lowest_in_nest(v_seq, '%1$s');
 BEGIN
-    IF current_setting('pggit.transaction', true) IS DISTINCT FROM v_xid::text THEN
+    IF current_setting('pggit.transaction', true) IS DISTINCT FROM pg_current_xact_id()::text THEN
         PERFORM pggit._record_transaction();
     END IF;
+    v_xid := pggit._transaction_number();
 %4$s
     RETURN NULL;
 END;
@@ -216,35 +215,35 @@ BEGIN
                     p_table_id, format('pggit._log_%s', p_table_id), v_base, 'l._xid = v_xid', 'v_nest', 'l._op = ''I''', 'l._op = ''D''', false));
 
     EXECUTE format(v_head, p_table_id, 'insert', format('pggit._take_ordinal(%L, %L)', p_table_id, 'INSERT'), format($body$
-    INSERT INTO pggit._log_%1$s (_seq, _xid, _epoch, _op, %2$s)
-    SELECT v_seq, v_xid, %3$s, 'I', %4$s FROM new_rows AS n;%5$s$body$,
-        p_table_id, v_keys, v_epoch, pggit._user_key_columns(p_table_id, 'n'), v_repair));
+    INSERT INTO pggit._log_%1$s (_seq, _xid, _op, %2$s)
+    SELECT v_seq, v_xid, 'I', %3$s FROM new_rows AS n;%4$s$body$,
+        p_table_id, v_keys, pggit._user_key_columns(p_table_id, 'n'), v_repair));
 
     -- A key in both OLD and NEW of one statement has only its OLD row; one that the statement moved away is a delete, one it moved to an insert.
     EXECUTE format(v_head, p_table_id, 'update', format('pggit._take_ordinal(%L, %L)', p_table_id, 'UPDATE'), format($body$
-    IF EXISTS (SELECT FROM new_rows AS n WHERE NOT %8$s) THEN
-        INSERT INTO pggit._log_%1$s (_seq, _xid, _epoch, _op, %2$s)
-        SELECT v_seq, v_xid, %3$s, CASE WHEN %5$s THEN 'U' ELSE 'D' END, %4$s FROM old_rows AS o;
-        INSERT INTO pggit._log_%1$s (_seq, _xid, _epoch, _op, %6$s)
-        SELECT v_seq, v_xid, %3$s, 'I', %7$s FROM new_rows AS n WHERE NOT %8$s;%9$s
+    IF EXISTS (SELECT FROM new_rows AS n WHERE NOT %7$s) THEN
+        INSERT INTO pggit._log_%1$s (_seq, _xid, _op, %2$s)
+        SELECT v_seq, v_xid, CASE WHEN %4$s THEN 'U' ELSE 'D' END, %3$s FROM old_rows AS o;
+        INSERT INTO pggit._log_%1$s (_seq, _xid, _op, %5$s)
+        SELECT v_seq, v_xid, 'I', %6$s FROM new_rows AS n WHERE NOT %7$s;%8$s
     ELSE
-        INSERT INTO pggit._log_%1$s (_seq, _xid, _epoch, _op, %2$s)
-        SELECT v_seq, v_xid, %3$s, 'U', %4$s FROM old_rows AS o;
+        INSERT INTO pggit._log_%1$s (_seq, _xid, _op, %2$s)
+        SELECT v_seq, v_xid, 'U', %3$s FROM old_rows AS o;
     END IF;$body$,
-        p_table_id, v_stored, v_epoch, pggit._user_columns(p_table_id, 'o'), pggit._key_among_sql(p_table_id, 'o', 'new_rows', 'n'),
+        p_table_id, v_stored, pggit._user_columns(p_table_id, 'o'), pggit._key_among_sql(p_table_id, 'o', 'new_rows', 'n'),
         v_keys, pggit._user_key_columns(p_table_id, 'n'), pggit._key_among_sql(p_table_id, 'n', 'old_rows', 'o'), v_repair));
 
     EXECUTE format(v_head, p_table_id, 'delete', format('pggit._take_ordinal(%L, %L)', p_table_id, 'DELETE'), format($body$
-    INSERT INTO pggit._log_%1$s (_seq, _xid, _epoch, _op, %2$s)
-    SELECT v_seq, v_xid, %3$s, 'D', %4$s FROM old_rows AS o;%5$s$body$,
-        p_table_id, v_stored, v_epoch, pggit._user_columns(p_table_id, 'o'), v_repair));
+    INSERT INTO pggit._log_%1$s (_seq, _xid, _op, %2$s)
+    SELECT v_seq, v_xid, 'D', %3$s FROM old_rows AS o;%4$s$body$,
+        p_table_id, v_stored, pggit._user_columns(p_table_id, 'o'), v_repair));
 
     -- Above READ COMMITTED a row committed after the snapshot would vanish without a pre-image.
     EXECUTE format(v_head, p_table_id, 'truncate', $seq$nextval('pggit._ordinal')$seq$, format($body$
     PERFORM pggit._require_read_committed(format('TRUNCATE of tracked table %%I.%%I', TG_TABLE_SCHEMA, TG_TABLE_NAME));
-    INSERT INTO pggit._log_%1$s (_seq, _xid, _epoch, _op, %2$s)
-    SELECT v_seq, v_xid, %3$s, 'D', %4$s FROM %5$s AS o;$body$,
-        p_table_id, v_stored, v_epoch, pggit._user_columns(p_table_id, 'o'), v_base));
+    INSERT INTO pggit._log_%1$s (_seq, _xid, _op, %2$s)
+    SELECT v_seq, v_xid, 'D', %3$s FROM %4$s AS o;$body$,
+        p_table_id, v_stored, pggit._user_columns(p_table_id, 'o'), v_base));
 
 END;
 $$;

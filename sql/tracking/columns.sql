@@ -8,6 +8,16 @@ $$;
 COMMENT ON FUNCTION pggit._quoted(text) IS
 'A name of the user''s in generated PL/pgSQL: always in quotes, for quote_ident leaves words bare that are keywords to PL/pgSQL alone (loop, begin, strict).';
 
+CREATE OR REPLACE FUNCTION pggit._name_number(p_name text)
+    RETURNS integer
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT ('x' || left(md5(p_name), 7))::bit(28)::integer;
+$$;
+
+COMMENT ON FUNCTION pggit._name_number(text) IS
+'A number for a name of an object of main, to go into a name of pggit''s own.';
+
 CREATE OR REPLACE FUNCTION pggit._base_type(p_type oid, p_typmod integer)
     RETURNS text
     LANGUAGE sql STABLE

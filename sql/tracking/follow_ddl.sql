@@ -25,6 +25,32 @@ $$;
 COMMENT ON FUNCTION pggit._begin_anew(pggit.tables, boolean) IS
 'Ends the tracking of a table whose key has changed, and tracks it anew if it can be.';
 
+CREATE OR REPLACE FUNCTION pggit._find_columns(p_table_id integer)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    -- What event triggers told of is all there was when the database was dumped: columns without their names of then are the renamed ones, in the same order.
+    WITH stored AS (
+        SELECT c.column_id, row_number() OVER (ORDER BY c.attnum) AS n, a.attnum
+          FROM pggit.tables AS t JOIN pggit.columns AS c USING (table_id)
+          LEFT JOIN pg_attribute AS a ON a.attrelid = t.relation AND a.attname = c.name
+         WHERE t.table_id = p_table_id AND c.dropped_at IS NULL
+    )
+    UPDATE pggit.columns AS c
+       SET attnum = CASE WHEN s.attnum IS NOT NULL THEN s.attnum
+                         WHEN pggit._is_told_of_ddl() AND NOT EXISTS (SELECT FROM stored AS o WHERE o.attnum = s.n) THEN s.n
+                         ELSE -s.column_id END
+      FROM stored AS s
+     WHERE c.table_id = p_table_id AND c.column_id = s.column_id;
+    UPDATE pggit.tables AS t SET place = pggit._place(), fingerprint = pggit._fingerprint(t.relation) WHERE t.table_id = p_table_id;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._find_columns(integer) IS
+'Finds the columns of a restored table again, whose attnums are others where columns had been dropped. A column that is not found has no attnum (a negative one).';
+
 CREATE OR REPLACE FUNCTION pggit._follow_shape(p_relation oid, p_in_statement boolean DEFAULT false)
     RETURNS void
     LANGUAGE plpgsql
@@ -51,6 +77,9 @@ BEGIN
         RETURN;
     END IF;
 
+    IF v_table.place <> pggit._place() THEN
+        PERFORM pggit._find_columns(v_table.table_id);
+    END IF;
     UPDATE pggit.tables AS t SET fingerprint = pggit._fingerprint(p_relation) WHERE t.table_id = v_table.table_id;
     v_rename := (v_class.nspname, v_class.relname) IS DISTINCT FROM (v_table.schema_name::name, v_table.table_name::name);
     IF v_rename THEN
@@ -125,12 +154,36 @@ CREATE OR REPLACE FUNCTION pggit._forget_dropped(p_relations oid[])
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    UPDATE pggit.tables AS t SET untracked_at = pggit._mark_now() WHERE t.relation = ANY (p_relations) AND t.untracked_at IS NULL;
+    UPDATE pggit.tables AS t SET untracked_at = pggit._mark_now(), relation = 0 WHERE t.relation = ANY (p_relations) AND t.untracked_at IS NULL;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._forget_dropped(oid[]) IS
 'Ends the tracking of tables that were dropped; what was recorded of them stays.';
+
+CREATE OR REPLACE FUNCTION pggit._watch_tables()
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_table pggit.tables;
+BEGIN
+    FOR v_table IN
+        SELECT t.* FROM pggit.tables AS t JOIN pg_trigger AS g ON g.tgrelid = t.relation AND g.tgname = 'pggit_before'
+         WHERE t.untracked_at IS NULL AND NOT encode(g.tgargs, 'escape') LIKE '%watch%'
+    LOOP
+        BEGIN
+            PERFORM pggit._create_capture(v_table.table_id);
+        EXCEPTION WHEN lock_not_available OR insufficient_privilege THEN
+            RAISE WARNING 'changes of table % are not watched yet, the next commit tries again: %', v_table.relation, SQLERRM;
+        END;
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._watch_tables() IS
+'Where event triggers were lost (a plain owner restored the database), the tables'' own triggers watch for DDL from here on.';
 
 CREATE OR REPLACE FUNCTION pggit._follow_unseen()
     RETURNS void
@@ -142,9 +195,11 @@ AS $$
 DECLARE
     v_relation oid;
 BEGIN
+    PERFORM pggit._find_columns(t.table_id) FROM pggit.tables AS t WHERE t.untracked_at IS NULL AND t.place <> (SELECT pggit._place());
     IF pggit._is_told_of_ddl() THEN
         RETURN;
     END IF;
+    PERFORM pggit._watch_tables();
     PERFORM pggit._forget_dropped(ARRAY(SELECT t.relation FROM pggit.tables AS t
                                          WHERE t.untracked_at IS NULL AND NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = t.relation)));
     FOR v_relation IN

@@ -7,7 +7,6 @@ DECLARE
     v_tracked integer := 0;
     v_refused text;
 BEGIN
-    PERFORM pggit._require_cluster();
     IF to_regnamespace(quote_ident(p_schema)) IS NULL THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG008', SCHEMA = 'pggit',

@@ -119,8 +119,8 @@ BEGIN
             HINT    = 'Try again; nothing was changed.';
     END;
 
-    INSERT INTO pggit.tables (relation, schema_name, table_name, tracked_at, shape_at, digest, row_count, fingerprint)
-    SELECT c.oid, n.nspname, c.relname, pggit._mark_now(), pggit._mark_now(), '', 0, pggit._fingerprint(c.oid)
+    INSERT INTO pggit.tables (relation, schema_name, table_name, tracked_at, shape_at, digest, row_count, fingerprint, place)
+    SELECT c.oid, n.nspname, c.relname, pggit._mark_now(), pggit._mark_now(), '', 0, pggit._fingerprint(c.oid), pggit._place()
       FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
      WHERE c.oid = p_relation
     RETURNING table_id INTO v_table_id;
@@ -153,7 +153,6 @@ AS $$
 DECLARE
     v_relation oid := pggit._relation(p_table);
 BEGIN
-    PERFORM pggit._require_cluster();
     IF NOT EXISTS (SELECT FROM pggit.tables AS t WHERE t.relation = v_relation AND t.untracked_at IS NULL) THEN
         PERFORM pggit._track(v_relation);
     END IF;

@@ -110,10 +110,6 @@ WAYS_OUT: dict[type[PgGitError], dict[str, str]] = {
     errors.TargetMoved: {OTHER: "It is tried again by itself."},
     errors.StoreDamaged: {OTHER: "Nothing more is written. Please report this."},
     errors.IndexPathLost: {OTHER: "Please report this."},
-    errors.OtherCluster: {
-        OTHER: "The database was restored from a copy: uninstall pggit in it (sql/uninstall.sql), and it is installed "
-        "again by itself. The rows of main are untouched by that."
-    },
 }
 
 
