@@ -99,6 +99,7 @@ def test_the_crds_come_with_it_and_stay(render: Render) -> None:
         ("settings.LOG_LEVEL=debug", "LOG_LEVEL"),
         ("settings.PGGIT_WORKERS=4", "PGGIT_WORKERS"),
         ("settings.PGGIT_HEALTH_PORT=x", "PGGIT_HEALTH_PORT"),
+        ("settings.PGGIT_APPROVERS_VERIFIED=true", "PGGIT_APPROVERS_VERIFIED"),
         ("image.pullPolicy=Sometimes", "pullPolicy"),
         ("image.repository=", "repository"),
         ("imagePullSecrets={registry}", "imagePullSecrets"),

@@ -555,6 +555,22 @@ def test_a_source_without_an_object_goes_unless_it_is_protected(site: Site) -> N
     assert owner.rows("SELECT name FROM pggit.list_branches()") == [("main",)]
 
 
+def test_a_source_that_another_merge_waits_for_stays(site: Site) -> None:
+    database, owner = site.versioned()
+    owner.run("SELECT pggit.create_branch('plain'); SELECT pggit.create_branch('staging')")
+    owner.run('UPDATE "public@plain".items SET price = 12 WHERE id = 1')
+    ref, name, other = {"databaseRef": {"name": database}, "source": "plain"}, a_name("merge"), a_name("merge")
+    site.namespace.apply("Merge", other, {**ref, "target": "staging", "approval": "Required"})
+    site.wait("dbm", other, "AwaitingApproval")
+    site.namespace.apply("Merge", name, {**ref, "deleteSourceBranch": True})
+
+    kept = site.wait("dbm", name, "Merged")["status"]["sourceBranch"]
+    assert kept == {"deleted": False, "message": f"branch plain stays: Merge {other} waits for it"}
+
+    site.namespace.run("delete", "dbm", other)
+    site.until("dbm", name, lambda body: body["status"]["sourceBranch"]["deleted"])
+
+
 def test_a_dry_run_shows_what_resolutions_decide(site: Site) -> None:
     _, name, owner = conflicted(site, dryRun=True, resolutions=[{"table": "items", "take": "Theirs"}])
 

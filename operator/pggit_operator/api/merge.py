@@ -222,7 +222,8 @@ class MergeSpec(Model):
     delete_source_branch: bool = Field(
         default=False,
         description="Delete the source in the database when it has been merged, once. It stays while it is protected "
-        "or used, while a DatabaseBranch holds it, and when it has changed since; status.sourceBranch says why.",
+        "or used, while a DatabaseBranch holds it or another Merge waits for it, and when it has changed since; "
+        "status.sourceBranch says why.",
     )
     dry_run: bool = Field(default=False, description="Show the plan and change nothing.")
     suspend: bool = Field(default=False, description="Do not begin or go on until this is false again.")

@@ -19,6 +19,11 @@ class Objects:
         except Gone:
             return None
 
+    def all_in(self, plural: str, namespace: str) -> list[Body]:
+        """The objects of one kind in a namespace, as they are now."""
+        found = self._api.get(f"list {plural} in {namespace}", f"{self._root}/namespaces/{namespace}/{plural}")
+        return list(found["items"])
+
     def is_served(self, plural: str, namespace: str | None) -> bool:
         """Whether the API server knows this kind."""
         path = f"{self._root}/namespaces/{namespace}/{plural}" if namespace else f"{self._root}/{plural}"

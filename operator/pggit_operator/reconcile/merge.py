@@ -129,6 +129,8 @@ def _tidied(world: World, merge: Merge, verdict: Verdict) -> Verdict:
 def _source_deleted(world: World, merge: Merge) -> SourceBranch:
     name, limit = merge.spec.source, world.settings.long_timeout
     try:
+        if waiting := _waiting_for(world, merge):
+            return SourceBranch(deleted=False, message=f"branch {name} stays: Merge {waiting} waits for it")
         with (
             connected(world, merge, merge.spec.database_ref, patience=limit) as (conn, _),
             transaction(conn, timeout=limit),
@@ -138,6 +140,18 @@ def _source_deleted(world: World, merge: Merge) -> SourceBranch:
         return SourceBranch(deleted=False, message=f"branch {name} stays for now: {error.message}")
     said = f"branch {name} is deleted" if done.is_deleted else f"branch {name} stays: {done.reason}"
     return SourceBranch(deleted=done.is_deleted, message=said)
+
+
+def _waiting_for(world: World, merge: Merge) -> str | None:
+    """Another Merge that has yet to read or write the source of this one."""
+    for body in world.objects.all_in(Merge.plural, merge.metadata.namespace):
+        meta, spec = body["metadata"], body["spec"]
+        about = spec["databaseRef"]["name"] == merge.spec.database_ref.name
+        uses = merge.spec.source in (spec.get("source"), spec["target"]) and not spec["dryRun"]
+        over = "deletionTimestamp" in meta or body.get("status", {}).get("result") in (*_SETTLED, "Aborted")
+        if about and uses and not over and meta["name"] != merge.metadata.name:
+            return str(meta["name"])
+    return None
 
 
 def _settled(merge: Merge) -> Verdict | None:

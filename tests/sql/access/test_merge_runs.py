@@ -93,6 +93,26 @@ def test_a_pending_row_that_changes_again_is_another_plan(branched: Database) ->
     assert shown(branched)[0] == (1, "again", "main again")
 
 
+def test_a_row_that_others_commit_while_what_was_approved_is_written(branched: Database) -> None:
+    run(branched, **approving(None))
+    plan = plan_hash(branched)
+    writer = branched.connect(autocommit=False)
+    query(writer, "UPDATE t SET b = 'late' WHERE id = 1")
+    found: list[tuple[str, bool]] = []
+    merger = threading.Thread(target=lambda: found.append(run(branched, **approving(plan))))
+    merger.start()
+    merger.join(0.5)
+    assert merger.is_alive(), "it waits for the row"
+    writer.commit()
+    merger.join(20)
+
+    assert found == [("planned", False)]
+    assert shown(branched)[0] == (1, "one", "late")
+    assert plan_hash(branched) != plan
+    assert run(branched, **approving(plan_hash(branched))) == ("merged", True)
+    assert shown(branched)[0] == (1, "dev", "late")
+
+
 def test_decided_conflicts_are_approved_as_decided(branched: Database) -> None:
     branched.run("UPDATE t SET a = 'main' WHERE id = 1")
     assert run(branched) == ("conflicted", True), "no approval was asked for at first"
@@ -184,6 +204,18 @@ def test_the_source_is_deleted_once(branched: Database, options: dict[str, Any])
     assert deleted(branched) == (True, None)
     assert run(branched, options=options)[1] is False
     assert branched.rows("SELECT name FROM pggit.list_branches()") == [("main",), ("dev",)], "not the one made since"
+
+
+@pytest.mark.parametrize("options", [{}, {"squash": True}])
+def test_a_merge_is_undone_when_its_source_is_gone(branched: Database, options: dict[str, Any]) -> None:
+    dev(branched, "SELECT pggit.commit('one more', 'dev'); INSERT INTO t VALUES (5, 'five', '')")
+    run(branched, options=options)
+    assert deleted(branched) == (True, None)
+    branched.run("UPDATE t SET b = 'later' WHERE id = 2")
+
+    assert undo(branched, "u", "m") == ("merged", True)
+    assert shown(branched) == [(1, "one", "b1"), (2, "two", "later")]
+    assert branched.rows("SELECT * FROM pggit.verify()") == []
 
 
 def test_the_source_stays_for_whoever_uses_it(branched: Database) -> None:
