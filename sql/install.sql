@@ -27,6 +27,7 @@
 \ir tracking/untrack_table.sql
 \ir tracking/tracked_tables.sql
 \ir tracking/follow_ddl.sql
+\ir tracking/follow_types.sql
 -- diff, history
 \ir diff/diff.sql
 \ir commit/status.sql

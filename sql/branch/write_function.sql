@@ -244,6 +244,7 @@ AS $$
         SELECT concat_ws(' ', 't', t.table_id, t.xmin, t.relation) AS version FROM pggit.tables AS t JOIN around AS r ON r.oid = t.relation
         UNION ALL SELECT concat_ws(' ', 'k', k.table_id, k.column_id, k.xmin) FROM pggit.tables AS t JOIN around AS r ON r.oid = t.relation JOIN pggit.columns AS k USING (table_id)
         UNION ALL SELECT concat_ws(' ', 'a', a.attrelid, a.attnum, a.attnotnull, a.attidentity, a.atttypid) FROM pg_attribute AS a JOIN around AS r ON r.oid = a.attrelid
+        UNION ALL SELECT concat_ws(' ', 'y', y.oid, y.xmin) FROM pg_type AS y WHERE y.oid IN (SELECT a.atttypid FROM pg_attribute AS a JOIN around AS r ON r.oid = a.attrelid)
         UNION ALL SELECT concat_ws(' ', 'c', c.oid, c.xmin) FROM pg_constraint AS c JOIN around AS r ON r.oid = c.conrelid
         UNION ALL SELECT concat_ws(' ', 'i', i.indexrelid, i.xmin, c.relname) FROM pg_index AS i JOIN around AS r ON r.oid = i.indrelid JOIN pg_class AS c ON c.oid = i.indexrelid
     )

@@ -85,6 +85,7 @@ CREATE TABLE IF NOT EXISTS pggit.tables (
     fingerprint  text        NOT NULL,
     untracked_at pggit._mark,
     place        bigint      NOT NULL,
+    relabelled_at pggit._mark,
     stores_dropped boolean   NOT NULL DEFAULT false
 );
 CREATE UNIQUE INDEX IF NOT EXISTS tables_relation_key ON pggit.tables (relation) WHERE untracked_at IS NULL;

@@ -200,6 +200,7 @@ BEGIN
         RETURN;
     END IF;
     PERFORM pggit._watch_tables();
+    PERFORM pggit._follow_types();
     PERFORM pggit._forget_dropped(ARRAY(SELECT t.relation FROM pggit.tables AS t
                                          WHERE t.untracked_at IS NULL AND NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = t.relation)));
     FOR v_relation IN
@@ -217,6 +218,7 @@ BEGIN
             RAISE WARNING 'table % could not be followed, the next commit tries again: %', v_relation::regclass, SQLERRM;
         END;
     END LOOP;
+    PERFORM pggit._free_types();
 END;
 $$;
 
@@ -252,17 +254,27 @@ CREATE OR REPLACE FUNCTION pggit._on_drop()
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_dropped oid[] := (SELECT array_agg(d.objid) FROM pg_event_trigger_dropped_objects() AS d
-                         WHERE d.classid = 'pg_class'::regclass AND d.object_type = 'table' AND d.schema_name <> 'pggit');
+    v_dropped  oid[] := (SELECT array_agg(d.objid) FROM pg_event_trigger_dropped_objects() AS d
+                          WHERE d.classid = 'pg_class'::regclass AND d.object_type = 'table' AND d.schema_name <> 'pggit');
+    v_relation oid;
 BEGIN
     IF v_dropped IS NOT NULL THEN
         PERFORM pggit._forget_dropped(v_dropped);
+    END IF;
+    -- Columns that go with something else: DROP TYPE, DROP FUNCTION, DROP EXTENSION … CASCADE. After ALTER TABLE, pggit_ddl_end follows.
+    IF TG_TAG <> 'ALTER TABLE' THEN
+        FOR v_relation IN
+            SELECT DISTINCT t.relation FROM pg_event_trigger_dropped_objects() AS d JOIN pggit.tables AS t ON t.relation = d.objid
+             WHERE d.classid = 'pg_class'::regclass AND d.object_type = 'table column' AND t.untracked_at IS NULL
+        LOOP
+            PERFORM pggit._follow_shape(v_relation);
+        END LOOP;
     END IF;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._on_drop() IS
-'Event trigger: dropped tables are no longer tracked.';
+'Event trigger: dropped tables are no longer tracked, and columns that were dropped by CASCADE are followed.';
 
 DO $triggers$
 BEGIN

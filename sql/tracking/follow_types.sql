@@ -1,0 +1,166 @@
+-- Types that the user changes. The stores hold columns of them, and must not be in the way.
+
+CREATE OR REPLACE FUNCTION pggit._follow_types()
+    RETURNS void
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_table record;
+BEGIN
+    FOR v_table IN
+        WITH renamed AS (
+            UPDATE pggit.columns AS c
+               SET type_name = format_type(a.atttypid, a.atttypmod)
+              FROM pg_attribute AS a
+             WHERE a.attrelid = to_regclass(format('pggit._log_%s', c.table_id)) AND a.attname = 'c' || c.column_id AND NOT a.attisdropped
+               AND c.type_name <> format_type(a.atttypid, a.atttypmod)
+            RETURNING c.table_id
+        )
+        -- The functions that write branches name domains, of which the stores know nothing.
+        SELECT t.table_id, EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.table_id = t.table_id AND bt.form = 'view') AS has_views,
+               EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.table_id = t.table_id AND bt.form = 'table') AS has_tables
+          FROM pggit.tables AS t
+         WHERE t.untracked_at IS NULL
+           AND (t.table_id IN (SELECT r.table_id FROM renamed AS r)
+                OR EXISTS (SELECT FROM pg_attribute AS a JOIN pg_type AS y ON y.oid = a.atttypid WHERE a.attrelid = t.relation AND NOT a.attisdropped AND y.typtype = 'd'))
+    LOOP
+        IF v_table.has_views THEN
+            PERFORM pggit._ensure_write_function(v_table.table_id);
+        END IF;
+        IF v_table.has_tables THEN
+            PERFORM pggit._ensure_real_capture(v_table.table_id);
+        END IF;
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._follow_types() IS
+'Takes over the new names of types that were renamed or moved to another schema, also into the functions that write branches.';
+
+CREATE OR REPLACE FUNCTION pggit._free_types()
+    RETURNS void
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET lock_timeout = '900ms'
+AS $$
+DECLARE
+    v_following text := coalesce(current_setting('pggit.following', true), '');
+    v_column    record;
+BEGIN
+    PERFORM set_config('pggit.following', 'on', true);
+    FOR v_column IN
+        SELECT c.table_id, c.column_id, array_agg(a.attrelid::regclass ORDER BY a.attrelid) AS stores
+          FROM pggit.columns AS c
+          JOIN pggit.tables AS t USING (table_id)
+          JOIN pg_attribute AS a ON a.attrelid IN (to_regclass('pggit._log_' || c.table_id), to_regclass('pggit._delta_' || c.table_id),
+                                                   to_regclass('pggit._mask_' || c.table_id), to_regclass('pggit._undo_' || c.table_id))
+                                AND a.attname = 'c' || c.column_id AND NOT a.attisdropped
+          JOIN pg_type AS y ON y.oid = a.atttypid
+         WHERE (c.dropped_at IS NOT NULL OR t.untracked_at IS NOT NULL) AND y.typnamespace <> 'pg_catalog'::regnamespace
+           AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
+                                                       AND d.classid = 'pg_rewrite'::regclass)
+         GROUP BY c.table_id, c.column_id
+    LOOP
+        BEGIN
+            FOR v_at IN 1 .. cardinality(v_column.stores) LOOP
+                EXECUTE format('ALTER TABLE %s ALTER c%s TYPE text USING c%2$s::text', v_column.stores[v_at], v_column.column_id);
+            END LOOP;
+            UPDATE pggit.columns AS c SET type_name = 'text' WHERE c.table_id = v_column.table_id AND c.column_id = v_column.column_id;
+        EXCEPTION WHEN feature_not_supported OR undefined_object OR undefined_function OR datatype_mismatch OR lock_not_available THEN
+            RAISE NOTICE 'column c% of %, which is history, stays of its type: %', v_column.column_id, v_column.stores[1], SQLERRM;
+        END;
+    END LOOP;
+    PERFORM set_config('pggit.following', v_following, true);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._free_types() IS
+'History of dropped columns and tables that are no longer tracked becomes text where it is of a type of the user''s, so that it does not stand in the way of what is done to the type.
+Waits for no lock longer than 0.9 seconds. What a branch still shows stays as it is.';
+
+CREATE OR REPLACE FUNCTION pggit._labels()
+    RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT coalesce(jsonb_object_agg(e.oid, e.enumlabel), '{}') FROM pg_enum AS e;
+$$;
+
+COMMENT ON FUNCTION pggit._labels() IS
+'The labels of all enums, by oid.';
+
+CREATE OR REPLACE FUNCTION pggit._note_relabelled(p_before jsonb)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF EXISTS (SELECT FROM jsonb_each(p_before) AS b JOIN jsonb_each(pggit._labels()) AS n USING (key) WHERE n.value <> b.value) THEN
+        PERFORM nextval('pggit._ordinal');
+        UPDATE pggit.tables AS t
+           SET relabelled_at = pggit._mark_now()
+         WHERE t.untracked_at IS NULL
+           AND EXISTS (SELECT FROM pg_attribute AS a JOIN pg_type AS y ON y.oid = a.atttypid
+                        WHERE a.attrelid = to_regclass(format('pggit._log_%s', t.table_id)) AND NOT a.attisdropped AND y.typnamespace <> 'pg_catalog'::regnamespace);
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._note_relabelled(jsonb) IS
+'After ALTER TYPE … RENAME VALUE all history shows the new label, and the digests that commits made of the old one can''t be made again: notes it for pggit.verify.';
+
+CREATE OR REPLACE FUNCTION pggit._on_types_start()
+    RETURNS event_trigger
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM pggit._free_types();
+    IF TG_TAG = 'ALTER TYPE' THEN
+        PERFORM set_config('pggit.labels', pggit._labels()::text, true);
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._on_types_start() IS
+'Event trigger: types are going to be changed or dropped.';
+
+CREATE OR REPLACE FUNCTION pggit._on_types_end()
+    RETURNS event_trigger
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM pggit._follow_types();
+    IF TG_TAG = 'ALTER TYPE' THEN
+        PERFORM pggit._note_relabelled(nullif(current_setting('pggit.labels', true), '')::jsonb);
+        PERFORM set_config('pggit.labels', '', true);
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._on_types_end() IS
+'Event trigger: types have been changed.';
+
+DO $triggers$
+BEGIN
+    IF NOT current_setting('is_superuser')::boolean THEN
+        RETURN;
+    END IF;
+    DROP EVENT TRIGGER IF EXISTS pggit_types_start;
+    DROP EVENT TRIGGER IF EXISTS pggit_types_end;
+    CREATE EVENT TRIGGER pggit_types_start ON ddl_command_start
+        WHEN TAG IN ('ALTER TYPE', 'ALTER DOMAIN', 'DROP TYPE', 'DROP DOMAIN', 'DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED')
+        EXECUTE FUNCTION pggit._on_types_start();
+    CREATE EVENT TRIGGER pggit_types_end ON ddl_command_end
+        WHEN TAG IN ('ALTER TYPE', 'ALTER DOMAIN', 'ALTER SCHEMA', 'ALTER EXTENSION')
+        EXECUTE FUNCTION pggit._on_types_end();
+    ALTER EVENT TRIGGER pggit_types_start ENABLE ALWAYS;
+    ALTER EVENT TRIGGER pggit_types_end ENABLE ALWAYS;
+END;
+$triggers$;

@@ -1,0 +1,98 @@
+"""History is not in the way of what users do to their types, and is not changed by it."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.postgres import Database, query
+
+TABLE = """
+    CREATE EXTENSION citext;
+    CREATE SCHEMA other;
+    CREATE TYPE mood AS ENUM ('sad', 'ok');
+    CREATE TYPE pair AS (n integer, t text);
+    CREATE DOMAIN few AS integer CHECK (value < 10);
+    CREATE TABLE t (id integer PRIMARY KEY, m mood, p pair, f few, c citext, w text);
+    CREATE TABLE k (k mood PRIMARY KEY, w text);
+    INSERT INTO t VALUES (1, 'sad', '(1,a)', 1, 'A'), (2, 'ok', '(2,b)', 2, 'B');
+    INSERT INTO k VALUES ('sad');
+    SELECT pggit.track_schema('public');
+    SELECT pggit.tag('v1', pggit.commit('v1'));
+    UPDATE t SET m = 'ok', p = '(3,c)', f = 3, c = 'C';
+    UPDATE k SET w = 'x';
+    SELECT pggit.commit('v2');
+"""
+CHANGES = """
+    ALTER TYPE mood ADD VALUE 'glad';
+    ALTER TYPE mood RENAME TO feeling;
+    ALTER TYPE feeling SET SCHEMA other;
+    ALTER TYPE pair RENAME ATTRIBUTE t TO u;
+    ALTER DOMAIN few ADD CONSTRAINT positive CHECK (value > 0);
+    ALTER DOMAIN few RENAME TO handful;
+    ALTER EXTENSION citext SET SCHEMA other
+"""
+
+
+def test_changed_types_are_followed(db: Database) -> None:
+    """On main and on branches of both forms, in new sessions and old ones."""
+    db.run(TABLE)
+    first = db.rows("SELECT r::text FROM pggit.as_of(NULL::t, 'v1') AS r ORDER BY 1")
+    for form in ("none", "all"):
+        db.run("SELECT pggit.create_branch(%s, 'main', 'schema', %s)", form, form)
+        query(db.connect(branch=form), "UPDATE t SET m = 'sad'; UPDATE k SET w = 'y'")
+    for change in CHANGES.split(";"):
+        db.run(change)
+        for session in (db.conn, *(db.connect(branch=form) for form in ("none", "all"))):
+            query(session, "UPDATE t SET w = %s, m = 'ok', c = c || 'x' WHERE id = 1", change)
+            query(session, "UPDATE t SET id = -id WHERE id = 2; UPDATE t SET id = -id WHERE id = -2")
+            query(session, "UPDATE k SET w = %s", change)
+            query(session, "SELECT pggit.commit('changed')")
+        assert db.rows("SELECT r::text FROM pggit.as_of(NULL::t, 'v1') AS r ORDER BY 1") == first, change
+        assert db.rows("SELECT * FROM pggit.verify()") == [], change
+    assert db.value("SELECT count(*) FROM pggit.blame('k')") == 2
+    assert db.value("SELECT conflicts FROM pggit.merge('all', 'none')") == 0
+
+
+def test_a_renamed_label_is_shown_in_all_history(db: Database) -> None:
+    db.run(TABLE)
+    db.run("ALTER TYPE mood RENAME VALUE 'sad' TO 'blue'")
+    assert db.rows("SELECT id, m::text FROM pggit.as_of(NULL::t, 'v1') ORDER BY 1") == [(1, "blue"), (2, "ok")]
+    assert db.rows("SELECT * FROM pggit.verify()") == []
+    db.run("UPDATE t SET m = 'blue'; SELECT pggit.commit('after')")
+    assert db.rows("SELECT * FROM pggit.verify()") == []
+    db.run("DELETE FROM pggit._log_2 WHERE _at = (SELECT max(_at) FROM pggit._log_2)")
+    assert db.value("SELECT count(*) > 0 FROM pggit.verify()")
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_types_that_only_history_uses_can_be_changed_and_dropped(db: Database, told: bool) -> None:
+    """Without event triggers from the next commit on."""
+    db.run(TABLE)
+    if not told:
+        for (trigger,) in db.rows("SELECT evtname FROM pg_event_trigger"):
+            db.run(f"DROP EVENT TRIGGER {trigger}")
+    db.run("ALTER TABLE t DROP m, DROP p, DROP c, DROP f; DROP TABLE k")
+    db.run("SELECT pggit.commit('gone', p_allow_empty => true)")
+    for change in (
+        "ALTER TYPE pair ADD ATTRIBUTE z integer",
+        "DROP TYPE mood",
+        "DROP TYPE pair",
+        "DROP DOMAIN few",
+        "DROP EXTENSION citext",
+    ):
+        db.run(change)
+    db.run("UPDATE t SET w = 'z'; SELECT pggit.commit('after')")
+    assert db.rows("SELECT * FROM pggit.as_of(NULL::t, 'HEAD') ORDER BY 1") == [(1, "z"), (2, "z")]
+    assert db.rows("SELECT * FROM pggit.verify()") == []
+
+
+def test_writes_go_on_when_a_type_takes_its_columns_along(db: Database) -> None:
+    db.run(TABLE)
+    db.run("DROP TYPE pair CASCADE; DROP EXTENSION citext CASCADE")
+    db.run("UPDATE t SET w = 'after'; INSERT INTO t (id) VALUES (3); SELECT pggit.commit('after'); DELETE FROM t")
+    assert db.rows("SELECT id, m::text, f, w FROM pggit.as_of(NULL::t, 'HEAD') ORDER BY 1") == [
+        (1, "ok", 3, "after"),
+        (2, "ok", 3, "after"),
+        (3, None, None, None),
+    ]
+    assert db.rows("SELECT * FROM pggit.verify()") == []
