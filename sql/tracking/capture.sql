@@ -6,9 +6,11 @@ CREATE OR REPLACE FUNCTION pggit._record_transaction()
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    v_epoch bigint := pggit._current_epoch();  -- of which the number is
 BEGIN
     INSERT INTO pggit.transactions (xid, session_role, effective_role, application_name, started_at)
-    VALUES (pggit._numbered(pg_current_xact_id(), pggit._current_epoch()), session_user, pggit._actor(), current_setting('application_name'), now())
+    VALUES (pggit._transaction_number(), session_user, pggit._actor(), current_setting('application_name'), now())
         ON CONFLICT DO NOTHING;
 
     PERFORM set_config('pggit.transaction', pg_current_xact_id()::text, true);

@@ -31,17 +31,19 @@ CREATE OR REPLACE FUNCTION pggit._find_columns(p_table_id integer)
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    -- What event triggers told of is all there was when the database was dumped: columns without their names of then are the renamed ones, in the same order.
+    -- What event triggers told of is all there was when the database was dumped: columns without their names of then are renamed ones. A restored table has no
+    -- gaps in its attnums; one that pg_upgrade moved has those it had.
     WITH stored AS (
-        SELECT c.column_id, row_number() OVER (ORDER BY c.attnum) AS n, a.attnum
+        SELECT c.column_id, c.attnum AS before, row_number() OVER (ORDER BY c.attnum) AS n, a.attnum
           FROM pggit.tables AS t JOIN pggit.columns AS c USING (table_id)
           LEFT JOIN pg_attribute AS a ON a.attrelid = t.relation AND a.attname = c.name
          WHERE t.table_id = p_table_id AND c.dropped_at IS NULL
+    ), renamed AS (
+        SELECT a.attnum FROM pggit.tables AS t JOIN pg_attribute AS a ON a.attrelid = t.relation AND a.attnum > 0 AND NOT a.attisdropped
+         WHERE t.table_id = p_table_id AND pggit._is_told_of_ddl() AND NOT EXISTS (SELECT FROM stored AS s WHERE s.attnum = a.attnum)
     )
     UPDATE pggit.columns AS c
-       SET attnum = CASE WHEN s.attnum IS NOT NULL THEN s.attnum
-                         WHEN pggit._is_told_of_ddl() AND NOT EXISTS (SELECT FROM stored AS o WHERE o.attnum = s.n) THEN s.n
-                         ELSE -s.column_id END
+       SET attnum = coalesce(s.attnum, (SELECT r.attnum FROM renamed AS r WHERE r.attnum = s.n), (SELECT r.attnum FROM renamed AS r WHERE r.attnum = s.before), -s.column_id)
       FROM stored AS s
      WHERE c.table_id = p_table_id AND c.column_id = s.column_id;
     UPDATE pggit.tables AS t SET place = pggit._place(), fingerprint = pggit._fingerprint(t.relation) WHERE t.table_id = p_table_id;
