@@ -22,7 +22,7 @@ AS $$
         SELECT pggit._stored_columns(p_table_id) AS stored, pggit._key_columns(p_table_id) AS keys,
                pggit._all_first_out_sql(format('pggit._undo_%s', p_table_id), pggit._key_columns(p_table_id, 'h'),
                                         format('h._b = %s AND %s', p_branch_id, pggit._out_sql('h', p_mark))) AS first_out,
-               pggit._dense_relation(p_branch_id, p_table_id) AS dense
+               pggit._dense_rows_sql(p_branch_id, p_table_id) AS dense
     )
     SELECT format($sql$
         WITH first_out AS MATERIALIZED (%1$s)
@@ -30,9 +30,9 @@ AS $$
         UNION ALL
         SELECT d._there IS NOT NULL, %3$s FROM pggit._mask_%4$s AS m LEFT JOIN (%5$s) AS d ON %6$s
          WHERE m._b = %7$s AND NOT EXISTS (SELECT FROM first_out AS f WHERE %8$s)$sql$,
-        p.first_out, pggit._stored_columns(p_table_id, 'f'), pggit._own_columns(p_table_id, 'm', 'd'), p_table_id,
+        p.first_out, pggit._stored_columns(p_table_id, 'f'), pggit._own_columns(p_table_id, 'm', 'd', NULL), p_table_id,
         CASE WHEN p.dense IS NULL THEN format('SELECT true AS _there, %s FROM pggit._delta_%s AS d WHERE d._b = %s', pggit._stored_columns(p_table_id, 'd'), p_table_id, p_branch_id)
-             ELSE format('SELECT true AS _there, %s FROM %s AS b', pggit._base_columns(p_table_id, 'b'), p.dense) END,
+             ELSE format('SELECT true AS _there, r.* FROM (%s) AS r', p.dense) END,
         pggit._same_key(p_table_id, 'd', 'm'), p_branch_id, pggit._same_key(p_table_id, 'f', 'm'))
       FROM part AS p;
 $$;
@@ -158,6 +158,23 @@ COMMENT ON FUNCTION pggit._real_tables(pggit.tables[], text) IS
 'Which tables of a new branch are to be real: all, none, a comma-separated list, or auto: all while together they are not above
 pggit.materialize_limit (64MB), else those below 10,000 rows. Tables that can''t be views are always real with auto (else VG307).';
 
+CREATE OR REPLACE FUNCTION pggit._require_shape_of_now(p_table pggit.tables, p_mark pggit._mark, p_consequence text)
+    RETURNS void
+    LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    IF pggit._is_reshaped(p_table.table_id, p_mark, NULL) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG302', SCHEMA = 'pggit',
+            MESSAGE = format('table %I.%I of main has other columns now than at that state: %s', p_table.schema_name, p_table.table_name, p_consequence),
+            HINT    = 'pggit.as_of and pggit.diff_rows show the rows of then; a branch of main as it is now has the columns of now.';
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._require_shape_of_now(pggit.tables, pggit._mark, text) IS
+'Raises VG302 when a table has other columns now than it had at a mark.';
+
 CREATE OR REPLACE FUNCTION pggit._create_branch(p_name text, p_from text, p_mode text, p_materialize text)
     RETURNS pggit.branches
     LANGUAGE plpgsql
@@ -201,6 +218,9 @@ BEGIN
     RETURNING b.* INTO v_branch;
 
     v_tables := ARRAY(SELECT t FROM pggit._tables_at(v_fork.at) AS t ORDER BY t.table_id);
+    FOREACH v_table IN ARRAY v_tables LOOP
+        PERFORM pggit._require_shape_of_now(v_table, pggit._base_mark(v_fork.at), 'a branch can''t begin there');
+    END LOOP;
     v_real   := pggit._real_tables(v_tables, p_materialize);
     FOR v_schema IN
         SELECT DISTINCT t.schema_name FROM unnest(v_tables) AS t
@@ -279,7 +299,7 @@ COMMENT ON FUNCTION pggit.create_branch(text, text, text, text) IS
 p_from is any ref, a time too; NULL means the current branch as it is now. Changes of a branch that are not committed yet are committed first. p_materialize says
 which tables become real ones, with every constraint and index: auto (all while together they are within pggit.materialize_limit, 64MB, else those below
 10,000 rows), all, none, or a comma-separated list. The others are views that share main''s rows, made in a time that does not depend on them.
-Raises VG001, VG002 (no such ref), VG101 (the branch exists), VG201 (bad name), VG202, VG302, VG306 (columns changed since the ref), VG307, VG902.';
+Raises VG001, VG002 (no such ref), VG101 (the branch exists), VG201 (bad name), VG202, VG302 (a table has other columns now than at the ref), VG306, VG307, VG902.';
 
 CREATE OR REPLACE FUNCTION pggit.ensure_branch(p_name text, p_from text DEFAULT NULL, p_mode text DEFAULT 'schema', p_materialize text DEFAULT 'auto',
     OUT branch_id integer, OUT name text, OUT mode text, OUT parent text, OUT base_commit text, OUT head text, OUT is_protected boolean,

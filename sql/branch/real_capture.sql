@@ -85,11 +85,11 @@ BEGIN
     SELECT string_agg(format('n.%s::%s AS c%s', pggit._quoted(c.name), c.type_name, c.column_id), ', ' ORDER BY c.key_position) INTO v_new
       FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL;
 
-    PERFORM pggit._ensure_function(format('pggit._capture_%s_branch_insert()', p_table_id), 'trigger', 'VOLATILE',
+    PERFORM pggit._ensure_function(format('pggit._capture_%s_branch_insert()', pggit._shape_name(p_table_id)), 'trigger', 'VOLATILE',
         format(v_head, format(v_take, p_table_id, 'INSERT'), pggit._undo_sql(p_table_id, 'new_rows AS n', v_new, v_keys, 'false', 'false') || v_repair));
 
     -- A key in both OLD and NEW of one statement has only its OLD row.
-    PERFORM pggit._ensure_function(format('pggit._capture_%s_branch_update()', p_table_id), 'trigger', 'VOLATILE',
+    PERFORM pggit._ensure_function(format('pggit._capture_%s_branch_update()', pggit._shape_name(p_table_id)), 'trigger', 'VOLATILE',
         format(v_head, format(v_take, p_table_id, 'UPDATE'),
                -- EXCEPT, not an anti-join: a plan made for one row and kept would compare 10,000 with 10,000 row by row.
                format('    v_moves := EXISTS (SELECT %s FROM new_rows AS n EXCEPT SELECT %s FROM old_rows AS o);',
@@ -99,10 +99,10 @@ BEGIN
                || E'\n    IF v_moves THEN' || pggit._undo_sql(p_table_id, format('new_rows AS n WHERE NOT EXISTS (SELECT FROM old_rows AS o WHERE %s)', v_same),
                                                              v_new, v_keys, 'false', 'false') || v_repair || E'\n    END IF;'));
 
-    PERFORM pggit._ensure_function(format('pggit._capture_%s_branch_delete()', p_table_id), 'trigger', 'VOLATILE',
+    PERFORM pggit._ensure_function(format('pggit._capture_%s_branch_delete()', pggit._shape_name(p_table_id)), 'trigger', 'VOLATILE',
         format(v_head, format(v_take, p_table_id, 'DELETE'), pggit._undo_sql(p_table_id, 'old_rows AS o', v_old, v_stored, 'true', 'true') || v_repair));
 
-    PERFORM pggit._ensure_function(format('pggit._capture_%s_branch_truncate()', p_table_id), 'trigger', 'VOLATILE',
+    PERFORM pggit._ensure_function(format('pggit._capture_%s_branch_truncate()', pggit._shape_name(p_table_id)), 'trigger', 'VOLATILE',
         format(v_head, $seq$nextval('pggit._ordinal')$seq$, format($w$
     IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
         RAISE EXCEPTION USING
@@ -126,7 +126,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._ensure_real_capture(integer) IS
-'Makes the capture functions that all branches'' real tables of a tracked table share.';
+'Makes the capture functions that all branches'' real tables of a tracked table share while they have the same columns.';
 
 CREATE OR REPLACE FUNCTION pggit._capture_real(p_branch_id integer, p_table_id integer, p_name text)
     RETURNS void
@@ -138,13 +138,13 @@ BEGIN
     EXECUTE format('CREATE TRIGGER pggit_before BEFORE INSERT OR UPDATE OR DELETE ON %s
                     FOR EACH STATEMENT EXECUTE FUNCTION pggit._before_branch_statement(%s, %s)', p_name, p_table_id, p_branch_id);
     EXECUTE format('CREATE TRIGGER pggit_insert AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows
-                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_branch_insert(%s)', p_name, p_table_id, p_branch_id);
+                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_branch_insert(%s)', p_name, pggit._shape_name(p_table_id), p_branch_id);
     EXECUTE format('CREATE TRIGGER pggit_update AFTER UPDATE ON %s REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
-                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_branch_update(%s)', p_name, p_table_id, p_branch_id);
+                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_branch_update(%s)', p_name, pggit._shape_name(p_table_id), p_branch_id);
     EXECUTE format('CREATE TRIGGER pggit_delete AFTER DELETE ON %s REFERENCING OLD TABLE AS old_rows
-                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_branch_delete(%s)', p_name, p_table_id, p_branch_id);
+                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_branch_delete(%s)', p_name, pggit._shape_name(p_table_id), p_branch_id);
     EXECUTE format('CREATE TRIGGER pggit_truncate BEFORE TRUNCATE ON %s
-                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_branch_truncate(%s)', p_name, p_table_id, p_branch_id);
+                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_branch_truncate(%s)', p_name, pggit._shape_name(p_table_id), p_branch_id);
     EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER pggit_before, ENABLE ALWAYS TRIGGER pggit_insert, ENABLE ALWAYS TRIGGER pggit_update,
                     ENABLE ALWAYS TRIGGER pggit_delete, ENABLE ALWAYS TRIGGER pggit_truncate', p_name);
 END;

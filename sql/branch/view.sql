@@ -238,7 +238,7 @@ BEGIN
         EXECUTE format('ALTER VIEW %s ALTER COLUMN %I SET DEFAULT %s', v_name, v_default.name, v_default.expression);
     END LOOP;
     EXECUTE format('CREATE TRIGGER pggit_write INSTEAD OF INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION pggit._write_%s(%s)',
-                   v_name, p_table_id, p_branch_id);
+                   v_name, pggit._shape_name(p_table_id), p_branch_id);
     IF EXISTS (SELECT FROM pg_constraint AS c WHERE c.contype = 'f' AND v_table.relation IN (c.conrelid, c.confrelid)) THEN
         EXECUTE format('CREATE TRIGGER pggit_settle AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION pggit._settle_statement()', v_name);
     END IF;

@@ -1,4 +1,4 @@
--- The INSTEAD OF trigger function of a table: one for all branches. docs/architecture.md has the meaning of mask, delta and undo.
+-- The INSTEAD OF trigger function of a table: one for all branches with the same columns. docs/architecture.md has the meaning of mask, delta and undo.
 
 CREATE OR REPLACE FUNCTION pggit._violation(p_sqlstate text, p_message text, p_detail text, p_schema text, p_table text, p_column text DEFAULT '',
                                             p_constraint text DEFAULT '')
@@ -277,7 +277,7 @@ DECLARE
     v_key_list text;
     v_mark     text := format('-- generated from %s', pggit._definition_mark(p_table_id));
 BEGIN
-    IF starts_with((SELECT p.prosrc FROM pg_proc AS p WHERE p.oid = to_regprocedure(format('pggit._write_%s()', p_table_id))), v_mark) THEN
+    IF starts_with((SELECT p.prosrc FROM pg_proc AS p WHERE p.oid = to_regprocedure(format('pggit._write_%s()', pggit._shape_name(p_table_id)))), v_mark) THEN
         RETURN;
     END IF;
 
@@ -291,7 +291,7 @@ BEGIN
     SELECT string_agg(quote_ident(c.name), ', ' ORDER BY c.key_position) INTO v_key_list
       FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL;
 
-    PERFORM pggit._ensure_function(format('pggit._write_%s()', p_table_id), 'trigger', 'VOLATILE', v_mark || format($w$
+    PERFORM pggit._ensure_function(format('pggit._write_%s()', pggit._shape_name(p_table_id)), 'trigger', 'VOLATILE', v_mark || format($w$
 #variable_conflict use_column
 <<pggit_write>>
 DECLARE
@@ -403,6 +403,6 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._ensure_write_function(integer) IS
-'Makes pggit._write_<table id>(), through which all branch views of a table are written. A row that another session changed since the statement
+'Makes pggit._write_<shape>(), through which all branch views of a table with the same columns are written. A row that another session changed since the statement
 began gives 40001; one that this statement itself changed already is skipped, as in a table. A look at one key is shaped so that no index but the key''s
 fits it (pggit._delta_predicate).';

@@ -22,26 +22,48 @@ $$;
 COMMENT ON FUNCTION pggit._refresh_statistics(integer, integer) IS
 'Renews the statistics of a delta that do not know a branch with 100 rows or more: the planner would expect no row of it and read all of them for every key.';
 
+CREATE OR REPLACE FUNCTION pggit._differ_sql(p_table_id integer, p_from pggit._mark, p_to pggit._mark)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT CASE WHEN pggit._stored_columns(p_table_id, NULL, p_from) = pggit._stored_columns(p_table_id, NULL, p_to)
+                THEN format('%s *<> %s', pggit._as_row_sql(p_table_id, 'o', p_from), pggit._as_row_sql(p_table_id, 'n', p_to))
+                ELSE concat_ws(' OR ',
+                         format('ROW(%s)::record *<> ROW(%s)::record', string_agg('o.c' || f.column_id, ', ' ORDER BY f.column_id) FILTER (WHERE f.column_id = t.column_id),
+                                string_agg('n.c' || f.column_id, ', ' ORDER BY f.column_id) FILTER (WHERE f.column_id = t.column_id)),
+                         string_agg(CASE WHEN f.column_id < t.column_id
+                             THEN format('pggit._recast(pggit._pinned_text(o.c%s), %L) IS DISTINCT FROM pggit._pinned_text(n.c%s)', f.column_id, t.type_name, t.column_id)
+                             ELSE format('pggit._pinned_text(o.c%s) IS DISTINCT FROM pggit._recast(pggit._pinned_text(n.c%s), %L)', f.column_id, t.column_id, f.type_name) END,
+                             ' OR ' ORDER BY t.column_id) FILTER (WHERE f.column_id <> t.column_id)) END
+      FROM pggit._columns_at(p_table_id, p_from) AS f JOIN pggit._columns_at(p_table_id, p_to) AS t USING (origin)
+     WHERE f.generated_as IS NULL AND t.generated_as IS NULL;
+$$;
+
+COMMENT ON FUNCTION pggit._differ_sql(integer, pggit._mark, pggit._mark) IS
+'Condition: two rows of a key, aliases o at one mark and n at another, differ. Where the columns are others, those decide that both have; a column of another type is compared by its text,
+as the younger type writes it.';
+
 CREATE OR REPLACE FUNCTION pggit._changes_sql(p_table_id integer, p_from pggit._position, p_to pggit._position)
     RETURNS text
     LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-    v_first    text := 'c' || (SELECT c.column_id FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position = 1);
+    v_first text := 'c' || (SELECT c.column_id FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position = 1);
 BEGIN
     RETURN format($sql$
         SELECT CASE WHEN o.%4$s IS NOT DISTINCT FROM NULL THEN 'insert' WHEN n.%4$s IS NOT DISTINCT FROM NULL THEN 'delete' ELSE 'update' END AS change,
                CASE WHEN o.%4$s IS DISTINCT FROM NULL THEN %5$s END AS o, CASE WHEN n.%4$s IS DISTINCT FROM NULL THEN %6$s END AS n
           FROM (%1$s) AS k LEFT JOIN LATERAL (%2$s) AS o ON true LEFT JOIN LATERAL (%3$s) AS n ON true
-         WHERE (o.%4$s IS NOT DISTINCT FROM NULL) <> (n.%4$s IS NOT DISTINCT FROM NULL) OR %5$s *<> %6$s$sql$,
+         WHERE (o.%4$s IS NOT DISTINCT FROM NULL) <> (n.%4$s IS NOT DISTINCT FROM NULL) OR %7$s$sql$,
         pggit._candidates_sql(p_table_id, p_from, p_to), pggit._row_sql(p_table_id, p_from), pggit._row_sql(p_table_id, p_to), v_first,
-        pggit._as_row_sql(p_table_id, 'o'), pggit._as_row_sql(p_table_id, 'n'));
+        pggit._as_row_sql(p_table_id, 'o', pggit._base_mark(p_from)), pggit._as_row_sql(p_table_id, 'n', pggit._base_mark(p_to)),
+        pggit._differ_sql(p_table_id, pggit._base_mark(p_from), pggit._base_mark(p_to)));
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._changes_sql(integer, pggit._position, pggit._position) IS
 'SELECT (change, o, n) of the net changes of a table between two positions: insert, update or delete, and the rows before and after as values
-of the delta''s row type (NULL where there is none). Rows are compared by their bytes, so 1.0 and 1.00 differ.';
+of the delta''s row type (NULL where there is none), each with the columns of its position. Rows are compared by their bytes, so 1.0 and 1.00 differ.';
 
 CREATE OR REPLACE FUNCTION pggit._changed_tables(p_from pggit._position, p_to pggit._position)
     RETURNS SETOF pggit.tables
@@ -52,8 +74,9 @@ DECLARE
     v_changed boolean;
 BEGIN
     FOR v_table IN SELECT t.* FROM pggit._tables_at(p_to) AS t LOOP
+        PERFORM pggit._require_no_gap(v_table, p_from);
         EXECUTE format('SELECT EXISTS (%s)', pggit._candidates_sql(v_table.table_id, p_from, p_to)) INTO v_changed;
-        IF v_changed THEN
+        IF v_changed OR pggit._is_reshaped(v_table.table_id, pggit._base_mark(p_from), pggit._base_mark(p_to)) THEN
             RETURN NEXT v_table;
         END IF;
     END LOOP;
@@ -61,7 +84,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._changed_tables(pggit._position, pggit._position) IS
-'The tables in which any key may differ between two positions.';
+'The tables in which any key may differ between two positions, or that have other columns. Raises VG306.';
 
 CREATE OR REPLACE FUNCTION pggit._count_changes(p_table_id integer, p_from pggit._position, p_to pggit._position,
                                                 OUT inserted bigint, OUT updated bigint, OUT deleted bigint)

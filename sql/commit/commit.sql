@@ -8,7 +8,7 @@ AS $$
 BEGIN
     RETURN QUERY EXECUTE format($sql$
         WITH changes AS MATERIALIZED (%s), hashed AS MATERIALIZED (
-            SELECT d.change, sha256(convert_to(concat_ws('|', d.change, row(%s)::text), 'UTF8')) AS h FROM changes AS d
+            SELECT d.change, sha256(convert_to(concat_ws('|', d.change, CASE d.change WHEN 'delete' THEN row(%s)::text ELSE row(%s)::text END), 'UTF8')) AS h FROM changes AS d
         ), buckets AS (
             SELECT get_byte(d.h, 0) AS bucket, sha256(string_agg(d.h, '' ORDER BY d.h)) AS h, count(*) FILTER (WHERE d.change = 'insert') AS i,
                    count(*) FILTER (WHERE d.change = 'update') AS u, count(*) FILTER (WHERE d.change = 'delete') AS d
@@ -18,12 +18,23 @@ BEGIN
         SELECT coalesce(sum(b.i), 0)::bigint, coalesce(sum(b.u), 0)::bigint, coalesce(sum(b.d), 0)::bigint,
                encode(sha256(coalesce(string_agg(b.h, '' ORDER BY b.bucket), '')), 'hex')
           FROM buckets AS b$sql$,
-        pggit._changes_sql(p_table_id, p_from, p_to), pggit._record_columns(p_table_id, 'coalesce(d.n, d.o)'));
+        pggit._changes_sql(p_table_id, p_from, p_to),
+        pggit._record_columns(p_table_id, 'd.o', pggit._base_mark(p_from)), pggit._record_columns(p_table_id, 'd.n', pggit._base_mark(p_to)));
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._sum_up(integer, pggit._position, pggit._position) IS
 'How many rows of a table were inserted, updated and deleted, net, between two positions, and a digest of these changes, made as in pggit._digest.';
+
+CREATE OR REPLACE FUNCTION pggit._columns_json(p_table_id integer, p_mark pggit._mark)
+    RETURNS jsonb
+    LANGUAGE sql STABLE
+AS $$
+    SELECT jsonb_agg(jsonb_build_array(c.name, c.type_name, c.key_position) ORDER BY c.column_id) FROM pggit._columns_at(p_table_id, p_mark) AS c;
+$$;
+
+COMMENT ON FUNCTION pggit._columns_json(integer, pggit._mark) IS
+'The columns of a table at a mark as commits tell them: name, type and place in the key.';
 
 CREATE OR REPLACE FUNCTION pggit._table_content(p_table pggit.tables, p_from pggit._position, p_to pggit._position)
     RETURNS jsonb
@@ -32,22 +43,29 @@ AS $$
 DECLARE
     v_content  jsonb := '{}';
     v_presence text  := CASE WHEN p_from IS NULL THEN 'absent' ELSE pggit._presence(p_table, p_from) END;
-    v_columns  jsonb := (SELECT jsonb_agg(jsonb_build_array(c.name, c.type_name, c.key_position) ORDER BY c.column_id)
-                           FROM pggit.columns AS c WHERE c.table_id = p_table.table_id AND c.dropped_at IS NULL);
     v_digest   record;
     v_changes  record;
     v_any      boolean;
 BEGIN
-    -- Columns changed since the parent: there is no row-by-row difference to tell, the whole state is told.
+    -- What the table held at the parent is lost: there is no row-by-row difference to tell, the whole state is told.
     IF v_presence = 'gap' THEN
         SELECT d.* INTO v_digest FROM pggit._table_digest(p_table.table_id, p_to) AS d;
-        RETURN jsonb_build_object('reshaped', jsonb_build_object('rows', v_digest.row_count, 'digest', v_digest.digest, 'columns', v_columns));
+        RETURN jsonb_build_object('reshaped', jsonb_build_object('rows', v_digest.row_count, 'digest', v_digest.digest,
+                                                                 'columns', pggit._columns_json(p_table.table_id, pggit._base_mark(p_to))));
     END IF;
 
     -- A table that was not tracked at the parent comes in with the digest of the rows it had when tracking began.
     IF v_presence = 'absent' THEN
-        p_from := (1, p_table.shape_at, p_table.shape_at)::pggit._position;
-        v_content := jsonb_build_object('tracked', jsonb_build_object('rows', p_table.row_count, 'digest', p_table.digest, 'columns', v_columns));
+        p_from := (1, p_table.tracked_at, p_table.tracked_at)::pggit._position;
+        v_content := jsonb_build_object('tracked', jsonb_build_object('rows', p_table.row_count, 'digest', p_table.digest,
+                                                                      'columns', pggit._columns_json(p_table.table_id, p_table.tracked_at)));
+        IF pggit._presence(p_table, p_from) = 'gap' THEN
+            RETURN v_content || pggit._table_content(p_table, p_from, p_to);
+        END IF;
+    END IF;
+
+    IF pggit._is_reshaped(p_table.table_id, pggit._base_mark(p_from), pggit._base_mark(p_to)) THEN
+        v_content := v_content || jsonb_build_object('reshaped', jsonb_build_object('columns', pggit._columns_json(p_table.table_id, pggit._base_mark(p_to))));
     END IF;
 
     EXECUTE format('SELECT EXISTS (%s)', pggit._candidates_sql(p_table.table_id, p_from, p_to)) INTO v_any;
@@ -63,8 +81,8 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._table_content(pggit.tables, pggit._position, pggit._position) IS
-'What a commit says of one table: counts and digest of its net changes, and for a table that is new to the history, or has other
-columns since, its columns, rows and digest. Empty when nothing changed.';
+'What a commit says of one table: counts and digest of its net changes; its columns when they are others than before; and its columns, rows and digest when it is new to the
+history or what it held before is lost. Empty when nothing changed.';
 
 CREATE OR REPLACE FUNCTION pggit._content(p_from pggit._position, p_to pggit._position)
     RETURNS jsonb
@@ -76,7 +94,11 @@ DECLARE
     v_one     jsonb;
 BEGIN
     FOR v_table IN SELECT t.* FROM pggit._tables_at(p_to) AS t LOOP
-        v_one := pggit._table_content(v_table, p_from, p_to);
+        BEGIN
+            v_one := pggit._table_content(v_table, p_from, p_to);
+        EXCEPTION WHEN undefined_column THEN  -- dropped since we looked; what it held was logged before
+            v_one := pggit._table_content(v_table, p_from, p_to);
+        END;
         IF v_one <> '{}' THEN
             v_content := v_content || jsonb_build_object(format('%I.%I', v_table.schema_name, v_table.table_name), v_one);
         END IF;

@@ -35,4 +35,5 @@ $$;
 
 COMMENT ON FUNCTION pggit.show(text) IS
 'One commit as pggit.log shows it, and its changes: an object with a member a table, {inserted, updated, deleted, digest} against the first parent, and
-{tracked: {rows, digest, columns}} where the table came under version control, {reshaped: …} alike where its columns changed. Raises VG001, VG002, VG009, VG205.';
+{tracked: {rows, digest, columns}} where the table came under version control, {reshaped: {columns}} where its columns changed (with rows and digest where what they held before
+was not saved). Raises VG001, VG002, VG009, VG205.';

@@ -58,6 +58,17 @@ $$;
 COMMENT ON FUNCTION pggit._between_sql(text, pggit._mark, pggit._mark) IS
 'Condition with an index path on _xid: the log row of the alias is in one of the two marks and not in the other.';
 
+CREATE OR REPLACE FUNCTION pggit._mark_in(p_inner pggit._mark, p_outer pggit._mark)
+    RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT CASE WHEN (p_inner).own = (p_outer).own THEN (p_inner).watermark <= (p_outer).watermark
+                ELSE pg_visible_in_snapshot((p_inner).own, (p_outer).snapshot) END;
+$$;
+
+COMMENT ON FUNCTION pggit._mark_in(pggit._mark, pggit._mark) IS
+'Whether what a transaction did at its mark p_inner (which names the transaction in own) is in p_outer.';
+
 CREATE OR REPLACE FUNCTION pggit._base_mark(p_position pggit._position)
     RETURNS pggit._mark
     LANGUAGE sql IMMUTABLE

@@ -86,7 +86,8 @@ CREATE TABLE IF NOT EXISTS pggit.tables (
     untracked_at pggit._mark,
     place        bigint      NOT NULL,
     relabelled_at pggit._mark,
-    stores_dropped boolean   NOT NULL DEFAULT false
+    stores_dropped boolean   NOT NULL DEFAULT false,
+    storage      text
 );
 CREATE UNIQUE INDEX IF NOT EXISTS tables_relation_key ON pggit.tables (relation) WHERE untracked_at IS NULL;
 
@@ -95,7 +96,9 @@ CREATE TABLE IF NOT EXISTS pggit.tracked_schemas (
     excluded    text[] NOT NULL DEFAULT '{}'
 );
 
--- Stored columns are named c<column_id> in every log, delta and mask: a rename touches this table only.
+-- Stored columns are named c<column_id> in every log, delta and mask: a rename touches this table only. added_at is NULL for columns that were there when
+-- tracking began. A column that gets another type or expression is a new one of the same origin. names: for a generated column that is gone, the
+-- names that its expression knows the table's columns by. catalog_xid: the transaction that wrote the column's row in the catalog.
 CREATE TABLE IF NOT EXISTS pggit.columns (
     table_id     integer  NOT NULL REFERENCES pggit.tables,
     column_id    integer  NOT NULL,
@@ -104,7 +107,11 @@ CREATE TABLE IF NOT EXISTS pggit.columns (
     type_name    text     NOT NULL,
     key_position integer,
     generated_as text,
+    added_at     pggit._mark,
     dropped_at   pggit._mark,
+    origin       integer  NOT NULL,
+    names        jsonb,
+    catalog_xid  xid,
     PRIMARY KEY (table_id, column_id)
 );
 

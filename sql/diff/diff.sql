@@ -7,7 +7,7 @@ DECLARE
 BEGIN
     FOR v_table IN SELECT t.* FROM pggit._changed_tables(p_from, p_to) AS t LOOP
         SELECT c.inserted, c.updated, c.deleted INTO inserted, updated, deleted FROM pggit._count_changes(v_table.table_id, p_from, p_to) AS c;
-        IF inserted + updated + deleted > 0 THEN
+        IF inserted + updated + deleted > 0 OR pggit._is_reshaped(v_table.table_id, pggit._base_mark(p_from), pggit._base_mark(p_to)) THEN
             table_name := format('%I.%I', v_table.schema_name, v_table.table_name);
             RETURN NEXT;
         END IF;
@@ -16,30 +16,34 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._diff(pggit._position, pggit._position) IS
-'Net changes between two positions, table by table.';
+'Net changes between two positions, table by table; tables whose columns alone are others come with zeros.';
 
 CREATE OR REPLACE FUNCTION pggit.diff(p_from text, p_to text DEFAULT 'WORKING')
     RETURNS TABLE (table_name text, inserted bigint, updated bigint, deleted bigint)
     LANGUAGE plpgsql
 AS $$
 BEGIN
+    PERFORM pggit._follow_changed();
     RETURN QUERY SELECT d.* FROM pggit._ref(p_from) AS f, pggit._ref(p_to) AS t, pggit._diff(f.at, t.at) AS d;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit.diff(text, text) IS
 'Net rows inserted, updated and deleted between two refs, table by table; WORKING is the current branch as it is now.
-Cost follows the changes, not the tables. Tables tracked at p_to are compared. Raises VG001, VG002, VG009, VG205, VG306 (columns changed since).';
+Cost follows the changes, not the tables. Tables tracked at p_to are compared. Rows are compared in the columns that both refs have; a table whose columns alone are others
+comes with zeros. Raises VG001, VG002, VG009, VG205, VG306 (what dropped or retyped columns held was not saved).';
 
 CREATE OR REPLACE FUNCTION pggit.diff_rows(p_table text, p_from text, p_to text DEFAULT 'WORKING')
     RETURNS TABLE (change text, key jsonb, old_row jsonb, new_row jsonb)
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_table pggit.tables := pggit._table(p_table);
+    v_table pggit.tables;
     v_from  pggit._position;
     v_to    pggit._position;
 BEGIN
+    PERFORM pggit._follow_changed(pggit._relation(p_table));
+    v_table := pggit._table(p_table);
     v_from := (pggit._ref(p_from)).at;
     v_to   := (pggit._ref(p_to)).at;
     PERFORM pggit._require_table_at(v_table, v_from, p_from);
@@ -49,14 +53,16 @@ BEGIN
         SELECT c.change, %2$s, before.j, after.j
           FROM changes AS c
           LEFT JOIN LATERAL (SELECT %5$s AS j FROM (%3$s) AS r) AS before ON c.change <> 'insert'
-          LEFT JOIN LATERAL (SELECT %5$s AS j FROM (%4$s) AS r) AS after ON c.change <> 'delete'
+          LEFT JOIN LATERAL (SELECT %6$s AS j FROM (%4$s) AS r) AS after ON c.change <> 'delete'
          ORDER BY 2$sql$,
         pggit._changes_sql(v_table.table_id, v_from, v_to), pggit._key_json(v_table.table_id, 'coalesce(after.j, before.j)'),
-        pggit._named_sql(v_table.table_id, format('SELECT %s', pggit._record_columns(v_table.table_id, 'c.o'))),
-        pggit._named_sql(v_table.table_id, format('SELECT %s', pggit._record_columns(v_table.table_id, 'c.n'))), pggit._json_sql(v_table.table_id, 'r'));
+        pggit._named_sql(v_table.table_id, format('SELECT %s', pggit._record_columns(v_table.table_id, 'c.o', pggit._base_mark(v_from))), pggit._base_mark(v_from)),
+        pggit._named_sql(v_table.table_id, format('SELECT %s', pggit._record_columns(v_table.table_id, 'c.n', pggit._base_mark(v_to))), pggit._base_mark(v_to)),
+        pggit._json_sql(v_table.table_id, 'r', pggit._base_mark(v_from)), pggit._json_sql(v_table.table_id, 'r', pggit._base_mark(v_to)));
 END;
 $$;
 
 COMMENT ON FUNCTION pggit.diff_rows(text, text, text) IS
 'The rows of one table that differ between two refs: insert, update or delete, the key, and the row before and after as JSON, in key order.
-WORKING is the current branch as it is now. Cost follows the changes. Raises VG001, VG002, VG004, VG005, VG009, VG205, VG306.';
+WORKING is the current branch as it is now. Each row has the columns its ref has, under their names of now; rows are compared in those that both have. Cost follows the
+changes. Raises VG001, VG002, VG004, VG005, VG009, VG205, VG306.';

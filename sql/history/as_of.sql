@@ -1,3 +1,47 @@
+CREATE OR REPLACE FUNCTION pggit._unknown_column(p_column text)
+    RETURNS text
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    RAISE EXCEPTION USING
+        ERRCODE = 'VG302', SCHEMA = 'pggit',
+        MESSAGE = format('column %s is not in the history', p_column),
+        HINT    = 'It was added on the branch alone, or to main in a way that pggit notices at the next commit.';
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._unknown_column(text) IS
+'Raises VG302 instead of a value that nobody recorded.';
+
+CREATE OR REPLACE FUNCTION pggit._as_type_sql(p_table_id integer, p_relation oid, p_mark pggit._mark)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH own AS (
+        -- The columns of main, or of what stands for the table on a branch: made in the order they had where the branch stands.
+        SELECT c.attnum::integer AS attnum, c.origin FROM pggit.tables AS t JOIN pggit._columns_at(p_table_id, NULL) AS c USING (table_id) WHERE t.relation = p_relation
+        UNION ALL
+        SELECT (row_number() OVER (ORDER BY c.attnum))::integer, c.origin
+          FROM pggit.branch_tables AS bt JOIN pggit.branch_bases AS b USING (branch_id) CROSS JOIN LATERAL pggit._columns_at(p_table_id, b.s) AS c
+         WHERE bt.relation = p_relation
+    )
+    -- Stores keep a domain's values in its base type; the row type asked for has the domain.
+    SELECT string_agg(CASE WHEN o.origin IS NULL THEN format('pggit._unknown_column(%L)::%s', format('%s.%I', p_relation::regclass, a.attname), y.name)
+                           WHEN s.column_id IS NULL THEN format('NULL::%s', y.name)
+                           WHEN s.type_name = pggit._base_type(a.atttypid, a.atttypmod) THEN format('s.%I::%s', s.name, y.name)
+                           ELSE format('pggit._recast(pggit._pinned_text(s.%I), %L, %L)::%s', s.name, pggit._base_type(a.atttypid, a.atttypmod), a.attname, y.name) END,
+                      ', ' ORDER BY a.attnum)
+      FROM pg_attribute AS a
+     CROSS JOIN LATERAL (SELECT format_type(a.atttypid, a.atttypmod) AS name) AS y
+      LEFT JOIN own AS o ON o.attnum = a.attnum
+      LEFT JOIN pggit._shown_columns(p_table_id, p_mark) AS s ON s.origin = o.origin
+     WHERE a.attrelid = p_relation AND a.attnum > 0 AND NOT a.attisdropped;
+$$;
+
+COMMENT ON FUNCTION pggit._as_type_sql(integer, oid, pggit._mark) IS
+'Select list that turns a table''s rows at a mark, under their names (alias s), into the row type that the table, or what stands for it on a branch, has now.';
+
 CREATE OR REPLACE FUNCTION pggit.as_of(p_type anyelement, p_ref text)
     RETURNS SETOF anyelement
     LANGUAGE plpgsql
@@ -13,18 +57,17 @@ BEGIN
             MESSAGE = format('%s is not the row type of a table', pg_typeof(p_type)),
             HINT    = 'SELECT * FROM pggit.as_of(NULL::public.orders, ''v1.2'');';
     END IF;
+    PERFORM pggit._follow_changed(v_relation);
     v_table := pggit._table(v_relation::regclass::text);
     v_at    := (pggit._ref(p_ref)).at;
     PERFORM pggit._require_table_at(v_table, v_at, p_ref);
-    -- Stores keep a domain's values in its base type; the row type asked for has the domain.
-    RETURN QUERY EXECUTE format('SELECT %s FROM (%s) AS s',
-        (SELECT string_agg(format('s.%I::%s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum)
-           FROM pg_attribute AS a WHERE a.attrelid = v_relation AND a.attnum > 0 AND NOT a.attisdropped),
-        pggit._named_sql(v_table.table_id, pggit._state_sql(v_table.table_id, v_at)));
+    RETURN QUERY EXECUTE format('SELECT %s FROM (%s) AS s', pggit._as_type_sql(v_table.table_id, v_relation, pggit._base_mark(v_at)),
+        pggit._named_sql(v_table.table_id, pggit._state_sql(v_table.table_id, v_at), pggit._base_mark(v_at)));
 END;
 $$;
 
 COMMENT ON FUNCTION pggit.as_of(anyelement, text) IS
 'All rows of a table as they were at a ref: SELECT * FROM pggit.as_of(NULL::public.orders, ''v1.2'').
-Exact at commits and tags. A time means the current branch as it was then: exact where the server keeps commit times or at a tick (pggit.tick), with a NOTICE where not. Cost follows the table. Raises VG001, VG002, VG005
-(not tracked, or not yet), VG009, VG202, VG205, VG306.';
+Exact at commits and tags. A time means the current branch as it was then: exact where the server keeps commit times or at a tick (pggit.tick), with a NOTICE where not. The rows have
+the columns of the type given: one that the table did not have then is NULL, one that had another type is converted. Cost follows the table. Raises VG001, VG002, VG005 (not tracked, or not
+yet), VG009, VG202, VG205, VG302 (a column that only the branch has), VG306 (a value does not fit the column''s type of now, or what dropped or retyped columns held was not saved).';

@@ -7,13 +7,14 @@ BEGIN
     RETURN QUERY EXECUTE format($sql$SELECT %1$s, r.j FROM (SELECT %3$s AS j FROM (%2$s) AS n) AS r$sql$,
         pggit._key_json(p_table_id, 'r.j'),
         pggit._named_sql(p_table_id, CASE WHEN p_key IS NULL THEN pggit._state_sql(p_table_id, p_position)
-                                          ELSE pggit._lookup_sql(p_table_id, p_position, format('(%s)', pggit._key_from_json(p_table_id, p_key))) END),
-        pggit._json_sql(p_table_id, 'n'));
+                                          ELSE pggit._lookup_sql(p_table_id, p_position, format('(%s)', pggit._key_from_json(p_table_id, p_key))) END,
+                         pggit._base_mark(p_position)),
+        pggit._json_sql(p_table_id, 'n', pggit._base_mark(p_position)));
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._rows_json(integer, pggit._position, jsonb) IS
-'Rows at a position as JSON: the one with the key given, or all. Times are in UTC.';
+'Rows at a position as JSON, with the columns of then: the one with the key given, or all. Times are in UTC.';
 
 CREATE OR REPLACE FUNCTION pggit._key_from_json(p_table_id integer, p_key jsonb)
     RETURNS text
@@ -54,12 +55,13 @@ CREATE OR REPLACE FUNCTION pggit.blame(p_table text, p_key jsonb DEFAULT NULL, p
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_table  pggit.tables := pggit._table(p_table);
-    v_name   text         := format('%I.%I', v_table.schema_name, v_table.table_name);
+    v_table  pggit.tables;
     v_ref    record;
     v_row    record;
     v_cell   record;
 BEGIN
+    PERFORM pggit._follow_changed(pggit._relation(p_table));
+    v_table := pggit._table(p_table);
     v_ref := pggit._ref(p_ref);
     PERFORM pggit._require_table_at(v_table, v_ref.at, p_ref);
     IF v_ref.commit_id IS NULL THEN
@@ -70,9 +72,9 @@ BEGIN
 
     FOR v_row IN SELECT r.* FROM pggit._rows_json(v_table.table_id, v_ref.at, p_key) AS r ORDER BY r.key LOOP
         FOR v_cell IN
-            SELECT c.name, v_row.row_json -> c.name AS value, pggit._blame_cell(v_table, v_row.key, c.name, v_row.row_json -> c.name, v_ref.commit_id) AS commit_id
-              FROM pggit.columns AS c
-             WHERE c.table_id = v_table.table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL
+            SELECT c.name, v_row.row_json -> c.name AS value, pggit._blame_cell(v_table, v_row.key, c.column_id, v_row.row_json -> c.name, v_ref.commit_id) AS commit_id
+              FROM pggit._shown_columns(v_table.table_id, pggit._base_mark(v_ref.at)) AS c
+             WHERE c.generated_as IS NULL
              ORDER BY c.attnum
         LOOP
             key := v_row.key; column_name := v_cell.name; value := v_cell.value; commit_id := v_cell.commit_id;
@@ -93,17 +95,33 @@ A value that came in by a merge is blamed on the commit of the branch that made 
 those of the last transaction that wrote the row for that commit; NULL for rows from before tracking. Raises VG001, VG002, VG004, VG005, VG009,
 VG202, VG205, VG306.';
 
-CREATE OR REPLACE FUNCTION pggit._blame_cell(p_table pggit.tables, p_key jsonb, p_column text, p_value jsonb, p_commit text)
+CREATE OR REPLACE FUNCTION pggit._has_cell(p_table_id integer, p_position pggit._position, p_key jsonb, p_column pggit.columns, p_value jsonb)
+    RETURNS boolean
+    LANGUAGE sql
+AS $$
+    SELECT EXISTS (SELECT
+                     FROM pggit._shown_columns(p_table_id, pggit._base_mark(p_position)) AS c, pggit._rows_json(p_table_id, p_position, p_key) AS r
+                    WHERE c.origin = (p_column).origin
+                      AND CASE WHEN c.column_id = (p_column).column_id THEN (r.row_json -> c.name)::text IS NOT DISTINCT FROM p_value::text
+                               ELSE pggit._recast(r.row_json ->> c.name, (p_column).type_name) IS NOT DISTINCT FROM pggit._recast(p_value #>> '{}', (p_column).type_name) END);
+$$;
+
+COMMENT ON FUNCTION pggit._has_cell(integer, pggit._position, jsonb, pggit.columns, jsonb) IS
+'Whether a row has a value in a column at a position. Where the column had another type then, it is compared by its text as the type given writes it.';
+
+CREATE OR REPLACE FUNCTION pggit._blame_cell(p_table pggit.tables, p_key jsonb, p_column_id integer, p_value jsonb, p_commit text)
     RETURNS text
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_name    text := format('%I.%I', p_table.schema_name, p_table.table_name);
-    v_commit  pggit.commits;
-    v_parent  text;
-    v_at      pggit._position;
-    v_same    boolean;
+    v_name   text := format('%I.%I', p_table.schema_name, p_table.table_name);
+    v_column pggit.columns;
+    v_commit pggit.commits;
+    v_parent text;
+    v_at     pggit._position;
+    v_same   boolean;
 BEGIN
+    SELECT c.* INTO STRICT v_column FROM pggit.columns AS c WHERE c.table_id = p_table.table_id AND c.column_id = p_column_id;
     LOOP
         SELECT c.* INTO STRICT v_commit FROM pggit.commits AS c WHERE c.commit_id = p_commit;
         EXIT WHEN cardinality(v_commit.parents) = 0;
@@ -114,8 +132,7 @@ BEGIN
         v_parent := NULL;
         FOREACH v_parent IN ARRAY v_commit.parents LOOP
             SELECT (c.at).branch_id, (c.at).x, (c.at).s INTO v_at FROM pggit.commits AS c WHERE c.commit_id = v_parent;
-            v_same := EXISTS (SELECT FROM pggit._tables_at(v_at) AS t WHERE t.table_id = p_table.table_id)
-                      AND EXISTS (SELECT FROM pggit._rows_json(p_table.table_id, v_at, p_key) AS r WHERE (r.row_json -> p_column)::text IS NOT DISTINCT FROM p_value::text);
+            v_same := pggit._presence(p_table, v_at) = 'present' AND pggit._has_cell(p_table.table_id, v_at, p_key, v_column, p_value);
             EXIT WHEN v_same;
         END LOOP;
         EXIT WHEN NOT v_same;
@@ -125,8 +142,8 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._blame_cell(pggit.tables, jsonb, text, jsonb, text) IS
-'Follows a cell back from a commit, each time to the first parent in which it has the same value, and returns the commit where that ends.';
+COMMENT ON FUNCTION pggit._blame_cell(pggit.tables, jsonb, integer, jsonb, text) IS
+'Follows a cell back from a commit, each time to the first parent in which it has the same value, and returns the commit where that ends; history that is lost ends it too.';
 
 CREATE OR REPLACE FUNCTION pggit._writer(p_table_id integer, p_key jsonb, p_commit pggit.commits)
     RETURNS TABLE (effective_role text, application_name text)

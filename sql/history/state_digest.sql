@@ -2,7 +2,7 @@ CREATE OR REPLACE FUNCTION pggit._table_digest(p_table_id integer, p_position pg
     RETURNS TABLE (digest text, row_count bigint)
     LANGUAGE sql
 AS $$
-    SELECT * FROM pggit._digest(format('SELECT row(%s)::text FROM (%s) AS r', pggit._stored_columns(p_table_id, 'r'),
+    SELECT * FROM pggit._digest(format('SELECT row(%s)::text FROM (%s) AS r', pggit._stored_columns(p_table_id, 'r', pggit._base_mark(p_position)),
                                        pggit._state_sql(p_table_id, p_position)));
 $$;
 
@@ -14,9 +14,11 @@ CREATE OR REPLACE FUNCTION pggit.state_digest(p_ref text)
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_at     pggit._position := (pggit._ref(p_ref)).at;
+    v_at     pggit._position;
     v_digest text;
 BEGIN
+    PERFORM pggit._follow_changed();
+    v_at := (pggit._ref(p_ref)).at;
     SELECT encode(sha256(convert_to(coalesce(jsonb_agg(jsonb_build_array(t.schema_name, t.table_name, d.row_count, d.digest)
                                                        ORDER BY t.schema_name COLLATE "C", t.table_name COLLATE "C"), '[]')::text, 'UTF8')), 'hex')
       INTO v_digest

@@ -31,9 +31,12 @@ BEGIN
     check_name := 'commit content';
     FOR v_commit IN SELECT c.* FROM pggit.commits AS c ORDER BY c.commit_no LOOP
         CONTINUE WHEN EXISTS (SELECT FROM pggit.tables AS t
-                               WHERE (t.untracked_at IS NOT NULL AND v_commit.content ? format('%I.%I', t.schema_name, t.table_name))
+                               WHERE (NOT t.untracked_at IS NULL AND v_commit.content ? format('%I.%I', t.schema_name, t.table_name))
                                   OR (t.untracked_at IS NULL AND pggit._presence(t, v_commit.at) = 'gap')
-                                  OR (NOT pggit._mark_in(t.relabelled_at, pggit._base_mark(v_commit.at)) AND v_commit.content ? format('%I.%I', t.schema_name, t.table_name)));
+                                  OR (NOT pggit._mark_in(t.relabelled_at, pggit._base_mark(v_commit.at)) AND v_commit.content ? format('%I.%I', t.schema_name, t.table_name))
+                                  -- Lost only after the commit, which still had the rows to compare with.
+                                  OR (t.untracked_at IS NULL AND pggit._presence(t, v_commit.at) = 'present' AND pggit._presence(t, v_commit.since) = 'gap'
+                                      AND NOT coalesce(v_commit.content #> ARRAY[format('%I.%I', t.schema_name, t.table_name), 'reshaped'] ? 'rows', false)));
         object := v_commit.commit_id;
         IF pggit._without_names(v_commit.content) <> pggit._without_names(pggit._content(v_commit.since, v_commit.at)) THEN
             problem := 'the history no longer gives the changes that were committed';
@@ -43,7 +46,7 @@ BEGIN
 
     -- All history undone must give the rows that the table had when tracking began: finds writes that no trigger saw.
     check_name := 'table rows';
-    FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.untracked_at IS NULL AND t.tracked_at::text = t.shape_at::text AND t.relabelled_at IS NULL ORDER BY t.schema_name, t.table_name LOOP
+    FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.untracked_at IS NULL AND t.relabelled_at IS NULL AND pggit._presence(t, (1, t.tracked_at, t.tracked_at)::pggit._position) = 'present' ORDER BY t.schema_name, t.table_name LOOP
         SELECT d.digest INTO v_digest FROM pggit._table_digest(v_table.table_id, (1, v_table.tracked_at, v_table.tracked_at)::pggit._position) AS d;
         IF v_digest <> v_table.digest THEN
             object  := format('%I.%I', v_table.schema_name, v_table.table_name);
@@ -57,5 +60,5 @@ $$;
 COMMENT ON FUNCTION pggit.verify() IS
 'Checks the whole repository and returns what is wrong; no row means all is well.
 commit id: every commit''s id follows from what is stored of it. commit content: the logs still give the changes each commit recorded. table rows: undoing all history gives the
-rows the table had when tracking began, which fails when rows or history were changed past the triggers. Tables whose columns have changed are checked from that change on by their
-commits only; so are those with an enum, a label of which was renamed, for history then has the new one. Reads everything; repeatable, changes nothing.';
+rows the table had when tracking began, which fails when rows or history were changed past the triggers. Where columns were dropped or retyped and what they held was not saved, the history
+before that is left out, and so is that of tables with an enum, a label of which was renamed, for it then has the new one. Reads everything; repeatable, changes nothing.';

@@ -78,7 +78,10 @@ DECLARE
 BEGIN
     FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.untracked_at IS NULL ORDER BY t.schema_name, t.table_name LOOP
         v_presence := ARRAY[pggit._presence(v_table, p_base), pggit._presence(v_table, p_ours), pggit._presence(v_table, p_theirs)];
-        IF 'gap' = ANY (v_presence) THEN
+        IF 'gap' = ANY (v_presence)
+           OR EXISTS (SELECT FROM unnest(ARRAY[p_base, p_ours, p_theirs], v_presence) AS p(branch_id, x, s, presence)
+                       WHERE p.presence = 'present' AND pggit._stored_columns(v_table.table_id, NULL, CASE p.branch_id WHEN 1 THEN p.x ELSE p.s END)
+                                                        <> pggit._stored_columns(v_table.table_id)) THEN
             RETURN format('the columns of table %I.%I were changed on main after these branches parted; merging a change of columns is not supported in this version',
                           v_table.schema_name, v_table.table_name);
         ELSIF v_presence = '{present,present,absent}' THEN

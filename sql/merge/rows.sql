@@ -28,6 +28,24 @@ COMMENT ON FUNCTION pggit._one_change_sql(text[], text, text) IS
 'Expression: of values that all come from one before, the number of the one that is the change, when all that differ from it are the same; otherwise NULL.
 p_same is the comparison, a format of two arguments.';
 
+CREATE OR REPLACE FUNCTION pggit._row_now_sql(p_table_id integer, p_position pggit._position)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT CASE WHEN bool_and(b.column_id IS NOT NULL) THEN pggit._row_sql(p_table_id, p_position)
+                ELSE format('SELECT %s FROM (%s) AS q',
+                            string_agg(CASE WHEN b.column_id IS NULL THEN format('NULL::%s AS c%s', c.type_name, c.column_id) ELSE 'q.c' || c.column_id END, ', ' ORDER BY c.column_id),
+                            pggit._row_sql(p_table_id, p_position)) END
+      FROM pggit._columns_at(p_table_id, NULL) AS c
+      JOIN pggit.tables AS t USING (table_id)
+      LEFT JOIN pggit._columns_at(p_table_id, pggit._base_mark(p_position)) AS b
+        ON b.column_id = c.column_id AND (b.key_position IS NOT NULL OR pggit._presence(t, p_position) <> 'gap')
+     WHERE c.generated_as IS NULL;
+$$;
+
+COMMENT ON FUNCTION pggit._row_now_sql(integer, pggit._position) IS
+'pggit._row_sql with the columns of now: NULL in those that the table did not have then, or whose values of then are lost.';
+
 CREATE OR REPLACE FUNCTION pggit._base_row_sql(p_table_id integer, p_bases text[], p_depth integer DEFAULT 1)
     RETURNS text
     LANGUAGE plpgsql STABLE
@@ -44,10 +62,10 @@ DECLARE
 BEGIN
     IF cardinality(p_bases) = 1 OR v_before IS NULL OR p_depth > 3 THEN
         RETURN format('SELECT %s, ''{}''::integer[] AS _torn FROM (SELECT) AS one LEFT JOIN LATERAL (%s) AS q ON true',
-                      pggit._stored_columns(p_table_id, 'q'), pggit._row_sql(p_table_id, (pggit._ref(p_bases[1])).at));
+                      pggit._stored_columns(p_table_id, 'q'), pggit._row_now_sql(p_table_id, (pggit._ref(p_bases[1])).at));
     END IF;
 
-    SELECT string_agg(format('(SELECT %s FROM (%s) AS q) AS b%s', v_as_row, pggit._row_sql(p_table_id, (pggit._ref(b.id)).at), b.n), ', ')
+    SELECT string_agg(format('(SELECT %s FROM (%s) AS q) AS b%s', v_as_row, pggit._row_now_sql(p_table_id, (pggit._ref(b.id)).at), b.n), ', ')
            || format(', (SELECT %s FROM (%s) AS q WHERE NOT (ROW(%s) IS NULL)) AS z', v_as_row, pggit._base_row_sql(p_table_id, v_before, p_depth + 1),
                      pggit._key_columns(p_table_id, 'q'))
       INTO v_rows

@@ -42,7 +42,7 @@ BEGIN
         INSERT INTO pggit._undo_%1$s (_seq, _xid, _b, _owned, _live, %2$s)
         SELECT %3$s, %4$L, %5$s, w.owned, CASE WHEN w.owned THEN d._b IS NOT NULL END, %6$s
           FROM %7$s AS w LEFT JOIN pggit._delta_%1$s AS d ON d._b = %5$s AND w.owned AND %8$s$sql$,
-        p_table_id, v_stored, v_seq, pggit._transaction_number(), p_branch_id, pggit._own_columns(p_table_id, 'w', 'd'), v_put, pggit._same_key(p_table_id, 'd', 'w'));
+        p_table_id, v_stored, v_seq, pggit._transaction_number(), p_branch_id, pggit._own_columns(p_table_id, 'w', 'd', NULL), v_put, pggit._same_key(p_table_id, 'd', 'w'));
     EXECUTE format('DELETE FROM pggit._mask_%s AS m USING %s AS w WHERE m._b = %s AND %s AND NOT w.own', p_table_id, v_put, p_branch_id, pggit._same_key(p_table_id, 'm', 'w'));
     EXECUTE format('DELETE FROM pggit._delta_%s AS d USING %s AS w WHERE d._b = %s AND %s', p_table_id, v_put, p_branch_id, pggit._same_key(p_table_id, 'd', 'w'));
     EXECUTE format('INSERT INTO pggit._mask_%s (_b, %s) SELECT %s, %s FROM %s AS w WHERE w.own AND NOT w.owned', p_table_id, v_keys, p_branch_id,

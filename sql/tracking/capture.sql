@@ -62,7 +62,9 @@ BEGIN
     IF TG_ARGV[2] = 'watch' AND (SELECT t.fingerprint FROM pggit.tables AS t WHERE t.table_id = TG_ARGV[0]::integer) IS DISTINCT FROM pggit._fingerprint(TG_RELID) THEN
         PERFORM pggit._follow_shape(TG_RELID, true);
     END IF;
-    PERFORM pggit._open_statement(TG_ARGV[0], TG_OP);
+    IF TG_OP <> 'TRUNCATE' THEN
+        PERFORM pggit._open_statement(TG_ARGV[0], TG_OP);
+    END IF;
     RETURN NULL;
 END;
 $$;
@@ -70,6 +72,21 @@ $$;
 COMMENT ON FUNCTION pggit._before_statement() IS
 'Opens a statement on a tracked table of main. Where no event trigger tells of DDL, changed columns are noticed here, before the capture function meets them.
 Arguments: the table''s tag, main, and watch where there are no event triggers. Raises VG309 when a session on a branch writes a table of main.';
+
+CREATE OR REPLACE FUNCTION pggit._after_truncate()
+    RETURNS trigger
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    UPDATE pggit.tables AS t SET fingerprint = pggit._fingerprint(TG_RELID), storage = pggit._storage(TG_RELID) WHERE t.table_id = TG_ARGV[0]::integer;
+    RETURN NULL;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._after_truncate() IS
+'Where no event trigger tells of DDL: the file that TRUNCATE gives a table is no sign of changed columns. Argument: table id.';
 
 CREATE OR REPLACE FUNCTION pggit._take_ordinal(p_tag text, p_command text)
     RETURNS bigint
@@ -263,7 +280,7 @@ DECLARE
 BEGIN
     PERFORM pggit._create_capture_functions(p_table_id);
     PERFORM pggit._drop_capture(v_table::regclass);
-    EXECUTE format('CREATE TRIGGER pggit_before BEFORE INSERT OR UPDATE OR DELETE ON %s
+    EXECUTE format('CREATE TRIGGER pggit_before BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s
                     FOR EACH STATEMENT EXECUTE FUNCTION pggit._before_statement(%L, ''main'', %L)', v_table, p_table_id, v_watch);
     EXECUTE format('CREATE TRIGGER pggit_insert AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows
                     FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_insert()', v_table, p_table_id);
@@ -275,6 +292,10 @@ BEGIN
                     FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_truncate()', v_table, p_table_id);
     EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER pggit_before, ENABLE ALWAYS TRIGGER pggit_insert, ENABLE ALWAYS TRIGGER pggit_update,
                     ENABLE ALWAYS TRIGGER pggit_delete, ENABLE ALWAYS TRIGGER pggit_truncate', v_table);
+    IF v_watch = 'watch' THEN
+        EXECUTE format('CREATE TRIGGER pggit_after_truncate AFTER TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION pggit._after_truncate(%L)', v_table, p_table_id);
+        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER pggit_after_truncate', v_table);
+    END IF;
 END;
 $$;
 

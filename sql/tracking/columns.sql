@@ -62,16 +62,16 @@ CREATE OR REPLACE FUNCTION pggit._fingerprint(p_relation oid)
     SET search_path = pg_catalog
 AS $$
 BEGIN
-    RETURN (SELECT md5(concat_ws('|', c.relnamespace, c.relname,
+    RETURN (SELECT md5(concat_ws('|', c.relnamespace, c.relname, c.relfilenode,
                        (SELECT i.indkey FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary),
-                       (SELECT string_agg(concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attgenerated), '|' ORDER BY a.attnum)
+                       (SELECT string_agg(concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attgenerated, a.xmin), '|' ORDER BY a.attnum)
                           FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)))
               FROM pg_class AS c WHERE c.oid = p_relation);
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._fingerprint(oid) IS
-'Another value whenever a table''s name, columns or primary key change; NULL when the table is gone.';
+'Another value whenever a table''s name, primary key or anything of its columns changes, or its rows are written anew; NULL when the table is gone.';
 
 CREATE OR REPLACE FUNCTION pggit._stored_column(p_column pggit.columns)
     RETURNS text
@@ -90,17 +90,67 @@ $$;
 COMMENT ON FUNCTION pggit._stored_column(pggit.columns) IS
 'Definition of a column in the stores: its base type, with the collation it has on main, so that views over main and stores compare and sort as main does.';
 
-CREATE OR REPLACE FUNCTION pggit._stored_columns(p_table_id integer, p_alias text DEFAULT NULL)
+CREATE OR REPLACE FUNCTION pggit._columns_at(p_table_id integer, p_mark pggit._mark)
+    RETURNS SETOF pggit.columns
+    LANGUAGE sql STABLE
+AS $$
+    SELECT c.*
+      FROM pggit.columns AS c
+     WHERE c.table_id = p_table_id
+       AND CASE WHEN p_mark IS NULL THEN c.dropped_at IS NULL
+                ELSE (c.added_at IS NULL OR pggit._mark_in(c.added_at, p_mark)) AND (c.dropped_at IS NULL OR NOT pggit._mark_in(c.dropped_at, p_mark)) END;
+$$;
+
+COMMENT ON FUNCTION pggit._columns_at(integer, pggit._mark) IS
+'The columns a table had at a mark of main; NULL: those it has.';
+
+CREATE OR REPLACE FUNCTION pggit._shape_name(p_table_id integer)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT format('%s_%s', p_table_id, left(md5(string_agg(format('%s %I', c.column_id, c.name), ',' ORDER BY c.column_id)), 8)) FROM pggit._columns_at(p_table_id, NULL) AS c;
+$$;
+
+COMMENT ON FUNCTION pggit._shape_name(integer) IS
+'Part of the names of functions that branches share while their tables have the same columns under the same names.';
+
+CREATE OR REPLACE FUNCTION pggit._shown_columns(p_table_id integer, p_mark pggit._mark)
+    RETURNS TABLE (column_id integer, origin integer, attnum smallint, name text, type_name text, key_position integer, generated_as text, names jsonb)
+    LANGUAGE sql STABLE
+AS $$
+    SELECT c.column_id, c.origin, c.attnum,
+           CASE WHEN NOT c.dropped_at IS NULL AND EXISTS (SELECT FROM pggit._columns_at(p_table_id, p_mark) AS o
+                                                           WHERE o.name = c.name AND o.column_id <> c.column_id AND (o.dropped_at IS NULL OR o.column_id > c.column_id))
+                THEN format('%s (dropped %s)', left(c.name, greatest(length(c.name) - 20, 1)), c.column_id) ELSE c.name END,
+           c.type_name, c.key_position, c.generated_as, c.names
+      FROM pggit._columns_at(p_table_id, p_mark) AS c;
+$$;
+
+COMMENT ON FUNCTION pggit._shown_columns(integer, pggit._mark) IS
+'The columns a table had at a mark, under the names they have now, or had last. One that was dropped before another got its name is shown as "name (dropped id)".';
+
+CREATE OR REPLACE FUNCTION pggit._stored_columns(p_table_id integer, p_alias text DEFAULT NULL, p_mark pggit._mark DEFAULT NULL)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
     SELECT string_agg(coalesce(p_alias || '.', '') || 'c' || c.column_id, ', ' ORDER BY c.column_id)
-      FROM pggit.columns AS c
-     WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL;
+      FROM pggit._columns_at(p_table_id, p_mark) AS c
+     WHERE c.generated_as IS NULL;
 $$;
 
-COMMENT ON FUNCTION pggit._stored_columns(integer, text) IS
-'c1, c2, … of a table''s stores, in column order, each behind the alias if one is given.';
+COMMENT ON FUNCTION pggit._stored_columns(integer, text, pggit._mark) IS
+'c1, c2, … of a table''s stores, in column order, each behind the alias if one is given: those of now, or of a mark.';
+
+CREATE OR REPLACE FUNCTION pggit._is_reshaped(p_table_id integer, p_a pggit._mark, p_b pggit._mark)
+    RETURNS boolean
+    LANGUAGE sql STABLE
+AS $$
+    SELECT ARRAY(SELECT c.column_id FROM pggit._columns_at(p_table_id, p_a) AS c ORDER BY 1)
+        <> ARRAY(SELECT c.column_id FROM pggit._columns_at(p_table_id, p_b) AS c ORDER BY 1);
+$$;
+
+COMMENT ON FUNCTION pggit._is_reshaped(integer, pggit._mark, pggit._mark) IS
+'Whether a table had other columns at one mark than at another; NULL is now.';
 
 CREATE OR REPLACE FUNCTION pggit._key_columns(p_table_id integer, p_alias text DEFAULT NULL)
     RETURNS text
@@ -126,17 +176,58 @@ $$;
 COMMENT ON FUNCTION pggit._user_columns(integer, text) IS
 'The same columns as pggit._stored_columns under their names in the user''s table.';
 
-CREATE OR REPLACE FUNCTION pggit._base_columns(p_table_id integer, p_alias text)
+CREATE OR REPLACE FUNCTION pggit._base_columns(p_table_id integer, p_alias text, p_mark pggit._mark DEFAULT NULL)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    SELECT string_agg(format('%s.%s::%s AS c%s', p_alias, pggit._quoted(c.name), c.type_name, c.column_id), ', ' ORDER BY c.column_id)
-      FROM pggit.columns AS c
-     WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL;
+    SELECT string_agg(format('%s::%s AS c%s', CASE WHEN c.dropped_at IS NULL THEN p_alias || '.' || pggit._quoted(c.name) ELSE 'NULL' END, c.type_name, c.column_id),
+                      ', ' ORDER BY c.column_id)
+      FROM pggit._columns_at(p_table_id, p_mark) AS c
+     WHERE c.generated_as IS NULL;
 $$;
 
-COMMENT ON FUNCTION pggit._base_columns(integer, text) IS
-'Select list that turns a row of the user''s table into c1, c2, … of the stores'' types.';
+COMMENT ON FUNCTION pggit._base_columns(integer, text, pggit._mark) IS
+'Select list that turns a row of the user''s table into c1, c2, … of the stores'' types: the columns of now, or of a mark. A row that the table has had unchanged since
+that mark has no value in a column that is gone: all rows of then were logged before it went.';
+
+CREATE OR REPLACE FUNCTION pggit._pinned_text(p_value anyelement)
+    RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET datestyle = 'ISO, YMD' SET timezone = 'UTC' SET intervalstyle = 'postgres' SET extra_float_digits = 1
+    SET bytea_output = 'hex' SET lc_monetary = 'C' SET search_path = pg_catalog
+AS $$
+BEGIN
+    RETURN p_value::text;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._pinned_text(anyelement) IS
+'A value as text, the same in every session.';
+
+CREATE OR REPLACE FUNCTION pggit._recast(p_value text, p_type text, p_column text DEFAULT NULL)
+    RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET datestyle = 'ISO, YMD' SET timezone = 'UTC' SET intervalstyle = 'postgres' SET extra_float_digits = 1
+    SET bytea_output = 'hex' SET lc_monetary = 'C' SET search_path = pg_catalog
+AS $$
+DECLARE
+    v_value text;
+BEGIN
+    EXECUTE format('SELECT %L::%s::text', p_value, p_type) INTO v_value;
+    RETURN v_value;
+EXCEPTION WHEN OTHERS THEN
+    IF p_column IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG306', SCHEMA = 'pggit',
+            MESSAGE = format('column %I had another type at that state, and its value %L can''t be shown as %s', p_column, p_value, p_type),
+            HINT    = 'pggit.diff_rows shows the rows of each side with the columns they had.';
+    END IF;
+    RETURN p_value;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._recast(text, text, text) IS
+'The text of a value as another type writes it. Where that type does not take it: VG306 if a column is named, else the text as it is.';
 
 CREATE OR REPLACE FUNCTION pggit._key_operator(p_table_id integer, p_column_id integer)
     RETURNS text

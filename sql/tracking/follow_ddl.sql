@@ -25,6 +25,17 @@ $$;
 COMMENT ON FUNCTION pggit._begin_anew(pggit.tables, boolean) IS
 'Ends the tracking of a table whose key has changed, and tracks it anew if it can be.';
 
+CREATE OR REPLACE FUNCTION pggit._storage(p_relation oid)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT format('%s %s', c.oid, c.relfilenode) FROM pg_class AS c WHERE c.oid = p_relation;
+$$;
+
+COMMENT ON FUNCTION pggit._storage(oid) IS
+'Another value whenever a table''s rows are written anew (ALTER TABLE, but also VACUUM FULL, CLUSTER, TRUNCATE).';
+
 CREATE OR REPLACE FUNCTION pggit._find_columns(p_table_id integer)
     RETURNS void
     LANGUAGE plpgsql
@@ -46,26 +57,125 @@ BEGIN
        SET attnum = coalesce(s.attnum, (SELECT r.attnum FROM renamed AS r WHERE r.attnum = s.n), (SELECT r.attnum FROM renamed AS r WHERE r.attnum = s.before), -s.column_id)
       FROM stored AS s
      WHERE c.table_id = p_table_id AND c.column_id = s.column_id;
-    UPDATE pggit.tables AS t SET place = pggit._place(), fingerprint = pggit._fingerprint(t.relation) WHERE t.table_id = p_table_id;
+    UPDATE pggit.columns AS c SET catalog_xid = a.xmin
+      FROM pggit.tables AS t JOIN pg_attribute AS a ON a.attrelid = t.relation
+     WHERE t.table_id = p_table_id AND c.table_id = t.table_id AND c.attnum = a.attnum AND c.dropped_at IS NULL;
+    UPDATE pggit.tables AS t SET place = pggit._place(), fingerprint = pggit._fingerprint(t.relation), storage = pggit._storage(t.relation) WHERE t.table_id = p_table_id;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._find_columns(integer) IS
 'Finds the columns of a restored table again, whose attnums are others where columns had been dropped. A column that is not found has no attnum (a negative one).';
 
-CREATE OR REPLACE FUNCTION pggit._follow_shape(p_relation oid, p_in_statement boolean DEFAULT false)
+CREATE OR REPLACE FUNCTION pggit._keeps_values(p_old text, p_new text)
+    RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT to_regtype(p_old) = to_regtype(p_new) OR (to_regtype(p_old) IN ('text'::regtype, 'varchar'::regtype) AND to_regtype(p_new) IN ('text'::regtype, 'varchar'::regtype));
+$$;
+
+COMMENT ON FUNCTION pggit._keeps_values(text, text) IS
+'Whether values of one type are values of the other, with the same text, when a column goes from one to the other and PostgreSQL writes no row for it: varchar(10) to varchar(20) or text.';
+
+CREATE OR REPLACE FUNCTION pggit._keeps_keys(p_table_id integer, p_saved jsonb, p_old text, p_new text)
+    RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_whole constant text[] := ARRAY['smallint', 'integer', 'bigint'];
+    v_log   text := format('pggit._log_%s AS l WHERE l._xid = pggit._transaction_number() AND l._seq = $1', p_table_id);
+    v_keeps boolean;
+BEGIN
+    IF jsonb_typeof(p_saved) = 'number' AND array_position(v_whole, p_old) < array_position(v_whole, p_new) THEN
+        EXECUTE format('SELECT (SELECT count(*) FROM %1$s) = (SELECT count(*) FROM %2$s) AND NOT EXISTS (SELECT FROM %1$s AND NOT EXISTS (SELECT FROM %2$s AS b WHERE %3$s))',
+                       v_log, pggit._base_relation(p_table_id), pggit._same_key(p_table_id, 'l', 'b', false, true)) INTO v_keeps USING p_saved::bigint;
+    END IF;
+    RETURN coalesce(v_keeps, false);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._keeps_keys(integer, jsonb, text, text) IS
+'Whether a key column became a larger whole number and every row kept its key: the rows saved before, by ordinal p_saved, and those of now have the same keys.';
+
+CREATE OR REPLACE FUNCTION pggit._retype_stores(p_table_id integer, p_column_id integer, p_type text, p_is_key boolean)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_stored text;
+    v_store  text;
+BEGIN
+    UPDATE pggit.columns AS c SET type_name = p_type WHERE c.table_id = p_table_id AND c.column_id = p_column_id RETURNING pggit._stored_column(c) INTO v_stored;
+    FOREACH v_store IN ARRAY ARRAY['_log', '_delta', '_undo'] || CASE WHEN p_is_key THEN ARRAY['_mask'] END LOOP
+        EXECUTE format('ALTER TABLE pggit.%s_%s ALTER %s', v_store, p_table_id, regexp_replace(v_stored, ' ', ' TYPE '));
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._retype_stores(integer, integer, text, boolean) IS
+'Gives a column another type in the stores too, where all its values stay what they are.';
+
+CREATE OR REPLACE FUNCTION pggit._add_column(p_table_id integer, p_column record, p_origin integer, p_mark pggit._mark)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_id     integer := (SELECT max(c.column_id) + 1 FROM pggit.columns AS c WHERE c.table_id = p_table_id);
+    v_stored text;
+    v_store  text;
+BEGIN
+    INSERT INTO pggit.columns (table_id, column_id, attnum, name, type_name, generated_as, added_at, origin)
+    VALUES (p_table_id, v_id, p_column.attnum, p_column.name, p_column.type_name, p_column.generated_as, p_mark, coalesce(p_origin, v_id))
+    RETURNING pggit._stored_column(columns) INTO v_stored;
+    IF p_column.generated_as IS NULL THEN
+        FOREACH v_store IN ARRAY ARRAY['_log', '_delta', '_undo'] LOOP
+            EXECUTE format('ALTER TABLE pggit.%s_%s ADD %s', v_store, p_table_id, v_stored);
+        END LOOP;
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._add_column(integer, record, integer, pggit._mark) IS
+'A new column of a tracked table, and of its stores. p_origin: of the column that it takes the place of, if any.';
+
+CREATE OR REPLACE FUNCTION pggit._leave_gap(p_table pggit.tables, p_mark pggit._mark, p_reason text)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    UPDATE pggit.tables AS t SET shape_at = p_mark WHERE t.table_id = p_table.table_id;
+    RAISE WARNING USING
+        MESSAGE = format('what dropped or retyped columns of table %I.%I held is not saved: its states from before can''t be read any more (VG306)', p_table.schema_name, p_table.table_name),
+        DETAIL  = format('It is not saved because %s.', p_reason),
+        HINT    = CASE WHEN pggit._is_told_of_ddl() THEN 'To keep them, roll back, and change the table in READ COMMITTED by a statement that names table and column, with pggit.save_limit above the table''s size.'
+                       ELSE 'A superuser who runs sql/setup.sql lets pggit know of such statements in time.' END;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._leave_gap(pggit.tables, pggit._mark, text) IS
+'Ends the part of a table''s history that can be read at a mark, and warns of it.';
+
+CREATE OR REPLACE FUNCTION pggit._follow_shape(p_relation oid, p_in_statement boolean DEFAULT false, p_saved jsonb DEFAULT NULL)
     RETURNS void
     LANGUAGE plpgsql
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_table   pggit.tables;
-    v_class   record;
-    v_column  record;
-    v_stored  text;
-    v_reshape boolean := false;
-    v_rename  boolean;
+    v_table     pggit.tables;
+    v_class     record;
+    v_column    record;
+    v_told      boolean := pggit._is_told_of_ddl();
+    v_rewritten boolean;
+    v_mark      pggit._mark;
+    v_names     jsonb;
+    v_anew      boolean := false;
+    v_lost      boolean := false;
 BEGIN
     SELECT n.nspname, c.relname INTO v_class FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = p_relation;
     -- Whoever meets the change first follows it; the others wait here.
@@ -81,12 +191,13 @@ BEGIN
 
     IF v_table.place <> pggit._place() THEN
         PERFORM pggit._find_columns(v_table.table_id);
+        SELECT t.* INTO v_table FROM pggit.tables AS t WHERE t.table_id = v_table.table_id;
     END IF;
-    UPDATE pggit.tables AS t SET fingerprint = pggit._fingerprint(p_relation) WHERE t.table_id = v_table.table_id;
-    v_rename := (v_class.nspname, v_class.relname) IS DISTINCT FROM (v_table.schema_name::name, v_table.table_name::name);
-    IF v_rename THEN
-        UPDATE pggit.tables AS t SET schema_name = v_class.nspname, table_name = v_class.relname WHERE t.table_id = v_table.table_id;
-    END IF;
+    v_rewritten := CASE WHEN v_told THEN p_relation::text = ANY (string_to_array(coalesce(current_setting('pggit.rewritten', true), ''), ','))
+                        ELSE v_table.storage IS DISTINCT FROM pggit._storage(p_relation) END;
+    UPDATE pggit.tables AS t
+       SET fingerprint = pggit._fingerprint(p_relation), storage = pggit._storage(p_relation), schema_name = v_class.nspname, table_name = v_class.relname
+     WHERE t.table_id = v_table.table_id;
 
     -- Another key, or none: what the stores are keyed by is gone.
     IF EXISTS (SELECT FROM (SELECT c.attnum, c.key_position FROM pggit.columns AS c
@@ -98,56 +209,68 @@ BEGIN
         RETURN;
     END IF;
 
+    PERFORM nextval('pggit._ordinal');
+    v_mark  := pggit._mark_now();
+    v_names := (SELECT jsonb_object_agg(c.column_id, c.name) FROM pggit.columns AS c WHERE c.table_id = v_table.table_id AND c.dropped_at IS NULL AND c.generated_as IS NULL);
     FOR v_column IN
-        SELECT c.column_id, c.name AS old_name, c.type_name AS old_type, c.generated_as AS old_generated, l.*
+        SELECT c.column_id, c.origin, c.name AS old_name, c.type_name AS old_type, c.generated_as AS old_generated, l.*,
+               v_rewritten AND (v_told OR c.catalog_xid IS DISTINCT FROM a.xmin) AS may_differ
           FROM (SELECT c.* FROM pggit.columns AS c WHERE c.table_id = v_table.table_id AND c.dropped_at IS NULL) AS c
           FULL JOIN pggit._live_columns(p_relation) AS l ON l.attnum = c.attnum
+          LEFT JOIN pg_attribute AS a ON a.attrelid = p_relation AND a.attnum = l.attnum
+         ORDER BY coalesce(l.attnum, c.attnum)
     LOOP
-        IF v_column.name IS NOT NULL AND v_column.old_name IS NOT NULL
-           AND (v_column.type_name, v_column.generated_as) IS NOT DISTINCT FROM (v_column.old_type, v_column.old_generated) THEN
+        IF v_column.column_id IS NULL THEN
+            v_anew := true;
+            PERFORM pggit._add_column(v_table.table_id, v_column, NULL, v_mark);
+        ELSIF (v_column.type_name, v_column.generated_as) IS NOT DISTINCT FROM (v_column.old_type, v_column.old_generated) THEN
+            v_lost := v_lost OR (v_column.may_differ AND v_column.generated_as IS NULL);
             IF v_column.name <> v_column.old_name THEN
-                v_rename := true;
+                v_anew := true;
                 UPDATE pggit.columns AS c SET name = v_column.name WHERE c.table_id = v_table.table_id AND c.column_id = v_column.column_id;
             END IF;
-            CONTINUE;
-        END IF;
-
-        v_reshape := true;
-        IF v_column.column_id IS NOT NULL THEN
-            UPDATE pggit.columns AS c SET dropped_at = pggit._mark_now(), key_position = NULL
-             WHERE c.table_id = v_table.table_id AND c.column_id = v_column.column_id;
-        END IF;
-        IF v_column.name IS NOT NULL THEN
+        ELSIF coalesce(v_column.generated_as, v_column.old_generated) IS NULL
+              AND (CASE WHEN v_column.may_differ THEN v_column.key_position IS NOT NULL AND pggit._keeps_keys(v_table.table_id, p_saved, v_column.old_type, v_column.type_name)
+                        ELSE pggit._keeps_values(v_column.old_type, v_column.type_name) END) THEN
+            v_anew := true;
+            PERFORM pggit._retype_stores(v_table.table_id, v_column.column_id, v_column.type_name, v_column.key_position IS NOT NULL);
+        ELSE
+            v_anew := true;
+            v_lost := v_lost OR v_column.old_generated IS NULL;
             IF v_column.key_position IS NOT NULL THEN
                 PERFORM pggit._begin_anew(v_table, p_in_statement);
                 RETURN;
             END IF;
-            INSERT INTO pggit.columns (table_id, column_id, attnum, name, type_name, generated_as)
-            SELECT v_table.table_id, max(c.column_id) + 1, v_column.attnum, v_column.name, v_column.type_name, v_column.generated_as
-              FROM pggit.columns AS c WHERE c.table_id = v_table.table_id
-            RETURNING pggit._stored_column(columns) INTO v_stored;
-            IF v_column.generated_as IS NULL THEN
-                EXECUTE format('ALTER TABLE pggit._log_%s ADD %s', v_table.table_id, v_stored);
-                EXECUTE format('ALTER TABLE pggit._delta_%s ADD %s', v_table.table_id, v_stored);
-                EXECUTE format('ALTER TABLE pggit._undo_%s ADD %s', v_table.table_id, v_stored);
+            UPDATE pggit.columns AS c SET dropped_at = v_mark, names = CASE WHEN c.generated_as IS NOT NULL THEN v_names END
+             WHERE c.table_id = v_table.table_id AND c.column_id = v_column.column_id;
+            IF v_column.name IS NOT NULL THEN
+                PERFORM pggit._add_column(v_table.table_id, v_column, v_column.origin, v_mark);
             END IF;
         END IF;
     END LOOP;
+    UPDATE pggit.columns AS c SET catalog_xid = a.xmin
+      FROM pg_attribute AS a
+     WHERE c.table_id = v_table.table_id AND c.dropped_at IS NULL AND a.attrelid = p_relation AND a.attnum = c.attnum AND c.catalog_xid IS DISTINCT FROM a.xmin;
 
-    IF v_reshape OR v_rename THEN
+    IF v_anew THEN
+        PERFORM pggit._record_transaction();  -- when it was, for refs by time
+    END IF;
+    IF v_anew OR (v_class.nspname, v_class.relname) IS DISTINCT FROM (v_table.schema_name::name, v_table.table_name::name) THEN
         PERFORM pggit._create_capture_functions(v_table.table_id);
     END IF;
-    IF v_reshape THEN
-        PERFORM nextval('pggit._ordinal');
-        UPDATE pggit.tables AS t SET shape_at = pggit._mark_now() WHERE t.table_id = v_table.table_id;
+    IF jsonb_typeof(p_saved) = 'number' THEN
+        PERFORM pggit._settle_saved(v_table.table_id, p_saved::bigint, v_lost);
+    ELSIF v_lost THEN
+        PERFORM pggit._leave_gap(v_table, v_mark, CASE WHEN NOT v_told THEN 'no event trigger tells pggit of such statements'
+                                                       ELSE coalesce(p_saved #>> '{}', 'the statement does not name the table and the column') END);
     END IF;
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._follow_shape(oid, boolean) IS
-'Brings capture in line with a table after DDL: tracks a new table of a tracked schema, follows renames, and for added, dropped or retyped columns begins
-a new shape (states before it can''t be read any more: VG306). A table with another key begins its history anew.
-p_in_statement: a statement on the table is running, so that its triggers can''t be changed.';
+COMMENT ON FUNCTION pggit._follow_shape(oid, boolean, jsonb) IS
+'Brings capture in line with a table after DDL: tracks a new table of a tracked schema, follows renames, and added, dropped and retyped columns. What dropped or retyped columns held must
+have been saved: p_saved is the ordinal of the rows that were, or the reason why not; without it, states from before can''t be read any more (VG306), with a WARNING.
+A table with another key begins its history anew. p_in_statement: a statement on the table is running, so that its triggers can''t be changed.';
 
 CREATE OR REPLACE FUNCTION pggit._forget_dropped(p_relations oid[])
     RETURNS void
@@ -156,7 +279,10 @@ CREATE OR REPLACE FUNCTION pggit._forget_dropped(p_relations oid[])
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    UPDATE pggit.tables AS t SET untracked_at = pggit._mark_now(), relation = 0 WHERE t.relation = ANY (p_relations) AND t.untracked_at IS NULL;
+    IF cardinality(p_relations) > 0 THEN
+        PERFORM pg_current_xact_id();  -- so that the mark names it
+        UPDATE pggit.tables AS t SET untracked_at = pggit._mark_now(), relation = 0 WHERE t.relation = ANY (p_relations) AND t.untracked_at IS NULL;
+    END IF;
 END;
 $$;
 
@@ -187,7 +313,7 @@ $$;
 COMMENT ON FUNCTION pggit._watch_tables() IS
 'Where event triggers were lost (a plain owner restored the database), the tables'' own triggers watch for DDL from here on.';
 
-CREATE OR REPLACE FUNCTION pggit._follow_unseen()
+CREATE OR REPLACE FUNCTION pggit._follow_each(p_relations oid[])
     RETURNS void
     LANGUAGE plpgsql
     SECURITY DEFINER
@@ -197,6 +323,41 @@ AS $$
 DECLARE
     v_relation oid;
 BEGIN
+    FOREACH v_relation IN ARRAY p_relations LOOP
+        BEGIN
+            PERFORM pggit._follow_shape(v_relation);
+        EXCEPTION WHEN lock_not_available OR insufficient_privilege OR SQLSTATE 'VG401' THEN
+            RAISE WARNING 'table % could not be followed, the next commit tries again: %', v_relation::regclass, SQLERRM;
+        END;
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._follow_each(oid[]) IS
+'pggit._follow_shape for relations that nobody told of. Waits for no lock longer than 0.9 seconds.';
+
+CREATE OR REPLACE FUNCTION pggit._follow_changed(p_relation oid DEFAULT NULL)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF NOT pggit._is_told_of_ddl() AND NOT current_setting('transaction_read_only')::boolean THEN
+        PERFORM pggit._follow_each(ARRAY(SELECT t.relation FROM pggit.tables AS t
+                                          WHERE t.untracked_at IS NULL AND (p_relation IS NULL OR t.relation = p_relation) AND t.fingerprint <> pggit._fingerprint(t.relation)));
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._follow_changed(oid) IS
+'Where no event trigger tells of DDL: follows the tracked tables, or the one given, that have changed. What reads the history begins with it.';
+
+CREATE OR REPLACE FUNCTION pggit._follow_unseen()
+    RETURNS void
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
     PERFORM pggit._find_columns(t.table_id) FROM pggit.tables AS t WHERE t.untracked_at IS NULL AND t.place <> (SELECT pggit._place());
     IF pggit._is_told_of_ddl() THEN
         RETURN;
@@ -205,27 +366,19 @@ BEGIN
     PERFORM pggit._follow_types();
     PERFORM pggit._forget_dropped(ARRAY(SELECT t.relation FROM pggit.tables AS t
                                          WHERE t.untracked_at IS NULL AND NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = t.relation)));
-    FOR v_relation IN
-        SELECT t.relation FROM pggit.tables AS t WHERE t.untracked_at IS NULL AND t.fingerprint <> pggit._fingerprint(t.relation)
-        UNION ALL
+    PERFORM pggit._follow_changed();
+    PERFORM pggit._follow_each(ARRAY(
         SELECT c.oid
           FROM pggit.tracked_schemas AS s
           JOIN pg_namespace AS n ON n.nspname = s.schema_name
           JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relkind = 'r' AND c.relname <> ALL (s.excluded)
-         WHERE NOT EXISTS (SELECT FROM pggit.tables AS t WHERE t.relation = c.oid AND t.untracked_at IS NULL) AND pggit._unsupported(c.oid) IS NULL
-    LOOP
-        BEGIN
-            PERFORM pggit._follow_shape(v_relation);
-        EXCEPTION WHEN lock_not_available OR insufficient_privilege OR SQLSTATE 'VG401' THEN
-            RAISE WARNING 'table % could not be followed, the next commit tries again: %', v_relation::regclass, SQLERRM;
-        END;
-    END LOOP;
+         WHERE NOT EXISTS (SELECT FROM pggit.tables AS t WHERE t.relation = c.oid AND t.untracked_at IS NULL) AND pggit._unsupported(c.oid) IS NULL));
     PERFORM pggit._free_types();
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._follow_unseen() IS
-'Where no event trigger tells of DDL: finds new, changed and dropped tables. Waits for no lock longer than 0.9 seconds.';
+'Where no event trigger tells of DDL: finds new, changed and dropped tables.';
 
 CREATE OR REPLACE FUNCTION pggit._on_ddl_end()
     RETURNS event_trigger
@@ -234,20 +387,30 @@ CREATE OR REPLACE FUNCTION pggit._on_ddl_end()
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+    v_saved    jsonb := coalesce(nullif(current_setting('pggit.saved', true), ''), '{}');
     v_relation oid;
+    v_table_id integer;
 BEGIN
+    IF current_setting('pggit.following', true) = 'on' THEN
+        RETURN;
+    END IF;
+    PERFORM set_config('pggit.following', 'on', true);
     FOR v_relation IN
         SELECT DISTINCT d.objid FROM pg_event_trigger_ddl_commands() AS d
          WHERE d.classid = 'pg_class'::regclass AND d.object_type IN ('table', 'table column') AND NOT d.in_extension
            AND d.schema_name NOT IN ('pggit', 'pg_temp')
     LOOP
-        PERFORM pggit._follow_shape(v_relation);
+        v_table_id := (SELECT t.table_id FROM pggit.tables AS t WHERE t.relation = v_relation AND t.untracked_at IS NULL);
+        PERFORM pggit._follow_shape(v_relation, false, v_saved -> v_table_id::text);
+        v_saved := v_saved - coalesce(v_table_id::text, '');
     END LOOP;
+    PERFORM pggit._settle_saved(s.key::integer, s.value::bigint, false) FROM jsonb_each(v_saved) AS s WHERE jsonb_typeof(s.value) = 'number';
+    PERFORM set_config('pggit.following', '', true), set_config('pggit.saved', '', true), set_config('pggit.rewritten', '', true);
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._on_ddl_end() IS
-'Event trigger: new and changed tables are followed.';
+'Event trigger: new and changed tables are followed. DDL of pggit''s own that this takes is left alone.';
 
 CREATE OR REPLACE FUNCTION pggit._on_drop()
     RETURNS event_trigger
@@ -283,11 +446,22 @@ BEGIN
     IF NOT current_setting('is_superuser')::boolean THEN
         RETURN;
     END IF;
+    DROP EVENT TRIGGER IF EXISTS pggit_ddl_path;
+    DROP EVENT TRIGGER IF EXISTS pggit_ddl_start;
+    DROP EVENT TRIGGER IF EXISTS pggit_rewrite;
     DROP EVENT TRIGGER IF EXISTS pggit_ddl_end;
     DROP EVENT TRIGGER IF EXISTS pggit_drop;
+    CREATE EVENT TRIGGER pggit_ddl_path ON ddl_command_start WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION pggit._on_ddl_path();
+    CREATE EVENT TRIGGER pggit_ddl_start ON ddl_command_start WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION pggit._on_ddl_start();
+    CREATE EVENT TRIGGER pggit_rewrite ON table_rewrite EXECUTE FUNCTION pggit._on_rewrite();
     CREATE EVENT TRIGGER pggit_ddl_end ON ddl_command_end
         WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE')
         EXECUTE FUNCTION pggit._on_ddl_end();
     CREATE EVENT TRIGGER pggit_drop ON sql_drop EXECUTE FUNCTION pggit._on_drop();
+    ALTER EVENT TRIGGER pggit_ddl_path ENABLE ALWAYS;
+    ALTER EVENT TRIGGER pggit_ddl_start ENABLE ALWAYS;
+    ALTER EVENT TRIGGER pggit_rewrite ENABLE ALWAYS;
+    ALTER EVENT TRIGGER pggit_ddl_end ENABLE ALWAYS;
+    ALTER EVENT TRIGGER pggit_drop ENABLE ALWAYS;
 END;
 $triggers$;

@@ -119,15 +119,15 @@ BEGIN
             HINT    = 'Try again; nothing was changed.';
     END;
 
-    INSERT INTO pggit.tables (relation, schema_name, table_name, tracked_at, shape_at, digest, row_count, fingerprint, place)
-    SELECT c.oid, n.nspname, c.relname, pggit._mark_now(), pggit._mark_now(), '', 0, pggit._fingerprint(c.oid), pggit._place()
+    INSERT INTO pggit.tables (relation, schema_name, table_name, tracked_at, shape_at, digest, row_count, fingerprint, place, storage)
+    SELECT c.oid, n.nspname, c.relname, pggit._mark_now(), pggit._mark_now(), '', 0, pggit._fingerprint(c.oid), pggit._place(), pggit._storage(c.oid)
       FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
      WHERE c.oid = p_relation
     RETURNING table_id INTO v_table_id;
 
-    INSERT INTO pggit.columns (table_id, column_id, attnum, name, type_name, key_position, generated_as)
-    SELECT v_table_id, l.attnum, l.attnum, l.name, l.type_name, l.key_position, l.generated_as
-      FROM pggit._live_columns(p_relation) AS l;
+    INSERT INTO pggit.columns (table_id, column_id, attnum, name, type_name, key_position, generated_as, origin, catalog_xid)
+    SELECT v_table_id, l.attnum, l.attnum, l.name, l.type_name, l.key_position, l.generated_as, l.attnum, a.xmin
+      FROM pggit._live_columns(p_relation) AS l JOIN pg_attribute AS a ON a.attrelid = p_relation AND a.attnum = l.attnum;
 
     PERFORM pggit._record_transaction();
     PERFORM pggit._create_stores(v_table_id);

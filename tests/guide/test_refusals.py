@@ -18,15 +18,17 @@ def repo(db: Database) -> Database:
     """What the page describes."""
     db.run("""
         CREATE TABLE customers (id integer PRIMARY KEY, name text);
-        CREATE TABLE shapes (id integer PRIMARY KEY);
+        CREATE TABLE shapes (id integer PRIMARY KEY, sides integer);
         CREATE TABLE notes (id integer PRIMARY KEY);
         CREATE TABLE log (line text);
+        INSERT INTO shapes VALUES (1, 4);
         SELECT pggit.track_table('customers'), pggit.track_table('shapes');
         SELECT pggit.tag('v1', pggit.commit('first'));
     """)
-    db.run("ALTER TABLE shapes ADD COLUMN sides integer")
+    db.run("SET pggit.save_limit = '0'")
+    db.run("ALTER TABLE shapes DROP COLUMN sides")
     db.run("""
-        SELECT pggit.commit('another column', p_allow_empty => true);
+        SELECT pggit.commit('another column');
         SELECT pggit.create_branch('dev'), pggit.create_branch('kept');
         SELECT pggit.protect_branch('kept');
     """)

@@ -1,0 +1,160 @@
+-- What DDL is going to take away is saved before: DROP COLUMN and ALTER COLUMN TYPE fire no row triggers.
+
+CREATE OR REPLACE FUNCTION pggit._word(p_name text)
+    RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT '(?<![[:alnum:]_])' || regexp_replace(lower(replace(p_name, '"', '""')), '([^[:alnum:]_])', '\\\1', 'g') || '(?![[:alnum:]_])';
+$$;
+
+COMMENT ON FUNCTION pggit._word(text) IS
+'Regular expression: a name, quoted or not, in the text of a statement in lower case.';
+
+CREATE OR REPLACE FUNCTION pggit._takes_columns(p_statement text, p_table pggit.tables)
+    RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH blank AS (
+        SELECT $re$(?:\s|/\*.*?\*/|--[^\n]*\n)$re$ AS b
+    )
+    SELECT p_statement ~ pggit._word(p_table.table_name)
+           AND EXISTS (SELECT FROM pggit.columns AS c CROSS JOIN blank AS s CROSS JOIN LATERAL pggit._word(c.name) AS w(name)
+                        WHERE c.table_id = p_table.table_id AND c.dropped_at IS NULL AND c.generated_as IS NULL
+                          AND (p_statement ~ format('\mdrop%1$s+(?:column%1$s*)?(?:if%1$s+exists%1$s*)?"?%2$s', s.b, w.name)
+                               OR p_statement ~ format('%2$s"?%1$s*(?:set%1$s+data%1$s+)?type\M', s.b, w.name)
+                               OR (p_statement ~ '[$]|\m(?:execute|select|call)\M' AND p_statement ~ '\m(?:drop|type)\M' AND p_statement ~ w.name)));
+$$;
+
+COMMENT ON FUNCTION pggit._takes_columns(text, pggit.tables) IS
+'Whether a statement, in lower case, may drop or retype a column of a table: it names the table, and says so of one of its columns. Where statements may be put together at run time, any mention of the
+names counts. Not a parser: a statement that is missed leaves a gap, one that is meant too much costs the time to save.';
+
+CREATE OR REPLACE FUNCTION pggit._save_rows(p_table pggit.tables)
+    RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET row_security = off
+AS $$
+DECLARE
+    v_limit text    := coalesce(nullif(current_setting('pggit.save_limit', true), ''), '256MB');
+    v_kept  bigint  := nullif(current_setting('pggit.kept', true), '')::jsonb -> p_table.table_id::text;
+    v_seq   bigint;
+    v_again boolean := false;
+BEGIN
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        RETURN to_jsonb(format('a transaction that is %s may not see all rows', upper(current_setting('transaction_isolation'))));
+    ELSIF pg_table_size(p_table.relation) > pg_size_bytes(v_limit) THEN
+        RETURN to_jsonb(format('the table has %s, and pggit.save_limit is %s', pg_size_pretty(pg_table_size(p_table.relation)), v_limit));
+    END IF;
+    -- The lock that the statement is about to take.
+    EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', p_table.relation::regclass);
+
+    -- Saved by this transaction already, and neither written nor committed since.
+    IF v_kept > coalesce(nullif(current_setting('pggit.stored', true), '')::bigint, 0) THEN
+        EXECUTE format('SELECT NOT EXISTS (SELECT FROM pggit._log_%s AS l WHERE l._xid = pggit._transaction_number() AND l._seq > $1)', p_table.table_id) INTO v_again USING v_kept;
+        IF v_again THEN
+            RETURN to_jsonb(v_kept);
+        END IF;
+    END IF;
+
+    IF current_setting('pggit.transaction', true) IS DISTINCT FROM pg_current_xact_id()::text THEN
+        PERFORM pggit._record_transaction();
+    END IF;
+    v_seq := nextval('pggit._ordinal');
+    EXECUTE format('INSERT INTO pggit._log_%s (_seq, _xid, _op, %s) SELECT $1, pggit._transaction_number(), ''U'', %s FROM %s AS b',
+                   p_table.table_id, pggit._stored_columns(p_table.table_id), pggit._user_columns(p_table.table_id, 'b'), p_table.relation::regclass) USING v_seq;
+    RETURN to_jsonb(v_seq);
+EXCEPTION
+    WHEN lock_not_available OR deadlock_detected THEN
+        RAISE;
+    WHEN OTHERS THEN
+        RETURN to_jsonb(SQLERRM);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._save_rows(pggit.tables) IS
+'Logs all rows of a table as they are, as one statement of this transaction, and returns its ordinal; where that can''t be, the reason as text. Tables above the setting pggit.save_limit (256MB)
+are not saved. Never raises but for locks, as the statement itself would.';
+
+CREATE OR REPLACE FUNCTION pggit._settle_saved(p_table_id integer, p_seq bigint, p_needed boolean)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_kept jsonb := coalesce(nullif(current_setting('pggit.kept', true), ''), '{}');
+BEGIN
+    IF p_needed THEN
+        PERFORM set_config('pggit.kept', (v_kept || jsonb_build_object(p_table_id, p_seq))::text, true);
+    ELSIF (v_kept -> p_table_id::text)::bigint IS DISTINCT FROM p_seq THEN
+        EXECUTE format('DELETE FROM pggit._log_%s AS l WHERE l._xid = pggit._transaction_number() AND l._seq = $1', p_table_id) USING p_seq;
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._settle_saved(integer, bigint, boolean) IS
+'Keeps the rows that were saved when a column did go, else takes them out of the log again.';
+
+CREATE OR REPLACE FUNCTION pggit._on_ddl_path()
+    RETURNS event_trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM pg_catalog.set_config('pggit.path', pg_catalog.current_schemas(true)::pg_catalog.text, true);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._on_ddl_path() IS
+'Event trigger, run as who gives the statement: notes the search_path for pggit._on_ddl_start, which has one of its own.';
+
+CREATE OR REPLACE FUNCTION pggit._on_ddl_start()
+    RETURNS event_trigger
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_statement text  := lower(current_query());
+    v_saved     jsonb := coalesce(nullif(current_setting('pggit.saved', true), ''), '{}');
+    v_table     pggit.tables;
+BEGIN
+    IF current_setting('pggit.following', true) = 'on' OR v_statement !~ '\m(?:drop|type)\M' THEN
+        RETURN;
+    END IF;
+    FOR v_table IN
+        SELECT t.*
+          FROM pggit.tables AS t JOIN pg_class AS c ON c.oid = t.relation
+         WHERE t.untracked_at IS NULL AND strpos(v_statement, lower(replace(t.table_name, '"', '""'))) > 0
+           AND (t.schema_name = ANY (coalesce(nullif(current_setting('pggit.path', true), ''), '{}')::text[]) OR v_statement ~ pggit._word(t.schema_name))
+           AND pg_has_role(pggit._actor()::name, c.relowner, 'USAGE')
+         ORDER BY t.table_id
+    LOOP
+        IF NOT v_saved ? v_table.table_id::text AND pggit._takes_columns(v_statement, v_table) THEN
+            v_saved := v_saved || jsonb_build_object(v_table.table_id, pggit._save_rows(v_table));
+        END IF;
+    END LOOP;
+    PERFORM set_config('pggit.saved', v_saved::text, true);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._on_ddl_start() IS
+'Event trigger: saves the rows of tracked tables whose columns the statement is going to drop or retype. The local setting pggit.saved tells pggit._on_ddl_end: by table id, the ordinal or the
+reason why not.';
+
+CREATE OR REPLACE FUNCTION pggit._on_rewrite()
+    RETURNS event_trigger
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF pg_event_trigger_table_rewrite_reason() & 4 <> 0 THEN
+        PERFORM set_config('pggit.rewritten', concat_ws(',', nullif(current_setting('pggit.rewritten', true), ''), pg_event_trigger_table_rewrite_oid()), true);
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._on_rewrite() IS
+'Event trigger: notes tables whose values ALTER COLUMN TYPE computes anew, even for the same type, in the local setting pggit.rewritten.';
