@@ -32,7 +32,7 @@ AS $$
     SELECT 'SELECT ' || string_agg(format('b.%s::%s AS c%s', pggit._quoted(a.attname), c.type_name, c.column_id), ', ' ORDER BY c.column_id)
            || format(' FROM %s AS b', pggit._dense_relation(p_branch_id, p_table_id))
       FROM pggit.branch_bases AS bb
-     CROSS JOIN LATERAL (SELECT k.*, row_number() OVER (ORDER BY k.attnum) AS n FROM pggit._columns_at(p_table_id, bb.s) AS k) AS c
+     CROSS JOIN LATERAL (SELECT k.*, row_number() OVER (ORDER BY k.origin) AS n FROM pggit._columns_at(p_table_id, bb.s) AS k) AS c
       JOIN pggit.branch_tables AS bt ON bt.branch_id = bb.branch_id AND bt.table_id = c.table_id AND bt.form = 'table'
       JOIN pg_attribute AS a ON a.attrelid = bt.relation AND a.attnum = c.n
      WHERE bb.branch_id = p_branch_id AND c.generated_as IS NULL;
