@@ -133,3 +133,17 @@ def test_the_same_history_has_the_same_ids_on_both_sides(small: Database, elsewh
         db.run("SELECT pggit.commit('same', p_author => 'ann', p_committed_at => '2026-01-01')")
     assert small.value("SELECT pggit.resolve_ref('main')") == there.value("SELECT pggit.resolve_ref('main')")
     elsewhere.drop(there)
+
+
+def test_times_of_before_and_after_are_read(small: Database, elsewhere: Servers) -> None:
+    before = small.value("SELECT pggit.tick()")
+    small.run("UPDATE t SET a = 'after the tick'; SELECT pg_sleep(0.01)")
+    dumped = small.value("SELECT clock_timestamp()")
+    restored = elsewhere.create(small.version)
+    restore(small, restored)
+    restored.run("UPDATE t SET a = 'elsewhere'; SELECT pg_sleep(0.01)")
+    after = restored.value("SELECT pggit.tick()")
+    restored.run("UPDATE t SET a = 'last'")
+    for at, there in [(before, "a"), (dumped, "after the tick"), (after, "elsewhere")]:
+        assert restored.rows("SELECT a FROM pggit.as_of(NULL::t, %s)", str(at)) == [(there,)]
+    elsewhere.drop(restored)
