@@ -21,6 +21,8 @@
 \ir commit/log.sql
 \ir commit/tag.sql
 -- tracking
+\ir tracking/partitions.sql
+\ir tracking/moved_rows.sql
 \ir tracking/capture.sql
 \ir tracking/track_table.sql
 \ir tracking/track_schema.sql

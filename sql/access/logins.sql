@@ -125,10 +125,9 @@ DECLARE
     v_open text;
 BEGIN
     SELECT string_agg(t.relation::regclass::text, ', ' ORDER BY t.relation::regclass::text) INTO v_open
-      FROM pggit.tables AS t
+      FROM unnest(pggit._relations(ARRAY(SELECT k.table_id FROM pggit.tables AS k WHERE k.untracked_at IS NULL))) AS t(relation)
       JOIN pg_class AS c ON c.oid = t.relation
-     WHERE t.untracked_at IS NULL
-       AND has_schema_privilege(p_role, c.relnamespace, 'USAGE')
+     WHERE has_schema_privilege(p_role, c.relnamespace, 'USAGE')
        AND (has_any_column_privilege(p_role, t.relation, 'SELECT, INSERT, UPDATE, REFERENCES')
             OR has_table_privilege(p_role, t.relation, 'DELETE, TRUNCATE, TRIGGER'));
     IF v_open IS NOT NULL THEN

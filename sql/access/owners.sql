@@ -184,7 +184,7 @@ AS $$
            EXISTS (SELECT FROM pggit.tables AS t WHERE t.relation = c.oid AND t.untracked_at IS NULL)
       FROM pg_class AS c
       JOIN pg_namespace AS n ON n.oid = c.relnamespace
-     WHERE n.nspname = p_schema AND c.relkind IN ('r', 'p', 'f') AND pggit._unsupported(c.oid) IS NOT NULL
+     WHERE n.nspname = p_schema AND c.relkind IN ('r', 'p', 'f') AND NOT c.relispartition AND pggit._unsupported(c.oid) IS NOT NULL
      ORDER BY c.relname COLLATE "C";
 $$;
 

@@ -43,10 +43,16 @@ BEGIN
           SELECT 'generated_index', format('index %I is not used: it reads a generated column', k.relname), NULL
             FROM pg_index AS i JOIN pg_class AS k ON k.oid = i.indexrelid WHERE i.indrelid = s.relation AND pggit._reads_generated(i.indexrelid)
           ) AS l(kind, limitation, way_out)
-     ORDER BY s.name, l.kind, l.limitation;
+    UNION ALL
+    SELECT format('%I.%I', t.schema_name, t.table_name), 'partitions', 'it is one relation: partitions, and what only one of them says (checks, keys, triggers), are on main alone',
+           'There is none: a merge into main checks them, and what a row needs a partition for.'
+      FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id)
+      JOIN pg_class AS c ON c.oid = t.relation AND c.relkind = 'p'
+     WHERE bt.branch_id = v_branch.branch_id
+     ORDER BY 1, 2, 3;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit.branch_capabilities(text) IS
-'What the tables of a branch can''t do that tables can, and the way out; nothing for real tables.
+'What the tables of a branch can''t do that tables can, and the way out; for real tables nothing but that a partitioned one is a single table there.
 One row for each limitation of each table that is a view on the branch. Raises VG001.';

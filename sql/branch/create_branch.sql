@@ -126,7 +126,7 @@ BEGIN
         WHEN 'none' THEN
             NULL;
         WHEN 'auto' THEN
-            v_small := (SELECT coalesce(sum(pg_total_relation_size(t.relation)), 0) <= v_limit FROM unnest(p_tables) AS t);
+            v_small := (SELECT coalesce(sum(pggit._total_size(t.relation)), 0) <= v_limit FROM unnest(p_tables) AS t);
             FOREACH v_table IN ARRAY p_tables LOOP
                 IF NOT v_small THEN
                     EXECUTE format('SELECT count(*) < 10000 FROM (SELECT FROM %s LIMIT 10000) AS r', v_table.relation::regclass) INTO v_small;
@@ -134,7 +134,7 @@ BEGIN
                 IF v_small OR pggit._why_no_view(v_table.relation) IS NOT NULL THEN
                     v_real := v_real || v_table.table_id;
                 END IF;
-                v_small := v_small AND (SELECT sum(pg_total_relation_size(t.relation)) <= v_limit FROM unnest(p_tables) AS t);
+                v_small := v_small AND (SELECT sum(pggit._total_size(t.relation)) <= v_limit FROM unnest(p_tables) AS t);
             END LOOP;
         ELSE
             v_real := ARRAY(SELECT (pggit._table(btrim(m[1]))).table_id

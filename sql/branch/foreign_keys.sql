@@ -66,12 +66,13 @@ AS $$
     SELECT c.oid
       FROM pg_constraint AS c
      WHERE c.contype = 'f' AND CASE WHEN p_of_parent THEN c.confrelid ELSE c.conrelid END = p_relation AND c.conparentid = 0
+       AND NOT EXISTS (SELECT FROM pggit.partitions AS p WHERE p.relation IN (c.conrelid, c.confrelid))
        AND coalesce((to_jsonb(c) ->> 'conenforced')::boolean, true)
      ORDER BY c.conname;
 $$;
 
 COMMENT ON FUNCTION pggit._foreign_keys(oid, boolean) IS
-'The foreign keys of a table on main, or those that point at it, in the order of their names.';
+'The foreign keys of a table on main, or those that point at it, in the order of their names; without those that only a single partition has.';
 
 CREATE OR REPLACE FUNCTION pggit._matches(p_columns text[], p_types text[], p_key text[], p_alias text)
     RETURNS text

@@ -83,6 +83,7 @@ DECLARE
     v_new    text;
     v_column record;
     v_checks text;
+    v_fits   text;
 BEGIN
     declarations := '';
     body := '';
@@ -138,6 +139,14 @@ BEGIN
     SELECT string_agg(format('WHEN NOT (%s) THEN %L', pg_get_expr(c.conbin, c.conrelid), c.conname), ' ' ORDER BY c.conname) INTO v_checks
       FROM pg_constraint AS c
      WHERE c.conrelid = p_table.relation AND c.contype = 'c' AND coalesce((to_jsonb(c) ->> 'conenforced')::boolean, true);
+    v_fits := pggit._fits_sql(p_table.relation);
+    IF v_fits IS NOT NULL THEN
+        body := body || format($w$
+        IF v_moved AND (SELECT (%1$s) IS NOT TRUE FROM (SELECT %2$s) AS r) THEN
+            PERFORM pggit._violation('23514', format('no partition of relation "%%s" found for row', TG_TABLE_NAME),
+                                     format('Failing row contains %%s.', NEW), TG_TABLE_SCHEMA, TG_TABLE_NAME);
+        END IF;$w$, v_fits, v_new);
+    END IF;
     IF v_checks IS NOT NULL THEN
         body := body || format($w$
         SELECT CASE %1$s END INTO v_broken FROM (SELECT %2$s) AS %3$s;
@@ -154,7 +163,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._write_checks(pggit.tables) IS
-'The part of a write function that concerns the new row alone: generated and identity columns, domains, NOT NULL, CHECK.';
+'The part of a write function that concerns the new row alone: generated and identity columns, domains, NOT NULL, partitions, CHECK.';
 
 CREATE OR REPLACE FUNCTION pggit._write_unique(p_table pggit.tables)
     RETURNS TABLE (declarations text, body text)
@@ -246,6 +255,8 @@ AS $$
         UNION ALL SELECT concat_ws(' ', 'a', a.attrelid, a.attnum, a.attnotnull, a.attidentity, a.atttypid) FROM pg_attribute AS a JOIN around AS r ON r.oid = a.attrelid
         UNION ALL SELECT concat_ws(' ', 'y', y.oid, y.xmin) FROM pg_type AS y WHERE y.oid IN (SELECT a.atttypid FROM pg_attribute AS a JOIN around AS r ON r.oid = a.attrelid)
         UNION ALL SELECT concat_ws(' ', 'c', c.oid, c.xmin) FROM pg_constraint AS c JOIN around AS r ON r.oid = c.conrelid
+        UNION ALL SELECT concat_ws(' ', 'p', p.relation, md5(c.relpartbound::text)) FROM pggit.tables AS t CROSS JOIN LATERAL pggit._partitions(t.relation) AS p
+                    JOIN pg_class AS c ON c.oid = p.relation WHERE t.table_id = p_table_id
         UNION ALL SELECT concat_ws(' ', 'i', i.indexrelid, i.xmin, c.relname) FROM pg_index AS i JOIN around AS r ON r.oid = i.indrelid JOIN pg_class AS c ON c.oid = i.indexrelid
     )
     SELECT md5(string_agg(v.version, ',' ORDER BY v.version) || (SELECT r.core_version FROM pggit.repository AS r))
@@ -253,7 +264,7 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION pggit._definition_mark(integer) IS
-'Another value whenever something changes that a table''s write function was generated from: its columns, constraints and indexes, and those of tables
+'Another value whenever something changes that a table''s write function was generated from: its columns, partitions, constraints and indexes, and those of tables
 it refers to or that refer to it.';
 
 CREATE OR REPLACE FUNCTION pggit._ensure_write_function(p_table_id integer)

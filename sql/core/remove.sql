@@ -20,7 +20,7 @@ BEGIN
     END LOOP;
 
     FOR v_one IN SELECT g.tgname, g.tgrelid::regclass AS relation FROM pg_trigger AS g JOIN pg_proc AS p ON p.oid = g.tgfoid
-                  WHERE p.pronamespace = 'pggit'::regnamespace AND NOT g.tgisinternal LOOP
+                  WHERE p.pronamespace = 'pggit'::regnamespace AND NOT g.tgisinternal AND g.tgparentid = 0 LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', v_one.tgname, v_one.relation);
     END LOOP;
 

@@ -115,6 +115,16 @@ CREATE TABLE IF NOT EXISTS pggit.columns (
     PRIMARY KEY (table_id, column_id)
 );
 
+-- The partitions, at every level, of tracked partitioned tables, whose rows are in the history of the root. saved_at: the ordinal under which rows were logged before
+-- a DROP that may mean them. captured: their own triggers are there; where none tells of DDL they come with the next commit.
+CREATE TABLE IF NOT EXISTS pggit.partitions (
+    relation regclass PRIMARY KEY,
+    table_id integer NOT NULL REFERENCES pggit.tables,
+    captured boolean NOT NULL,
+    saved_at bigint
+);
+CREATE INDEX IF NOT EXISTS partitions_table_id_idx ON pggit.partitions (table_id);
+
 -- What stands for a table on a branch: a view over the shared stores, or a table of its own.
 CREATE TABLE IF NOT EXISTS pggit.branch_tables (
     branch_id integer NOT NULL REFERENCES pggit.branches,

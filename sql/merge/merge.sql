@@ -282,7 +282,7 @@ DECLARE
     v_replica text      := current_setting('session_replication_role');
     v_branch  text      := current_setting('pggit.branch', true);
     v_table   pggit.tables;
-    v_held    jsonb       := '{}';
+    v_held    jsonb       := '[]';
     v_s       pggit._mark;
     v_x       pggit._mark := (p_ours).x;
     v_start   bigint      := (SELECT o.last_value FROM pggit._ordinal AS o);
@@ -296,10 +296,10 @@ BEGIN
         FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.table_id = ANY (v_tables) ORDER BY t.table_id LOOP
             IF current_setting('session_replication_role') <> 'replica' THEN
                 EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', pggit._base_relation(v_table.table_id));
-                v_held := v_held || jsonb_build_object(v_table.table_id, pggit._hold_triggers(pggit._base_relation(v_table.table_id)));
             END IF;
         END LOOP;
         IF current_setting('session_replication_role') <> 'replica' THEN
+            v_held := pggit._hold_triggers(v_tables);
             PERFORM pggit._write_together(v_tables, ARRAY(SELECT pggit._base_relation(u.e) FROM unnest(v_tables) WITH ORDINALITY AS u(e, n) ORDER BY u.n));
         END IF;
         FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.table_id = ANY (v_tables) ORDER BY t.table_id LOOP
@@ -311,7 +311,7 @@ BEGIN
         PERFORM pggit._recheck_foreign_keys(v_tables);
         PERFORM pggit._require_as_planned(v_tables, v_start);
         PERFORM pggit._require_untouched(v_tables, (p_ours).x);
-        PERFORM pggit._release_triggers(pggit._base_relation(h.key::integer), ARRAY(SELECT jsonb_array_elements_text(h.value))::name[]) FROM jsonb_each(v_held) AS h;
+        PERFORM pggit._release_triggers(v_held);
     ELSE
         v_s := CASE WHEN p_merge.kind IN ('revert', 'cherry_pick', 'unstash') THEN (p_ours).s ELSE pggit._later((p_ours).s, pggit._base_mark(p_theirs)) END;
         FOR v_table IN SELECT t.* FROM pggit.tables AS t JOIN pggit.branch_tables AS bt USING (table_id) WHERE bt.branch_id = p_target.branch_id ORDER BY t.table_id LOOP

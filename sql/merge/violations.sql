@@ -13,27 +13,38 @@ $$;
 COMMENT ON FUNCTION pggit._relation_on(integer, oid) IS
 'Qualified name of what stands for a table of main on a branch; on main, or for a table that is not tracked, the table itself.';
 
-CREATE OR REPLACE FUNCTION pggit._wants_sql(p_table_id integer)
+CREATE OR REPLACE FUNCTION pggit._of_partition_sql(p_relation oid, p_query text)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    SELECT pggit._named_sql(p_table_id, format('SELECT %s FROM pg_temp.pggit_plan_%s AS p WHERE p.action IN (''insert'', ''update'')',
-                                               pggit._record_columns(p_table_id, 'p.want'), p_table_id));
+    SELECT CASE WHEN pggit._root(p_relation) = p_relation OR p_relation IS NULL THEN p_query
+                ELSE format('SELECT o.* FROM (%s) AS o WHERE %s', p_query, pggit._bound_sql(p_relation)) END;
 $$;
 
-COMMENT ON FUNCTION pggit._wants_sql(integer) IS
-'SELECT of the rows that a plan will write, under their names.';
+COMMENT ON FUNCTION pggit._of_partition_sql(oid, text) IS
+'The rows of a query that a partition takes; where p_relation is no partition, all.';
 
-CREATE OR REPLACE FUNCTION pggit._gone_sql(p_table_id integer)
+CREATE OR REPLACE FUNCTION pggit._wants_sql(p_table_id integer, p_relation oid DEFAULT NULL)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    SELECT pggit._named_sql(p_table_id, format('SELECT %s FROM pg_temp.pggit_plan_%s AS p WHERE p.action IN (''delete'', ''update'')',
-                                               pggit._record_columns(p_table_id, 'p.o'), p_table_id));
+    SELECT pggit._of_partition_sql(p_relation, pggit._named_sql(p_table_id, format('SELECT %s FROM pg_temp.pggit_plan_%s AS p WHERE p.action IN (''insert'', ''update'')',
+                                                                                   pggit._record_columns(p_table_id, 'p.want'), p_table_id)));
 $$;
 
-COMMENT ON FUNCTION pggit._gone_sql(integer) IS
-'SELECT of the rows of ours that a plan will delete or overwrite, as they are before, under their names.';
+COMMENT ON FUNCTION pggit._wants_sql(integer, oid) IS
+'SELECT of the rows that a plan will write, under their names; p_relation: of those, the ones that go to one partition.';
+
+CREATE OR REPLACE FUNCTION pggit._gone_sql(p_table_id integer, p_relation oid DEFAULT NULL)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT pggit._of_partition_sql(p_relation, pggit._named_sql(p_table_id, format('SELECT %s FROM pg_temp.pggit_plan_%s AS p WHERE p.action IN (''delete'', ''update'')',
+                                                                                   pggit._record_columns(p_table_id, 'p.o'), p_table_id)));
+$$;
+
+COMMENT ON FUNCTION pggit._gone_sql(integer, oid) IS
+'SELECT of the rows of ours that a plan will delete or overwrite, as they are before, under their names; p_relation: of those, the ones in one partition.';
 
 CREATE OR REPLACE FUNCTION pggit._untouched_sql(p_table_id integer, p_alias text)
     RETURNS text
@@ -108,11 +119,15 @@ BEGIN
             format('SELECT n.* FROM (%s) AS n WHERE NOT (%s)', pggit._wants_sql(p_table.table_id), v_one.expression),
             format('the row does not satisfy %s', v_one.expression));
     END LOOP;
+
+    PERFORM pggit._add_violations(p_merge_id, p_table.table_id, 'partition', v_name,
+        format('SELECT n.* FROM (%s) AS n WHERE (%s) IS NOT TRUE', pggit._wants_sql(p_table.table_id), f.fits), format('no partition of table %s takes the row', v_name))
+       FROM pggit._fits_sql(p_table.relation) AS f(fits) WHERE f.fits IS NOT NULL;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._check_rows(uuid, pggit.tables) IS
-'Records the rows of a plan that would violate NOT NULL or CHECK.';
+'Records the rows of a plan that would violate NOT NULL or CHECK, or that no partition takes.';
 
 CREATE OR REPLACE FUNCTION pggit._check_unique(p_merge_id uuid, p_table pggit.tables, p_target_id integer)
     RETURNS void
@@ -179,7 +194,7 @@ AS $$
       JOIN pg_attribute AS pa ON pa.attrelid = k.confrelid AND pa.attnum = x.parent_att
       JOIN pg_operator AS o ON o.oid = x.op
       JOIN pg_namespace AS n ON n.oid = o.oprnamespace
-     WHERE k.contype = 'f' AND pggit._is_enforced(k) AND (k.conrelid = ANY (p_relations) OR k.confrelid = ANY (p_relations))
+     WHERE k.contype = 'f' AND k.conparentid = 0 AND pggit._is_enforced(k) AND (k.conrelid = ANY (p_relations) OR k.confrelid = ANY (p_relations))
      GROUP BY k.oid, k.conname, k.conrelid, k.confrelid, k.confmatchtype
      ORDER BY k.conname;
 $$;
@@ -198,19 +213,21 @@ DECLARE
     v_child_name  text;
     v_parent_name text;
 BEGIN
-    FOR v_key IN SELECT f.* FROM pggit._foreign_keys((SELECT array_agg(t.relation) FROM pggit.tables AS t WHERE t.table_id = ANY (p_tables))) AS f LOOP
-        v_child  := (SELECT t.table_id FROM pggit.tables AS t WHERE t.relation = v_key.child AND t.table_id = ANY (p_tables));
-        v_parent := (SELECT t.table_id FROM pggit.tables AS t WHERE t.relation = v_key.parent AND t.table_id = ANY (p_tables));
+    FOR v_key IN SELECT f.* FROM pggit._foreign_keys(pggit._relations(p_tables)) AS f LOOP
+        -- What a single partition says holds on main alone.
+        CONTINUE WHEN p_target_id <> 1 AND EXISTS (SELECT FROM pggit.partitions AS p WHERE p.relation IN (v_key.child, v_key.parent));
+        v_child  := (SELECT t.table_id FROM pggit.tables AS t WHERE t.relation = pggit._root(v_key.child) AND t.table_id = ANY (p_tables));
+        v_parent := (SELECT t.table_id FROM pggit.tables AS t WHERE t.relation = pggit._root(v_key.parent) AND t.table_id = ANY (p_tables));
         v_child_name  := pggit._relation_on(p_target_id, v_key.child);
         v_parent_name := pggit._relation_on(p_target_id, v_key.parent);
 
         IF v_child IS NOT NULL THEN
             PERFORM pggit._add_violations(p_merge_id, v_child, 'foreign_key', v_key.conname,
                 format('SELECT c.* FROM (%1$s) AS c WHERE (%2$s%3$s) AND NOT EXISTS (SELECT FROM %4$s AS p WHERE %5$s%6$s)%7$s',
-                       pggit._wants_sql(v_child), v_key.child_set, CASE WHEN v_key.match_full THEN ' OR NOT (' || v_key.child_null || ')' ELSE '' END,
+                       pggit._wants_sql(v_child, v_key.child), v_key.child_set, CASE WHEN v_key.match_full THEN ' OR NOT (' || v_key.child_null || ')' ELSE '' END,
                        v_parent_name, v_key.same,
                        CASE WHEN v_parent IS NULL THEN '' ELSE ' AND ' || pggit._untouched_sql(v_parent, 'p') END,
-                       CASE WHEN v_parent IS NULL THEN '' ELSE format(' AND NOT EXISTS (SELECT FROM (%s) AS p WHERE %s)', pggit._wants_sql(v_parent), v_key.same) END),
+                       CASE WHEN v_parent IS NULL THEN '' ELSE format(' AND NOT EXISTS (SELECT FROM (%s) AS p WHERE %s)', pggit._wants_sql(v_parent, v_key.parent), v_key.same) END),
                 format('(%s) is not present in %s (%s)', v_key.child_columns, v_key.parent::regclass, v_key.parent_columns));
         END IF;
 
@@ -219,12 +236,12 @@ BEGIN
         IF v_child IS NULL THEN
             PERFORM pggit._add_violations(p_merge_id, v_parent, 'foreign_key', v_key.conname,
                 format('SELECT p.* FROM (%1$s) AS p WHERE EXISTS (SELECT FROM %2$s AS c WHERE %3$s AND NOT EXISTS (SELECT FROM (%4$s) AS p WHERE %3$s))',
-                       pggit._gone_sql(v_parent), v_child_name, v_key.same, pggit._wants_sql(v_parent)),
+                       pggit._gone_sql(v_parent, v_key.parent), v_child_name, v_key.same, pggit._wants_sql(v_parent, v_key.parent)),
                 format('rows of %s still refer to it', v_key.child::regclass));
         ELSE
             PERFORM pggit._add_violations(p_merge_id, v_child, 'foreign_key', v_key.conname,
                 format('SELECT c.* FROM %1$s AS c WHERE %2$s AND EXISTS (SELECT FROM (%3$s) AS p WHERE %4$s) AND NOT EXISTS (SELECT FROM (%5$s) AS p WHERE %4$s)',
-                       v_child_name, pggit._untouched_sql(v_child, 'c'), pggit._gone_sql(v_parent), v_key.same, pggit._wants_sql(v_parent)),
+                       v_child_name, pggit._untouched_sql(v_child, 'c'), pggit._gone_sql(v_parent, v_key.parent), v_key.same, pggit._wants_sql(v_parent, v_key.parent)),
                 format('the merge deletes the row of %s that this row''s (%s) refers to', v_key.parent::regclass, v_key.child_columns));
         END IF;
     END LOOP;

@@ -8,39 +8,42 @@ $$;
 COMMENT ON FUNCTION pggit._may_replicate() IS
 'Whether this role can keep triggers out of a merge by session_replication_role.';
 
-CREATE OR REPLACE FUNCTION pggit._hold_triggers(p_relation text)
-    RETURNS name[]
+CREATE OR REPLACE FUNCTION pggit._hold_triggers(p_tables integer[])
+    RETURNS jsonb
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_triggers name[] := ARRAY(SELECT g.tgname FROM pg_trigger AS g JOIN pg_proc AS p ON p.oid = g.tgfoid
-                                WHERE g.tgrelid = p_relation::regclass AND NOT g.tgisinternal AND p.pronamespace <> 'pggit'::regnamespace AND g.tgenabled = 'O');
-    v_trigger  name;
+    v_held    jsonb := '[]';
+    v_trigger record;
 BEGIN
-    FOREACH v_trigger IN ARRAY v_triggers LOOP
-        EXECUTE format('ALTER TABLE %s DISABLE TRIGGER %I', p_relation, v_trigger);
+    FOR v_trigger IN
+        SELECT g.tgname AS name, g.tgrelid::regclass AS relation FROM pg_trigger AS g JOIN pg_proc AS p ON p.oid = g.tgfoid
+         WHERE g.tgrelid = ANY (pggit._relations(p_tables)) AND NOT g.tgisinternal AND g.tgparentid = 0 AND p.pronamespace <> 'pggit'::regnamespace AND g.tgenabled = 'O'
+    LOOP
+        EXECUTE format('ALTER TABLE %s DISABLE TRIGGER %I', v_trigger.relation, v_trigger.name);
+        v_held := v_held || to_jsonb(format('ALTER TABLE %s ENABLE TRIGGER %I', v_trigger.relation, v_trigger.name));
     END LOOP;
-    RETURN v_triggers;
+    RETURN v_held;
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._hold_triggers(text) IS
-'Where session_replication_role may not be set: takes the user''s own triggers of a table out of the merge, and says which, for pggit._release_triggers.';
+COMMENT ON FUNCTION pggit._hold_triggers(integer[]) IS
+'Where session_replication_role may not be set: takes the user''s own triggers of tables and their partitions out of the merge, and returns the commands for pggit._release_triggers.';
 
-CREATE OR REPLACE FUNCTION pggit._release_triggers(p_relation text, p_triggers name[])
+CREATE OR REPLACE FUNCTION pggit._release_triggers(p_held jsonb)
     RETURNS void
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_trigger name;
+    v_command text;
 BEGIN
-    FOREACH v_trigger IN ARRAY p_triggers LOOP
-        EXECUTE format('ALTER TABLE %s ENABLE TRIGGER %I', p_relation, v_trigger);
+    FOR v_command IN SELECT jsonb_array_elements_text(p_held) LOOP
+        EXECUTE v_command;
     END LOOP;
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._release_triggers(text, name[]) IS
+COMMENT ON FUNCTION pggit._release_triggers(jsonb) IS
 'Puts back the triggers that pggit._hold_triggers took out.';
 
 CREATE OR REPLACE FUNCTION pggit._swaps_sql(p_table_id integer)
@@ -223,20 +226,20 @@ DECLARE
     v_parent integer;
     v_broken boolean;
 BEGIN
-    FOR v_key IN SELECT f.* FROM pggit._foreign_keys((SELECT array_agg(t.relation) FROM pggit.tables AS t WHERE t.table_id = ANY (p_tables))) AS f LOOP
-        v_child  := (SELECT t.table_id FROM pggit.tables AS t WHERE t.relation = v_key.child AND t.table_id = ANY (p_tables));
-        v_parent := (SELECT t.table_id FROM pggit.tables AS t WHERE t.relation = v_key.parent AND t.table_id = ANY (p_tables));
+    FOR v_key IN SELECT f.* FROM pggit._foreign_keys(pggit._relations(p_tables)) AS f LOOP
+        v_child  := (SELECT t.table_id FROM pggit.tables AS t WHERE t.relation = pggit._root(v_key.child) AND t.table_id = ANY (p_tables));
+        v_parent := (SELECT t.table_id FROM pggit.tables AS t WHERE t.relation = pggit._root(v_key.parent) AND t.table_id = ANY (p_tables));
         IF v_child IS NOT NULL THEN
             -- As the foreign key's own trigger does: hold the parents, then look with a new snapshot.
             EXECUTE format('SELECT EXISTS (SELECT FROM (SELECT FROM %s AS p WHERE EXISTS (SELECT FROM (%s) AS c WHERE %s) FOR KEY SHARE OF p) AS held)',
-                           v_key.parent::regclass, pggit._wants_sql(v_child), v_key.same) INTO v_broken;
+                           v_key.parent::regclass, pggit._wants_sql(v_child, v_key.child), v_key.same) INTO v_broken;
             EXECUTE format('SELECT EXISTS (SELECT FROM (%s) AS c WHERE %s AND NOT EXISTS (SELECT FROM %s AS p WHERE %s))',
-                           pggit._wants_sql(v_child), v_key.child_set, v_key.parent::regclass, v_key.same) INTO v_broken;
+                           pggit._wants_sql(v_child, v_key.child), v_key.child_set, v_key.parent::regclass, v_key.same) INTO v_broken;
             PERFORM pggit._require_unbroken(v_broken, v_key.conname);
         END IF;
         IF v_parent IS NOT NULL THEN
             EXECUTE format('SELECT EXISTS (SELECT FROM %1$s AS c WHERE EXISTS (SELECT FROM (%2$s) AS p WHERE %3$s) AND NOT EXISTS (SELECT FROM %4$s AS p WHERE %3$s))',
-                           v_key.child::regclass, pggit._gone_sql(v_parent), v_key.same, v_key.parent::regclass) INTO v_broken;
+                           v_key.child::regclass, pggit._gone_sql(v_parent, v_key.parent), v_key.same, v_key.parent::regclass) INTO v_broken;
             PERFORM pggit._require_unbroken(v_broken, v_key.conname);
         END IF;
     END LOOP;

@@ -50,6 +50,8 @@ CREATE OR REPLACE FUNCTION pggit._before_statement()
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    v_context text;
 BEGIN
     IF coalesce(current_setting('pggit.branch', true), '') NOT IN ('', 'main') AND TG_ARGV[1] = 'main' THEN
         RAISE EXCEPTION USING
@@ -59,11 +61,16 @@ BEGIN
             HINT    = 'Leave the schema name out, so that the branch''s table is found; or check out main first.';
     END IF;
 
-    IF TG_ARGV[2] = 'watch' AND (SELECT t.fingerprint FROM pggit.tables AS t WHERE t.table_id = TG_ARGV[0]::integer) IS DISTINCT FROM pggit._fingerprint(TG_RELID) THEN
-        PERFORM pggit._follow_shape(TG_RELID, true);
+    IF TG_ARGV[2] = 'watch' THEN
+        PERFORM pggit._follow_shape(t.relation, true)
+          FROM pggit.tables AS t WHERE t.table_id = TG_ARGV[0]::integer AND t.fingerprint IS DISTINCT FROM pggit._fingerprint(t.relation);
     END IF;
     IF TG_OP <> 'TRUNCATE' THEN
         PERFORM pggit._open_statement(TG_ARGV[0], TG_OP);
+    END IF;
+    IF TG_ARGV[3] = 'moves' AND TG_OP <> 'TRUNCATE' THEN
+        GET DIAGNOSTICS v_context = PG_CONTEXT;
+        PERFORM pggit._expect_moves(TG_ARGV[0], TG_OP, v_context);
     END IF;
     RETURN NULL;
 END;
@@ -71,7 +78,7 @@ $$;
 
 COMMENT ON FUNCTION pggit._before_statement() IS
 'Opens a statement on a tracked table of main. Where no event trigger tells of DDL, changed columns are noticed here, before the capture function meets them.
-Arguments: the table''s tag, main, and watch where there are no event triggers. Raises VG309 when a session on a branch writes a table of main.';
+Arguments: the table''s tag, main, watch where there are no event triggers, and moves where an UPDATE may move rows between partitions. Raises VG309 when a session on a branch writes a table of main.';
 
 CREATE OR REPLACE FUNCTION pggit._after_truncate()
     RETURNS trigger
@@ -205,6 +212,7 @@ CREATE OR REPLACE FUNCTION pggit._create_capture_functions(p_table_id integer)
 AS $$
 DECLARE
     v_table  pggit.tables;
+    v_parted boolean;
     v_stored text := pggit._stored_columns(p_table_id);
     v_keys   text := pggit._key_columns(p_table_id);
     v_base   text;
@@ -221,14 +229,23 @@ BEGIN
     IF current_setting('pggit.transaction', true) IS DISTINCT FROM pg_current_xact_id()::text THEN
         PERFORM pggit._record_transaction();
     END IF;
-    v_xid := pggit._transaction_number();
+    v_xid := pggit._transaction_number();%5$s
 %4$s
     RETURN NULL;
 END;
 $capture$
 $head$;
+    v_known  text := '';
 BEGIN
     SELECT t.* INTO STRICT v_table FROM pggit.tables AS t WHERE t.table_id = p_table_id;
+    v_parted := (SELECT c.relkind = 'p' FROM pg_class AS c WHERE c.oid = v_table.relation);
+    IF v_parted THEN
+        v_known := format($known$
+    IF NOT EXISTS (SELECT FROM pggit.tables AS t WHERE t.table_id = %1$s AND t.relation = TG_RELID)
+       AND NOT EXISTS (SELECT FROM pggit.partitions AS p WHERE p.table_id = %1$s AND p.relation = TG_RELID) THEN
+        RETURN NULL;
+    END IF;$known$, p_table_id);
+    END IF;
     v_base   := format('%I.%I', v_table.schema_name, v_table.table_name);
     v_repair := format(E'\n    IF v_nest IS NOT NULL THEN%s;\n    END IF;', pggit._repair_order_sql(
                     p_table_id, format('pggit._log_%s', p_table_id), v_base, 'l._xid = v_xid', 'v_nest', 'l._op = ''I''', 'l._op = ''D''', false));
@@ -236,10 +253,10 @@ BEGIN
     EXECUTE format(v_head, p_table_id, 'insert', format('pggit._take_ordinal(%L, %L)', p_table_id, 'INSERT'), format($body$
     INSERT INTO pggit._log_%1$s (_seq, _xid, _op, %2$s)
     SELECT v_seq, v_xid, 'I', %3$s FROM new_rows AS n;%4$s$body$,
-        p_table_id, v_keys, pggit._user_key_columns(p_table_id, 'n'), v_repair));
+        p_table_id, v_keys, pggit._user_key_columns(p_table_id, 'n'), v_repair), v_known);
 
     -- A key in both OLD and NEW of one statement has only its OLD row; one that the statement moved away is a delete, one it moved to an insert.
-    EXECUTE format(v_head, p_table_id, 'update', format('pggit._take_ordinal(%L, %L)', p_table_id, 'UPDATE'), format($body$
+    EXECUTE format(v_head, p_table_id, 'update', format('pggit._take_ordinal(%L, %L)', p_table_id, 'UPDATE'), format($body$%9$s
     IF EXISTS (SELECT FROM new_rows AS n WHERE NOT %7$s) THEN
         INSERT INTO pggit._log_%1$s (_seq, _xid, _op, %2$s)
         SELECT v_seq, v_xid, CASE WHEN %4$s THEN 'U' ELSE 'D' END, %3$s FROM old_rows AS o;
@@ -250,20 +267,25 @@ BEGIN
         SELECT v_seq, v_xid, 'U', %3$s FROM old_rows AS o;
     END IF;$body$,
         p_table_id, v_stored, pggit._user_columns(p_table_id, 'o'), pggit._key_among_sql(p_table_id, 'o', 'new_rows', 'n'),
-        v_keys, pggit._user_key_columns(p_table_id, 'n'), pggit._key_among_sql(p_table_id, 'n', 'old_rows', 'o'), v_repair));
+        v_keys, pggit._user_key_columns(p_table_id, 'n'), pggit._key_among_sql(p_table_id, 'n', 'old_rows', 'o'), v_repair,
+        CASE WHEN v_parted THEN pggit._moved_rows_sql(p_table_id, v_repair) ELSE '' END), v_known);
 
     EXECUTE format(v_head, p_table_id, 'delete', format('pggit._take_ordinal(%L, %L)', p_table_id, 'DELETE'), format($body$
     INSERT INTO pggit._log_%1$s (_seq, _xid, _op, %2$s)
     SELECT v_seq, v_xid, 'D', %3$s FROM old_rows AS o;%4$s$body$,
-        p_table_id, v_stored, pggit._user_columns(p_table_id, 'o'), v_repair));
+        p_table_id, v_stored, pggit._user_columns(p_table_id, 'o'), v_repair), v_known);
 
     -- Above READ COMMITTED a row committed after the snapshot would vanish without a pre-image.
     EXECUTE format(v_head, p_table_id, 'truncate', $seq$nextval('pggit._ordinal')$seq$, format($body$
     PERFORM pggit._require_read_committed(format('TRUNCATE of tracked table %%I.%%I', TG_TABLE_SCHEMA, TG_TABLE_NAME));
-    INSERT INTO pggit._log_%1$s (_seq, _xid, _op, %2$s)
-    SELECT v_seq, v_xid, 'D', %3$s FROM %4$s AS o;$body$,
-        p_table_id, v_stored, pggit._user_columns(p_table_id, 'o'), v_base));
-
+    %1$s;$body$,
+        CASE WHEN v_parted THEN format($rows$EXECUTE pggit._partition_rows_sql(%s, TG_RELID, 'D', v_seq)$rows$, p_table_id)
+             ELSE format($rows$INSERT INTO pggit._log_%1$s (_seq, _xid, _op, %2$s)
+    SELECT v_seq, v_xid, 'D', %3$s FROM %4$s AS o$rows$, p_table_id, v_stored, pggit._user_columns(p_table_id, 'o'), v_base) END), v_known);
+    IF v_parted THEN
+        PERFORM pggit._create_move_function(p_table_id);
+        PERFORM pggit._create_unseen_function(p_table_id);
+    END IF;
 END;
 $$;
 
@@ -275,23 +297,51 @@ CREATE OR REPLACE FUNCTION pggit._create_capture(p_table_id integer)
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_table text := pggit._base_relation(p_table_id);
-    v_watch text := CASE WHEN pggit._is_told_of_ddl() THEN '' ELSE 'watch' END;
+    v_relation  oid := (SELECT t.relation FROM pggit.tables AS t WHERE t.table_id = p_table_id);
+    v_partition oid;
 BEGIN
     PERFORM pggit._create_capture_functions(p_table_id);
-    PERFORM pggit._drop_capture(v_table::regclass);
+    INSERT INTO pggit.partitions (relation, table_id, captured) SELECT p.relation, p_table_id, true FROM pggit._partitions(v_relation) AS p
+        ON CONFLICT (relation) DO UPDATE SET table_id = excluded.table_id, captured = true, saved_at = NULL;
+    PERFORM pggit._put_capture(p_table_id, v_relation);
+    FOR v_partition IN SELECT p.relation FROM pggit._partitions(v_relation) AS p ORDER BY p.relation LOOP
+        PERFORM pggit._put_capture(p_table_id, v_partition);
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._create_capture(integer) IS
+'Generates the capture functions of a table on main and puts their triggers on it and its partitions (ShareRowExclusive lock on each).';
+
+CREATE OR REPLACE FUNCTION pggit._put_capture(p_table_id integer, p_relation oid)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_table  text    := (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = p_relation);
+    v_parted boolean := (SELECT c.relkind = 'p' FROM pg_class AS c WHERE c.oid = p_relation);
+    v_watch  text    := CASE WHEN pggit._is_told_of_ddl() THEN '' ELSE 'watch' END;
+BEGIN
+    PERFORM pggit._drop_capture(p_relation);
     EXECUTE format('CREATE TRIGGER pggit_before BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s
-                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._before_statement(%L, ''main'', %L)', v_table, p_table_id, v_watch);
+                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._before_statement(%L, ''main'', %L%s)', v_table, p_table_id, v_watch,
+                   CASE WHEN v_parted THEN ', ''moves''' ELSE '' END);
     EXECUTE format('CREATE TRIGGER pggit_insert AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows
                     FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_insert()', v_table, p_table_id);
     EXECUTE format('CREATE TRIGGER pggit_update AFTER UPDATE ON %s REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
                     FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_update()', v_table, p_table_id);
     EXECUTE format('CREATE TRIGGER pggit_delete AFTER DELETE ON %s REFERENCING OLD TABLE AS old_rows
                     FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_delete()', v_table, p_table_id);
-    EXECUTE format('CREATE TRIGGER pggit_truncate BEFORE TRUNCATE ON %s
-                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_truncate()', v_table, p_table_id);
     EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER pggit_before, ENABLE ALWAYS TRIGGER pggit_insert, ENABLE ALWAYS TRIGGER pggit_update,
-                    ENABLE ALWAYS TRIGGER pggit_delete, ENABLE ALWAYS TRIGGER pggit_truncate', v_table);
+                    ENABLE ALWAYS TRIGGER pggit_delete', v_table);
+    -- TRUNCATE of a partitioned table fires the triggers of all its partitions.
+    IF NOT v_parted THEN
+        EXECUTE format('CREATE TRIGGER pggit_truncate BEFORE TRUNCATE ON %s
+                        FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_truncate()', v_table, p_table_id);
+        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER pggit_truncate', v_table);
+    ELSIF pggit._root(p_relation) = p_relation THEN
+        PERFORM pggit._put_row_capture(p_table_id, v_table, v_watch = 'watch');
+    END IF;
     IF v_watch = 'watch' THEN
         EXECUTE format('CREATE TRIGGER pggit_after_truncate AFTER TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION pggit._after_truncate(%L)', v_table, p_table_id);
         EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER pggit_after_truncate', v_table);
@@ -299,8 +349,8 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._create_capture(integer) IS
-'Generates the capture functions of a table on main and puts their triggers on it (ShareRowExclusive lock on the table).';
+COMMENT ON FUNCTION pggit._put_capture(integer, oid) IS
+'Puts the capture triggers of a tracked table on it or on one of its partitions.';
 
 CREATE OR REPLACE FUNCTION pggit._stop_capture(p_table_id integer)
     RETURNS void
@@ -327,7 +377,7 @@ DECLARE
 BEGIN
     FOR v_trigger IN
         SELECT g.tgname FROM pg_trigger AS g JOIN pg_proc AS p ON p.oid = g.tgfoid
-         WHERE g.tgrelid = p_relation AND p.pronamespace = 'pggit'::regnamespace
+         WHERE g.tgrelid = p_relation AND p.pronamespace = 'pggit'::regnamespace AND g.tgparentid = 0
     LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', v_trigger, p_relation::regclass);
     END LOOP;
@@ -336,3 +386,17 @@ $$;
 
 COMMENT ON FUNCTION pggit._drop_capture(oid) IS
 'Takes pggit''s triggers off a relation.';
+
+CREATE OR REPLACE FUNCTION pggit._drop_all_capture(p_table pggit.tables)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM pggit._drop_capture(p_table.relation);
+    PERFORM pggit._drop_capture(p.relation) FROM pggit.partitions AS p WHERE p.table_id = p_table.table_id;
+    DELETE FROM pggit.partitions AS p WHERE p.table_id = p_table.table_id;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._drop_all_capture(pggit.tables) IS
+'Takes pggit''s triggers off a tracked table and its partitions.';

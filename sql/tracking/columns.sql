@@ -65,13 +65,14 @@ BEGIN
     RETURN (SELECT md5(concat_ws('|', c.relnamespace, c.relname, c.relfilenode,
                        (SELECT i.indkey FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary),
                        (SELECT string_agg(concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attgenerated, a.xmin), '|' ORDER BY a.attnum)
-                          FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)))
+                          FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
+                       CASE WHEN c.relkind = 'p' THEN (SELECT string_agg(t.relid::oid::text, ' ' ORDER BY t.relid::oid) FROM pg_partition_tree(c.oid) AS t) END))
               FROM pg_class AS c WHERE c.oid = p_relation);
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._fingerprint(oid) IS
-'Another value whenever a table''s name, primary key or anything of its columns changes, or its rows are written anew; NULL when the table is gone.';
+'Another value whenever a table''s name, primary key, partitions or anything of its columns changes, or its rows are written anew; NULL when the table is gone.';
 
 CREATE OR REPLACE FUNCTION pggit._stored_column(p_column pggit.columns)
     RETURNS text

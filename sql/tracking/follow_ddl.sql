@@ -12,7 +12,7 @@ BEGIN
         RAISE WARNING 'table %.% has another primary key: it is not tracked until the next commit', p_table.schema_name, p_table.table_name;
         RETURN;
     END IF;
-    PERFORM pggit._drop_capture(p_table.relation);
+    PERFORM pggit._drop_all_capture(p_table);
     IF v_reason IS NULL THEN
         PERFORM pggit._track(p_table.relation);
         RAISE WARNING 'table %.% has another primary key: its history begins anew', p_table.schema_name, p_table.table_name;
@@ -177,6 +177,7 @@ DECLARE
     v_anew      boolean := false;
     v_lost      boolean := false;
 BEGIN
+    p_relation := pggit._root(p_relation);
     SELECT n.nspname, c.relname INTO v_class FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = p_relation;
     -- Whoever meets the change first follows it; the others wait here.
     SELECT t.* INTO v_table FROM pggit.tables AS t WHERE t.relation = p_relation AND t.untracked_at IS NULL FOR NO KEY UPDATE;
@@ -204,7 +205,8 @@ BEGIN
                              WHERE c.table_id = v_table.table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL) AS c
                  FULL JOIN (SELECT l.attnum, l.key_position FROM pggit._live_columns(p_relation) AS l WHERE l.key_position IS NOT NULL) AS l
                    USING (attnum, key_position)
-                WHERE c IS NULL OR l IS NULL) THEN
+                WHERE c IS NULL OR l IS NULL)
+       OR pggit._unsupported_partition(p_relation) IS NOT NULL THEN
         PERFORM pggit._begin_anew(v_table, p_in_statement);
         RETURN;
     END IF;
@@ -258,6 +260,7 @@ BEGIN
     IF v_anew OR (v_class.nspname, v_class.relname) IS DISTINCT FROM (v_table.schema_name::name, v_table.table_name::name) THEN
         PERFORM pggit._create_capture_functions(v_table.table_id);
     END IF;
+    PERFORM pggit._follow_partitions(v_table, p_in_statement);
     IF jsonb_typeof(p_saved) = 'number' THEN
         PERFORM pggit._settle_saved(v_table.table_id, p_saved::bigint, v_lost);
     ELSIF v_lost THEN
@@ -279,6 +282,7 @@ CREATE OR REPLACE FUNCTION pggit._forget_dropped(p_relations oid[])
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+    DELETE FROM pggit.partitions AS p USING pggit.tables AS t WHERE t.table_id = p.table_id AND t.relation = ANY (p_relations);
     IF cardinality(p_relations) > 0 THEN
         PERFORM pg_current_xact_id();  -- so that the mark names it
         UPDATE pggit.tables AS t SET untracked_at = pggit._mark_now(), relation = 0 WHERE t.relation = ANY (p_relations) AND t.untracked_at IS NULL;
@@ -343,7 +347,8 @@ AS $$
 BEGIN
     IF NOT pggit._is_told_of_ddl() AND NOT current_setting('transaction_read_only')::boolean THEN
         PERFORM pggit._follow_each(ARRAY(SELECT t.relation FROM pggit.tables AS t
-                                          WHERE t.untracked_at IS NULL AND (p_relation IS NULL OR t.relation = p_relation) AND t.fingerprint <> pggit._fingerprint(t.relation)));
+                                          WHERE t.untracked_at IS NULL AND (p_relation IS NULL OR t.relation = p_relation) AND (t.fingerprint <> pggit._fingerprint(t.relation)
+                                               OR EXISTS (SELECT FROM pggit.partitions AS p WHERE p.table_id = t.table_id AND NOT p.captured))));
     END IF;
 END;
 $$;
@@ -371,7 +376,7 @@ BEGIN
         SELECT c.oid
           FROM pggit.tracked_schemas AS s
           JOIN pg_namespace AS n ON n.nspname = s.schema_name
-          JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relkind = 'r' AND c.relname <> ALL (s.excluded)
+          JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relname <> ALL (s.excluded)
          WHERE NOT EXISTS (SELECT FROM pggit.tables AS t WHERE t.relation = c.oid AND t.untracked_at IS NULL) AND pggit._unsupported(c.oid) IS NULL));
     PERFORM pggit._free_types();
 END;
@@ -404,6 +409,9 @@ BEGIN
         PERFORM pggit._follow_shape(v_relation, false, v_saved -> v_table_id::text);
         v_saved := v_saved - coalesce(v_table_id::text, '');
     END LOOP;
+    IF TG_TAG LIKE 'DROP %' THEN
+        PERFORM pggit._unsave_partitions();
+    END IF;
     PERFORM pggit._settle_saved(s.key::integer, s.value::bigint, false) FROM jsonb_each(v_saved) AS s WHERE jsonb_typeof(s.value) = 'number';
     PERFORM set_config('pggit.following', '', true), set_config('pggit.saved', '', true), set_config('pggit.rewritten', '', true);
 END;
@@ -425,6 +433,8 @@ DECLARE
 BEGIN
     IF v_dropped IS NOT NULL THEN
         PERFORM pggit._forget_dropped(v_dropped);
+        PERFORM pggit._follow_shape(t.relation) FROM pggit.tables AS t
+          WHERE t.untracked_at IS NULL AND EXISTS (SELECT FROM pggit.partitions AS p WHERE p.table_id = t.table_id AND p.relation = ANY (v_dropped));
     END IF;
     -- Columns that go with something else: DROP TYPE, DROP FUNCTION, DROP EXTENSION … CASCADE. After ALTER TABLE, pggit_ddl_end follows.
     IF TG_TAG <> 'ALTER TABLE' THEN
@@ -439,7 +449,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._on_drop() IS
-'Event trigger: dropped tables are no longer tracked, and columns that were dropped by CASCADE are followed.';
+'Event trigger: dropped tables are no longer tracked, the rows of dropped partitions are gone, and columns that were dropped by CASCADE are followed.';
 
 DO $triggers$
 BEGIN
@@ -452,10 +462,10 @@ BEGIN
     DROP EVENT TRIGGER IF EXISTS pggit_ddl_end;
     DROP EVENT TRIGGER IF EXISTS pggit_drop;
     CREATE EVENT TRIGGER pggit_ddl_path ON ddl_command_start WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION pggit._on_ddl_path();
-    CREATE EVENT TRIGGER pggit_ddl_start ON ddl_command_start WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION pggit._on_ddl_start();
+    CREATE EVENT TRIGGER pggit_ddl_start ON ddl_command_start WHEN TAG IN ('ALTER TABLE', 'DROP TABLE', 'DROP SCHEMA', 'DROP OWNED') EXECUTE FUNCTION pggit._on_ddl_start();
     CREATE EVENT TRIGGER pggit_rewrite ON table_rewrite EXECUTE FUNCTION pggit._on_rewrite();
     CREATE EVENT TRIGGER pggit_ddl_end ON ddl_command_end
-        WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE')
+        WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE', 'CREATE SCHEMA', 'DROP TABLE', 'DROP SCHEMA', 'DROP OWNED')
         EXECUTE FUNCTION pggit._on_ddl_end();
     CREATE EVENT TRIGGER pggit_drop ON sql_drop EXECUTE FUNCTION pggit._on_drop();
     ALTER EVENT TRIGGER pggit_ddl_path ENABLE ALWAYS;

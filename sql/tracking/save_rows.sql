@@ -119,7 +119,13 @@ DECLARE
     v_statement text  := lower(current_query());
     v_saved     jsonb := coalesce(nullif(current_setting('pggit.saved', true), ''), '{}');
     v_table     pggit.tables;
+    v_context   text;
 BEGIN
+    IF TG_TAG LIKE 'DROP %' THEN
+        GET DIAGNOSTICS v_context = PG_CONTEXT;
+        PERFORM pggit._save_partitions(TG_TAG, concat_ws(' ', current_query(), v_context));
+        RETURN;
+    END IF;
     IF current_setting('pggit.following', true) = 'on' OR v_statement !~ '\m(?:drop|type)\M' THEN
         RETURN;
     END IF;
@@ -151,7 +157,7 @@ CREATE OR REPLACE FUNCTION pggit._on_rewrite()
 AS $$
 BEGIN
     IF pg_event_trigger_table_rewrite_reason() & 4 <> 0 THEN
-        PERFORM set_config('pggit.rewritten', concat_ws(',', nullif(current_setting('pggit.rewritten', true), ''), pg_event_trigger_table_rewrite_oid()), true);
+        PERFORM set_config('pggit.rewritten', concat_ws(',', nullif(current_setting('pggit.rewritten', true), ''), pggit._root(pg_event_trigger_table_rewrite_oid())), true);
     END IF;
 END;
 $$;

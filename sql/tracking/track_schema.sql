@@ -23,7 +23,7 @@ BEGIN
     SELECT string_agg(format('%I (%s)', r.relname, r.reason), ', ' ORDER BY r.relname) INTO v_refused
       FROM (SELECT c.relname, pggit._unsupported(c.oid) AS reason
               FROM pg_class AS c
-             WHERE c.relnamespace = to_regnamespace(quote_ident(p_schema)) AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p'
+             WHERE c.relnamespace = to_regnamespace(quote_ident(p_schema)) AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND NOT c.relispartition
                AND c.relname <> ALL (p_exclude)) AS r
      WHERE r.reason IS NOT NULL;
     IF v_refused IS NOT NULL THEN
@@ -40,7 +40,7 @@ BEGIN
         SELECT c.oid, c.relname, c.relpersistence, t.table_id
           FROM pg_class AS c
           LEFT JOIN pggit.tables AS t ON t.relation = c.oid AND t.untracked_at IS NULL
-         WHERE c.relnamespace = to_regnamespace(quote_ident(p_schema)) AND c.relkind IN ('r', 'f')
+         WHERE c.relnamespace = to_regnamespace(quote_ident(p_schema)) AND c.relkind IN ('r', 'p', 'f') AND NOT c.relispartition
            AND c.relname <> ALL (p_exclude)
          ORDER BY c.relname
     LOOP

@@ -41,7 +41,8 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = 'VG005', SCHEMA = 'pggit',
             MESSAGE = format('table %s is not tracked', v_relation::regclass),
-            HINT    = format('SELECT pggit.track_table(%L);', v_relation::regclass);
+            HINT    = CASE WHEN pggit._root(v_relation) = v_relation THEN format('SELECT pggit.track_table(%L);', v_relation::regclass)
+                           ELSE format('It is a partition of %s: the history of that table has its rows.', pggit._root(v_relation)::regclass) END;
     END IF;
     RETURN v_table;
 END;
@@ -73,10 +74,10 @@ CREATE OR REPLACE FUNCTION pggit._unsupported(p_relation oid)
     LANGUAGE sql STABLE
 AS $$
     SELECT CASE
-        WHEN c.relkind <> 'r' THEN 'it is not an ordinary table'
+        WHEN c.relispartition THEN format('it is a partition of %s, which is tracked as a whole', pg_partition_root(c.oid))
+        WHEN c.relkind NOT IN ('r', 'p') THEN 'it is not a table'
         WHEN c.relpersistence <> 'p' THEN 'it is temporary or unlogged: its rows do not survive a crash, so its history could not be true'
-        WHEN c.relispartition OR EXISTS (SELECT FROM pg_inherits AS h WHERE c.oid IN (h.inhrelid, h.inhparent))
-            THEN 'it is a partition or takes part in inheritance'
+        WHEN c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits AS h WHERE c.oid IN (h.inhrelid, h.inhparent)) THEN 'it takes part in inheritance'
         WHEN NOT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary) THEN 'it has no primary key'
         WHEN EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary AND NOT i.indimmediate)
             THEN 'its primary key is deferrable'
@@ -86,6 +87,7 @@ AS $$
         WHEN NOT pggit._has_comparable_key(c.oid) THEN 'its primary key has a part, such as json, whose values PostgreSQL can''t compare'
         WHEN (SELECT count(*) FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) > 1590
             THEN 'it has more than 1590 columns'
+        ELSE pggit._unsupported_partition(c.oid)
     END
       FROM pg_class AS c
      WHERE c.oid = p_relation;
@@ -106,7 +108,8 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = 'VG203', SCHEMA = 'pggit',
             MESSAGE = format('table %s can''t be tracked: %s', p_relation::regclass, v_reason),
-            HINT    = 'Give it an ordinary primary key, or leave it out of version control.';
+            HINT    = CASE WHEN pggit._root(p_relation) = p_relation THEN 'Give it an ordinary primary key, or leave it out of version control.'
+                           ELSE format('SELECT pggit.track_table(%L);', pggit._root(p_relation)::regclass) END;
     END IF;
 
     -- CREATE TRIGGER needs this lock; taken first, so that rows and digest are of one state.

@@ -80,7 +80,7 @@ def test_tables_that_cannot_be_tracked_are_listed_with_the_reason(db: Database) 
     db.run("""
         CREATE TABLE items (id int PRIMARY KEY);
         CREATE UNLOGGED TABLE "Fleeting" (id int PRIMARY KEY);
-        CREATE TABLE parted (id int PRIMARY KEY) PARTITION BY LIST (id);
+        CREATE TABLE parted (id int) PARTITION BY LIST (id);
     """)
     listed = db.rows("SELECT table_name, shown_as, is_tracked FROM pggit.unsupported_tables('public')")
     assert listed == [("Fleeting", 'public."Fleeting"', False), ("parted", "public.parted", False)]

@@ -8,19 +8,14 @@ import time
 import psycopg
 import pytest
 
-from fixtures.postgres import INSTALL, Connection, Database, query
+from fixtures.postgres import Connection, Database, query
 
 
 @pytest.fixture
-def plain(db: Database) -> Connection:
-    """A session of an owner who is no superuser, with the core installed by them and one table."""
-    db.run("DO $$ BEGIN CREATE ROLE plain LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
-    db.run(f'ALTER SCHEMA public OWNER TO plain; GRANT CREATE ON DATABASE "{db.name}" TO plain')
-    db.psql("-f", str(INSTALL.with_name("uninstall.sql")))
-    db.psql("-c", "SET ROLE plain", "-f", str(INSTALL))
-    session = db.connect(user="plain")
+def plain(plain_owner: Connection) -> Connection:
+    """A session of an owner who is no superuser, with one table."""
     query(
-        session,
+        plain_owner,
         """
         CREATE TABLE t (id integer PRIMARY KEY, v text, w text);
         INSERT INTO t VALUES (1, 'a', 'x'), (2, 'b', 'y');
@@ -28,7 +23,7 @@ def plain(db: Database) -> Connection:
         SELECT pggit.commit('first');
         """,
     )
-    return session
+    return plain_owner
 
 
 def rows(session: Connection, sql: str) -> list[tuple[object, ...]]:

@@ -1,0 +1,87 @@
+# ruff: noqa: E501 - SQL is not wrapped
+"""Where nothing tells of DDL, partitions that come and go are noticed by the next statement or commit, or there is a clear gap."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.postgres import Connection, Database, query, raises
+
+from .history import History
+
+TABLES = """
+    CREATE TABLE p (k integer, r integer, v text, parent integer, PRIMARY KEY (r, k)) PARTITION BY LIST (r);
+    CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1);
+    CREATE TABLE p2 PARTITION OF p FOR VALUES IN (2);
+    INSERT INTO p VALUES (1, 1, 'a'), (2, 2, 'b');
+    CREATE TABLE q (k integer NOT NULL, r integer NOT NULL, v text, parent integer, PRIMARY KEY (r, k));
+    INSERT INTO q VALUES (1, 9, 'q'), (2, 9, 'r');
+"""
+ATTACH = "ALTER TABLE p ATTACH PARTITION q FOR VALUES IN (9)"
+SEEN = {
+    "a new partition written directly": (
+        "CREATE TABLE p3 PARTITION OF p FOR VALUES IN (3)",
+        "INSERT INTO p3 VALUES (3, 3, 'c'), (4, 3, 'd')",
+        "UPDATE p3 SET k = k + 10",
+        "DELETE FROM p3 WHERE k = 13",
+        "BEGIN; INSERT INTO p3 VALUES (13, 3, 'again'); DELETE FROM p3 WHERE k = 13; INSERT INTO p3 VALUES (13, 3, 'last'); COMMIT",
+    ),
+    "a new partition in one transaction": (
+        "BEGIN; CREATE TABLE p3 PARTITION OF p FOR VALUES IN (3); INSERT INTO p3 VALUES (3, 3, 'c'); UPDATE p3 SET v = 'd'; COMMIT",
+    ),
+    "a new partition written through the root": (
+        "CREATE TABLE p3 PARTITION OF p FOR VALUES IN (3)",
+        "INSERT INTO p VALUES (3, 3, 'c')",
+        "UPDATE p3 SET v = 'd'",
+        "UPDATE p SET r = 3 WHERE k = 1",
+        "MERGE INTO p USING (VALUES (3)) AS s (k) ON p.k = s.k WHEN MATCHED THEN UPDATE SET r = 1",
+    ),
+    "attach, then the root": (ATTACH, "UPDATE p SET v = 'x'", "DELETE FROM q WHERE k = 1"),
+    "attach, then a commit": (ATTACH,),
+    "detach, then a write": (
+        "ALTER TABLE p DETACH PARTITION p2",
+        "UPDATE p2 SET v = 'alone'",
+        "DELETE FROM p2",
+        "INSERT INTO p2 VALUES (5, 2)",
+    ),
+    "detach, then a drop after a commit": (
+        "ALTER TABLE p DETACH PARTITION p2",
+        "SELECT pggit.commit('detached')",
+        "DROP TABLE p2",
+    ),
+    "detach and truncate in one transaction": ("BEGIN; ALTER TABLE p DETACH PARTITION p2; TRUNCATE p2; COMMIT",),
+}
+
+
+@pytest.mark.parametrize("name", SEEN)
+def test_what_is_noticed(db: Database, plain_owner: Connection, name: str) -> None:
+    history = History(db, plain_owner, TABLES)
+    for statement in SEEN[name]:
+        query(plain_owner, statement)
+    history.commit()
+    history.after("UPDATE p SET v = v || '?'")
+
+
+@pytest.mark.parametrize("statements", [("DROP TABLE p2",), (ATTACH, "UPDATE q SET v = 'x' WHERE k = 1")])
+def test_what_is_not_is_a_gap(db: Database, plain_owner: Connection, statements: tuple[str, ...]) -> None:
+    history = History(db, plain_owner, TABLES)
+    for statement in statements:
+        query(plain_owner, statement)
+    query(plain_owner, "SELECT pggit.commit('gone', p_allow_empty => true)")
+    with raises("VG306"):
+        history.check()
+    history.states.clear()
+    history.after("UPDATE p SET v = v || '?'")
+
+
+def test_a_merge_keeps_triggers_of_partitions_out(db: Database, plain_owner: Connection) -> None:
+    """Switched off for the merge by their names, and on again."""
+    history = History(db, plain_owner, TABLES)
+    query(plain_owner, "SELECT pggit.create_branch('work')")
+    query(db.connect(user="plain", branch="work"), "UPDATE p SET v = 'x', r = 3 - r")
+    query(plain_owner, "CREATE FUNCTION bad() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''fired''; END'")
+    query(plain_owner, "CREATE TRIGGER bad BEFORE INSERT OR UPDATE OR DELETE ON p2 FOR EACH ROW EXECUTE FUNCTION bad()")
+    assert history.rows("SELECT result FROM pggit.merge('work', 'main')") == [("merged",)]
+    assert history.rows("SELECT k, r, v FROM p ORDER BY k") == [(1, 2, "x"), (2, 1, "x")]
+    assert history.rows("SELECT tgenabled FROM pg_trigger WHERE tgname = 'bad'") == [("O",)]
+    history.check()
