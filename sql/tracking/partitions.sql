@@ -211,7 +211,7 @@ BEGIN
               USING HINT = 'DETACH a partition, and commit, before it is dropped.';
     END IF;
 
-    IF v_changed AND to_regprocedure(format('pggit._write_%s()', p_table.table_id)) IS NOT NULL THEN
+    IF v_changed AND to_regprocedure(format('pggit._write_%s()', pggit._shape_name(p_table.table_id))) IS NOT NULL THEN
         PERFORM pggit._ensure_write_function(p_table.table_id);
     END IF;
     FOREACH v_relation IN ARRAY v_detached LOOP
