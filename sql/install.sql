@@ -16,6 +16,7 @@
 \ir commit/times.sql
 \ir commit/json.sql
 \ir commit/refs.sql
+\ir commit/kept.sql
 \ir commit/changes.sql
 \ir commit/commit.sql
 \ir commit/log.sql
@@ -92,3 +93,7 @@
 \ir access/snapshots.sql
 \ir access/merge_runs.sql
 \ir access/describe_merge.sql
+-- gc
+\ir gc/kept_commits.sql
+\ir gc/collect.sql
+\ir gc/gc.sql

@@ -13,6 +13,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--model-without", default="", help="rules of tests/model to leave out, such as merge,fork")
     parser.addoption("--model-no-shrink", action="store_true", help="stop at the first failing history as it is")
     parser.addoption("--merged-rows", type=int, default=4000, help="how many random rows tests/model merges at once")
+    parser.addoption("--gc-histories", type=int, default=8, help="random histories of tests/sql/gc")
+    parser.addoption("--gc-first", type=int, default=0, help="number of the first of them")
     parser.addoption("--load-clients", type=int, default=10, help="clients at once in tests/load")
     parser.addoption("--load-seconds", type=float, default=6, help="how long they work")
     parser.addoption("--load-kills", type=int, default=2, help="how often the server is killed under them")

@@ -82,7 +82,7 @@ BEGIN
         parent_id := v_branch.branch_id;
         commit_id := (SELECT b.head FROM pggit.branches AS b WHERE b.branch_id = v_branch.branch_id);
     ELSE
-        PERFORM pggit._resolve(p_from);
+        PERFORM pggit._hold_commit(p_from);
         v_ref     := pggit._ref(p_from);
         commit_id := v_ref.commit_id;
         at        := v_ref.at;

@@ -182,7 +182,7 @@ $$;
 
 COMMENT ON FUNCTION pggit.delete_branch(text, boolean) IS
 'Delete a branch; false when there is none of that name.
-Its commits stay readable while a merge, another branch or a tag has them; what else it held goes when pggit.gc() collects it. Raises VG202 (main),
+Its last commit stays readable for the retention (pggit.retention, 30 days), all others as pggit.gc says; what nothing needs goes when pggit.gc(false) runs. Raises VG202 (main),
 VG301 (protected), VG308 (checked out by this session, or objects of others in its schemas or depending on it), VG311 (without p_force: it has changes or
 commits that nobody else has) and VG401 (other sessions have it checked out or use it for longer than pggit.lock_timeout, 5s; the message says who;
 or the transaction is not READ COMMITTED).';

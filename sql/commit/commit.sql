@@ -147,13 +147,18 @@ AS $$
 DECLARE
     v_id text := pggit._commit_id(p_parents, p_content, p_author, p_message, p_committed_at);
 BEGIN
-    INSERT INTO pggit.commits (commit_id, branch_id, parents, merge_base, at, since, author, message, committed_at, rows_changed, objects_changed, content)
+    IF EXISTS (SELECT FROM pggit.commits AS c WHERE c.commit_id = v_id) THEN
+        PERFORM pggit._hold_commits();
+    END IF;
+    INSERT INTO pggit.commits AS c (commit_id, branch_id, parents, merge_base, at, since, author, message, committed_at, rows_changed, objects_changed, content)
     SELECT v_id, p_branch.branch_id, p_parents, p_merge_base, p_at, p_since, p_author, p_message, p_committed_at,
            coalesce(sum(coalesce((c.value ->> 'inserted')::bigint, 0) + coalesce((c.value ->> 'updated')::bigint, 0)
                         + coalesce((c.value ->> 'deleted')::bigint, 0)), 0),
            count(*) FILTER (WHERE c.value ?| ARRAY['tracked', 'reshaped']), p_content
       FROM jsonb_each(p_content) AS c
-        ON CONFLICT (commit_id) DO NOTHING;  -- the same change on the same parent by the same author at the same time is the same commit
+        -- The same change on the same parent by the same author at the same time is the same commit; one whose rows are collected has them again.
+        ON CONFLICT (commit_id) DO UPDATE SET branch_id = excluded.branch_id, at = excluded.at, since = excluded.since, collected_at = NULL
+                                        WHERE c.collected_at IS NOT NULL;
 
     PERFORM pggit._move_head(p_branch.branch_id, v_id, p_at);
     RETURN v_id;

@@ -220,6 +220,7 @@ BEGIN
             v_then    := pggit._position_at(v_branch, v_at);
             commit_id := pggit._commit_before(v_branch, v_at);
             at        := v_then.at;
+            PERFORM pggit._require_readable(NULL, at);
             IF NOT v_then.is_exact THEN
                 RAISE NOTICE 'the state at % is not exact: transactions that were open then count by when they began', p_ref
                     USING HINT = 'It is exact where the server keeps commit times (track_commit_timestamp = on), and at ticks (pggit.tick).';
@@ -228,12 +229,14 @@ BEGIN
         END IF;
     END IF;
     commit_id := pggit._resolve(p_ref, p_branch_id);
+    PERFORM pggit._require_kept(commit_id);
     SELECT (c.at).branch_id, (c.at).x, (c.at).s INTO at FROM pggit.commits AS c WHERE c.commit_id = _ref.commit_id;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._ref(text, integer) IS
-'Commit and position of any ref. WORKING is the branch as it is now, a time as it was then, with the last commit before, NULL if there was none. Raises VG001, VG002, VG009, VG205.';
+'Commit and position of any ref. WORKING is the branch as it is now, a time as it was then, with the last commit before, NULL if there was none. Raises VG001, VG002, VG009, VG205,
+VG306 (its rows are collected). Who reads at it asks pggit._require_readable again when done: pggit.gc may have come in between.';
 
 CREATE OR REPLACE FUNCTION pggit.resolve_ref(p_ref text)
     RETURNS text

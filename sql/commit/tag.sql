@@ -21,10 +21,11 @@ CREATE OR REPLACE FUNCTION pggit.tag(p_name text, p_ref text DEFAULT 'HEAD', p_m
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_commit text := pggit._resolve(p_ref);
+    v_commit text;
     v_there  text;
 BEGIN
     PERFORM pggit._require_ref_name(p_name, 'tag');
+    v_commit := pggit._hold_commit(p_ref);
     INSERT INTO pggit.tags (name, commit_id, message, tagged_by) VALUES (p_name, v_commit, p_message, pggit._actor())
         ON CONFLICT (name) DO NOTHING;
     SELECT t.commit_id INTO v_there FROM pggit.tags AS t WHERE t.name = p_name;
@@ -40,7 +41,8 @@ $$;
 
 COMMENT ON FUNCTION pggit.tag(text, text, text) IS
 'Names a commit for good and returns its id; tagging the same commit with the same name again changes nothing.
-Raises VG201 (bad name), VG102 (the tag names another commit), VG001, VG002, VG009, VG205.';
+Raises VG201 (bad name), VG102 (the tag names another commit), VG001, VG002, VG009, VG205,
+VG306 (the commit''s rows are collected), VG401 (pggit.gc is at work).';
 
 CREATE OR REPLACE FUNCTION pggit.delete_tag(p_name text)
     RETURNS boolean

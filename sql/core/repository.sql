@@ -17,6 +17,45 @@ $$;
 COMMENT ON FUNCTION pggit._patience_ends() IS
 'When what begins to wait now gives up: after the setting pggit.lock_timeout (5s; a number alone is milliseconds).';
 
+CREATE OR REPLACE FUNCTION pggit._retention()
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT coalesce(nullif(btrim(current_setting('pggit.retention', true)), ''), '30 days');
+$$;
+
+COMMENT ON FUNCTION pggit._retention() IS
+'For how long a commit stays readable for no other reason than its age: the setting pggit.retention, an interval (30 days) or infinity.';
+
+CREATE OR REPLACE FUNCTION pggit._kept_since()
+    RETURNS timestamptz
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v_interval interval;
+BEGIN
+    IF lower(pggit._retention()) IN ('infinity', 'inf') THEN
+        RETURN '-infinity';
+    END IF;
+    BEGIN
+        v_interval := pggit._retention()::interval;
+    EXCEPTION WHEN data_exception THEN
+        NULL;
+    END;
+    IF v_interval IS NULL OR v_interval < interval '0' THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG202', SCHEMA = 'pggit',
+            MESSAGE = format('the setting pggit.retention is %L, but must be a time such as 30 days, or infinity', pggit._retention());
+    END IF;
+    RETURN now() - v_interval;
+EXCEPTION WHEN datetime_field_overflow THEN
+    RETURN '-infinity';
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._kept_since() IS
+'Commits that are not older than this stay readable whether or not anything names them: now less the retention. Raises VG202 when that is no time.';
+
 CREATE OR REPLACE FUNCTION pggit._processes(p_pids integer[])
     RETURNS text
     LANGUAGE sql STABLE

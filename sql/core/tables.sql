@@ -59,7 +59,8 @@ CREATE TABLE IF NOT EXISTS pggit.commits (
     committed_at    timestamptz     NOT NULL,
     rows_changed    bigint          NOT NULL DEFAULT 0,
     objects_changed integer         NOT NULL DEFAULT 0,
-    content         jsonb           NOT NULL DEFAULT '{}'
+    content         jsonb           NOT NULL DEFAULT '{}',
+    collected_at    timestamptz
 );
 CREATE INDEX IF NOT EXISTS commits_branch_id_idx ON pggit.commits (branch_id, commit_no);
 CREATE INDEX IF NOT EXISTS commits_commit_id_prefix_idx ON pggit.commits (commit_id text_pattern_ops);
@@ -148,6 +149,19 @@ CREATE TABLE IF NOT EXISTS pggit.transactions (
 CREATE TABLE IF NOT EXISTS pggit.ticks (
     ticked_at timestamptz PRIMARY KEY,
     mark      pggit._mark NOT NULL
+);
+
+-- Up to where pggit.gc has been: log rows of a branch that are in the mark may be gone; of a deleted branch (NULL) all.
+CREATE TABLE IF NOT EXISTS pggit.collected_lines (
+    branch_id integer     PRIMARY KEY REFERENCES pggit.branches,
+    at        pggit._mark
+);
+
+-- The rows that a table had on main at a mark up to which its log was collapsed.
+CREATE TABLE IF NOT EXISTS pggit.collected_tables (
+    table_id  integer     PRIMARY KEY REFERENCES pggit.tables,
+    at        pggit._mark NOT NULL,
+    digest    text
 );
 
 CREATE TABLE IF NOT EXISTS pggit.merges (

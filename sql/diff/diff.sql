@@ -22,9 +22,15 @@ CREATE OR REPLACE FUNCTION pggit.diff(p_from text, p_to text DEFAULT 'WORKING')
     RETURNS TABLE (table_name text, inserted bigint, updated bigint, deleted bigint)
     LANGUAGE plpgsql
 AS $$
+DECLARE
+    v_from record;
+    v_to   record;
 BEGIN
     PERFORM pggit._follow_changed();
-    RETURN QUERY SELECT d.* FROM pggit._ref(p_from) AS f, pggit._ref(p_to) AS t, pggit._diff(f.at, t.at) AS d;
+    v_from := pggit._ref(p_from);
+    v_to   := pggit._ref(p_to);
+    RETURN QUERY SELECT d.* FROM pggit._diff(v_from.at, v_to.at) AS d;
+    PERFORM pggit._require_readable(v_from.commit_id, v_from.at), pggit._require_readable(v_to.commit_id, v_to.at);
 END;
 $$;
 
@@ -39,15 +45,15 @@ CREATE OR REPLACE FUNCTION pggit.diff_rows(p_table text, p_from text, p_to text 
 AS $$
 DECLARE
     v_table pggit.tables;
-    v_from  pggit._position;
-    v_to    pggit._position;
+    v_from  record;
+    v_to    record;
 BEGIN
     PERFORM pggit._follow_changed(pggit._relation(p_table));
     v_table := pggit._table(p_table);
-    v_from := (pggit._ref(p_from)).at;
-    v_to   := (pggit._ref(p_to)).at;
-    PERFORM pggit._require_table_at(v_table, v_from, p_from);
-    PERFORM pggit._require_table_at(v_table, v_to, p_to);
+    v_from := pggit._ref(p_from);
+    v_to   := pggit._ref(p_to);
+    PERFORM pggit._require_table_at(v_table, v_from.at, p_from);
+    PERFORM pggit._require_table_at(v_table, v_to.at, p_to);
     RETURN QUERY EXECUTE format($sql$
         WITH changes AS MATERIALIZED (%1$s)
         SELECT c.change, %2$s, before.j, after.j
@@ -55,10 +61,11 @@ BEGIN
           LEFT JOIN LATERAL (SELECT %5$s AS j FROM (%3$s) AS r) AS before ON c.change <> 'insert'
           LEFT JOIN LATERAL (SELECT %6$s AS j FROM (%4$s) AS r) AS after ON c.change <> 'delete'
          ORDER BY 2$sql$,
-        pggit._changes_sql(v_table.table_id, v_from, v_to), pggit._key_json(v_table.table_id, 'coalesce(after.j, before.j)'),
-        pggit._named_sql(v_table.table_id, format('SELECT %s', pggit._record_columns(v_table.table_id, 'c.o', pggit._base_mark(v_from))), pggit._base_mark(v_from)),
-        pggit._named_sql(v_table.table_id, format('SELECT %s', pggit._record_columns(v_table.table_id, 'c.n', pggit._base_mark(v_to))), pggit._base_mark(v_to)),
-        pggit._json_sql(v_table.table_id, 'r', pggit._base_mark(v_from)), pggit._json_sql(v_table.table_id, 'r', pggit._base_mark(v_to)));
+        pggit._changes_sql(v_table.table_id, v_from.at, v_to.at), pggit._key_json(v_table.table_id, 'coalesce(after.j, before.j)'),
+        pggit._named_sql(v_table.table_id, format('SELECT %s', pggit._record_columns(v_table.table_id, 'c.o', pggit._base_mark(v_from.at))), pggit._base_mark(v_from.at)),
+        pggit._named_sql(v_table.table_id, format('SELECT %s', pggit._record_columns(v_table.table_id, 'c.n', pggit._base_mark(v_to.at))), pggit._base_mark(v_to.at)),
+        pggit._json_sql(v_table.table_id, 'r', pggit._base_mark(v_from.at)), pggit._json_sql(v_table.table_id, 'r', pggit._base_mark(v_to.at)));
+    PERFORM pggit._require_readable(v_from.commit_id, v_from.at), pggit._require_readable(v_to.commit_id, v_to.at);
 END;
 $$;
 

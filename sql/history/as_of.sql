@@ -49,7 +49,7 @@ AS $$
 DECLARE
     v_relation oid := (SELECT t.typrelid FROM pg_type AS t WHERE t.oid = pg_typeof(p_type));
     v_table    pggit.tables;
-    v_at       pggit._position;
+    v_ref      record;
 BEGIN
     IF coalesce(v_relation, 0) = 0 THEN
         RAISE EXCEPTION USING
@@ -59,10 +59,11 @@ BEGIN
     END IF;
     PERFORM pggit._follow_changed(v_relation);
     v_table := pggit._table(v_relation::regclass::text);
-    v_at    := (pggit._ref(p_ref)).at;
-    PERFORM pggit._require_table_at(v_table, v_at, p_ref);
-    RETURN QUERY EXECUTE format('SELECT %s FROM (%s) AS s', pggit._as_type_sql(v_table.table_id, v_relation, pggit._base_mark(v_at)),
-        pggit._named_sql(v_table.table_id, pggit._state_sql(v_table.table_id, v_at), pggit._base_mark(v_at)));
+    v_ref   := pggit._ref(p_ref);
+    PERFORM pggit._require_table_at(v_table, v_ref.at, p_ref);
+    RETURN QUERY EXECUTE format('SELECT %s FROM (%s) AS s', pggit._as_type_sql(v_table.table_id, v_relation, pggit._base_mark(v_ref.at)),
+        pggit._named_sql(v_table.table_id, pggit._state_sql(v_table.table_id, v_ref.at), pggit._base_mark(v_ref.at)));
+    PERFORM pggit._require_readable(v_ref.commit_id, v_ref.at);
 END;
 $$;
 

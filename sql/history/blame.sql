@@ -86,13 +86,15 @@ BEGIN
             RETURN NEXT;
         END LOOP;
     END LOOP;
+    PERFORM pggit._require_readable(v_ref.commit_id, v_ref.at);
 END;
 $$;
 
 COMMENT ON FUNCTION pggit.blame(text, jsonb, text) IS
 'For every cell of a row, or of all rows when p_key is NULL: the commit that gave it its value, and who wrote it.
 A value that came in by a merge is blamed on the commit of the branch that made it. p_key is an object with every key column. db_role and application_name are
-those of the last transaction that wrote the row for that commit; NULL for rows from before tracking. Raises VG001, VG002, VG004, VG005, VG009,
+those of the last transaction that wrote the row for that commit; NULL for rows from before tracking and where pggit.gc has been. commit_id and all behind it are NULL for a cell that has not changed
+since a commit whose rows are collected. Raises VG001, VG002, VG004, VG005, VG009,
 VG202, VG205, VG306.';
 
 CREATE OR REPLACE FUNCTION pggit._has_cell(p_table_id integer, p_position pggit._position, p_key jsonb, p_column pggit.columns, p_value jsonb)
@@ -133,6 +135,9 @@ BEGIN
         FOREACH v_parent IN ARRAY v_commit.parents LOOP
             SELECT (c.at).branch_id, (c.at).x, (c.at).s INTO v_at FROM pggit.commits AS c WHERE c.commit_id = v_parent;
             v_same := pggit._presence(p_table, v_at) = 'present' AND pggit._has_cell(p_table.table_id, v_at, p_key, v_column, p_value);
+            IF EXISTS (SELECT FROM pggit.commits AS c WHERE c.commit_id = v_parent AND c.collected_at IS NOT NULL) THEN
+                RETURN NULL;
+            END IF;
             EXIT WHEN v_same;
         END LOOP;
         EXIT WHEN NOT v_same;
@@ -143,27 +148,30 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._blame_cell(pggit.tables, jsonb, integer, jsonb, text) IS
-'Follows a cell back from a commit, each time to the first parent in which it has the same value, and returns the commit where that ends; history that is lost ends it too.';
+'Follows a cell back from a commit, each time to the first parent in which it has the same value, and returns the commit where that ends; history that is lost ends it too; NULL when it leads to a
+commit whose rows are collected.';
 
 CREATE OR REPLACE FUNCTION pggit._writer(p_table_id integer, p_key jsonb, p_commit pggit.commits)
     RETURNS TABLE (effective_role text, application_name text)
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_main  boolean     := p_commit.branch_id = 1;
-    v_since pggit._mark := CASE WHEN v_main THEN ((p_commit.since)).x ELSE ((p_commit.since)).x END;
+    v_main   boolean     := p_commit.branch_id = 1;
+    v_since  pggit._mark := ((p_commit.since)).x;
+    v_before pggit.collected_lines;
 BEGIN
+    SELECT l.* INTO v_before FROM pggit.collected_lines AS l WHERE l.branch_id = p_commit.branch_id;
     RETURN QUERY EXECUTE format($sql$
         SELECT t.effective_role, t.application_name
-          FROM (%1$s) AS k JOIN %2$s AS l ON %3$s AND %4$s
+          FROM (SELECT l._xid, %7$s AS is_sure FROM (%1$s) AS k JOIN %2$s AS l ON %3$s AND %4$s WHERE %5$s AND %6$s ORDER BY l._at DESC LIMIT 1) AS l
           JOIN pggit.transactions AS t ON t.xid = l._xid
-         WHERE %5$s AND %6$s
-         ORDER BY l._at DESC
-         LIMIT 1$sql$,
+         WHERE l.is_sure$sql$,
         pggit._key_from_json(p_table_id, p_key), format('pggit.%s_%s', CASE WHEN v_main THEN '_log' ELSE '_undo' END, p_table_id),
         pggit._same_key(p_table_id, 'l', 'k'), CASE WHEN v_main THEN 'true' ELSE format('l._b = %s', p_commit.branch_id) END,
         pggit._in_sql('l', ((p_commit.at)).x),
-        CASE WHEN v_since IS NULL THEN 'true' ELSE 'NOT ' || pggit._in_sql('l', v_since) END);
+        CASE WHEN v_since IS NULL THEN 'true' ELSE 'NOT ' || pggit._in_sql('l', v_since) END,
+        -- Later rows may be gone where gc has collapsed the log.
+        CASE WHEN v_before.branch_id IS NULL THEN 'true' WHEN (v_before.at).snapshot IS NULL THEN 'false' ELSE 'NOT ' || pggit._in_sql('l', v_before.at) END);
 END;
 $$;
 

@@ -14,15 +14,16 @@ CREATE OR REPLACE FUNCTION pggit.state_digest(p_ref text)
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_at     pggit._position;
+    v_ref    record;
     v_digest text;
 BEGIN
     PERFORM pggit._follow_changed();
-    v_at := (pggit._ref(p_ref)).at;
+    v_ref := pggit._ref(p_ref);
     SELECT encode(sha256(convert_to(coalesce(jsonb_agg(jsonb_build_array(t.schema_name, t.table_name, d.row_count, d.digest)
                                                        ORDER BY t.schema_name COLLATE "C", t.table_name COLLATE "C"), '[]')::text, 'UTF8')), 'hex')
       INTO v_digest
-      FROM pggit._tables_at(v_at) AS t, pggit._table_digest(t.table_id, v_at) AS d;
+      FROM pggit._tables_at(v_ref.at) AS t, pggit._table_digest(t.table_id, v_ref.at) AS d;
+    PERFORM pggit._require_readable(v_ref.commit_id, v_ref.at);
     RETURN v_digest;
 END;
 $$;

@@ -15,9 +15,10 @@ CREATE OR REPLACE FUNCTION pggit.verify()
 AS $$
 DECLARE
     v_commit pggit.commits;
-    v_table  pggit.tables;
+    v_table  record;
     v_digest text;
 BEGIN
+    PERFORM pggit._hold_commits();
     check_name := 'commit id';
     FOR v_commit IN SELECT c.* FROM pggit.commits AS c ORDER BY c.commit_no LOOP
         object := v_commit.commit_id;
@@ -29,7 +30,7 @@ BEGIN
 
     -- What a commit changed, worked out again from the logs and the present rows.
     check_name := 'commit content';
-    FOR v_commit IN SELECT c.* FROM pggit.commits AS c ORDER BY c.commit_no LOOP
+    FOR v_commit IN SELECT c.* FROM pggit.commits AS c WHERE c.collected_at IS NULL ORDER BY c.commit_no LOOP
         CONTINUE WHEN EXISTS (SELECT FROM pggit.tables AS t
                                WHERE (NOT t.untracked_at IS NULL AND v_commit.content ? format('%I.%I', t.schema_name, t.table_name))
                                   OR (t.untracked_at IS NULL AND pggit._presence(t, v_commit.at) = 'gap')
@@ -44,13 +45,23 @@ BEGIN
         END IF;
     END LOOP;
 
-    -- All history undone must give the rows that the table had when tracking began: finds writes that no trigger saw.
+    -- All history undone must give the rows that the table had when tracking began, or up to where gc has collapsed the history: finds writes that no trigger saw.
     check_name := 'table rows';
-    FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.untracked_at IS NULL AND t.relabelled_at IS NULL AND pggit._presence(t, (1, t.tracked_at, t.tracked_at)::pggit._position) = 'present' ORDER BY t.schema_name, t.table_name LOOP
-        SELECT d.digest INTO v_digest FROM pggit._table_digest(v_table.table_id, (1, v_table.tracked_at, v_table.tracked_at)::pggit._position) AS d;
+    FOR v_table IN
+        SELECT t.table_id, t.schema_name, t.table_name, b.position, b.digest, b.moment
+          FROM pggit.tables AS t
+          LEFT JOIN pggit.collected_tables AS c ON c.table_id = t.table_id
+         CROSS JOIN LATERAL (SELECT (1, m.at, m.at)::pggit._position AS position, m.digest, m.moment
+                               FROM (VALUES (t.tracked_at, t.digest, 'when tracking began', c.table_id IS NULL AND t.relabelled_at IS NULL AND pggit._presence(t, (1, t.tracked_at, t.tracked_at)::pggit._position) = 'present'),
+                                            (c.at, c.digest, 'where pggit.gc collapsed its history', pggit._presence(t, (1, c.at, c.at)::pggit._position) = 'present' AND (t.relabelled_at IS NULL OR pggit._mark_in(t.relabelled_at, c.at)))) AS m(at, digest, moment, applies)
+                              WHERE m.applies) AS b
+         WHERE t.untracked_at IS NULL
+         ORDER BY t.schema_name, t.table_name
+    LOOP
+        SELECT d.digest INTO v_digest FROM pggit._table_digest(v_table.table_id, v_table.position) AS d;
         IF v_digest <> v_table.digest THEN
             object  := format('%I.%I', v_table.schema_name, v_table.table_name);
-            problem := 'rows and history together do not give the rows the table had when tracking began';
+            problem := format('rows and history together do not give the rows the table had %s', v_table.moment);
             RETURN NEXT;
         END IF;
     END LOOP;

@@ -547,14 +547,18 @@ CREATE OR REPLACE FUNCTION pggit._open_merge(p_kind text, p_source text, p_targe
 AS $$
 DECLARE
     v_target pggit.branches := pggit._branch(p_target);
+    v_commit text;
     v_id     uuid;
 BEGIN
     PERFORM pggit._check_options(p_kind, p_options);
     IF p_source IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = format('a %s needs a source', replace(p_kind, '_', ' '));
     END IF;
+    -- What a branch's merges need is kept while the branch is there; any other ref is held.
+    v_commit := CASE WHEN EXISTS (SELECT FROM pggit.branches AS b WHERE b.name = p_source AND b.deleted_at IS NULL)
+                     THEN pggit._resolve(p_source, v_target.branch_id) ELSE pggit._hold_commit(p_source, v_target.branch_id) END;
     INSERT INTO pggit.merges (kind, source, source_commit, target_id, message, options, result, requested_by)
-    VALUES (p_kind, p_source, pggit._resolve(p_source, v_target.branch_id), v_target.branch_id, p_message, coalesce(p_options, '{}'), 'planned', pggit._actor())
+    VALUES (p_kind, p_source, v_commit, v_target.branch_id, p_message, coalesce(p_options, '{}'), 'planned', pggit._actor())
     RETURNING merge_id INTO v_id;
     RETURN v_id;
 END;
@@ -603,6 +607,7 @@ AS $$
 DECLARE
     v_merge pggit.merges;
 BEGIN
+    PERFORM pggit._hold_commits();
     SELECT m.* INTO v_merge FROM pggit.merges AS m WHERE m.merge_id = p_merge_id FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION USING

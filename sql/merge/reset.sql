@@ -24,7 +24,7 @@ CREATE OR REPLACE FUNCTION pggit.reset(p_branch text, p_ref text, p_mode text DE
 AS $$
 DECLARE
     v_branch pggit.branches := pggit._branch(p_branch);
-    v_commit text           := pggit._resolve(p_ref, v_branch.branch_id);
+    v_commit text           := pggit._hold_commit(p_ref, v_branch.branch_id);
 BEGIN
     PERFORM pggit._require_unprotected(v_branch);
     IF p_mode = 'soft' THEN
