@@ -206,7 +206,9 @@ def test_index_paths(db: Database) -> None:
     }.items():
         plan = json.dumps(query(work, f"EXPLAIN (FORMAT JSON, COSTS OFF) SELECT * FROM p WHERE {where}").fetchall())
         scans = [
-            node for node in _nodes(json.loads(plan)[0][0][0]["Plan"]) if node.get("Relation Name", "").startswith("p_")
+            node
+            for node in _nodes(json.loads(plan)[0][0][0]["Plan"])
+            if str(node.get("Relation Name")).startswith("p_")
         ]
         assert scans, plan
         assert all("Index" in str(node["Node Type"]) or node["Node Type"] == "Bitmap Heap Scan" for node in scans), plan
