@@ -373,11 +373,14 @@ BEGIN
                                          WHERE t.untracked_at IS NULL AND NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = t.relation)));
     PERFORM pggit._follow_changed();
     PERFORM pggit._follow_each(ARRAY(
-        SELECT c.oid
-          FROM pggit.tracked_schemas AS s
-          JOIN pg_namespace AS n ON n.nspname = s.schema_name
-          JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relname <> ALL (s.excluded)
-         WHERE NOT EXISTS (SELECT FROM pggit.tables AS t WHERE t.relation = c.oid AND t.untracked_at IS NULL) AND pggit._unsupported(c.oid) IS NULL));
+        WITH untracked AS MATERIALIZED (
+            SELECT c.oid
+              FROM pggit.tracked_schemas AS s
+              JOIN pg_namespace AS n ON n.nspname = s.schema_name
+              JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relname <> ALL (s.excluded)
+             WHERE NOT EXISTS (SELECT FROM pggit.tables AS t WHERE t.relation = c.oid AND t.untracked_at IS NULL)
+        )
+        SELECT u.oid FROM untracked AS u WHERE pggit._unsupported(u.oid) IS NULL));
     PERFORM pggit._free_types();
 END;
 $$;

@@ -47,10 +47,13 @@ CREATE OR REPLACE FUNCTION pggit._unsupported_partition(p_relation oid)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog
 AS $$
+    WITH parts AS MATERIALIZED (
+        SELECT c.oid, c.relkind, c.relpersistence FROM pggit._partitions(p_relation) AS p JOIN pg_class AS c ON c.oid = p.relation
+    )
     SELECT CASE WHEN c.relkind NOT IN ('r', 'p') THEN format('its partition %s is a foreign table', c.oid::regclass)
                 WHEN c.relpersistence <> 'p' THEN format('its partition %s is temporary or unlogged', c.oid::regclass)
                 ELSE format('its partition %s computes a generated column in its own way', c.oid::regclass) END
-      FROM pggit._partitions(p_relation) AS p JOIN pg_class AS c ON c.oid = p.relation
+      FROM parts AS c
      WHERE c.relkind NOT IN ('r', 'p') OR c.relpersistence <> 'p'
         OR EXISTS (SELECT FROM pggit._live_columns(p_relation) AS r JOIN pggit._live_columns(c.oid) AS l USING (name) WHERE l.generated_as IS DISTINCT FROM r.generated_as)
      ORDER BY c.oid LIMIT 1;
@@ -200,7 +203,7 @@ BEGIN
         v_changed := true;
         PERFORM pggit._add_partition(p_table, v_relation, v_seq);
     END LOOP;
-    FOR v_partition IN SELECT p.* FROM pggit.partitions AS p WHERE p.table_id = p_table.table_id AND NOT p.captured AND NOT v_changed LOOP
+    FOR v_partition IN SELECT p.* FROM pggit.partitions AS p WHERE p.table_id = p_table.table_id AND NOT p.captured AND NOT v_changed AND NOT p_in_statement LOOP
         UPDATE pggit.partitions AS p SET captured = true WHERE p.relation = v_partition.relation;
         PERFORM pggit._put_capture(p_table.table_id, v_partition.relation);
     END LOOP;

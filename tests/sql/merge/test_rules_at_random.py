@@ -93,15 +93,21 @@ def test_rules_decide_as_the_model_says(db: Database, history: list[tuple[Row, R
         wanted = {key: merged(base, *((t, o) if flip else (o, t))) for key, (base, o, t) in enumerate(history)}
         open_keys = {key for key, row in wanted.items() if row is OPEN}
         db.run("BEGIN")
-        db.run("SELECT pggit.merge(%s, %s, p_options => %s)", source, target, Jsonb(options))
-        found = db.rows("SELECT DISTINCT (key ->> 'id')::integer FROM pggit.merge_conflicts WHERE resolution IS NULL")
-        assert {key for (key,) in found} == open_keys
-        db.run("SELECT pggit.merge(%s, %s, p_options => %s)", source, target, Jsonb({**options, "on_conflict": "ours"}))
-        for key, row in wanted.items():
-            if row is not OPEN:
-                shown = db.rows(f'SELECT {columns} FROM "public@{target}".{table} WHERE id = %s', key)
-                assert shown == ([] if row is None else [row])
-        db.run("ROLLBACK")
+        try:
+            db.run("SELECT pggit.merge(%s, %s, p_options => %s)", source, target, Jsonb(options))
+            found = db.rows(
+                "SELECT DISTINCT (key ->> 'id')::integer FROM pggit.merge_conflicts WHERE resolution IS NULL"
+            )
+            assert {key for (key,) in found} == open_keys
+            db.run(
+                "SELECT pggit.merge(%s, %s, p_options => %s)", source, target, Jsonb({**options, "on_conflict": "ours"})
+            )
+            for key, row in wanted.items():
+                if row is not OPEN:
+                    shown = db.rows(f'SELECT {columns} FROM "public@{target}".{table} WHERE id = %s', key)
+                    assert shown == ([] if row is None else [row])
+        finally:
+            db.run("ROLLBACK")
 
 
 lines = st.lists(st.sampled_from("abc"), max_size=7).map("\n".join)
