@@ -51,7 +51,7 @@ def merged(base: Row, ours: Row, theirs: Row) -> Any:
     for rule, b, o, t in zip(RULES.values(), before, ours, theirs, strict=True):
         # Of two new rows every cell that differs has to be decided, NULL against a value too.
         apart = base is None and o != t and (o is None or t is None)
-        cells.append(decided(rule, object() if apart and rule != "sum" else b, o, t, at))  # type: ignore[arg-type]
+        cells.append(decided(rule, object() if apart else b, o, t, at))  # type: ignore[arg-type]
     return OPEN if OPEN in cells else tuple(cells)
 
 
