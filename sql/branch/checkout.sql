@@ -106,19 +106,13 @@ CREATE OR REPLACE FUNCTION pggit._take_branch(p_branch pggit.branches, p_what te
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    v_ends timestamptz := pggit._patience_ends();
 BEGIN
-    -- Asking again, not waiting in line: whoever has it may in turn wait for a row that this transaction has locked.
-    WHILE NOT pg_try_advisory_xact_lock(hashtext('pggit.checkout'), p_branch.branch_id) LOOP
-        IF clock_timestamp() >= v_ends THEN
-            RAISE EXCEPTION USING
-                ERRCODE = 'VG401', SCHEMA = 'pggit',
-                MESSAGE = format('branch %L can''t be %s: it is checked out by %s', p_branch.name, p_what, coalesce(pggit._processes(ARRAY(SELECT c.pid FROM pggit._checkouts(p_branch.branch_id) AS c)), 'a session that has just left it')),
-                HINT    = 'Try again when they have checked out another branch or ended; nothing was changed. The setting pggit.lock_timeout (5s) says how long to try.';
-        END IF;
-        PERFORM pg_sleep(0.02 + random() * 0.05);
-    END LOOP;
+    IF NOT pggit._ask_for_lock(hashtext('pggit.checkout'), p_branch.branch_id, false) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG401', SCHEMA = 'pggit',
+            MESSAGE = format('branch %L can''t be %s: it is checked out by %s', p_branch.name, p_what, coalesce(pggit._processes(ARRAY(SELECT c.pid FROM pggit._checkouts(p_branch.branch_id) AS c)), 'a session that has just left it')),
+            HINT    = 'Try again when they have checked out another branch or ended; nothing was changed. The setting pggit.lock_timeout (5s) says how long to try.';
+    END IF;
 END;
 $$;
 

@@ -17,6 +17,28 @@ $$;
 COMMENT ON FUNCTION pggit._patience_ends() IS
 'When what begins to wait now gives up: after the setting pggit.lock_timeout (5s; a number alone is milliseconds).';
 
+CREATE OR REPLACE FUNCTION pggit._ask_for_lock(p_class integer, p_id integer, p_shared boolean)
+    RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_ends timestamptz := pggit._patience_ends();
+BEGIN
+    -- Asking again, not waiting in line: whoever has it may in turn wait for a row that this transaction has locked.
+    WHILE NOT CASE WHEN p_shared THEN pg_try_advisory_xact_lock_shared(p_class, p_id) ELSE pg_try_advisory_xact_lock(p_class, p_id) END LOOP
+        IF clock_timestamp() >= v_ends THEN
+            RETURN false;
+        END IF;
+        PERFORM pg_sleep(0.01 + random() * 0.03);
+    END LOOP;
+    RETURN true;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._ask_for_lock(integer, integer, boolean) IS
+'Takes an advisory lock until the transaction ends; false when others did not give it up within pggit.lock_timeout (5s).';
+
 CREATE OR REPLACE FUNCTION pggit._retention()
     RETURNS text
     LANGUAGE sql STABLE

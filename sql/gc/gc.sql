@@ -18,18 +18,13 @@ CREATE OR REPLACE FUNCTION pggit._hold_all_commits()
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    v_ends timestamptz := pggit._patience_ends();
 BEGIN
-    WHILE NOT pg_try_advisory_xact_lock(hashtext('pggit.gc'), 0) LOOP
-        IF clock_timestamp() >= v_ends THEN
-            RAISE EXCEPTION USING
-                ERRCODE = 'VG401', SCHEMA = 'pggit',
-                MESSAGE = format('gc can''t begin: commits are being named by %s', coalesce(pggit._processes(pggit._gc_pids()), 'a session that has just ended')),
-                HINT    = 'Try again when they are done; nothing was changed. The setting pggit.lock_timeout (5s) says how long to try.';
-        END IF;
-        PERFORM pg_sleep(0.01 + random() * 0.02);
-    END LOOP;
+    IF NOT pggit._ask_for_lock(hashtext('pggit.gc'), 0, false) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG401', SCHEMA = 'pggit',
+            MESSAGE = format('gc can''t begin: commits are being named by %s', coalesce(pggit._processes(pggit._gc_pids()), 'a session that has just ended')),
+            HINT    = 'Try again when they are done; nothing was changed. The setting pggit.lock_timeout (5s) says how long to try.';
+    END IF;
 END;
 $$;
 

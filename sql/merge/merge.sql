@@ -484,6 +484,19 @@ COMMENT ON FUNCTION pggit._attempt(uuid, boolean) IS
 'One attempt at a merge (or revert, cherry-pick, reset, unstash), from locks to commit; p_apply false plans only. Waits for no lock longer than 0.9 seconds (under PostgreSQL''s deadlock_timeout), so that it never
 takes part in a deadlock. Raises VG402, VG310, 55P03, or a constraint''s own error.';
 
+CREATE OR REPLACE FUNCTION pggit._record_result(p_result pggit.merge_result)
+    RETURNS void
+    LANGUAGE sql
+AS $$
+    UPDATE pggit.merges AS m
+       SET result = p_result.result, commit_id = p_result.commit_id, plan_hash = p_result.plan_hash, outcome = p_result,
+           finished_at = CASE WHEN p_result.result IN ('merged', 'fast_forward', 'up_to_date') THEN now() END
+     WHERE m.merge_id = p_result.merge_id;
+$$;
+
+COMMENT ON FUNCTION pggit._record_result(pggit.merge_result) IS
+'Notes what became of a merge.';
+
 CREATE OR REPLACE FUNCTION pggit._run(p_merge_id uuid, p_apply boolean)
     RETURNS pggit.merge_result
     LANGUAGE plpgsql
@@ -530,10 +543,7 @@ BEGIN
     END LOOP;
 
     v_result.detail := v_result.detail - 'planned_tables';
-    UPDATE pggit.merges AS m
-       SET result = v_result.result, commit_id = v_result.commit_id, plan_hash = v_result.plan_hash, outcome = v_result,
-           finished_at = CASE WHEN v_result.result IN ('merged', 'fast_forward', 'up_to_date') THEN now() END
-     WHERE m.merge_id = p_merge_id;
+    PERFORM pggit._record_result(v_result);
     RETURN v_result;
 END;
 $$;

@@ -95,10 +95,8 @@ BEGIN
         v_result.merge_id := p_merge_id;
         v_result.detail   := v_result.detail || jsonb_build_object('stopped_by', v_done.stopped_by);
     END IF;
-    UPDATE pggit.merges AS m
-       SET result = v_result.result, commit_id = v_result.commit_id, plan_hash = v_result.plan_hash, outcome = v_result, options = jsonb_build_object('kept', v_kept),
-           finished_at = CASE WHEN v_result.result NOT IN ('conflicted', 'refused') THEN now() END
-     WHERE m.merge_id = p_merge_id;
+    UPDATE pggit.merges AS m SET options = jsonb_build_object('kept', v_kept) WHERE m.merge_id = p_merge_id;
+    PERFORM pggit._record_result(v_result);
     RETURN v_result;
 END;
 $$;

@@ -136,4 +136,5 @@ def test_who_lacks_it_makes_no_merge_that_is_approved_already(people: People) ->
 
 
 def test_a_merge_that_needs_no_approval_is_anybodys(people: People) -> None:
-    people.apply("bob", "plain", databaseRef={"name": "shop"}, source="fix")
+    said = people.apply("bob", "plain", databaseRef={"name": "shop"}, source="fix")
+    assert "plain serverside-applied" in said

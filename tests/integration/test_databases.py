@@ -21,6 +21,15 @@ def test_a_database_comes_under_version_control(site: Site) -> None:
     assert database.rows("SELECT commit_id, message FROM pggit.log()") == [(status["head"], "first commit")]
 
 
+def test_the_operator_ticks(site: Site) -> None:
+    """What was committed by then can be read exactly, whether or not the server keeps commit times."""
+    name, database = site.versioned()
+    ticks = "SELECT count(*) FROM pggit.ticks"
+    before = database.rows(ticks)
+    database.run("INSERT INTO items VALUES (100, 'ticked', 1)")
+    site.until("vdb", name, lambda _: database.rows(ticks) > before)
+
+
 def test_tables_are_left_out_by_any_way_to_write_their_names(site: Site) -> None:
     more = "".join(f"CREATE TABLE {table} (x int PRIMARY KEY);" for table in ('"Odd Name"', "noise", "more"))
     name, database = site.versioned(ITEMS + more, excludeTables=['"Odd Name"', "public.NOISE"])

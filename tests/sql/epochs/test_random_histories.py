@@ -17,6 +17,8 @@ def test_a_history_goes_on_in_another_cluster(
 ) -> None:
     examples: int | None = pytestconfig.getoption("--model-examples")
 
+    all_moves = 0
+
     class Moving(Machine):
         moves = 0
 
@@ -32,6 +34,8 @@ def test_a_history_goes_on_in_another_cluster(
         @rule()
         def move(self) -> None:
             """Each time into the other cluster."""
+            nonlocal all_moves
+            all_moves += 1
             self.moves += 1
             restored = (servers if self.moves % 2 == 0 else elsewhere).create(server.version)
             restore(self.db, restored)
@@ -52,3 +56,4 @@ def test_a_history_goes_on_in_another_cluster(
             phases=(Phase.generate,),
         ),
     )
+    assert all_moves > 0

@@ -219,6 +219,10 @@ def test_only_the_table_that_is_meant_is_locked(t: Database) -> None:
     writer = t.connect(autocommit=False)
     query(writer, "INSERT INTO public.t (id) VALUES (3)")
     t.run("SET lock_timeout = '2s'; SET search_path = s; ALTER TABLE t DROP v; RESET search_path")
+    assert query(writer, "SELECT id FROM public.t ORDER BY id DESC LIMIT 1").fetchone() == (
+        3,
+    )  # its lock is still held
+    assert t.rows("SELECT column_name FROM information_schema.columns WHERE table_schema = 's'") == [("id",)]
     writer.rollback()
 
 

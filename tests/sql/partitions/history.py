@@ -33,28 +33,32 @@ class History:
         self.states: list[tuple[str, Rows]] = []
         query(self.session, tables)
         query(self.session, "SELECT pggit.track_schema('public')")
-        self.commit()
+        assert self.commit() == []
 
     def rows(self, sql: str) -> Rows:
         return query(self.session, sql).fetchall()
 
-    def commit(self) -> None:
-        """Commit, and check all states so far."""
+    def commit(self) -> list[object]:
+        """Commit; what is wrong with the states so far."""
         now = self.rows(ROWS.format("p"))
         (commit,) = self.rows("SELECT pggit.commit('next', p_allow_empty => true)")[0]
         self.states.append((str(commit), now))
-        self.check()
+        return self.wrong()
 
-    def check(self) -> None:
-        for commit, rows in self.states:
-            assert self.rows(ROWS.format(f"pggit.as_of(NULL::p, '{commit}')")) == rows, commit
-        assert self.rows("SELECT * FROM pggit.verify()") == []
+    def wrong(self) -> list[object]:
+        """The commits whose rows are others than they were, and what verify finds."""
+        changed = [
+            commit
+            for commit, rows in self.states
+            if self.rows(ROWS.format(f"pggit.as_of(NULL::p, '{commit}')")) != rows
+        ]
+        return [*changed, *self.rows("SELECT * FROM pggit.verify()")]
 
-    def after(self, sql: str) -> None:
-        """The statement's effect, and what is done to all rows afterwards, leave each state as it was."""
+    def after(self, sql: str) -> list[object]:
+        """What is wrong with any state after the statement's effect, and what is then done to all rows."""
         query(self.session, sql)
-        self.commit()
+        found = self.commit()
         query(self.session, "UPDATE p SET v = v || '!'")
-        self.check()
+        found += self.wrong()
         query(self.session, "DELETE FROM p")
-        self.commit()
+        return found + self.commit()

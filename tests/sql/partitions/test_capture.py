@@ -63,7 +63,7 @@ STATEMENTS = {
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_the_history_is_true_after(history: History, name: str) -> None:
     query(history.session, "CREATE SCHEMA x")
-    history.after(STATEMENTS[name])
+    assert history.after(STATEMENTS[name]) == []
 
 
 def test_copy_and_detach_concurrently(history: History) -> None:
@@ -73,9 +73,9 @@ def test_copy_and_detach_concurrently(history: History) -> None:
             copy.write("11\t1\tx\n12\t2\ty\n")
         with cursor.copy("COPY p2 (k, r, v) FROM STDIN") as copy:
             copy.write("13\t2\tz\n")
-    history.commit()
+    assert history.commit() == []
     query(history.session, "ALTER TABLE p DETACH PARTITION p2 CONCURRENTLY")
-    history.after("INSERT INTO p2 (k, r) VALUES (14, 2)")
+    assert history.after("INSERT INTO p2 (k, r) VALUES (14, 2)") == []
 
 
 def test_partitions_count_as_one_table(db: Database) -> None:
@@ -98,15 +98,15 @@ def test_partitions_count_as_one_table(db: Database) -> None:
 
 def test_a_tracked_table_that_becomes_a_partition(history: History) -> None:
     """Its own history ends there, and stays; its rows are inserts of the partitioned table. Detached, it is a new table."""
-    history.after("CREATE TABLE own (LIKE p, PRIMARY KEY (r, k)); INSERT INTO own VALUES (1, 9, 'x')")
+    assert history.after("CREATE TABLE own (LIKE p, PRIMARY KEY (r, k)); INSERT INTO own VALUES (1, 9, 'x')") == []
     query(history.session, "ALTER TABLE p ATTACH PARTITION own FOR VALUES IN (9)")
-    history.commit()
+    assert history.commit() == []
     assert history.rows("SELECT change, key FROM pggit.diff_rows('p', 'HEAD~1')") == [("insert", {"r": 9, "k": 1})]
     assert history.rows("SELECT count(*) FROM pggit.tables WHERE table_name = 'own' AND untracked_at IS NOT NULL") == [
         (1,)
     ]
     query(history.session, "ALTER TABLE p DETACH PARTITION own")
-    history.commit()
+    assert history.commit() == []
     assert ("public.own",) in history.rows("SELECT table_name FROM pggit.tracked_tables")
     assert history.rows("SELECT v FROM pggit.as_of(NULL::own, 'HEAD')") == [("x",)]
 
@@ -116,9 +116,9 @@ def test_a_drop_that_nothing_names_is_a_gap(history: History) -> None:
     query(history.session, "CREATE FUNCTION away() RETURNS void LANGUAGE sql AS 'DROP TABLE p1'")
     query(history.session, "SELECT away()")
     with raises("VG306"):
-        history.check()
+        history.wrong()
     history.states.clear()
-    history.after("UPDATE p SET r = 2 WHERE r = 3")
+    assert history.after("UPDATE p SET r = 2 WHERE r = 3") == []
 
 
 def test_a_table_that_is_dropped_whole(history: History) -> None:
@@ -126,7 +126,7 @@ def test_a_table_that_is_dropped_whole(history: History) -> None:
     assert history.rows("SELECT * FROM pggit.partitions") == []
     query(history.session, TABLES.replace("CREATE TABLE parents (id integer PRIMARY KEY);", "TRUNCATE parents;"))
     history.states.clear()
-    history.commit()
+    assert history.commit() == []
 
 
 def test_partitions_that_cannot_be_tracked(db: Database) -> None:
@@ -165,12 +165,13 @@ def test_above_read_committed_no_row_is_lost(history: History) -> None:
         with raises("VG401"):
             query(other, command)
         other.rollback()
-    history.check()
+    assert history.wrong() == []
 
 
 def test_columns_that_change_hands_in_triggers(history: History) -> None:
     """A row trigger of the user's that writes the same table, while a MERGE moves rows."""
-    history.after("""
+    assert (
+        history.after("""
         CREATE FUNCTION more() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
             IF pg_trigger_depth() < 2 THEN
                 INSERT INTO p VALUES (NEW.k + 50, NEW.r, 'more') ON CONFLICT (r, k) DO UPDATE SET v = 'again';
@@ -183,3 +184,5 @@ def test_columns_that_change_hands_in_triggers(history: History) -> None:
         MERGE INTO p USING (VALUES (1), (3), (77)) AS s (k) ON p.k = s.k WHEN MATCHED THEN UPDATE SET r = 1 WHEN NOT MATCHED THEN INSERT VALUES (s.k, 1);
         DROP TRIGGER more ON p;
     """)
+        == []
+    )

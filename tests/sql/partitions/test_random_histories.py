@@ -65,7 +65,7 @@ def test_random_histories(servers: Servers, server: Server, main: list[str], bra
         made = False
         for step in [*main, "commit", "merge"]:
             if step == "commit":
-                history.commit()
+                assert history.commit() == []
             elif step == "branch" and not made:
                 db.run("SELECT pggit.create_branch('work', p_materialize => %s)", form)
                 work = db.connect(branch="work")
@@ -83,6 +83,6 @@ def test_random_histories(servers: Servers, server: Server, main: list[str], bra
                     assert sorted(history.rows(ROWS.format("p")), key=str) == sorted(ours + theirs, key=str)
             elif step not in ("branch", "merge"):
                 query(history.session, step.format(low=0))
-        history.commit()
+        assert history.commit() == []
     finally:
         servers.drop(db)
