@@ -68,18 +68,6 @@ $$;
 COMMENT ON FUNCTION pggit._flat_sql(integer, integer, pggit._mark) IS
 'The same with the mark as constants.';
 
-CREATE OR REPLACE FUNCTION pggit._named_columns(p_table_id integer, p_alias text)
-    RETURNS text
-    LANGUAGE sql STABLE
-AS $$
-    SELECT string_agg(format('%s.c%s AS %I', p_alias, c.column_id, c.name), ', ' ORDER BY c.attnum)
-      FROM pggit.columns AS c
-     WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL;
-$$;
-
-COMMENT ON FUNCTION pggit._named_columns(integer, text) IS
-'Select list that gives stored columns the names of the user''s table.';
-
 CREATE OR REPLACE FUNCTION pggit._index_keys(p_index oid)
     RETURNS TABLE (n integer, expression text, operator text, attnum smallint, opclass text)
     LANGUAGE sql STABLE

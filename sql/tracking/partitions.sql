@@ -239,17 +239,6 @@ $$;
 COMMENT ON FUNCTION pggit._lose_history(integer) IS
 'What a table was before now can''t be read any more: VG306.';
 
-CREATE OR REPLACE FUNCTION pggit._may_name(p_text text, p_name name)
-    RETURNS boolean
-    LANGUAGE sql IMMUTABLE
-AS $$
-    SELECT lower(p_text) ~ ('(^|[^[:alnum:]_$])' || regexp_replace(lower(replace(p_name, '"', '""')), '([^[:alnum:]_])', '\\\1', 'g')
-                            || CASE WHEN octet_length(p_name) < 63 THEN '($|[^[:alnum:]_$])' ELSE '' END);
-$$;
-
-COMMENT ON FUNCTION pggit._may_name(text, name) IS
-'Whether a name stands somewhere in the text of a command, in quotes or not.';
-
 CREATE OR REPLACE FUNCTION pggit._save_partitions(p_tag text, p_command text)
     RETURNS void
     LANGUAGE plpgsql
@@ -269,8 +258,8 @@ BEGIN
          CROSS JOIN LATERAL pg_partition_tree(p.relation) AS l
          WHERE t.untracked_at IS NULL
            AND (pg_has_role(pggit._actor()::name, c.relowner, 'USAGE') OR pg_has_role(pggit._actor()::name, n.nspowner, 'USAGE'))
-           AND CASE p_tag WHEN 'DROP TABLE' THEN pggit._may_name(p_command, c.relname) WHEN 'DROP SCHEMA' THEN pggit._may_name(p_command, n.nspname)
-                          ELSE pggit._may_name(concat_ws(' ', p_command, session_user, pggit._actor()), pg_get_userbyid(c.relowner)) END
+           AND CASE p_tag WHEN 'DROP TABLE' THEN lower(p_command) ~ pggit._word(c.relname) WHEN 'DROP SCHEMA' THEN lower(p_command) ~ pggit._word(n.nspname)
+                          ELSE lower(concat_ws(' ', p_command, session_user, pggit._actor())) ~ pggit._word(pg_get_userbyid(c.relowner)) END
          ORDER BY 1
     LOOP
         v_seq := coalesce(v_seq, nextval('pggit._ordinal'));

@@ -5,11 +5,12 @@ CREATE OR REPLACE FUNCTION pggit._word(p_name text)
     LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT '(?<![[:alnum:]_])' || regexp_replace(lower(replace(p_name, '"', '""')), '([^[:alnum:]_])', '\\\1', 'g') || '(?![[:alnum:]_])';
+    SELECT '(?<![[:alnum:]_])' || regexp_replace(lower(replace(p_name, '"', '""')), '([^[:alnum:]_])', '\\\1', 'g')
+           || CASE WHEN octet_length(p_name) < 63 THEN '(?![[:alnum:]_])' ELSE '' END;
 $$;
 
 COMMENT ON FUNCTION pggit._word(text) IS
-'Regular expression: a name, quoted or not, in the text of a statement in lower case.';
+'Regular expression: a name, quoted or not, in the text of a statement in lower case. What a name of 63 bytes was cut from may go on.';
 
 CREATE OR REPLACE FUNCTION pggit._takes_columns(p_statement text, p_table pggit.tables)
     RETURNS boolean
