@@ -9,7 +9,7 @@ BEGIN
     SELECT m.merge_id, m.result, m.commit_id, m.base_commit, m.target_commit, m.source_commit, m.plan_hash,
            coalesce((m.outcome).rows_inserted, 0), coalesce((m.outcome).rows_updated, 0), coalesce((m.outcome).rows_deleted, 0),
            (SELECT count(*)::integer FROM pggit.merge_conflicts AS c WHERE c.merge_id = m.merge_id),
-           (SELECT count(*)::integer FROM pggit.merge_conflicts AS c WHERE c.merge_id = m.merge_id AND c.resolution IS NULL),
+           pggit._undecided(m.merge_id)::integer,
            (SELECT count(*)::integer FROM pggit.merge_violations AS v WHERE v.merge_id = m.merge_id),
            (m.outcome).detail ->> 'reason', m.options ->> 'approved_by'
       FROM pggit.merges AS m

@@ -74,16 +74,6 @@ $$;
 COMMENT ON FUNCTION pggit._open_run(jsonb, text, text, text, text, jsonb) IS
 'Records what an owner wants: a merge of p_source, or a revert of the merge p_revert_of. Returns its id. Raises as pggit._open_merge and pggit._open_undo.';
 
-CREATE OR REPLACE FUNCTION pggit._undecided(p_merge_id uuid)
-    RETURNS bigint
-    LANGUAGE sql STABLE
-AS $$
-    SELECT count(*) FROM pggit.conflicts AS c WHERE c.merge_id = p_merge_id AND c.resolution IS NULL;
-$$;
-
-COMMENT ON FUNCTION pggit._undecided(uuid) IS
-'Number of a merge''s conflicts that nobody has decided.';
-
 CREATE OR REPLACE FUNCTION pggit.plan_merge_for(p_owner jsonb, p_source text, p_target text, p_options jsonb DEFAULT '{}', p_resolutions jsonb DEFAULT '[]',
                                                 p_revert_of text DEFAULT NULL)
     RETURNS uuid

@@ -154,6 +154,16 @@ $$;
 COMMENT ON FUNCTION pggit._settle_conflicts(uuid, jsonb) IS
 'Resolves a plan''s conflicts by the options resolutions (conflict_id, or table, key and column; take; value) and on_conflict. Raises VG007, VG204.';
 
+CREATE OR REPLACE FUNCTION pggit._undecided(p_merge_id uuid)
+    RETURNS bigint
+    LANGUAGE sql STABLE
+AS $$
+    SELECT count(*) FROM pggit.conflicts AS c WHERE c.merge_id = p_merge_id AND c.resolution IS NULL;
+$$;
+
+COMMENT ON FUNCTION pggit._undecided(uuid) IS
+'Number of a merge''s conflicts that nobody has decided.';
+
 CREATE OR REPLACE FUNCTION pggit._result(p_merge_id uuid, p_result text, p_detail jsonb DEFAULT '{}')
     RETURNS pggit.merge_result
     LANGUAGE plpgsql
@@ -167,7 +177,7 @@ BEGIN
     v_result.rows_updated     := 0;
     v_result.rows_deleted     := 0;
     v_result.schema_changes   := 0;
-    v_result.conflicts        := (SELECT count(*) FROM pggit.conflicts AS c WHERE c.merge_id = p_merge_id AND c.resolution IS NULL);
+    v_result.conflicts        := pggit._undecided(p_merge_id);
     v_result.schema_conflicts := 0;
     v_result.violations       := (SELECT count(*) FROM pggit.violations AS v WHERE v.merge_id = p_merge_id);
     v_result.detail           := p_detail;
