@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import psycopg
 import pytest
 
 from fixtures.operating import ITEMS, Site, a_name, condition, states
@@ -236,3 +237,21 @@ def test_a_table_made_later_is_tracked(site: Site) -> None:
     site.until("vdb", name, lambda body: body["status"]["trackedTables"] == 2)
     tracked = database.rows("SELECT table_name FROM pggit.tracked_tables ORDER BY 1")
     assert tracked == [("public.items",), ("public.later",)]
+
+
+def test_many_databases_share_few_connections(site: Site) -> None:
+    """The operator never holds more connections to a server than its workers may use, however many databases it has."""
+    for _ in range(4):
+        site.versioned()
+
+    with psycopg.connect(site.server.dsn(), autocommit=True) as admin:
+        seen = []
+        for _ in range(30):
+            row = admin.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pggit-operator'"
+            ).fetchone()
+            assert row is not None
+            seen.append(row[0])
+            time.sleep(0.2)
+
+    assert 1 <= max(seen) <= 4, "two in use and two kept"

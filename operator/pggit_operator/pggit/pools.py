@@ -71,13 +71,22 @@ class _Breaker:
     said: Unreachable
 
 
+@dataclass(eq=False)
+class _Idle:
+    """A connection that nobody uses at the moment."""
+
+    since: float
+    target: Target
+    conn: Connection
+
+
 class Pools:
     """All connections of the operator. A server that does not answer is left alone for a while, by everybody."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
-        self._idle: defaultdict[Target, list[tuple[float, Connection]]] = defaultdict(list)
+        self._idle: defaultdict[str, list[_Idle]] = defaultdict(list)
         self._places: dict[str, threading.BoundedSemaphore] = {}
         self._broken: dict[str, _Breaker] = {}
         self._files: tempfile.TemporaryDirectory[str] | None = None
@@ -110,10 +119,10 @@ class Pools:
     def close(self) -> None:
         """Close what is idle."""
         with self._lock:
-            kept = [conn for idle in self._idle.values() for _, conn in idle]
+            kept = [one for idle in self._idle.values() for one in idle]
             self._idle.clear()
-        for conn in kept:
-            conn.close()
+        for one in kept:
+            one.conn.close()
         if self._files is not None:
             self._files.cleanup()
 
@@ -145,29 +154,33 @@ class Pools:
         """An idle connection that still answers, clean of what its last user left."""
         while True:
             with self._lock:
-                if not self._idle[target]:
+                idle = self._idle[target.instance]
+                found = next((one for one in reversed(idle) if one.target == target), None)
+                if found is None:
                     return None
-                _, conn = self._idle[target].pop()
-            with suppress(psycopg.Error), _cut_after(conn, self._settings.connect_timeout):
-                conn.execute("DISCARD ALL")
-                return conn
-            conn.close()
+                idle.remove(found)
+            with suppress(psycopg.Error), _cut_after(found.conn, self._settings.connect_timeout):
+                found.conn.execute("DISCARD ALL")
+                return found.conn
+            found.conn.close()
 
     def _keep(self, target: Target, conn: Connection) -> None:
-        now = time.monotonic()
-        with self._lock:
-            old = []
-            for idle in self._idle.values():
-                old += [kept for since, kept in idle if now - since > _KEEP_IDLE]
-                idle[:] = [(since, kept) for since, kept in idle if now - since <= _KEEP_IDLE]
-            for known in [known for known, idle in self._idle.items() if not idle]:
-                del self._idle[known]
-            if not conn.closed and conn.info.transaction_status == psycopg.pq.TransactionStatus.IDLE:
-                self._idle[target].append((now, conn))
-            else:
-                old.append(conn)
-        for conn in old:
+        """Keep a connection for its next user; of one server no more than may be in use, however many databases."""
+        if conn.closed or conn.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
             conn.close()
+            return
+        now, old = time.monotonic(), []
+        with self._lock:
+            self._idle[target.instance].append(_Idle(now, target, conn))
+            for instance, idle in list(self._idle.items()):
+                fresh = [one for one in idle if now - one.since <= _KEEP_IDLE][-self._settings.workers_per_instance :]
+                old += [one for one in idle if one not in fresh]
+                if fresh:
+                    self._idle[instance] = fresh
+                else:
+                    del self._idle[instance]
+        for one in old:
+            one.conn.close()
 
     def _connect(self, target: Target) -> Connection:
         limits = {
