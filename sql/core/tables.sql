@@ -99,7 +99,7 @@ CREATE TABLE IF NOT EXISTS pggit.tracked_schemas (
 
 -- Stored columns are named c<column_id> in every log, delta and mask: a rename touches this table only. added_at is NULL for columns that were there when
 -- tracking began. A column that gets another type or expression is a new one of the same origin. names: for a generated column that is gone, the
--- names that its expression knows the table's columns by. catalog_xid: the transaction that wrote the column's row in the catalog.
+-- names that its expression knows the table's columns by. catalog_row: which version of its row in the catalog the column has.
 CREATE TABLE IF NOT EXISTS pggit.columns (
     table_id     integer  NOT NULL REFERENCES pggit.tables,
     column_id    integer  NOT NULL,
@@ -112,7 +112,7 @@ CREATE TABLE IF NOT EXISTS pggit.columns (
     dropped_at   pggit._mark,
     origin       integer  NOT NULL,
     names        jsonb,
-    catalog_xid  xid,
+    catalog_row  text,
     PRIMARY KEY (table_id, column_id)
 );
 

@@ -20,7 +20,8 @@ CREATE OR REPLACE FUNCTION pggit._as_type_sql(p_table_id integer, p_relation oid
 AS $$
     WITH own AS (
         -- The columns of main, or of what stands for the table on a branch: made in the order they had where the branch stands.
-        SELECT c.attnum::integer AS attnum, c.origin FROM pggit.tables AS t JOIN pggit._columns_at(p_table_id, NULL) AS c USING (table_id) WHERE t.relation = p_relation
+        SELECT CASE WHEN t.place = pggit._place() THEN c.attnum ELSE (SELECT a.attnum FROM pg_attribute AS a WHERE a.attrelid = t.relation AND a.attname = c.name) END::integer AS attnum, c.origin
+          FROM pggit.tables AS t JOIN pggit._columns_at(p_table_id, NULL) AS c USING (table_id) WHERE t.relation = p_relation
         UNION ALL
         SELECT (row_number() OVER (ORDER BY c.origin))::integer, c.origin
           FROM pggit.branch_tables AS bt JOIN pggit.branch_bases AS b USING (branch_id) CROSS JOIN LATERAL pggit._columns_at(p_table_id, b.s) AS c

@@ -87,7 +87,7 @@ CREATE OR REPLACE FUNCTION pggit._after_truncate()
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    UPDATE pggit.tables AS t SET fingerprint = pggit._fingerprint(TG_RELID), storage = pggit._storage(TG_RELID) WHERE t.table_id = TG_ARGV[0]::integer;
+    UPDATE pggit.tables AS t SET fingerprint = pggit._fingerprint(t.relation), storage = pggit._storage(t.relation) WHERE t.table_id = TG_ARGV[0]::integer;
     RETURN NULL;
 END;
 $$;

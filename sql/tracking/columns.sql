@@ -56,23 +56,34 @@ $$;
 COMMENT ON FUNCTION pggit._live_columns(oid) IS
 'The columns of a relation as the catalog has them now: base types, 1-based place in the primary key, generation expression.';
 
+CREATE OR REPLACE FUNCTION pggit._row_version(p_xmin xid, p_ctid tid)
+    RETURNS text
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT p_xmin::text || ' ' || p_ctid::text;
+$$;
+
+COMMENT ON FUNCTION pggit._row_version(xid, tid) IS
+'Another value for each version of a row, also for those of one transaction.';
+
 CREATE OR REPLACE FUNCTION pggit._fingerprint(p_relation oid)
     RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
 BEGIN
-    RETURN (SELECT md5(concat_ws('|', c.relnamespace, c.relname, c.relfilenode,
+    RETURN (SELECT md5(concat_ws('|', c.relnamespace::regnamespace, c.relname, c.relfilenode, c.relpersistence,
+                       c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits AS h WHERE c.oid IN (h.inhrelid, h.inhparent)),
                        (SELECT i.indkey FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary),
                        (SELECT string_agg(concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attgenerated, a.xmin), '|' ORDER BY a.attnum)
                           FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
-                       CASE WHEN c.relkind = 'p' THEN (SELECT string_agg(t.relid::oid::text, ' ' ORDER BY t.relid::oid) FROM pg_partition_tree(c.oid) AS t) END))
+                       CASE WHEN c.relkind = 'p' THEN (SELECT string_agg(concat_ws(' ', t.relid::oid, pg_relation_filenode(t.relid)), ',' ORDER BY t.relid::oid) FROM pg_partition_tree(c.oid) AS t) END))
               FROM pg_class AS c WHERE c.oid = p_relation);
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._fingerprint(oid) IS
-'Another value whenever a table''s name, primary key, partitions or anything of its columns changes, or its rows are written anew; NULL when the table is gone.';
+'Another value whenever a table''s name, primary key, partitions, inheritance or anything of its columns changes, or its rows are written anew; NULL when the table is gone.';
 
 CREATE OR REPLACE FUNCTION pggit._stored_column(p_column pggit.columns)
     RETURNS text

@@ -9,7 +9,7 @@ BEGIN
     UPDATE pggit.tables AS t SET untracked_at = pggit._mark_now() WHERE t.table_id = p_table.table_id;
     IF p_in_statement THEN
         PERFORM pggit._stop_capture(p_table.table_id);
-        RAISE WARNING 'table %.% has another primary key: it is not tracked until the next commit', p_table.schema_name, p_table.table_name;
+        RAISE WARNING 'table %.% is not tracked %', p_table.schema_name, p_table.table_name, coalesce('any more: ' || v_reason, 'until the next commit: it has another primary key');
         RETURN;
     END IF;
     PERFORM pggit._drop_all_capture(p_table);
@@ -23,18 +23,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._begin_anew(pggit.tables, boolean) IS
-'Ends the tracking of a table whose key has changed, and tracks it anew if it can be.';
-
-CREATE OR REPLACE FUNCTION pggit._storage(p_relation oid)
-    RETURNS text
-    LANGUAGE sql STABLE
-    SET search_path = pg_catalog
-AS $$
-    SELECT format('%s %s', c.oid, c.relfilenode) FROM pg_class AS c WHERE c.oid = p_relation;
-$$;
-
-COMMENT ON FUNCTION pggit._storage(oid) IS
-'Another value whenever a table''s rows are written anew (ALTER TABLE, but also VACUUM FULL, CLUSTER, TRUNCATE).';
+'Ends the tracking of a table whose key has changed or that can''t be tracked any more, and tracks it anew if it can be.';
 
 CREATE OR REPLACE FUNCTION pggit._find_columns(p_table_id integer)
     RETURNS void
@@ -57,7 +46,7 @@ BEGIN
        SET attnum = coalesce(s.attnum, (SELECT r.attnum FROM renamed AS r WHERE r.attnum = s.n), (SELECT r.attnum FROM renamed AS r WHERE r.attnum = s.before), -s.column_id)
       FROM stored AS s
      WHERE c.table_id = p_table_id AND c.column_id = s.column_id;
-    UPDATE pggit.columns AS c SET catalog_xid = a.xmin
+    UPDATE pggit.columns AS c SET catalog_row = pggit._row_version(a.xmin, a.ctid)
       FROM pggit.tables AS t JOIN pg_attribute AS a ON a.attrelid = t.relation
      WHERE t.table_id = p_table_id AND c.table_id = t.table_id AND c.attnum = a.attnum AND c.dropped_at IS NULL;
     UPDATE pggit.tables AS t SET place = pggit._place(), fingerprint = pggit._fingerprint(t.relation), storage = pggit._storage(t.relation) WHERE t.table_id = p_table_id;
@@ -160,6 +149,41 @@ $$;
 COMMENT ON FUNCTION pggit._leave_gap(pggit.tables, pggit._mark, text) IS
 'Ends the part of a table''s history that can be read at a mark, and warns of it.';
 
+CREATE OR REPLACE FUNCTION pggit._follow_schema(p_old text, p_new text)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF p_old <> p_new AND to_regnamespace(quote_ident(p_old)) IS NULL THEN
+        UPDATE pggit.tracked_schemas AS s SET schema_name = p_new
+         WHERE s.schema_name = p_old AND NOT EXISTS (SELECT FROM pggit.tracked_schemas AS o WHERE o.schema_name = p_new);
+        UPDATE pggit.branch_schemas AS s SET base_schema = p_new
+         WHERE s.base_schema = p_old AND NOT EXISTS (SELECT FROM pggit.branch_schemas AS o WHERE o.branch_id = s.branch_id AND o.base_schema = p_new);
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._follow_schema(text, text) IS
+'A table is in another schema, and the one it was in is gone: the schema has been renamed. What is tracked and what branches show stands under its new name.';
+
+CREATE OR REPLACE FUNCTION pggit._renew_write_functions(p_relation oid)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM pggit._ensure_write_function(t.table_id)
+       FROM pggit.tables AS t
+      WHERE t.untracked_at IS NULL AND to_regprocedure(format('pggit._write_%s()', pggit._shape_name(t.table_id))) IS NOT NULL
+        AND (t.relation = p_relation OR EXISTS (SELECT FROM pg_constraint AS c WHERE c.contype = 'f' AND ((c.conrelid = t.relation AND c.confrelid = p_relation)
+                                                                                                       OR (c.confrelid = t.relation AND c.conrelid = p_relation))));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._renew_write_functions(oid) IS
+'Names of a table on main have changed: makes the functions anew that write it on branches, and those of tables with foreign keys to it or from it.';
+
 CREATE OR REPLACE FUNCTION pggit._follow_shape(p_relation oid, p_in_statement boolean DEFAULT false, p_saved jsonb DEFAULT NULL)
     RETURNS void
     LANGUAGE plpgsql
@@ -195,18 +219,18 @@ BEGIN
         SELECT t.* INTO v_table FROM pggit.tables AS t WHERE t.table_id = v_table.table_id;
     END IF;
     v_rewritten := CASE WHEN v_told THEN p_relation::text = ANY (string_to_array(coalesce(current_setting('pggit.rewritten', true), ''), ','))
-                        ELSE v_table.storage IS DISTINCT FROM pggit._storage(p_relation) END;
+                        ELSE pggit._is_rewritten(v_table.storage, pggit._storage(p_relation)) END;
     UPDATE pggit.tables AS t
        SET fingerprint = pggit._fingerprint(p_relation), storage = pggit._storage(p_relation), schema_name = v_class.nspname, table_name = v_class.relname
      WHERE t.table_id = v_table.table_id;
 
-    -- Another key, or none: what the stores are keyed by is gone.
+    -- Another key, or none: what the stores are keyed by is gone. Or what can't be tracked, as a table that others inherit from.
     IF EXISTS (SELECT FROM (SELECT c.attnum, c.key_position FROM pggit.columns AS c
                              WHERE c.table_id = v_table.table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL) AS c
                  FULL JOIN (SELECT l.attnum, l.key_position FROM pggit._live_columns(p_relation) AS l WHERE l.key_position IS NOT NULL) AS l
                    USING (attnum, key_position)
                 WHERE c IS NULL OR l IS NULL)
-       OR pggit._unsupported_partition(p_relation) IS NOT NULL THEN
+       OR pggit._unsupported(p_relation) IS NOT NULL THEN
         PERFORM pggit._begin_anew(v_table, p_in_statement);
         RETURN;
     END IF;
@@ -216,7 +240,7 @@ BEGIN
     v_names := (SELECT jsonb_object_agg(c.column_id, c.name) FROM pggit.columns AS c WHERE c.table_id = v_table.table_id AND c.dropped_at IS NULL AND c.generated_as IS NULL);
     FOR v_column IN
         SELECT c.column_id, c.origin, c.name AS old_name, c.type_name AS old_type, c.generated_as AS old_generated, l.*,
-               v_rewritten AND (v_told OR c.catalog_xid IS DISTINCT FROM a.xmin) AS may_differ
+               v_rewritten AND (v_told OR c.catalog_row IS DISTINCT FROM pggit._row_version(a.xmin, a.ctid)) AS may_differ
           FROM (SELECT c.* FROM pggit.columns AS c WHERE c.table_id = v_table.table_id AND c.dropped_at IS NULL) AS c
           FULL JOIN pggit._live_columns(p_relation) AS l ON l.attnum = c.attnum
           LEFT JOIN pg_attribute AS a ON a.attrelid = p_relation AND a.attnum = l.attnum
@@ -250,15 +274,17 @@ BEGIN
             END IF;
         END IF;
     END LOOP;
-    UPDATE pggit.columns AS c SET catalog_xid = a.xmin
+    UPDATE pggit.columns AS c SET catalog_row = pggit._row_version(a.xmin, a.ctid)
       FROM pg_attribute AS a
-     WHERE c.table_id = v_table.table_id AND c.dropped_at IS NULL AND a.attrelid = p_relation AND a.attnum = c.attnum AND c.catalog_xid IS DISTINCT FROM a.xmin;
+     WHERE c.table_id = v_table.table_id AND c.dropped_at IS NULL AND a.attrelid = p_relation AND a.attnum = c.attnum AND c.catalog_row IS DISTINCT FROM pggit._row_version(a.xmin, a.ctid);
 
     IF v_anew THEN
         PERFORM pggit._record_transaction();  -- when it was, for refs by time
     END IF;
     IF v_anew OR (v_class.nspname, v_class.relname) IS DISTINCT FROM (v_table.schema_name::name, v_table.table_name::name) THEN
         PERFORM pggit._create_capture_functions(v_table.table_id);
+        PERFORM pggit._follow_schema(v_table.schema_name, v_class.nspname);
+        PERFORM pggit._renew_write_functions(v_table.relation);
     END IF;
     PERFORM pggit._follow_partitions(v_table, p_in_statement);
     IF jsonb_typeof(p_saved) = 'number' THEN
@@ -381,7 +407,7 @@ BEGIN
              WHERE NOT EXISTS (SELECT FROM pggit.tables AS t WHERE t.relation = c.oid AND t.untracked_at IS NULL)
         )
         SELECT u.oid FROM untracked AS u WHERE pggit._unsupported(u.oid) IS NULL));
-    PERFORM pggit._free_types();
+    PERFORM pggit._free_types(false);
 END;
 $$;
 
@@ -404,9 +430,17 @@ BEGIN
     END IF;
     PERFORM set_config('pggit.following', 'on', true);
     FOR v_relation IN
-        SELECT DISTINCT d.objid FROM pg_event_trigger_ddl_commands() AS d
-         WHERE d.classid = 'pg_class'::regclass AND d.object_type IN ('table', 'table column') AND NOT d.in_extension
-           AND d.schema_name NOT IN ('pggit', 'pg_temp')
+        WITH changed AS MATERIALIZED (
+            SELECT d.objid FROM pg_event_trigger_ddl_commands() AS d
+             WHERE d.classid = 'pg_class'::regclass AND d.object_type IN ('table', 'table column') AND NOT d.in_extension
+               AND d.schema_name NOT IN ('pggit', 'pg_temp')
+        )
+        SELECT c.objid FROM changed AS c
+        UNION
+        SELECT h.inhparent FROM changed AS c JOIN pg_inherits AS h ON h.inhrelid = c.objid JOIN pg_class AS p ON p.oid = h.inhparent AND p.relkind = 'r'
+        UNION
+        SELECT t.relation FROM pggit.tables AS t JOIN pg_class AS c ON c.oid = t.relation
+         WHERE TG_TAG = 'ALTER SCHEMA' AND t.untracked_at IS NULL AND c.relnamespace IS DISTINCT FROM to_regnamespace(quote_ident(t.schema_name))
     LOOP
         v_table_id := (SELECT t.table_id FROM pggit.tables AS t WHERE t.relation = v_relation AND t.untracked_at IS NULL);
         PERFORM pggit._follow_shape(v_relation, false, v_saved -> v_table_id::text);
@@ -421,7 +455,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._on_ddl_end() IS
-'Event trigger: new and changed tables are followed. DDL of pggit''s own that this takes is left alone.';
+'Event trigger: new and changed tables are followed, also by ALTER INDEX, which renames tables too. DDL of pggit''s own that this takes is left alone.';
 
 CREATE OR REPLACE FUNCTION pggit._on_drop()
     RETURNS event_trigger
@@ -468,7 +502,8 @@ BEGIN
     CREATE EVENT TRIGGER pggit_ddl_start ON ddl_command_start WHEN TAG IN ('ALTER TABLE', 'DROP TABLE', 'DROP SCHEMA', 'DROP OWNED') EXECUTE FUNCTION pggit._on_ddl_start();
     CREATE EVENT TRIGGER pggit_rewrite ON table_rewrite EXECUTE FUNCTION pggit._on_rewrite();
     CREATE EVENT TRIGGER pggit_ddl_end ON ddl_command_end
-        WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE', 'CREATE SCHEMA', 'DROP TABLE', 'DROP SCHEMA', 'DROP OWNED')
+        WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE', 'ALTER INDEX', 'CREATE SCHEMA', 'ALTER SCHEMA', 'DROP TABLE', 'DROP SCHEMA',
+                     'DROP OWNED')
         EXECUTE FUNCTION pggit._on_ddl_end();
     CREATE EVENT TRIGGER pggit_drop ON sql_drop EXECUTE FUNCTION pggit._on_drop();
     ALTER EVENT TRIGGER pggit_ddl_path ENABLE ALWAYS;

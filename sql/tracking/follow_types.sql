@@ -39,7 +39,7 @@ $$;
 COMMENT ON FUNCTION pggit._follow_types() IS
 'Takes over the new names of types that were renamed or moved to another schema, also into the functions that write branches.';
 
-CREATE OR REPLACE FUNCTION pggit._free_types()
+CREATE OR REPLACE FUNCTION pggit._free_types(p_of_relations boolean)
     RETURNS void
     LANGUAGE plpgsql
     SECURITY DEFINER
@@ -60,6 +60,7 @@ BEGIN
                                 AND a.attname = 'c' || c.column_id AND NOT a.attisdropped
           JOIN pg_type AS y ON y.oid = a.atttypid
          WHERE (c.dropped_at IS NOT NULL OR t.untracked_at IS NOT NULL) AND y.typnamespace <> 'pg_catalog'::regnamespace
+           AND (NOT p_of_relations OR EXISTS (SELECT FROM pg_type AS r JOIN pg_class AS k ON k.oid = r.typrelid WHERE r.oid IN (y.oid, y.typelem) AND k.relkind <> 'c'))
            AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
                                                        AND d.classid = 'pg_rewrite'::regclass)
          GROUP BY c.table_id, c.column_id
@@ -77,8 +78,9 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._free_types() IS
-'History of dropped columns and tables that are no longer tracked becomes text where it is of a type of the user''s, so that it does not stand in the way of what is done to the type.
+COMMENT ON FUNCTION pggit._free_types(boolean) IS
+'History of dropped columns and tables that are no longer tracked becomes text where it is of a type of the user''s, so that it does not stand in the way of what is done to the type;
+p_of_relations: only where it is of the row type of a table or view.
 Waits for no lock longer than 0.9 seconds. What a branch still shows stays as it is.';
 
 CREATE OR REPLACE FUNCTION pggit._labels()
@@ -119,7 +121,10 @@ CREATE OR REPLACE FUNCTION pggit._on_types_start()
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM pggit._free_types();
+    IF current_setting('pggit.following', true) = 'on' THEN
+        RETURN;
+    END IF;
+    PERFORM pggit._free_types(TG_TAG ~ 'TABLE|VIEW');
     IF TG_TAG = 'ALTER TYPE' THEN
         PERFORM set_config('pggit.labels', pggit._labels()::text, true);
     END IF;
@@ -127,7 +132,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._on_types_start() IS
-'Event trigger: types are going to be changed or dropped.';
+'Event trigger: types, or tables and views that have row types, are going to be changed or dropped.';
 
 CREATE OR REPLACE FUNCTION pggit._on_types_end()
     RETURNS event_trigger
@@ -140,12 +145,16 @@ BEGIN
     IF TG_TAG = 'ALTER TYPE' THEN
         PERFORM pggit._note_relabelled(nullif(current_setting('pggit.labels', true), '')::jsonb);
         PERFORM set_config('pggit.labels', '', true);
+        -- ALTER TYPE … CASCADE changes the columns of tables that were made OF the type.
+        PERFORM set_config('pggit.following', 'on', true);
+        PERFORM pggit._follow_shape(t.relation) FROM pggit.tables AS t JOIN pg_class AS c ON c.oid = t.relation WHERE t.untracked_at IS NULL AND c.reloftype <> 0;
+        PERFORM set_config('pggit.following', '', true), set_config('pggit.rewritten', '', true);
     END IF;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._on_types_end() IS
-'Event trigger: types have been changed.';
+'Event trigger: types have been changed, and tables that were made of them.';
 
 DO $triggers$
 BEGIN
@@ -155,7 +164,8 @@ BEGIN
     DROP EVENT TRIGGER IF EXISTS pggit_types_start;
     DROP EVENT TRIGGER IF EXISTS pggit_types_end;
     CREATE EVENT TRIGGER pggit_types_start ON ddl_command_start
-        WHEN TAG IN ('ALTER TYPE', 'ALTER DOMAIN', 'DROP TYPE', 'DROP DOMAIN', 'DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED')
+        WHEN TAG IN ('ALTER TYPE', 'ALTER DOMAIN', 'DROP TYPE', 'DROP DOMAIN', 'DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED',
+                     'ALTER TABLE', 'ALTER FOREIGN TABLE', 'DROP TABLE', 'DROP FOREIGN TABLE', 'DROP VIEW', 'DROP MATERIALIZED VIEW')
         EXECUTE FUNCTION pggit._on_types_start();
     CREATE EVENT TRIGGER pggit_types_end ON ddl_command_end
         WHEN TAG IN ('ALTER TYPE', 'ALTER DOMAIN', 'ALTER SCHEMA', 'ALTER EXTENSION')

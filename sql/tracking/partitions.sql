@@ -20,6 +20,28 @@ $$;
 COMMENT ON FUNCTION pggit._partitions(oid) IS
 'The partitions of a relation, at every level.';
 
+CREATE OR REPLACE FUNCTION pggit._storage(p_relation oid)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT jsonb_object_agg(f.oid, pg_relation_filenode(f.oid))::text FROM (SELECT p_relation UNION SELECT p.relation FROM pggit._partitions(p_relation) AS p) AS f(oid);
+$$;
+
+COMMENT ON FUNCTION pggit._storage(oid) IS
+'The files of a table and its partitions by oid, as text: each is another one whenever its rows are written anew (ALTER TABLE, but also VACUUM FULL, CLUSTER, TRUNCATE).';
+
+CREATE OR REPLACE FUNCTION pggit._is_rewritten(p_before text, p_now text)
+    RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT p_before IS NULL OR EXISTS (SELECT FROM jsonb_each(p_before::jsonb) AS b JOIN jsonb_each(p_now::jsonb) AS n USING (key) WHERE b.value <> n.value);
+$$;
+
+COMMENT ON FUNCTION pggit._is_rewritten(text, text) IS
+'Whether a table or one of the partitions that it has had in the meantime has another file (pggit._storage) than before.';
+
 CREATE OR REPLACE FUNCTION pggit._relations(p_tables integer[])
     RETURNS oid[]
     LANGUAGE sql STABLE
@@ -102,13 +124,41 @@ $$;
 COMMENT ON FUNCTION pggit._fits_sql(oid) IS
 'Condition over column names: some partition takes a row. NULL where every row is taken, or the catalog''s text can''t tell. The columns it reads are all in the primary key.';
 
+CREATE OR REPLACE FUNCTION pggit._partition_columns(p_table_id integer, p_relation oid, p_alias text)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT string_agg(CASE WHEN l.name IS NULL THEN 'NULL' ELSE format('%s.%s', p_alias, pggit._quoted(l.name)) END, ', ' ORDER BY c.column_id)
+      FROM pggit.columns AS c LEFT JOIN pggit._live_columns(p_relation) AS l USING (name)
+     WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL;
+$$;
+
+COMMENT ON FUNCTION pggit._partition_columns(integer, oid, text) IS
+'The stored columns under their names in a partition. One that the table got after the partition was detached is NULL.';
+
+CREATE OR REPLACE FUNCTION pggit._is_as_captured(p_table pggit.tables, p_relation oid)
+    RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT pggit._is_told_of_ddl()
+           OR (NOT pggit._is_rewritten((p_table).storage, pggit._storage(p_relation))
+               AND NOT EXISTS (SELECT FROM pggit.columns AS c LEFT JOIN pggit._live_columns(p_relation) AS l USING (name)
+                                WHERE c.table_id = (p_table).table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL AND l.type_name IS DISTINCT FROM c.type_name
+                                  AND NOT (l.name IS NULL AND (c.added_at).own IS NOT DISTINCT FROM pggit._transaction_number())));
+$$;
+
+COMMENT ON FUNCTION pggit._is_as_captured(pggit.tables, oid) IS
+'Whether a partition that was detached still has the rows and columns that it had as a partition; p_table: the table as pggit knew it then. Without event triggers it may have been changed since.';
+
 CREATE OR REPLACE FUNCTION pggit._partition_rows_sql(p_table_id integer, p_relation oid, p_op "char", p_seq bigint)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
     SELECT format('INSERT INTO pggit._log_%1$s (_seq, _xid, _op, %2$s) SELECT %3$s, pggit._transaction_number(), %4$L, %5$s FROM ONLY %6$s AS b',
                   p_table_id, CASE p_op WHEN 'I' THEN pggit._key_columns(p_table_id) ELSE pggit._stored_columns(p_table_id) END, p_seq, p_op,
-                  CASE p_op WHEN 'I' THEN pggit._user_key_columns(p_table_id, 'b') ELSE pggit._user_columns(p_table_id, 'b') END, p_relation::regclass);
+                  CASE p_op WHEN 'I' THEN pggit._user_key_columns(p_table_id, 'b') ELSE pggit._partition_columns(p_table_id, p_relation, 'b') END, p_relation::regclass);
 $$;
 
 COMMENT ON FUNCTION pggit._partition_rows_sql(integer, oid, "char", bigint) IS
@@ -160,13 +210,15 @@ CREATE OR REPLACE FUNCTION pggit._remove_partition(p_table pggit.tables, p_parti
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_known boolean := p_partition.captured;
+    v_known boolean := p_partition.captured AND pggit._is_as_captured(p_table, p_partition.relation);
 BEGIN
     DELETE FROM pggit.partitions AS p WHERE p.relation = p_partition.relation;
     IF NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = p_partition.relation) THEN
         RETURN p_partition.saved_at IS NOT NULL;
     END IF;
-    PERFORM pggit._log_partition(p_table.table_id, p_partition.relation, 'D', p_seq);
+    IF v_known THEN
+        PERFORM pggit._log_partition(p_table.table_id, p_partition.relation, 'D', p_seq);
+    END IF;
     BEGIN
         PERFORM pggit._drop_capture(p_partition.relation);
     EXCEPTION WHEN object_in_use OR lock_not_available THEN
@@ -209,7 +261,7 @@ BEGIN
     END LOOP;
     IF NOT v_saved THEN
         PERFORM pggit._lose_history(p_table.table_id);
-        RAISE WARNING 'a partition of table %.% is gone, and its rows with it, before they were saved: what the table was before can''t be read any more',
+        RAISE WARNING 'a partition of table %.% was dropped, or detached and changed, before its rows were saved: what the table was before can''t be read any more',
                       p_table.schema_name, p_table.table_name
               USING HINT = 'DETACH a partition, and commit, before it is dropped.';
     END IF;

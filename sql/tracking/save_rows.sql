@@ -42,12 +42,13 @@ DECLARE
     v_limit text    := coalesce(nullif(current_setting('pggit.save_limit', true), ''), '256MB');
     v_kept  bigint  := nullif(current_setting('pggit.kept', true), '')::jsonb -> p_table.table_id::text;
     v_seq   bigint;
+    v_size  bigint  := pg_table_size(p_table.relation) + coalesce((SELECT sum(pg_table_size(p.relation)) FROM pggit._partitions(p_table.relation) AS p), 0);
     v_again boolean := false;
 BEGIN
     IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
         RETURN to_jsonb(format('a transaction that is %s may not see all rows', upper(current_setting('transaction_isolation'))));
-    ELSIF pg_table_size(p_table.relation) > pg_size_bytes(v_limit) THEN
-        RETURN to_jsonb(format('the table has %s, and pggit.save_limit is %s', pg_size_pretty(pg_table_size(p_table.relation)), v_limit));
+    ELSIF v_size > pg_size_bytes(v_limit) THEN
+        RETURN to_jsonb(format('the table has %s, and pggit.save_limit is %s', pg_size_pretty(v_size), v_limit));
     END IF;
     -- The lock that the statement is about to take.
     EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', p_table.relation::regclass);

@@ -128,8 +128,8 @@ BEGIN
      WHERE c.oid = p_relation
     RETURNING table_id INTO v_table_id;
 
-    INSERT INTO pggit.columns (table_id, column_id, attnum, name, type_name, key_position, generated_as, origin, catalog_xid)
-    SELECT v_table_id, l.attnum, l.attnum, l.name, l.type_name, l.key_position, l.generated_as, l.attnum, a.xmin
+    INSERT INTO pggit.columns (table_id, column_id, attnum, name, type_name, key_position, generated_as, origin, catalog_row)
+    SELECT v_table_id, l.attnum, l.attnum, l.name, l.type_name, l.key_position, l.generated_as, l.attnum, pggit._row_version(a.xmin, a.ctid)
       FROM pggit._live_columns(p_relation) AS l JOIN pg_attribute AS a ON a.attrelid = p_relation AND a.attnum = l.attnum;
 
     PERFORM pggit._record_transaction();

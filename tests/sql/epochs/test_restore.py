@@ -59,6 +59,7 @@ def test_ddl_is_the_first_thing_that_happens(db: Database, elsewhere: Servers) -
     """)
     restored = elsewhere.create(db.version)
     restore(db, restored)
+    assert restored.rows("SELECT * FROM pggit.as_of(NULL::t, 'main') ORDER BY id") == [(1, "a1", "b1"), (2, "a2", "b2")]
     restored.run("ALTER TABLE t RENAME a TO c; ALTER TABLE t RENAME id TO k; ALTER TABLE t RENAME b TO a")
     restored.run("UPDATE t SET c = 'x' WHERE k = 2; SELECT pggit.commit('renamed')")
     assert restored.rows("SELECT k, c, a FROM pggit.as_of(NULL::t, 'main~1') ORDER BY k") == [

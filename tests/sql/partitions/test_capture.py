@@ -78,6 +78,12 @@ def test_copy_and_detach_concurrently(history: History) -> None:
     assert history.after("INSERT INTO p2 (k, r) VALUES (14, 2)") == []
 
 
+def test_the_limit_of_saving_counts_all_partitions(history: History) -> None:
+    query(history.session, "SET pggit.save_limit = '1kB'; ALTER TABLE p DROP v, ADD v text")
+    with raises("VG306"):
+        history.wrong()
+
+
 def test_partitions_count_as_one_table(db: Database) -> None:
     db.run(TABLES)
     assert db.value("SELECT pggit.track_schema('public')") == 2
@@ -146,6 +152,16 @@ def test_inheritance_is_refused(db: Database) -> None:
     db.run("CREATE TABLE a (id integer PRIMARY KEY); CREATE TABLE b () INHERITS (a)")
     with raises("VG203", "a .it takes part in inheritance"):
         db.run("SELECT pggit.track_schema('public')")
+
+
+@pytest.mark.parametrize("ddl", ["CREATE TABLE below () INHERITS (t)", "ALTER TABLE t INHERIT above"])
+def test_what_takes_part_in_inheritance_is_tracked_no_longer(db: Database, ddl: str) -> None:
+    """Rows may be written through the table above, whose triggers are not pggit's."""
+    db.run("CREATE TABLE above (id integer NOT NULL); CREATE TABLE t (id integer PRIMARY KEY)")
+    db.run("SELECT pggit.track_table('t')")
+    db.run(ddl)
+    assert db.rows("SELECT table_name FROM pggit.tracked_tables") == []
+    db.run("INSERT INTO t VALUES (1)")
 
 
 def test_a_branch_does_not_write_partitions_of_main(history: History) -> None:

@@ -50,6 +50,16 @@ SEEN = {
         "SELECT pggit.commit('detached')",
         "DROP TABLE p2",
     ),
+    "detach, and a new column": (
+        "BEGIN; ALTER TABLE p DETACH PARTITION p2; ALTER TABLE p ADD added integer DEFAULT 1; COMMIT",
+        "UPDATE p SET added = 2",
+        "DELETE FROM p2",
+    ),
+    "vacuum full, a write, then a detach": (
+        "VACUUM FULL p2",
+        "UPDATE p SET v = 'x' WHERE r = 1",
+        "ALTER TABLE p DETACH PARTITION p2",
+    ),
     "detach and truncate in one transaction": ("BEGIN; ALTER TABLE p DETACH PARTITION p2; TRUNCATE p2; COMMIT",),
 }
 
@@ -65,6 +75,17 @@ def test_what_is_noticed(db: Database, plain_owner: Connection, name: str) -> No
 
 UNSEEN = {
     "drop": ("DROP TABLE p2",),
+    "values computed anew": ("ALTER TABLE p ALTER v TYPE varchar USING v || 'x'", "INSERT INTO p VALUES (5, 1)"),
+    "detach, then other values": (
+        "ALTER TABLE p DETACH PARTITION p2",
+        "ALTER TABLE p2 ALTER v TYPE text USING v || 'x'",
+        "INSERT INTO p VALUES (5, 1)",
+    ),
+    "detach, then another column": (
+        "ALTER TABLE p DETACH PARTITION p2",
+        "ALTER TABLE p2 RENAME v TO w",
+        "INSERT INTO p2 VALUES (5, 2)",
+    ),
     "attach of a table that was not tracked, then the partition": (
         "CREATE SCHEMA aside; CREATE TABLE aside.q (LIKE q INCLUDING ALL); INSERT INTO aside.q VALUES (1, 8, 'q')",
         "ALTER TABLE p ATTACH PARTITION aside.q FOR VALUES IN (8)",

@@ -8,7 +8,7 @@ import time
 import psycopg
 import pytest
 
-from fixtures.postgres import Connection, Database, query
+from fixtures.postgres import Connection, Database, query, raises
 
 
 @pytest.fixture
@@ -112,4 +112,32 @@ def test_columns_come_and_go_under_writers(db: Database, plain: Connection) -> N
     assert min(written) > 0
     query(plain, "SELECT pggit.commit('after')")
     assert rows(plain, "SELECT count(*) FROM t") == [(2 + sum(written),)]
+    assert rows(plain, "SELECT * FROM pggit.verify()") == []
+
+
+def test_a_renamed_schema_is_followed(plain: Connection) -> None:
+    query(plain, "ALTER SCHEMA public RENAME TO other")
+    query(plain, "TRUNCATE other.t")
+    query(plain, "CREATE TABLE other.later (id integer PRIMARY KEY)")
+    query(plain, "SELECT pggit.commit('second')")
+    query(plain, "INSERT INTO other.later VALUES (1)")
+    assert rows(plain, "SELECT id FROM pggit.as_of(NULL::other.t, 'HEAD~1') ORDER BY 1") == [(1,), (2,)]
+    assert rows(plain, "SELECT table_name, inserted FROM pggit.status()") == [("other.later", 1)]
+    assert rows(plain, "SELECT * FROM pggit.verify()") == []
+
+
+def test_a_table_that_inherits_is_no_longer_tracked(plain: Connection) -> None:
+    query(plain, "CREATE TABLE above (id integer NOT NULL); ALTER TABLE t INHERIT above")
+    query(plain, "UPDATE t SET v = 'c'")
+    query(plain, "SELECT pggit.commit('second', p_allow_empty => true)")
+    assert rows(plain, "SELECT table_name FROM pggit.tracked_tables") == []
+
+
+def test_values_computed_anew_twice_in_one_transaction(plain: Connection) -> None:
+    query(plain, "BEGIN; ALTER TABLE t ALTER v TYPE text USING v || '1'; UPDATE t SET w = 'z'")
+    query(plain, "SELECT pggit.tag('between', pggit.commit('between'))")
+    query(plain, "ALTER TABLE t ALTER v TYPE text USING v || '2'; COMMIT")
+    with raises("VG306"):
+        query(plain, "SELECT * FROM pggit.as_of(NULL::t, 'between')")
+    query(plain, "SELECT pggit.commit('second', p_allow_empty => true)")
     assert rows(plain, "SELECT * FROM pggit.verify()") == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.postgres import Database, query
+from fixtures.postgres import Database, query, raises
 
 TABLE = """
     CREATE EXTENSION citext;
@@ -95,4 +95,46 @@ def test_writes_go_on_when_a_type_takes_its_columns_along(db: Database) -> None:
         (2, "ok", 3, "after"),
         (3, None, None, None),
     ]
+    assert db.rows("SELECT * FROM pggit.verify()") == []
+
+
+def test_row_types_that_only_history_uses_can_be_changed_and_dropped(db: Database) -> None:
+    db.run("""
+        CREATE TABLE a (id integer PRIMARY KEY, x integer);
+        CREATE VIEW b AS SELECT 1 AS one;
+        CREATE TABLE t (id integer PRIMARY KEY, a a, list a[], b b);
+        INSERT INTO t VALUES (1, '(1,2)', '{"(3,4)"}', '(5)');
+        SELECT pggit.track_schema('public');
+        SELECT pggit.tag('v1', pggit.commit('v1'));
+        ALTER TABLE t DROP a, DROP list, DROP b;
+    """)
+    db.run("ALTER TABLE a ALTER x TYPE text; DROP VIEW b")
+    db.run("UPDATE t SET id = 2; SELECT pggit.commit('v2')")
+    assert db.value("SELECT old_row FROM pggit.diff_rows('t', 'v1') WHERE change = 'delete'") == {
+        "id": 1,
+        "a": "(1,2)",
+        "list": '{"(3,4)"}',
+        "b": "(5)",
+    }
+    assert db.rows("SELECT * FROM pggit.verify()") == []
+    db.run("DROP TABLE a")
+
+
+def test_a_table_of_a_type_follows_it(db: Database) -> None:
+    db.run("""
+        CREATE TYPE kind AS (id integer, v text, n integer);
+        CREATE TABLE t OF kind (PRIMARY KEY (id));
+        INSERT INTO t VALUES (1, 'a', 1);
+        SELECT pggit.track_schema('public');
+        SELECT pggit.tag('v1', pggit.commit('v1'));
+    """)
+    db.run("ALTER TYPE kind RENAME ATTRIBUTE v TO w CASCADE; ALTER TYPE kind ADD ATTRIBUTE x text CASCADE")
+    db.run("UPDATE t SET w = 'b', x = 'x'; SELECT pggit.commit('v2')")
+    assert db.rows("SELECT * FROM pggit.as_of(NULL::t, 'v1')") == [(1, "a", 1, None)]
+    db.run("ALTER TYPE kind ALTER ATTRIBUTE n TYPE text CASCADE, DROP ATTRIBUTE x CASCADE")
+    db.run("UPDATE t SET n = 'n'; SELECT pggit.commit('v3')")
+    with raises("VG306"):
+        db.run("SELECT * FROM pggit.as_of(NULL::t, 'v1')")
+    db.run("DELETE FROM t")
+    assert db.rows("SELECT * FROM pggit.as_of(NULL::t, 'HEAD')") == [(1, "b", "n")]
     assert db.rows("SELECT * FROM pggit.verify()") == []
