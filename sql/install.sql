@@ -63,6 +63,7 @@
 \ir branch/delete_branch.sql
 \ir branch/materialize.sql
 \ir branch/branch_capabilities.sql
+\ir branch/ddl.sql
 \ir branch/rights.sql
 -- conflict, merge
 \ir conflict/views.sql

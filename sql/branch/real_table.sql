@@ -213,8 +213,8 @@ BEGIN
     PERFORM pggit._capture_real(p_branch_id, p_table_id, v_name);
     EXECUTE format('ANALYZE %s', v_name);
 
-    INSERT INTO pggit.branch_tables (branch_id, table_id, relation, form) VALUES (p_branch_id, p_table_id, v_name::regclass, 'table')
-        ON CONFLICT (branch_id, table_id) DO UPDATE SET relation = excluded.relation, form = excluded.form;
+    INSERT INTO pggit.branch_tables (branch_id, table_id, relation, form, names) VALUES (p_branch_id, p_table_id, v_name::regclass, 'table', pggit._names_of(v_name::regclass))
+        ON CONFLICT (branch_id, table_id) DO UPDATE SET relation = excluded.relation, form = excluded.form, names = excluded.names;
 END;
 $$;
 

@@ -132,6 +132,7 @@ CREATE TABLE IF NOT EXISTS pggit.branch_tables (
     table_id  integer NOT NULL REFERENCES pggit.tables,
     relation  regclass NOT NULL,
     form      text    NOT NULL CHECK (form IN ('view', 'table')),
+    names     text[],  -- of a real table: its own and its columns', as it was made
     PRIMARY KEY (branch_id, table_id)
 );
 
