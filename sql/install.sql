@@ -24,6 +24,7 @@
 -- tracking
 \ir tracking/partitions.sql
 \ir tracking/moved_rows.sql
+\ir tracking/applied_rows.sql
 \ir tracking/capture.sql
 \ir tracking/track_table.sql
 \ir tracking/track_schema.sql

@@ -9,14 +9,15 @@ BEGIN
     -- The server knows the last two billion transactions of this epoch, by their lower 32 bits.
     IF current_setting('track_commit_timestamp')::boolean
        AND pggit._numbered(pg_snapshot_xmax(pg_current_snapshot()), pggit._current_epoch())::text::numeric - p_number::text::numeric < 2000000000 THEN
-        RETURN pg_xact_commit_timestamp(p_number::xid);
+        -- A transaction of a subscription has the time at which the publisher committed it.
+        RETURN (SELECT CASE WHEN o.roident = 0 THEN o.timestamp END FROM pg_xact_commit_timestamp_origin(p_number::xid) AS o);
     END IF;
     RETURN NULL;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._commit_time(xid8) IS
-'When the transaction of a number was committed, as the server has kept it; NULL where it does not (track_commit_timestamp is off, or was then, or it is too long ago).';
+'When the transaction of a number was committed, as the server has kept it; NULL where it does not (track_commit_timestamp is off, or was then, it is too long ago, or the transaction came by replication).';
 
 CREATE OR REPLACE FUNCTION pggit._mark_at(p_at timestamptz, OUT mark pggit._mark, OUT is_exact boolean)
     LANGUAGE plpgsql

@@ -284,8 +284,8 @@ BEGIN
     SELECT v_seq, v_xid, 'D', %3$s FROM %4$s AS o$rows$, p_table_id, v_stored, pggit._user_columns(p_table_id, 'o'), v_base) END), v_known);
     IF v_parted THEN
         PERFORM pggit._create_move_function(p_table_id);
-        PERFORM pggit._create_unseen_function(p_table_id);
     END IF;
+    PERFORM pggit._create_row_function(p_table_id);
 END;
 $$;
 
@@ -339,8 +339,12 @@ BEGIN
         EXECUTE format('CREATE TRIGGER pggit_truncate BEFORE TRUNCATE ON %s
                         FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_truncate()', v_table, p_table_id);
         EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER pggit_truncate', v_table);
-    ELSIF pggit._root(p_relation) = p_relation THEN
+    END IF;
+    IF pggit._root(p_relation) = p_relation THEN
         PERFORM pggit._put_row_capture(p_table_id, v_table, v_watch = 'watch');
+        IF v_parted THEN
+            PERFORM pggit._put_move_capture(p_table_id, v_table);
+        END IF;
     END IF;
     IF v_watch = 'watch' THEN
         EXECUTE format('CREATE TRIGGER pggit_after_truncate AFTER TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION pggit._after_truncate(%L)', v_table, p_table_id);
@@ -359,7 +363,7 @@ AS $$
 DECLARE
     v_event text;
 BEGIN
-    FOREACH v_event IN ARRAY ARRAY['insert', 'update', 'delete', 'truncate'] LOOP
+    FOREACH v_event IN ARRAY ARRAY['insert', 'update', 'delete', 'truncate', 'row'] LOOP
         EXECUTE format('CREATE OR REPLACE FUNCTION pggit._capture_%s_%s() RETURNS trigger LANGUAGE plpgsql AS $f$BEGIN RETURN NULL; END$f$', p_table_id, v_event);
     END LOOP;
 END;

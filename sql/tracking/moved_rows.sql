@@ -139,56 +139,7 @@ COMMENT ON FUNCTION pggit._meet_partition(integer, oid, text) IS
 'Where no event trigger tells of DDL: a partition that nobody has met yet is written directly. If all its rows are this transaction''s, they are inserted now, under the ordinal
 in pggit.p<relation>; else nobody knows any more what it brought. False: it is known already.';
 
-CREATE OR REPLACE FUNCTION pggit._create_unseen_function(p_table_id integer)
-    RETURNS void
-    LANGUAGE plpgsql
-AS $$
-BEGIN
-    EXECUTE format($unseen$
-CREATE OR REPLACE FUNCTION pggit._capture_%1$s_unseen() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp AS $capture$
-#variable_conflict use_variable
-DECLARE
-    v_xid xid8;
-    v_seq bigint;
-BEGIN
-    IF pggit._meet_partition(%1$s, TG_RELID, TG_OP) THEN
-        RETURN NULL;
-    END IF;
-    IF current_setting('pggit.transaction', true) IS DISTINCT FROM pg_current_xact_id()::text THEN
-        PERFORM pggit._record_transaction();
-    END IF;
-    v_xid := pggit._transaction_number();
-    v_seq := nextval('pggit._ordinal');
-    IF TG_OP <> 'INSERT' THEN
-        INSERT INTO pggit._log_%1$s (_seq, _xid, _op, %2$s) VALUES (v_seq, v_xid, left(TG_OP, 1)::"char", %3$s);
-    END IF;
-    IF TG_OP = 'UPDATE' THEN
-        IF %4$s THEN
-            RETURN NULL;
-        END IF;
-        UPDATE pggit._log_%1$s AS l SET _op = 'D' WHERE l._xid = v_xid AND l._seq = v_seq;
-    END IF;
-    IF TG_OP <> 'DELETE' THEN
-        INSERT INTO pggit._log_%1$s (_seq, _xid, _op, %5$s)
-        SELECT v_seq, v_xid, 'I', %6$s
-         WHERE NOT EXISTS (SELECT FROM pggit._log_%1$s AS l
-                            WHERE %7$s AND l._xid = v_xid AND l._seq = nullif(current_setting('pggit.p' || TG_RELID, true), '')::bigint
-                              AND NOT EXISTS (SELECT FROM pggit._log_%1$s AS n WHERE %8$s AND n._xid = v_xid AND n._seq > l._seq));
-    END IF;
-    RETURN NULL;
-END;
-$capture$
-$unseen$, p_table_id, pggit._stored_columns(p_table_id), pggit._user_columns(p_table_id, 'OLD'),
-        pggit._same_key(p_table_id, 'OLD', 'NEW', true, true), pggit._key_columns(p_table_id), pggit._user_key_columns(p_table_id, 'NEW'),
-        pggit._same_key(p_table_id, 'l', 'NEW', false, true), pggit._same_key(p_table_id, 'n', 'l'));
-END;
-$$;
-
-COMMENT ON FUNCTION pggit._create_unseen_function(integer) IS
-'Generates the function that logs rows of a partition which has no triggers of its own yet: those come with the next commit.';
-
-CREATE OR REPLACE FUNCTION pggit._put_row_capture(p_table_id integer, p_relation text, p_watch boolean)
+CREATE OR REPLACE FUNCTION pggit._put_move_capture(p_table_id integer, p_relation text)
     RETURNS void
     LANGUAGE plpgsql
 AS $$
@@ -196,16 +147,8 @@ BEGIN
     EXECUTE format('CREATE TRIGGER pggit_move_%3$s AFTER INSERT OR DELETE ON %1$s FOR EACH ROW WHEN (pg_catalog.current_setting(%2$L, true) OPERATOR(pg_catalog.<>) '''')
                     EXECUTE FUNCTION pggit._capture_%3$s_move()', p_relation, format('pggit.o%sUPDATE', p_table_id), p_table_id);
     EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER pggit_move_%s', p_relation, p_table_id);
-    IF p_watch THEN
-        EXECUTE format('CREATE TRIGGER pggit_unseen_%3$s AFTER INSERT OR UPDATE OR DELETE ON %1$s FOR EACH ROW WHEN (pg_catalog.concat(%2$s) OPERATOR(pg_catalog.=) '''')
-                        EXECUTE FUNCTION pggit._capture_%3$s_unseen()', p_relation,
-                       (SELECT string_agg(format('pg_catalog.current_setting(%L, true)', 'pggit.o' || p_table_id || c), ', ') FROM unnest(ARRAY['INSERT', 'UPDATE', 'DELETE']) AS c),
-                       p_table_id);
-        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER pggit_unseen_%s', p_relation, p_table_id);
-    END IF;
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._put_row_capture(integer, text, boolean) IS
-'Puts the triggers on rows on a partitioned table, which all its partitions get from it, later ones too. A table that has such triggers may become a partition itself, so they are
-named by the table.';
+COMMENT ON FUNCTION pggit._put_move_capture(integer, text) IS
+'Puts the trigger on rows that move on a partitioned table, which all its partitions get from it, later ones too.';
