@@ -158,21 +158,21 @@ COMMENT ON FUNCTION pggit._real_tables(pggit.tables[], text) IS
 'Which tables of a new branch are to be real: all, none, a comma-separated list, or auto: all while together they are not above
 pggit.materialize_limit (64MB), else those below 10,000 rows. Tables that can''t be views are always real with auto (else VG307).';
 
-CREATE OR REPLACE FUNCTION pggit._require_shape_of_now(p_table pggit.tables, p_mark pggit._mark, p_consequence text)
+CREATE OR REPLACE FUNCTION pggit._require_shape_of_now(p_table pggit.tables, p_at pggit._position, p_consequence text)
     RETURNS void
     LANGUAGE plpgsql STABLE
 AS $$
 BEGIN
-    IF pggit._is_reshaped(p_table.table_id, p_mark, NULL) THEN
+    IF pggit._is_reshaped(p_table.table_id, p_at, NULL) THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG302', SCHEMA = 'pggit',
-            MESSAGE = format('table %I.%I of main has other columns now than at that state: %s', p_table.schema_name, p_table.table_name, p_consequence),
+            MESSAGE = format('table %I.%I of main has other columns than at that state: %s', p_table.schema_name, p_table.table_name, p_consequence),
             HINT    = 'pggit.as_of and pggit.diff_rows show the rows of then; a branch of main as it is now has the columns of now.';
     END IF;
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._require_shape_of_now(pggit.tables, pggit._mark, text) IS
+COMMENT ON FUNCTION pggit._require_shape_of_now(pggit.tables, pggit._position, text) IS
 'Raises VG302 when a table has other columns now than it had at a mark.';
 
 CREATE OR REPLACE FUNCTION pggit._create_branch(p_name text, p_from text, p_mode text, p_materialize text)
@@ -219,7 +219,7 @@ BEGIN
 
     v_tables := ARRAY(SELECT t FROM pggit._tables_at(v_fork.at) AS t ORDER BY t.table_id);
     FOREACH v_table IN ARRAY v_tables LOOP
-        PERFORM pggit._require_shape_of_now(v_table, pggit._base_mark(v_fork.at), 'a branch can''t begin there');
+        PERFORM pggit._require_shape_of_now(v_table, v_fork.at, 'a branch can''t begin there');
     END LOOP;
     v_real   := pggit._real_tables(v_tables, p_materialize);
     FOR v_schema IN

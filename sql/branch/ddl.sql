@@ -50,7 +50,9 @@ BEGIN
          WHERE bt.branch_id = p_branch.branch_id AND bt.form = 'view'
            AND (p_statement ~ pggit._word(t.table_name)
                 OR p_tag LIKE '%INDEX' AND EXISTS (SELECT FROM pg_index AS i JOIN pg_class AS k ON k.oid = i.indexrelid
-                                                    WHERE i.indrelid = t.relation AND p_statement ~ pggit._word(k.relname)))
+                                                    WHERE i.indrelid = t.relation AND p_statement ~ pggit._word(k.relname))
+                -- A foreign key is a constraint of tables alone, at both ends.
+                OR p_tag = 'ALTER TABLE' AND EXISTS (SELECT FROM pg_constraint AS c WHERE c.contype = 'f' AND t.relation IN (c.conrelid, c.confrelid) AND p_statement ~ pggit._word(c.conname)))
          ORDER BY t.table_id
     LOOP
         IF v_table.size > pg_size_bytes(v_limit) THEN
@@ -69,6 +71,30 @@ COMMENT ON FUNCTION pggit._make_real_for_ddl(pggit.branches, text, text) IS
 'Makes real what a branch shows as views and a statement names: PostgreSQL looks the names up afterwards. Raises VG307 for tables above the setting
 pggit.materialize_ddl_limit (1GB) and what pggit.materialize raises.';
 
+CREATE OR REPLACE FUNCTION pggit._save_for_ddl(p_branch pggit.branches, p_statement text)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_saved jsonb := '{}';
+    v_shown pggit.branch_tables;
+BEGIN
+    IF p_statement ~ '\m(?:drop|type)\M' THEN
+        FOR v_shown IN SELECT bt.* FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch.branch_id AND bt.form = 'table' ORDER BY bt.table_id LOOP
+            IF pggit._takes_columns(p_statement, v_shown.names[1], ARRAY(SELECT c.name FROM pggit._columns_as_made(v_shown) AS c WHERE c.generated_as IS NULL)) THEN
+                v_saved := v_saved || jsonb_build_object(v_shown.table_id, pggit._save_branch_rows(v_shown));
+            END IF;
+        END LOOP;
+    END IF;
+    PERFORM set_config('pggit.branch_saved', v_saved::text, true);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._save_for_ddl(pggit.branches, text) IS
+'Saves the rows of a branch''s real tables whose columns a statement is going to drop or retype. The local setting pggit.branch_saved tells pggit._on_branch_end: by table id, the ordinal or the
+reason why not.';
+
 CREATE OR REPLACE FUNCTION pggit._on_branch_start()
     RETURNS event_trigger
     LANGUAGE plpgsql
@@ -84,6 +110,9 @@ BEGIN
         v_branch := pggit._session_branch();
         IF v_branch.branch_id IS NOT NULL AND NOT pggit._is_own_ddl(v_context) THEN
             PERFORM pggit._make_real_for_ddl(v_branch, TG_TAG, pggit._statement_text(v_context));
+            IF TG_TAG = 'ALTER TABLE' THEN
+                PERFORM pggit._save_for_ddl(v_branch, pggit._statement_text(v_context));
+            END IF;
         END IF;
     END IF;
 END;
@@ -101,7 +130,7 @@ BEGIN
     RAISE EXCEPTION USING
         ERRCODE = 'VG309', SCHEMA = 'pggit',
         MESSAGE = format('this session is on branch %L, but the statement changes %s, which is not of that branch', p_branch.name, p_what),
-        HINT    = 'Leave the schema name out, so that the branch''s object is found. What only main has (types, sequences, functions) is changed after SELECT pggit.checkout(''main'').';
+        HINT    = 'Leave the schema name out, so that the branch''s object is found. What only main has (types, sequences, functions, extensions, schemas) is changed after SELECT pggit.checkout(''main'').';
 END;
 $$;
 
@@ -119,41 +148,211 @@ $$;
 COMMENT ON FUNCTION pggit._names_of(oid) IS
 'The name of a table and those of its columns.';
 
+CREATE OR REPLACE FUNCTION pggit._columns_as_made(p_shown pggit.branch_tables)
+    RETURNS SETOF pggit.branch_columns
+    LANGUAGE sql STABLE
+AS $$
+    SELECT p_shown.branch_id, p_shown.table_id, c.column_id, c.n::smallint, p_shown.names[c.n + 1], c.type_name, c.key_position, c.generated_as, NULL::pggit._mark, NULL::pggit._mark, c.origin, NULL::jsonb
+      FROM (SELECT k.*, row_number() OVER (ORDER BY k.origin) AS n FROM pggit._columns_at(p_shown.table_id, pggit._branch_now(p_shown.branch_id)) AS k) AS c
+     WHERE NOT EXISTS (SELECT FROM pggit.branch_columns AS b WHERE b.branch_id = p_shown.branch_id AND b.table_id = p_shown.table_id)
+    UNION ALL
+    SELECT b.* FROM pggit.branch_columns AS b WHERE b.branch_id = p_shown.branch_id AND b.table_id = p_shown.table_id AND b.dropped_at IS NULL;
+$$;
+
+COMMENT ON FUNCTION pggit._columns_as_made(pggit.branch_tables) IS
+'The columns that a branch''s real table has as far as is known: those it was made with, or those that the branch has changed them to.';
+
+CREATE OR REPLACE FUNCTION pggit._has_other_identity(p_shown pggit.branch_tables)
+    RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT NOT EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace JOIN pggit.branch_schemas AS s ON s.schema_name = n.nspname
+                        WHERE c.oid = p_shown.relation AND c.relname = p_shown.names[1] AND s.branch_id = p_shown.branch_id)
+           OR ARRAY(SELECT l.attnum FROM pggit._live_columns(p_shown.relation) AS l WHERE l.key_position IS NOT NULL ORDER BY l.key_position)
+              <> ARRAY(SELECT c.attnum FROM pggit._columns_as_made(p_shown) AS c WHERE c.key_position IS NOT NULL ORDER BY c.key_position);
+$$;
+
+COMMENT ON FUNCTION pggit._has_other_identity(pggit.branch_tables) IS
+'Whether a branch''s real table has another name, schema or primary key than it was made with.';
+
 CREATE OR REPLACE FUNCTION pggit._has_other_shape(p_shown pggit.branch_tables)
     RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT p_shown.names IS DISTINCT FROM pggit._names_of(p_shown.relation)
-           OR NOT EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace JOIN pggit.branch_schemas AS s ON s.schema_name = n.nspname
-                           WHERE c.oid = p_shown.relation AND s.branch_id = p_shown.branch_id)
+    SELECT pggit._has_other_identity(p_shown)
            OR EXISTS (SELECT
-                        FROM (SELECT k.*, row_number() OVER (ORDER BY k.origin) AS n
-                                FROM pggit.branch_bases AS b CROSS JOIN LATERAL pggit._columns_at(p_shown.table_id, b.s) AS k WHERE b.branch_id = p_shown.branch_id) AS c
-                        FULL JOIN pggit._live_columns(p_shown.relation) AS l ON l.attnum = c.n
-                       WHERE (c.type_name, c.key_position, c.generated_as IS NULL) IS DISTINCT FROM (l.type_name, l.key_position, l.generated_as IS NULL));
+                        FROM pggit._columns_as_made(p_shown) AS c
+                        FULL JOIN pggit._live_columns(p_shown.relation) AS l ON l.attnum = c.attnum
+                       WHERE (c.name, c.type_name, c.generated_as IS NULL) IS DISTINCT FROM (l.name, l.type_name, l.generated_as IS NULL));
 $$;
 
 COMMENT ON FUNCTION pggit._has_other_shape(pggit.branch_tables) IS
-'Whether a branch''s real table is no longer as it was made: its columns, their types, its primary key, its name or schema.';
+'Whether a branch''s real table is no longer as far as is known: its columns, primary key, name or schema.';
 
-CREATE OR REPLACE FUNCTION pggit._refuse_other_shape(p_branch_id integer, p_relation oid)
+CREATE OR REPLACE FUNCTION pggit._save_branch_rows(p_shown pggit.branch_tables)
+    RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET row_security = off
+AS $$
+DECLARE
+    v_limit text := coalesce(nullif(current_setting('pggit.save_limit', true), ''), '256MB');
+    v_now   pggit._position := pggit._branch_now(p_shown.branch_id);
+    v_seq   bigint;
+BEGIN
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        RETURN to_jsonb(format('a transaction that is %s may not see all rows', upper(current_setting('transaction_isolation'))));
+    ELSIF pg_table_size(p_shown.relation) > pg_size_bytes(v_limit) THEN
+        RETURN to_jsonb(format('the table has %s, and pggit.save_limit is %s', pg_size_pretty(pg_table_size(p_shown.relation)), v_limit));
+    END IF;
+    -- The lock that the statement is about to take.
+    EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', p_shown.relation::regclass);
+    PERFORM pggit._lock_base(p_shown.branch_id);
+    IF current_setting('pggit.transaction', true) IS DISTINCT FROM pg_current_xact_id()::text THEN
+        PERFORM pggit._record_transaction();
+    END IF;
+    v_seq := nextval('pggit._ordinal');
+    EXECUTE format('INSERT INTO pggit._undo_%1$s (_seq, _xid, _b, _owned, _live, _deleted, %2$s)
+                    SELECT $1, pggit._transaction_number(), %3$s, EXISTS (SELECT FROM pggit._mask_%1$s AS m WHERE m._b = %3$s AND %4$s), true, false, %5$s FROM (%6$s) AS r',
+                   p_shown.table_id, pggit._stored_columns(p_shown.table_id, NULL, v_now), p_shown.branch_id, pggit._same_key(p_shown.table_id, 'm', 'r'),
+                   pggit._stored_columns(p_shown.table_id, 'r', v_now), pggit._dense_rows_sql(p_shown.branch_id, p_shown.table_id)) USING v_seq;
+    RETURN to_jsonb(v_seq);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._save_branch_rows(pggit.branch_tables) IS
+'Logs all rows of a branch''s real table as they are, as one statement of this transaction, and returns its ordinal; where that can''t be, the reason as text.';
+
+CREATE OR REPLACE FUNCTION pggit._add_branch_column(p_shown pggit.branch_tables, p_column record, p_origin integer, p_mark pggit._mark)
     RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_branch text := (SELECT b.name FROM pggit.branches AS b WHERE b.branch_id = p_branch_id);
+    v_id    integer := pggit._next_column_id(p_shown.table_id);
+    v_store text;
 BEGIN
-    RAISE EXCEPTION USING
-        ERRCODE = 'VG307', SCHEMA = 'pggit',
-        MESSAGE = format('the columns, primary key or name of table %s can''t be changed on branch %L in this version', p_relation::regclass, v_branch),
-        HINT    = 'Change the table on main: branches keep the columns they have, and new branches get the new ones. Indexes, checks, keys to other tables, triggers and policies can be changed here.';
+    INSERT INTO pggit.branch_columns (branch_id, table_id, column_id, attnum, name, type_name, generated_as, added_at, origin)
+    VALUES (p_shown.branch_id, p_shown.table_id, v_id, p_column.attnum, p_column.name, p_column.type_name, p_column.generated_as, p_mark, coalesce(p_origin, v_id));
+    IF p_column.generated_as IS NULL THEN
+        FOREACH v_store IN ARRAY ARRAY['_delta', '_undo'] LOOP
+            PERFORM pggit._bounded(ARRAY[format('ALTER TABLE pggit.%s_%s ADD c%s %s%s', v_store, p_shown.table_id, v_id, p_column.type_name,
+                                                pggit._collate_sql(p_shown.relation, p_column.attnum))],
+                                   ARRAY[to_regclass(format('pggit.%s_%s', v_store, p_shown.table_id))::oid], format('the history of branches of table %s', p_shown.relation::regclass));
+        END LOOP;
+    END IF;
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._refuse_other_shape(integer, oid) IS
-'Raises VG307: a branch''s table keeps the columns, key and name that its history is kept by.';
+COMMENT ON FUNCTION pggit._add_branch_column(pggit.branch_tables, record, integer, pggit._mark) IS
+'A new column of a branch''s real table, and of the stores of branches. p_origin: of the column that it takes the place of, if any.';
+
+CREATE OR REPLACE FUNCTION pggit._follow_branch_columns(p_shown pggit.branch_tables, p_mark pggit._mark, p_is_rewritten boolean, OUT lost boolean, OUT recomputed boolean, OUT changed boolean)
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_names  jsonb;
+    v_column record;
+BEGIN
+    INSERT INTO pggit.branch_columns SELECT c.* FROM pggit._columns_as_made(p_shown) AS c ON CONFLICT DO NOTHING;
+    lost       := p_is_rewritten;
+    recomputed := p_is_rewritten;
+    changed    := false;
+    v_names := (SELECT jsonb_object_agg(c.column_id, c.name) FROM pggit.branch_columns AS c
+                 WHERE c.branch_id = p_shown.branch_id AND c.table_id = p_shown.table_id AND c.dropped_at IS NULL AND c.generated_as IS NULL);
+    FOR v_column IN
+        SELECT c.column_id, c.origin, c.name AS old_name, c.type_name AS old_type, c.generated_as AS old_generated, l.*
+          FROM (SELECT c.* FROM pggit.branch_columns AS c WHERE c.branch_id = p_shown.branch_id AND c.table_id = p_shown.table_id AND c.dropped_at IS NULL) AS c
+          FULL JOIN pggit._live_columns(p_shown.relation) AS l ON l.attnum = c.attnum
+         WHERE (c.name, c.type_name, c.generated_as) IS DISTINCT FROM (l.name, l.type_name, l.generated_as)
+         ORDER BY coalesce(l.attnum, c.attnum)
+    LOOP
+        changed := true;
+        IF v_column.column_id IS NULL THEN
+            PERFORM pggit._add_branch_column(p_shown, v_column, NULL, p_mark);
+        ELSIF (v_column.type_name, v_column.generated_as) IS NOT DISTINCT FROM (v_column.old_type, v_column.old_generated) THEN
+            UPDATE pggit.branch_columns AS c SET name = v_column.name
+             WHERE c.branch_id = p_shown.branch_id AND c.table_id = p_shown.table_id AND c.column_id = v_column.column_id;
+        ELSE
+            lost := lost OR v_column.old_generated IS NULL;
+            IF v_column.key_position IS NOT NULL THEN
+                PERFORM pggit._refuse_other_shape(p_shown);
+            END IF;
+            UPDATE pggit.branch_columns AS c SET dropped_at = p_mark, names = CASE WHEN c.generated_as IS NOT NULL THEN v_names END
+             WHERE c.branch_id = p_shown.branch_id AND c.table_id = p_shown.table_id AND c.column_id = v_column.column_id;
+            IF v_column.name IS NOT NULL THEN
+                recomputed := recomputed OR v_column.generated_as IS NULL;
+                PERFORM pggit._add_branch_column(p_shown, v_column, v_column.origin, p_mark);
+            END IF;
+        END IF;
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._follow_branch_columns(pggit.branch_tables, pggit._mark, boolean) IS
+'Takes over the columns that a branch''s real table has now. lost: values went that rows had; recomputed: rows got
+others for them; changed: the columns are others. Raises VG307 for a key column of another type.';
+
+CREATE OR REPLACE FUNCTION pggit._follow_branch_table(p_shown pggit.branch_tables, p_saved jsonb DEFAULT NULL)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_mark   pggit._mark;
+    v_columns record;
+BEGIN
+    IF pggit._has_other_identity(p_shown) THEN
+        PERFORM pggit._refuse_other_shape(p_shown);
+    END IF;
+    PERFORM pggit._record_transaction();  -- when it was, for refs by time
+    PERFORM nextval('pggit._ordinal');
+    v_mark    := pggit._mark_now();
+    v_columns := pggit._follow_branch_columns(p_shown, v_mark, p_shown.relation::oid::text = ANY (string_to_array(coalesce(current_setting('pggit.rewritten', true), ''), ',')));
+    IF v_columns.lost AND jsonb_typeof(p_saved) IS DISTINCT FROM 'number' THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG307', SCHEMA = 'pggit',
+            MESSAGE = format('what the changed columns of table %s held on branch %L could not be saved: %s', p_shown.relation::regclass, (SELECT b.name FROM pggit.branches AS b WHERE b.branch_id = p_shown.branch_id),
+                             coalesce(p_saved #>> '{}', 'the statement does not name the table and the column')),
+            HINT    = 'Check out the branch and change the table in READ COMMITTED by a statement that names table and column, with pggit.save_limit above the table''s size.';
+    ELSIF jsonb_typeof(p_saved) = 'number' AND NOT v_columns.lost THEN
+        EXECUTE format('DELETE FROM pggit._undo_%s AS l WHERE l._b = %s AND l._xid = pggit._transaction_number() AND l._seq = $1', p_shown.table_id, p_shown.branch_id) USING p_saved::bigint;
+    END IF;
+    IF v_columns.recomputed THEN
+        EXECUTE format('INSERT INTO pggit._mask_%s (_b, %s) SELECT %s, %s FROM (%s) AS r ON CONFLICT DO NOTHING', p_shown.table_id, pggit._key_columns(p_shown.table_id), p_shown.branch_id,
+                       pggit._key_columns(p_shown.table_id, 'r'), pggit._dense_rows_sql(p_shown.branch_id, p_shown.table_id));
+    END IF;
+    IF v_columns.changed THEN
+        PERFORM pggit._drop_capture(p_shown.relation);
+        PERFORM pggit._capture_real(p_shown.branch_id, p_shown.table_id, (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+                                                                           WHERE c.oid = p_shown.relation), pggit._branch_now(p_shown.branch_id));
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._follow_branch_table(pggit.branch_tables, jsonb) IS
+'After DDL on a branch''s real table: its history knows the columns it has now, and its capture logs them. p_saved: the ordinal of the rows that were saved before, or why they were not.
+Raises VG307 when they had to be, and for another name, schema or primary key.';
+
+CREATE OR REPLACE FUNCTION pggit._refuse_other_shape(p_shown pggit.branch_tables)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RAISE EXCEPTION USING
+        ERRCODE = 'VG307', SCHEMA = 'pggit',
+        MESSAGE = format('the name, schema and primary key of table %s can''t be changed on branch %L in this version', p_shown.relation::regclass,
+                         (SELECT b.name FROM pggit.branches AS b WHERE b.branch_id = p_shown.branch_id)),
+        HINT    = 'Change them on main. Columns, indexes, constraints, triggers and policies can be changed here.';
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._refuse_other_shape(pggit.branch_tables) IS
+'Raises VG307: a branch''s table keeps the name and the key that its history is kept by.';
 
 CREATE OR REPLACE FUNCTION pggit._on_branch_end()
     RETURNS event_trigger
@@ -163,6 +362,8 @@ CREATE OR REPLACE FUNCTION pggit._on_branch_end()
 AS $$
 DECLARE
     v_branch  pggit.branches := pggit._session_branch();
+    v_saved   jsonb := coalesce(nullif(current_setting('pggit.branch_saved', true), ''), '{}');
+    v_shown   pggit.branch_tables;
     v_context text;
     v_one     record;
 BEGIN
@@ -176,23 +377,32 @@ BEGIN
               FROM pg_event_trigger_ddl_commands() AS d
               LEFT JOIN LATERAL pg_identify_object_as_address(d.classid, d.objid, d.objsubid) AS a ON d.schema_name IS NULL AND d.classid <> 0 AND d.objid <> 0
         )
-        SELECT d.*, s.branch_id AS other_branch, bt.branch_id, bt.relation, pggit._has_other_shape(bt) AS is_reshaped,
-               EXISTS (SELECT FROM pggit.branch_schemas AS b WHERE b.base_schema = d.schema_name) AS is_main
+        SELECT DISTINCT d.object_type, d.object_identity, s.branch_id AS other_branch,
+               EXISTS (SELECT FROM pggit.branch_schemas AS b WHERE b.base_schema = d.schema_name) AS is_main,
+               TG_TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO') AND d.object_type = 'table'
+               AND EXISTS (SELECT FROM pggit.branch_schemas AS b WHERE b.schema_name = d.schema_name AND b.branch_id = v_branch.branch_id) AS is_new_table
           FROM done AS d
-          LEFT JOIN pggit.branch_tables AS bt ON bt.relation = d.objid AND d.classid = 'pg_class'::regclass AND bt.form = 'table'
           LEFT JOIN pggit.branch_schemas AS s ON s.schema_name = d.schema_name AND s.branch_id <> v_branch.branch_id
     LOOP
-        IF v_branch.branch_id IS NOT NULL AND (v_one.is_main OR v_one.other_branch IS NOT NULL) THEN
+        IF v_branch.branch_id IS NOT NULL AND (v_one.is_main OR v_one.other_branch IS NOT NULL OR v_one.object_type IN ('extension', 'schema')) THEN
             PERFORM pggit._refuse_on_branch(v_branch, format('%s %s', v_one.object_type, v_one.object_identity));
-        ELSIF v_one.relation IS NOT NULL AND v_one.is_reshaped THEN
-            PERFORM pggit._refuse_other_shape(v_one.branch_id, v_one.relation);
+        ELSIF v_branch.branch_id IS NOT NULL AND v_one.is_new_table THEN
+            RAISE WARNING 'table % is on branch % alone: it has no history, and merges do not take it in this version', v_one.object_identity, v_branch.name;
         END IF;
     END LOOP;
+    FOR v_shown IN
+        SELECT DISTINCT bt.* FROM pg_event_trigger_ddl_commands() AS d JOIN pggit.branch_tables AS bt ON bt.relation = d.objid AND d.classid = 'pg_class'::regclass WHERE bt.form = 'table'
+    LOOP
+        IF v_saved ? v_shown.table_id::text OR pggit._has_other_shape(v_shown) OR v_shown.relation::oid::text = ANY (string_to_array(coalesce(current_setting('pggit.rewritten', true), ''), ',')) THEN
+            PERFORM pggit._follow_branch_table(v_shown, v_saved -> v_shown.table_id::text);
+        END IF;
+    END LOOP;
+    PERFORM set_config('pggit.branch_saved', '', true);
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._on_branch_end() IS
-'Event trigger: DDL of a session on a branch must not have changed anything of main or of another branch, nor anybody the columns of a branch''s table. Raises VG309, VG307.';
+'Event trigger: DDL of a session on a branch must not have changed anything of main or of another branch; changed columns of a branch''s table are followed. Raises VG309, VG307.';
 
 CREATE OR REPLACE FUNCTION pggit._on_branch_drop()
     RETURNS event_trigger
@@ -220,7 +430,7 @@ BEGIN
           LEFT JOIN pggit.branch_tables AS bt ON bt.relation = d.objid AND d.classid = 'pg_class'::regclass AND d.objsubid = 0
           LEFT JOIN pggit.branches AS b USING (branch_id)
     LOOP
-        IF v_branch.branch_id IS NOT NULL AND (v_one.is_main OR v_one.is_others) THEN
+        IF v_branch.branch_id IS NOT NULL AND (v_one.is_main OR v_one.is_others OR v_one.object_type IN ('extension', 'schema')) THEN
             PERFORM pggit._refuse_on_branch(v_branch, format('%s %s', v_one.object_type, v_one.object_identity));
         ELSIF v_one.branch_name IS NOT NULL AND (v_one.original OR v_branch.branch_id IS NOT NULL) THEN
             RAISE EXCEPTION USING

@@ -123,7 +123,7 @@ DECLARE
     v_drop      text[] := '{}';
     v_relations oid[];
     v_real      record;
-    v_s         pggit._mark;
+    v_now       pggit._position;
 BEGIN
     PERFORM pggit._require_read_committed('deleting a branch');
     SELECT b.* INTO v_branch FROM pggit.branches AS b WHERE b.name = p_name AND b.deleted_at IS NULL FOR NO KEY UPDATE;
@@ -159,12 +159,12 @@ BEGIN
         PERFORM pggit._require_merged(v_branch);
     END IF;
 
-    v_s := (SELECT b.s FROM pggit.branch_bases AS b WHERE b.branch_id = v_branch.branch_id);
+    v_now := pggit._branch_now(v_branch.branch_id);
     -- Commits of the branch stay readable: what its real tables hold of owned rows goes where views keep theirs.
     FOR v_real IN SELECT bt.table_id, bt.relation FROM pggit.branch_tables AS bt WHERE bt.branch_id = v_branch.branch_id AND bt.form = 'table' LOOP
         EXECUTE format('INSERT INTO pggit._delta_%1$s (_b, %2$s)
                         SELECT %3$s, %4$s FROM pggit._mask_%1$s AS m JOIN (%5$s) AS d ON %6$s WHERE m._b = %3$s',
-                       v_real.table_id, pggit._stored_columns(v_real.table_id, NULL, v_s), v_branch.branch_id, pggit._stored_columns(v_real.table_id, 'd', v_s),
+                       v_real.table_id, pggit._stored_columns(v_real.table_id, NULL, v_now), v_branch.branch_id, pggit._stored_columns(v_real.table_id, 'd', v_now),
                        pggit._dense_rows_sql(v_branch.branch_id, v_real.table_id), pggit._same_key(v_real.table_id, 'd', 'm'));
     END LOOP;
 

@@ -27,7 +27,7 @@ BEGIN
     IF v_shown.form = 'table' THEN
         RETURN;
     END IF;
-    PERFORM pggit._require_shape_of_now(v_table, (SELECT b.s FROM pggit.branch_bases AS b WHERE b.branch_id = v_branch.branch_id), 'it can''t become real');
+    PERFORM pggit._require_shape_of_now(v_table, pggit._branch_now(v_branch.branch_id), 'it can''t become real');
 
     SELECT string_agg(DISTINCT pg_describe_object('pg_class'::regclass, r.ev_class, 0), ', ') INTO v_users
       FROM pg_depend AS d JOIN pg_rewrite AS r ON r.oid = d.objid

@@ -46,7 +46,7 @@ $$;
 COMMENT ON FUNCTION pggit._undo_sql(integer, text, text, text, text, text) IS
 'Statement of a capture function that logs rows as they were (p_live true) or keys that had none, and marks the keys as owned.';
 
-CREATE OR REPLACE FUNCTION pggit._ensure_real_capture(p_table_id integer)
+CREATE OR REPLACE FUNCTION pggit._ensure_real_capture(p_table_id integer, p_at pggit._position)
     RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -70,39 +70,40 @@ BEGIN
     RETURN NULL;
 END$head$;
     v_take   constant text := 'pggit._take_ordinal(''%sb'' || TG_ARGV[0], %L)';
-    v_stored text := pggit._stored_columns(p_table_id);
+    v_stored text := pggit._stored_columns(p_table_id, NULL, p_at);
     v_keys   text := pggit._key_columns(p_table_id);
+    v_shape  text := pggit._shape_name(p_table_id, p_at);
     v_new    text;
-    v_old    text := pggit._base_columns(p_table_id, 'o');
-    v_same   text := pggit._same_key(p_table_id, 'o', 'n', true, true);
+    v_old    text := pggit._relation_columns(p_table_id, 'o', p_at);
+    v_same   text := pggit._same_key(p_table_id, 'o', 'n', true, true, p_at);
     v_repair text := format($w$
     v_nest := pggit._lowest_in_nest(v_seq, '%sb' || TG_ARGV[0]);
     IF v_nest IS NOT NULL THEN
         EXECUTE replace(%L, '{relation of the branch}', TG_RELID::regclass::text) USING v_branch, v_xid, v_nest;
     END IF;$w$, p_table_id, pggit._repair_order_sql(
-            p_table_id, format('pggit._undo_%s', p_table_id), '{relation of the branch}', 'l._b = $1 AND l._xid = $2', '$3', '(NOT l._live)', 'l._deleted', true));
+            p_table_id, format('pggit._undo_%s', p_table_id), '{relation of the branch}', 'l._b = $1 AND l._xid = $2', '$3', '(NOT l._live)', 'l._deleted', true, p_at));
 BEGIN
     SELECT string_agg(format('n.%s::%s AS c%s', pggit._quoted(c.name), c.type_name, c.column_id), ', ' ORDER BY c.key_position) INTO v_new
-      FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL;
+      FROM pggit._columns_at(p_table_id, p_at) AS c WHERE c.key_position IS NOT NULL;
 
-    PERFORM pggit._ensure_function(format('pggit._capture_%s_branch_insert()', pggit._shape_name(p_table_id)), 'trigger', 'VOLATILE',
+    PERFORM pggit._ensure_function(format('pggit._capture_%s_branch_insert()', v_shape), 'trigger', 'VOLATILE',
         format(v_head, format(v_take, p_table_id, 'INSERT'), pggit._undo_sql(p_table_id, 'new_rows AS n', v_new, v_keys, 'false', 'false') || v_repair));
 
     -- A key in both OLD and NEW of one statement has only its OLD row.
-    PERFORM pggit._ensure_function(format('pggit._capture_%s_branch_update()', pggit._shape_name(p_table_id)), 'trigger', 'VOLATILE',
+    PERFORM pggit._ensure_function(format('pggit._capture_%s_branch_update()', v_shape), 'trigger', 'VOLATILE',
         format(v_head, format(v_take, p_table_id, 'UPDATE'),
                -- EXCEPT, not an anti-join: a plan made for one row and kept would compare 10,000 with 10,000 row by row.
                format('    v_moves := EXISTS (SELECT %s FROM new_rows AS n EXCEPT SELECT %s FROM old_rows AS o);',
-                      pggit._user_key_columns(p_table_id, 'n'), pggit._user_key_columns(p_table_id, 'o'))
+                      pggit._user_key_columns(p_table_id, 'n', p_at), pggit._user_key_columns(p_table_id, 'o', p_at))
                || pggit._undo_sql(p_table_id, 'old_rows AS o', v_old || format(', v_moves AND NOT EXISTS (SELECT FROM new_rows AS n WHERE %s) AS _gone', v_same),
                                   v_stored, 'true', 'r._gone')
                || E'\n    IF v_moves THEN' || pggit._undo_sql(p_table_id, format('new_rows AS n WHERE NOT EXISTS (SELECT FROM old_rows AS o WHERE %s)', v_same),
                                                              v_new, v_keys, 'false', 'false') || v_repair || E'\n    END IF;'));
 
-    PERFORM pggit._ensure_function(format('pggit._capture_%s_branch_delete()', pggit._shape_name(p_table_id)), 'trigger', 'VOLATILE',
+    PERFORM pggit._ensure_function(format('pggit._capture_%s_branch_delete()', v_shape), 'trigger', 'VOLATILE',
         format(v_head, format(v_take, p_table_id, 'DELETE'), pggit._undo_sql(p_table_id, 'old_rows AS o', v_old, v_stored, 'true', 'true') || v_repair));
 
-    PERFORM pggit._ensure_function(format('pggit._capture_%s_branch_truncate()', pggit._shape_name(p_table_id)), 'trigger', 'VOLATILE',
+    PERFORM pggit._ensure_function(format('pggit._capture_%s_branch_truncate()', v_shape), 'trigger', 'VOLATILE',
         format(v_head, $seq$nextval('pggit._ordinal')$seq$, format($w$
     IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
         RAISE EXCEPTION USING
@@ -121,34 +122,36 @@ BEGIN
     )
     INSERT INTO pggit._mask_%2$s (_b, %6$s) SELECT $3, %7$s FROM changed AS r ON CONFLICT DO NOTHING$rows$,
             v_old, p_table_id, v_stored, pggit._same_key(p_table_id, 'l', 'r'),
-            pggit._stored_columns(p_table_id, 'r'), v_keys, pggit._key_columns(p_table_id, 'r'))))));
+            pggit._stored_columns(p_table_id, 'r', p_at), v_keys, pggit._key_columns(p_table_id, 'r'))))));
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._ensure_real_capture(integer) IS
-'Makes the capture functions that all branches'' real tables of a tracked table share while they have the same columns.';
+COMMENT ON FUNCTION pggit._ensure_real_capture(integer, pggit._position) IS
+'Makes the capture functions that all branches'' real tables of a tracked table share while they have the same columns, those of main now (NULL) or of a position.';
 
-CREATE OR REPLACE FUNCTION pggit._capture_real(p_branch_id integer, p_table_id integer, p_name text)
+CREATE OR REPLACE FUNCTION pggit._capture_real(p_branch_id integer, p_table_id integer, p_name text, p_at pggit._position DEFAULT NULL)
     RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    v_shape text := pggit._shape_name(p_table_id, p_at);
 BEGIN
-    PERFORM pggit._ensure_real_capture(p_table_id);
+    PERFORM pggit._ensure_real_capture(p_table_id, p_at);
     EXECUTE format('CREATE TRIGGER pggit_before BEFORE INSERT OR UPDATE OR DELETE ON %s
                     FOR EACH STATEMENT EXECUTE FUNCTION pggit._before_branch_statement(%s, %s)', p_name, p_table_id, p_branch_id);
     EXECUTE format('CREATE TRIGGER pggit_insert AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows
-                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_branch_insert(%s)', p_name, pggit._shape_name(p_table_id), p_branch_id);
+                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_branch_insert(%s)', p_name, v_shape, p_branch_id);
     EXECUTE format('CREATE TRIGGER pggit_update AFTER UPDATE ON %s REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
-                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_branch_update(%s)', p_name, pggit._shape_name(p_table_id), p_branch_id);
+                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_branch_update(%s)', p_name, v_shape, p_branch_id);
     EXECUTE format('CREATE TRIGGER pggit_delete AFTER DELETE ON %s REFERENCING OLD TABLE AS old_rows
-                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_branch_delete(%s)', p_name, pggit._shape_name(p_table_id), p_branch_id);
+                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_branch_delete(%s)', p_name, v_shape, p_branch_id);
     EXECUTE format('CREATE TRIGGER pggit_truncate BEFORE TRUNCATE ON %s
-                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_branch_truncate(%s)', p_name, pggit._shape_name(p_table_id), p_branch_id);
+                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_branch_truncate(%s)', p_name, v_shape, p_branch_id);
     EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER pggit_before, ENABLE ALWAYS TRIGGER pggit_insert, ENABLE ALWAYS TRIGGER pggit_update,
                     ENABLE ALWAYS TRIGGER pggit_delete, ENABLE ALWAYS TRIGGER pggit_truncate', p_name);
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._capture_real(integer, integer, text) IS
-'Puts capture on a branch''s real table.';
+COMMENT ON FUNCTION pggit._capture_real(integer, integer, text, pggit._position) IS
+'Puts capture on a branch''s real table that has the columns of main now (NULL) or of a position.';

@@ -22,7 +22,7 @@ $$;
 COMMENT ON FUNCTION pggit._refresh_statistics(integer, integer) IS
 'Renews the statistics of a delta that do not know a branch with 100 rows or more: the planner would expect no row of it and read all of them for every key.';
 
-CREATE OR REPLACE FUNCTION pggit._differ_sql(p_table_id integer, p_from pggit._mark, p_to pggit._mark)
+CREATE OR REPLACE FUNCTION pggit._differ_sql(p_table_id integer, p_from pggit._position, p_to pggit._position)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
@@ -39,7 +39,7 @@ AS $$
      WHERE f.generated_as IS NULL AND t.generated_as IS NULL;
 $$;
 
-COMMENT ON FUNCTION pggit._differ_sql(integer, pggit._mark, pggit._mark) IS
+COMMENT ON FUNCTION pggit._differ_sql(integer, pggit._position, pggit._position) IS
 'Condition: two rows of a key, aliases o at one mark and n at another, differ. Where the columns are others, those decide that both have; a column of another type is compared by its text,
 as the younger type writes it.';
 
@@ -56,8 +56,8 @@ BEGIN
           FROM (%1$s) AS k LEFT JOIN LATERAL (%2$s) AS o ON true LEFT JOIN LATERAL (%3$s) AS n ON true
          WHERE (o.%4$s IS NOT DISTINCT FROM NULL) <> (n.%4$s IS NOT DISTINCT FROM NULL) OR %7$s$sql$,
         pggit._candidates_sql(p_table_id, p_from, p_to), pggit._row_sql(p_table_id, p_from), pggit._row_sql(p_table_id, p_to), v_first,
-        pggit._as_row_sql(p_table_id, 'o', pggit._base_mark(p_from)), pggit._as_row_sql(p_table_id, 'n', pggit._base_mark(p_to)),
-        pggit._differ_sql(p_table_id, pggit._base_mark(p_from), pggit._base_mark(p_to)));
+        pggit._as_row_sql(p_table_id, 'o', p_from), pggit._as_row_sql(p_table_id, 'n', p_to),
+        pggit._differ_sql(p_table_id, p_from, p_to));
 END;
 $$;
 
@@ -76,7 +76,7 @@ BEGIN
     FOR v_table IN SELECT t.* FROM pggit._tables_at(p_to) AS t LOOP
         PERFORM pggit._require_no_gap(v_table, p_from);
         EXECUTE format('SELECT EXISTS (%s)', pggit._candidates_sql(v_table.table_id, p_from, p_to)) INTO v_changed;
-        IF v_changed OR pggit._is_reshaped(v_table.table_id, pggit._base_mark(p_from), pggit._base_mark(p_to)) THEN
+        IF v_changed OR pggit._is_reshaped(v_table.table_id, p_from, p_to) THEN
             RETURN NEXT v_table;
         END IF;
     END LOOP;

@@ -19,21 +19,21 @@ BEGIN
                encode(sha256(coalesce(string_agg(b.h, '' ORDER BY b.bucket), '')), 'hex')
           FROM buckets AS b$sql$,
         pggit._changes_sql(p_table_id, p_from, p_to),
-        pggit._record_columns(p_table_id, 'd.o', pggit._base_mark(p_from)), pggit._record_columns(p_table_id, 'd.n', pggit._base_mark(p_to)));
+        pggit._record_columns(p_table_id, 'd.o', p_from), pggit._record_columns(p_table_id, 'd.n', p_to));
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._sum_up(integer, pggit._position, pggit._position) IS
 'How many rows of a table were inserted, updated and deleted, net, between two positions, and a digest of these changes, made as in pggit._digest.';
 
-CREATE OR REPLACE FUNCTION pggit._columns_json(p_table_id integer, p_mark pggit._mark)
+CREATE OR REPLACE FUNCTION pggit._columns_json(p_table_id integer, p_at pggit._position)
     RETURNS jsonb
     LANGUAGE sql STABLE
 AS $$
-    SELECT jsonb_agg(jsonb_build_array(c.name, c.type_name, c.key_position) ORDER BY c.column_id) FROM pggit._columns_at(p_table_id, p_mark) AS c;
+    SELECT jsonb_agg(jsonb_build_array(c.name, c.type_name, c.key_position) ORDER BY c.column_id) FROM pggit._columns_at(p_table_id, p_at) AS c;
 $$;
 
-COMMENT ON FUNCTION pggit._columns_json(integer, pggit._mark) IS
+COMMENT ON FUNCTION pggit._columns_json(integer, pggit._position) IS
 'The columns of a table at a mark as commits tell them: name, type and place in the key.';
 
 CREATE OR REPLACE FUNCTION pggit._table_content(p_table pggit.tables, p_from pggit._position, p_to pggit._position)
@@ -51,21 +51,21 @@ BEGIN
     IF v_presence = 'gap' THEN
         SELECT d.* INTO v_digest FROM pggit._table_digest(p_table.table_id, p_to) AS d;
         RETURN jsonb_build_object('reshaped', jsonb_build_object('rows', v_digest.row_count, 'digest', v_digest.digest,
-                                                                 'columns', pggit._columns_json(p_table.table_id, pggit._base_mark(p_to))));
+                                                                 'columns', pggit._columns_json(p_table.table_id, p_to)));
     END IF;
 
     -- A table that was not tracked at the parent comes in with the digest of the rows it had when tracking began.
     IF v_presence = 'absent' THEN
         p_from := (1, p_table.tracked_at, p_table.tracked_at)::pggit._position;
         v_content := jsonb_build_object('tracked', jsonb_build_object('rows', p_table.row_count, 'digest', p_table.digest,
-                                                                      'columns', pggit._columns_json(p_table.table_id, p_table.tracked_at)));
+                                                                      'columns', pggit._columns_json(p_table.table_id, p_from)));
         IF pggit._presence(p_table, p_from) = 'gap' THEN
             RETURN v_content || pggit._table_content(p_table, p_from, p_to);
         END IF;
     END IF;
 
-    IF pggit._is_reshaped(p_table.table_id, pggit._base_mark(p_from), pggit._base_mark(p_to)) THEN
-        v_content := v_content || jsonb_build_object('reshaped', jsonb_build_object('columns', pggit._columns_json(p_table.table_id, pggit._base_mark(p_to))));
+    IF pggit._is_reshaped(p_table.table_id, p_from, p_to) THEN
+        v_content := v_content || jsonb_build_object('reshaped', jsonb_build_object('columns', pggit._columns_json(p_table.table_id, p_to)));
     END IF;
 
     EXECUTE format('SELECT EXISTS (%s)', pggit._candidates_sql(p_table.table_id, p_from, p_to)) INTO v_any;

@@ -25,7 +25,7 @@ $$;
 COMMENT ON FUNCTION pggit._holds_json(text) IS
 'Whether values of a type may have json in them, which to_jsonb does not always take.';
 
-CREATE OR REPLACE FUNCTION pggit._json_sql(p_table_id integer, p_alias text, p_mark pggit._mark DEFAULT NULL)
+CREATE OR REPLACE FUNCTION pggit._json_sql(p_table_id integer, p_alias text, p_at pggit._position DEFAULT NULL)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
@@ -34,8 +34,8 @@ AS $$
                             string_agg(CASE WHEN pggit._holds_json(c.type_name) THEN format('pggit._to_jsonb(%1$s.%2$I) AS %2$I', p_alias, c.name)
                                             ELSE format('%s.%I', p_alias, c.name) END, ', ' ORDER BY c.attnum))
                 ELSE format('to_jsonb(%s.*)', p_alias) END
-      FROM pggit._shown_columns(p_table_id, p_mark) AS c;
+      FROM pggit._shown_columns(p_table_id, p_at) AS c;
 $$;
 
-COMMENT ON FUNCTION pggit._json_sql(integer, text, pggit._mark) IS
+COMMENT ON FUNCTION pggit._json_sql(integer, text, pggit._position) IS
 'Expression: a row of a table, with its columns of now or of a mark under their names, as jsonb.';

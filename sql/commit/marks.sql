@@ -79,6 +79,16 @@ $$;
 COMMENT ON FUNCTION pggit._base_mark(pggit._position) IS
 'The mark of main that a position stands on; on main that is the position itself.';
 
+CREATE OR REPLACE FUNCTION pggit._branch_now(p_branch_id integer)
+    RETURNS pggit._position
+    LANGUAGE sql STABLE
+AS $$
+    SELECT (b.branch_id, NULL, b.s)::pggit._position FROM pggit.branch_bases AS b WHERE b.branch_id = p_branch_id;
+$$;
+
+COMMENT ON FUNCTION pggit._branch_now(integer) IS
+'Where a branch stands on main, as a position that asks for the columns its tables have now.';
+
 CREATE OR REPLACE FUNCTION pggit._working_position(p_branch_id integer)
     RETURNS pggit._position
     LANGUAGE plpgsql

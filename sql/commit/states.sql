@@ -24,23 +24,24 @@ $$;
 COMMENT ON FUNCTION pggit._dense_relation(integer, integer) IS
 'Qualified name of the real table that stands for a tracked table on a branch; NULL where it is a view.';
 
-CREATE OR REPLACE FUNCTION pggit._dense_rows_sql(p_branch_id integer, p_table_id integer)
+CREATE OR REPLACE FUNCTION pggit._dense_rows_sql(p_branch_id integer, p_table_id integer, p_at pggit._position DEFAULT NULL)
     RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT 'SELECT ' || string_agg(format('b.%s::%s AS c%s', pggit._quoted(a.attname), c.type_name, c.column_id), ', ' ORDER BY c.column_id)
+    SELECT 'SELECT ' || string_agg(format('%s::%s AS c%s', CASE WHEN a.attname IS NULL THEN 'NULL' ELSE 'b.' || pggit._quoted(a.attname) END, c.type_name, c.column_id), ', ' ORDER BY c.column_id)
            || format(' FROM %s AS b', pggit._dense_relation(p_branch_id, p_table_id))
-      FROM pggit.branch_bases AS bb
-     CROSS JOIN LATERAL (SELECT k.*, row_number() OVER (ORDER BY k.origin) AS n FROM pggit._columns_at(p_table_id, bb.s) AS k) AS c
-      JOIN pggit.branch_tables AS bt ON bt.branch_id = bb.branch_id AND bt.table_id = c.table_id AND bt.form = 'table'
-      JOIN pg_attribute AS a ON a.attrelid = bt.relation AND a.attnum = c.n
-     WHERE bb.branch_id = p_branch_id AND c.generated_as IS NULL;
+      FROM pggit.branch_tables AS bt
+     CROSS JOIN LATERAL (SELECT k.*, row_number() OVER (ORDER BY k.origin) AS n
+                           FROM pggit._columns_at(p_table_id, CASE WHEN p_at IS NULL THEN pggit._branch_now(p_branch_id) ELSE p_at END) AS k) AS c
+      LEFT JOIN pggit.branch_columns AS bc ON bc.branch_id = bt.branch_id AND bc.table_id = bt.table_id AND bc.column_id = c.column_id
+      LEFT JOIN pg_attribute AS a ON a.attrelid = bt.relation AND CASE WHEN bc.column_id IS NULL THEN a.attnum = c.n ELSE bc.dropped_at IS NULL AND a.attname = bc.name END
+     WHERE bt.branch_id = p_branch_id AND bt.table_id = p_table_id AND bt.form = 'table' AND c.generated_as IS NULL;
 $$;
 
-COMMENT ON FUNCTION pggit._dense_rows_sql(integer, integer) IS
-'SELECT of the rows of a branch''s real table, columns c…; NULL where there is none. It was made with the columns that main had where the branch stands, in their order,
-and keeps them under the names they had then.';
+COMMENT ON FUNCTION pggit._dense_rows_sql(integer, integer, pggit._position) IS
+'SELECT of the rows of a branch''s real table, columns c… of now or of a position; NULL where there is none. It was made with the columns that main had where the branch stands, in their order,
+and keeps them under the names they had then until the branch itself changes them. A column that it has no more is NULL: all rows were logged before it went.';
 
 -- The first log row of a key that is out of a mark: the oldest transaction by _at, and in it the lowest ordinal. The window keeps the planner from looking for that
 -- transaction by the index on _xid, which would read everything else the transaction did.
@@ -55,7 +56,7 @@ $$;
 COMMENT ON FUNCTION pggit._first_out_sql(text, text) IS
 'SELECT of the first of the log rows (alias h) that a condition on one key leaves.';
 
-CREATE OR REPLACE FUNCTION pggit._main_row_sql(p_table_id integer, p_mark pggit._mark)
+CREATE OR REPLACE FUNCTION pggit._main_row_sql(p_table_id integer, p_mark pggit._mark, p_at pggit._position)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
@@ -63,14 +64,14 @@ AS $$
             SELECT %1$s FROM (%2$s) AS f WHERE f._op <> 'I'
             UNION ALL
             SELECT %3$s FROM %4$s AS b WHERE %5$s AND NOT EXISTS (SELECT FROM pggit._log_%6$s AS h WHERE %7$s AND %8$s)$sql$,
-        pggit._stored_columns(p_table_id, 'f', p_mark),
+        pggit._log_columns(p_table_id, 'f', p_at),
         pggit._first_out_sql(format('pggit._log_%s', p_table_id), pggit._same_key(p_table_id, 'h', 'k') || ' AND ' || pggit._key_out_sql('h', p_mark)),
-        pggit._base_columns(p_table_id, 'b', p_mark), pggit._base_relation(p_table_id), pggit._same_key(p_table_id, 'b', 'k', true, false),
+        pggit._base_columns(p_table_id, 'b', p_at), pggit._base_relation(p_table_id), pggit._same_key(p_table_id, 'b', 'k', true, false),
         p_table_id, pggit._same_key(p_table_id, 'h', 'k'), pggit._key_out_sql('h', p_mark));
 $$;
 
-COMMENT ON FUNCTION pggit._main_row_sql(integer, pggit._mark) IS
-'SELECT of main''s row at a mark that has the key of the outer alias k: one row or none.';
+COMMENT ON FUNCTION pggit._main_row_sql(integer, pggit._mark, pggit._position) IS
+'SELECT of main''s row at a mark that has the key of the outer alias k: one row or none, with the columns of a position.';
 
 CREATE OR REPLACE FUNCTION pggit._row_sql(p_table_id integer, p_position pggit._position)
     RETURNS text
@@ -78,24 +79,23 @@ CREATE OR REPLACE FUNCTION pggit._row_sql(p_table_id integer, p_position pggit._
 AS $$
 DECLARE
     v_branch  integer := (p_position).branch_id;
-    v_dense   text    := pggit._dense_rows_sql(v_branch, p_table_id);
-    v_s       pggit._mark := (p_position).s;
+    v_dense   text    := pggit._dense_rows_sql(v_branch, p_table_id, p_position);
     v_undo    text    := format('pggit._undo_%s', p_table_id);
     v_first   text;
     v_present text;
     v_out     text;
 BEGIN
     IF v_branch = 1 THEN
-        RETURN pggit._main_row_sql(p_table_id, (p_position).x);
+        RETURN pggit._main_row_sql(p_table_id, (p_position).x, p_position);
     END IF;
 
     v_out   := format('h._b = %s AND %s', v_branch, pggit._key_out_sql('h', (p_position).x));
     v_first := pggit._first_out_sql(v_undo, pggit._same_key(p_table_id, 'h', 'k') || ' AND ' || v_out);
     v_present := CASE WHEN v_dense IS NULL
         THEN format('SELECT d._b IS NOT NULL, %s FROM pggit._mask_%s AS m LEFT JOIN pggit._delta_%2$s AS d ON d._b = %3$s AND %4$s WHERE m._b = %3$s AND %5$s',
-                    pggit._stored_columns(p_table_id, 'd', v_s), p_table_id, v_branch, pggit._same_key(p_table_id, 'd', 'm'), pggit._same_key(p_table_id, 'm', 'k'))
+                    pggit._stored_columns(p_table_id, 'd', p_position), p_table_id, v_branch, pggit._same_key(p_table_id, 'd', 'm'), pggit._same_key(p_table_id, 'm', 'k'))
         ELSE format('SELECT coalesce(d._found, false), %s FROM (SELECT true) AS one LEFT JOIN (SELECT true AS _found, r.* FROM (%s) AS r WHERE %s) AS d ON true',
-                    pggit._stored_columns(p_table_id, 'd', v_s), v_dense, pggit._same_key(p_table_id, 'r', 'k'))
+                    pggit._stored_columns(p_table_id, 'd', p_position), v_dense, pggit._same_key(p_table_id, 'r', 'k'))
     END;
     -- What the branch itself says of the key comes first; only where it says nothing, main is asked.
     RETURN format($sql$
@@ -107,8 +107,8 @@ BEGIN
             SELECT %1$s FROM own WHERE _live
             UNION ALL
             SELECT %1$s FROM (%8$s) AS main_row WHERE NOT EXISTS (SELECT FROM own WHERE _live IS NOT NULL)$sql$,
-        pggit._stored_columns(p_table_id, NULL, v_s), pggit._stored_columns(p_table_id, 'f', v_s), v_first, v_present, v_undo,
-        pggit._same_key(p_table_id, 'h', 'k'), v_out, pggit._main_row_sql(p_table_id, v_s));
+        pggit._stored_columns(p_table_id, NULL, p_position), pggit._stored_columns(p_table_id, 'f', p_position), v_first, v_present, v_undo,
+        pggit._same_key(p_table_id, 'h', 'k'), v_out, pggit._main_row_sql(p_table_id, (p_position).s, p_position));
 END;
 $$;
 
@@ -136,7 +136,7 @@ $$;
 COMMENT ON FUNCTION pggit._all_first_out_sql(text, text, text) IS
 'SELECT of the first log row out of a mark of every key; alias h stands for the log.';
 
-CREATE OR REPLACE FUNCTION pggit._main_state_sql(p_table_id integer, p_mark pggit._mark)
+CREATE OR REPLACE FUNCTION pggit._main_state_sql(p_table_id integer, p_mark pggit._mark, p_at pggit._position)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
@@ -144,13 +144,13 @@ AS $$
         SELECT %1$s FROM %2$s AS b WHERE NOT EXISTS (SELECT FROM pggit._log_%3$s AS h WHERE %4$s AND %5$s)
         UNION ALL
         SELECT %6$s FROM (%7$s) AS f WHERE f._op <> 'I'$sql$,
-        pggit._base_columns(p_table_id, 'b', p_mark), pggit._base_relation(p_table_id), p_table_id, pggit._same_key(p_table_id, 'h', 'b', false, true),
-        pggit._out_sql('h', p_mark), pggit._stored_columns(p_table_id, 'f', p_mark),
+        pggit._base_columns(p_table_id, 'b', p_at), pggit._base_relation(p_table_id), p_table_id, pggit._same_key(p_table_id, 'h', 'b', false, true),
+        pggit._out_sql('h', p_mark), pggit._log_columns(p_table_id, 'f', p_at),
         pggit._all_first_out_sql(format('pggit._log_%s', p_table_id), pggit._key_columns(p_table_id, 'h'), pggit._out_sql('h', p_mark)));
 $$;
 
-COMMENT ON FUNCTION pggit._main_state_sql(integer, pggit._mark) IS
-'SELECT of all rows of main at a mark.';
+COMMENT ON FUNCTION pggit._main_state_sql(integer, pggit._mark, pggit._position) IS
+'SELECT of all rows of main at a mark, with the columns of a position.';
 
 CREATE OR REPLACE FUNCTION pggit._state_sql(p_table_id integer, p_position pggit._position)
     RETURNS text
@@ -158,17 +158,16 @@ CREATE OR REPLACE FUNCTION pggit._state_sql(p_table_id integer, p_position pggit
 AS $$
 DECLARE
     v_branch integer := (p_position).branch_id;
-    v_s      pggit._mark := (p_position).s;
-    v_dense  text    := pggit._dense_rows_sql(v_branch, p_table_id);
-    v_stored text    := pggit._stored_columns(p_table_id, NULL, v_s);
+    v_dense  text    := pggit._dense_rows_sql(v_branch, p_table_id, p_position);
+    v_stored text    := pggit._stored_columns(p_table_id, NULL, p_position);
     v_first  text;
     v_main   text;
 BEGIN
     IF v_branch = 1 THEN
-        RETURN pggit._main_state_sql(p_table_id, (p_position).x);
+        RETURN pggit._main_state_sql(p_table_id, (p_position).x, p_position);
     END IF;
 
-    v_main  := pggit._main_state_sql(p_table_id, v_s);
+    v_main  := pggit._main_state_sql(p_table_id, (p_position).s, p_position);
     v_first := pggit._all_first_out_sql(format('pggit._undo_%s', p_table_id), pggit._key_columns(p_table_id, 'h'),
                                         format('h._b = %s AND %s', v_branch, pggit._out_sql('h', (p_position).x)));
     IF v_dense IS NOT NULL THEN
@@ -179,7 +178,7 @@ BEGIN
             SELECT %3$s FROM (%4$s) AS r WHERE EXISTS (SELECT FROM first_out AS f WHERE %5$s AND f._live IS NULL)
             UNION ALL
             SELECT %3$s FROM (%6$s) AS r WHERE NOT EXISTS (SELECT FROM first_out AS f WHERE %5$s)$sql$,
-            v_first, pggit._stored_columns(p_table_id, 'f', v_s), pggit._stored_columns(p_table_id, 'r', v_s), v_main, pggit._same_key(p_table_id, 'f', 'r'), v_dense);
+            v_first, pggit._stored_columns(p_table_id, 'f', p_position), pggit._stored_columns(p_table_id, 'r', p_position), v_main, pggit._same_key(p_table_id, 'f', 'r'), v_dense);
     END IF;
     RETURN format($sql$
         WITH first_out AS MATERIALIZED (%1$s), own (_live, %2$s) AS MATERIALIZED (
@@ -191,25 +190,25 @@ BEGIN
         SELECT %2$s FROM own WHERE _live
         UNION ALL
         SELECT %9$s FROM (%10$s) AS r WHERE NOT EXISTS (SELECT FROM own AS o WHERE %11$s)$sql$,
-        v_first, v_stored, pggit._stored_columns(p_table_id, 'f', v_s), pggit._own_columns(p_table_id, 'm', 'd', v_s), p_table_id, v_branch,
+        v_first, v_stored, pggit._stored_columns(p_table_id, 'f', p_position), pggit._own_columns(p_table_id, 'm', 'd', p_position), p_table_id, v_branch,
         pggit._same_key(p_table_id, 'd', 'm'), pggit._same_key(p_table_id, 'f', 'm'),
-        pggit._stored_columns(p_table_id, 'r', v_s), v_main, pggit._same_key(p_table_id, 'o', 'r'));
+        pggit._stored_columns(p_table_id, 'r', p_position), v_main, pggit._same_key(p_table_id, 'o', 'r'));
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._state_sql(integer, pggit._position) IS
 'SELECT of all rows at a position, columns c…; cost follows the table.';
 
-CREATE OR REPLACE FUNCTION pggit._own_columns(p_table_id integer, p_keys text, p_rows text, p_mark pggit._mark)
+CREATE OR REPLACE FUNCTION pggit._own_columns(p_table_id integer, p_keys text, p_rows text, p_at pggit._position)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
     SELECT string_agg(format(CASE WHEN c.key_position IS NULL THEN '%1$s.c%3$s' ELSE 'coalesce(%1$s.c%3$s, %2$s.c%3$s)' END, p_rows, p_keys, c.column_id), ', ' ORDER BY c.column_id)
-      FROM pggit._columns_at(p_table_id, p_mark) AS c
+      FROM pggit._columns_at(p_table_id, p_at) AS c
      WHERE c.generated_as IS NULL;
 $$;
 
-COMMENT ON FUNCTION pggit._own_columns(integer, text, text, pggit._mark) IS
+COMMENT ON FUNCTION pggit._own_columns(integer, text, text, pggit._position) IS
 'Stored columns of a mark, of one alias; where it has no row, the key of another. A key of the mask may be written otherwise than the row''s, as 1.0 is for 1.00.';
 
 CREATE OR REPLACE FUNCTION pggit._candidates_sql(p_table_id integer, p_a pggit._position, p_b pggit._position)
@@ -242,7 +241,7 @@ COMMENT ON FUNCTION pggit._candidates_sql(integer, pggit._position, pggit._posit
 'SELECT of a superset of the keys whose rows differ between two positions of any lines: what main''s log says between their bases, and what
 the branches'' logs say (the same branch) or what either branch owns (different ones).';
 
-CREATE OR REPLACE FUNCTION pggit._named_sql(p_table_id integer, p_query text, p_mark pggit._mark DEFAULT NULL)
+CREATE OR REPLACE FUNCTION pggit._named_sql(p_table_id integer, p_query text, p_at pggit._position DEFAULT NULL)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
@@ -251,14 +250,14 @@ AS $$
                                   WHEN c.names IS NULL THEN format('(%s)::%s AS %I', c.generated_as, c.type_name, c.name)
                                   ELSE format('(SELECT (%s)::%s FROM (SELECT %s) AS g) AS %I', c.generated_as, c.type_name,
                                               (SELECT string_agg(format('n.%I AS %I', o.name, c.names ->> o.column_id::text), ', ')
-                                                 FROM pggit._shown_columns(p_table_id, p_mark) AS o
+                                                 FROM pggit._shown_columns(p_table_id, p_at) AS o
                                                 WHERE o.generated_as IS NULL AND c.names ? o.column_id::text), c.name) END, ', ' ORDER BY c.attnum),
                   string_agg(format('q.c%s AS %I', c.column_id, c.name), ', ' ORDER BY c.attnum) FILTER (WHERE c.generated_as IS NULL),
                   p_query)
-      FROM pggit._shown_columns(p_table_id, p_mark) AS c;
+      FROM pggit._shown_columns(p_table_id, p_at) AS c;
 $$;
 
-COMMENT ON FUNCTION pggit._named_sql(integer, text, pggit._mark) IS
+COMMENT ON FUNCTION pggit._named_sql(integer, text, pggit._position) IS
 'The query''s c… columns under their names, generated columns computed from them, in the order of the user''s table: the columns of now, or of a mark.';
 
 CREATE OR REPLACE FUNCTION pggit._presence(p_table pggit.tables, p_position pggit._position)
@@ -267,10 +266,12 @@ CREATE OR REPLACE FUNCTION pggit._presence(p_table pggit.tables, p_position pggi
 AS $$
     SELECT CASE WHEN NOT pggit._mark_in((p_table).tracked_at, pggit._base_mark(p_position)) THEN 'absent'
                 WHEN NOT pggit._mark_in((p_table).shape_at, pggit._base_mark(p_position)) THEN 'gap'
+                WHEN EXISTS (SELECT FROM pggit.branch_gaps AS g WHERE g.branch_id = (p_position).branch_id AND g.table_id = (p_table).table_id
+                                                                  AND NOT pggit._mark_in(g.at, (p_position).x)) THEN 'gap'
                 -- DROP TYPE … CASCADE takes the column of an earlier shape out of the stores.
-                WHEN EXISTS (SELECT FROM pggit._columns_at((p_table).table_id, pggit._base_mark(p_position)) AS c
+                WHEN EXISTS (SELECT FROM pggit._columns_at((p_table).table_id, p_position) AS c
                               WHERE NOT c.dropped_at IS NULL AND c.generated_as IS NULL
-                                AND NOT EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = to_regclass(format('pggit._log_%s', (p_table).table_id))
+                                AND NOT EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = to_regclass(format('pggit._delta_%s', (p_table).table_id))
                                                                                 AND a.attname = 'c' || c.column_id AND NOT a.attisdropped)) THEN 'gap'
                 ELSE 'present' END;
 $$;
@@ -315,16 +316,16 @@ $$;
 COMMENT ON FUNCTION pggit._tables_at(pggit._position) IS
 'The tables that were tracked at a position. Raises VG306 when what one of them held then has been lost since.';
 
-CREATE OR REPLACE FUNCTION pggit._record_columns(p_table_id integer, p_record text, p_mark pggit._mark DEFAULT NULL)
+CREATE OR REPLACE FUNCTION pggit._record_columns(p_table_id integer, p_record text, p_at pggit._position DEFAULT NULL)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
     SELECT string_agg(format('(%s).c%s', p_record, c.column_id), ', ' ORDER BY c.column_id)
-      FROM pggit._columns_at(p_table_id, p_mark) AS c
+      FROM pggit._columns_at(p_table_id, p_at) AS c
      WHERE c.generated_as IS NULL;
 $$;
 
-COMMENT ON FUNCTION pggit._record_columns(integer, text, pggit._mark) IS
+COMMENT ON FUNCTION pggit._record_columns(integer, text, pggit._position) IS
 'Stored columns, of now or of a mark, taken out of a record.';
 
 CREATE OR REPLACE FUNCTION pggit._key_json(p_table_id integer, p_row text)
@@ -356,15 +357,15 @@ $$;
 COMMENT ON FUNCTION pggit._require_table_at(pggit.tables, pggit._position, text) IS
 'Raises VG005 unless the table was tracked at the position, and VG306 when what it held then has been lost since.';
 
-CREATE OR REPLACE FUNCTION pggit._as_row_sql(p_table_id integer, p_alias text, p_mark pggit._mark DEFAULT NULL)
+CREATE OR REPLACE FUNCTION pggit._as_row_sql(p_table_id integer, p_alias text, p_at pggit._position DEFAULT NULL)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
     SELECT format('ROW(0, %s)::pggit._delta_%s', string_agg(CASE WHEN c.column_id IS NULL THEN 'NULL' ELSE p_alias || '.' || a.attname END, ', ' ORDER BY a.attnum), p_table_id)
       FROM pg_attribute AS a
-      LEFT JOIN pggit._columns_at(p_table_id, p_mark) AS c ON a.attname = 'c' || c.column_id
+      LEFT JOIN pggit._columns_at(p_table_id, p_at) AS c ON a.attname = 'c' || c.column_id
      WHERE a.attrelid = format('pggit._delta_%s', p_table_id)::regclass AND a.attnum > 1 AND NOT a.attisdropped;
 $$;
 
-COMMENT ON FUNCTION pggit._as_row_sql(integer, text, pggit._mark) IS
+COMMENT ON FUNCTION pggit._as_row_sql(integer, text, pggit._position) IS
 'Expression: the stored columns of an alias, of now or of a mark, as one value of the delta table''s row type, whose first column _b is 0 (so that the value is never NULL).';

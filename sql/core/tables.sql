@@ -116,6 +116,32 @@ CREATE TABLE IF NOT EXISTS pggit.columns (
     PRIMARY KEY (table_id, column_id)
 );
 
+-- The columns of a branch's real table, all of them, where the branch has others than main had when the table was made. added_at (NULL: when the table was made) and
+-- dropped_at are marks of the branch's own log; the rest is as in pggit.columns. A column that the branch added has a number of its own, and is in the branches' stores alone.
+CREATE TABLE IF NOT EXISTS pggit.branch_columns (
+    branch_id    integer  NOT NULL REFERENCES pggit.branches,
+    table_id     integer  NOT NULL REFERENCES pggit.tables,
+    column_id    integer  NOT NULL,
+    attnum       smallint NOT NULL,
+    name         text     NOT NULL,
+    type_name    text     NOT NULL,
+    key_position integer,
+    generated_as text,
+    added_at     pggit._mark,
+    dropped_at   pggit._mark,
+    origin       integer  NOT NULL,
+    names        jsonb,
+    PRIMARY KEY (branch_id, table_id, column_id)
+);
+
+-- Tables of branches whose columns went in a way that pggit was not told of in time: what they held before that mark of the branch's log can't be read.
+CREATE TABLE IF NOT EXISTS pggit.branch_gaps (
+    branch_id integer     NOT NULL REFERENCES pggit.branches,
+    table_id  integer     NOT NULL REFERENCES pggit.tables,
+    at        pggit._mark NOT NULL,
+    PRIMARY KEY (branch_id, table_id)
+);
+
 -- The partitions, at every level, of tracked partitioned tables, whose rows are in the history of the root. saved_at: the ordinal under which rows were logged before
 -- a DROP that may mean them. captured: their own triggers are there; where none tells of DDL they come with the next commit.
 CREATE TABLE IF NOT EXISTS pggit.partitions (

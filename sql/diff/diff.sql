@@ -7,7 +7,7 @@ DECLARE
 BEGIN
     FOR v_table IN SELECT t.* FROM pggit._changed_tables(p_from, p_to) AS t LOOP
         SELECT c.inserted, c.updated, c.deleted INTO inserted, updated, deleted FROM pggit._count_changes(v_table.table_id, p_from, p_to) AS c;
-        IF inserted + updated + deleted > 0 OR pggit._is_reshaped(v_table.table_id, pggit._base_mark(p_from), pggit._base_mark(p_to)) THEN
+        IF inserted + updated + deleted > 0 OR pggit._is_reshaped(v_table.table_id, p_from, p_to) THEN
             table_name := format('%I.%I', v_table.schema_name, v_table.table_name);
             RETURN NEXT;
         END IF;
@@ -62,9 +62,9 @@ BEGIN
           LEFT JOIN LATERAL (SELECT %6$s AS j FROM (%4$s) AS r) AS after ON c.change <> 'delete'
          ORDER BY 2$sql$,
         pggit._changes_sql(v_table.table_id, v_from.at, v_to.at), pggit._key_json(v_table.table_id, 'coalesce(after.j, before.j)'),
-        pggit._named_sql(v_table.table_id, format('SELECT %s', pggit._record_columns(v_table.table_id, 'c.o', pggit._base_mark(v_from.at))), pggit._base_mark(v_from.at)),
-        pggit._named_sql(v_table.table_id, format('SELECT %s', pggit._record_columns(v_table.table_id, 'c.n', pggit._base_mark(v_to.at))), pggit._base_mark(v_to.at)),
-        pggit._json_sql(v_table.table_id, 'r', pggit._base_mark(v_from.at)), pggit._json_sql(v_table.table_id, 'r', pggit._base_mark(v_to.at)));
+        pggit._named_sql(v_table.table_id, format('SELECT %s', pggit._record_columns(v_table.table_id, 'c.o', v_from.at)), v_from.at),
+        pggit._named_sql(v_table.table_id, format('SELECT %s', pggit._record_columns(v_table.table_id, 'c.n', v_to.at)), v_to.at),
+        pggit._json_sql(v_table.table_id, 'r', v_from.at), pggit._json_sql(v_table.table_id, 'r', v_to.at));
     PERFORM pggit._require_readable(v_from.commit_id, v_from.at), pggit._require_readable(v_to.commit_id, v_to.at);
 END;
 $$;

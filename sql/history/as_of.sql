@@ -13,18 +13,18 @@ $$;
 COMMENT ON FUNCTION pggit._unknown_column(text) IS
 'Raises VG302 instead of a value that nobody recorded.';
 
-CREATE OR REPLACE FUNCTION pggit._as_type_sql(p_table_id integer, p_relation oid, p_mark pggit._mark)
+CREATE OR REPLACE FUNCTION pggit._as_type_sql(p_table_id integer, p_relation oid, p_at pggit._position)
     RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
     WITH own AS (
         -- The columns of main, or of what stands for the table on a branch: made in the order they had where the branch stands.
-        SELECT CASE WHEN t.place = pggit._place() THEN c.attnum ELSE (SELECT a.attnum FROM pg_attribute AS a WHERE a.attrelid = t.relation AND a.attname = c.name) END::integer AS attnum, c.origin
+        SELECT CASE WHEN t.place = pggit._place() THEN c.attnum ELSE (SELECT a.attnum FROM pg_attribute AS a WHERE a.attrelid = t.relation AND a.attname = c.name) END::bigint AS attnum, c.origin
           FROM pggit.tables AS t JOIN pggit._columns_at(p_table_id, NULL) AS c USING (table_id) WHERE t.relation = p_relation
         UNION ALL
-        SELECT (row_number() OVER (ORDER BY c.origin))::integer, c.origin
-          FROM pggit.branch_tables AS bt JOIN pggit.branch_bases AS b USING (branch_id) CROSS JOIN LATERAL pggit._columns_at(p_table_id, b.s) AS c
+        SELECT CASE WHEN EXISTS (SELECT FROM pggit.branch_columns AS b WHERE b.branch_id = bt.branch_id AND b.table_id = p_table_id) THEN c.attnum ELSE row_number() OVER (ORDER BY c.origin) END, c.origin
+          FROM pggit.branch_tables AS bt CROSS JOIN LATERAL pggit._columns_at(p_table_id, pggit._branch_now(bt.branch_id)) AS c
          WHERE bt.relation = p_relation
     )
     -- Stores keep a domain's values in its base type; the row type asked for has the domain.
@@ -36,11 +36,11 @@ AS $$
       FROM pg_attribute AS a
      CROSS JOIN LATERAL (SELECT format_type(a.atttypid, a.atttypmod) AS name) AS y
       LEFT JOIN own AS o ON o.attnum = a.attnum
-      LEFT JOIN pggit._shown_columns(p_table_id, p_mark) AS s ON s.origin = o.origin
+      LEFT JOIN pggit._shown_columns(p_table_id, p_at) AS s ON s.origin = o.origin
      WHERE a.attrelid = p_relation AND a.attnum > 0 AND NOT a.attisdropped;
 $$;
 
-COMMENT ON FUNCTION pggit._as_type_sql(integer, oid, pggit._mark) IS
+COMMENT ON FUNCTION pggit._as_type_sql(integer, oid, pggit._position) IS
 'Select list that turns a table''s rows at a mark, under their names (alias s), into the row type that the table, or what stands for it on a branch, has now.';
 
 CREATE OR REPLACE FUNCTION pggit.as_of(p_type anyelement, p_ref text)
@@ -62,8 +62,8 @@ BEGIN
     v_table := pggit._table(v_relation::regclass::text);
     v_ref   := pggit._ref(p_ref);
     PERFORM pggit._require_table_at(v_table, v_ref.at, p_ref);
-    RETURN QUERY EXECUTE format('SELECT %s FROM (%s) AS s', pggit._as_type_sql(v_table.table_id, v_relation, pggit._base_mark(v_ref.at)),
-        pggit._named_sql(v_table.table_id, pggit._state_sql(v_table.table_id, v_ref.at), pggit._base_mark(v_ref.at)));
+    RETURN QUERY EXECUTE format('SELECT %s FROM (%s) AS s', pggit._as_type_sql(v_table.table_id, v_relation, v_ref.at),
+        pggit._named_sql(v_table.table_id, pggit._state_sql(v_table.table_id, v_ref.at), v_ref.at));
     PERFORM pggit._require_readable(v_ref.commit_id, v_ref.at);
 END;
 $$;

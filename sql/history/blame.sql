@@ -8,8 +8,8 @@ BEGIN
         pggit._key_json(p_table_id, 'r.j'),
         pggit._named_sql(p_table_id, CASE WHEN p_key IS NULL THEN pggit._state_sql(p_table_id, p_position)
                                           ELSE pggit._lookup_sql(p_table_id, p_position, format('(%s)', pggit._key_from_json(p_table_id, p_key))) END,
-                         pggit._base_mark(p_position)),
-        pggit._json_sql(p_table_id, 'n', pggit._base_mark(p_position)));
+                         p_position),
+        pggit._json_sql(p_table_id, 'n', p_position));
 END;
 $$;
 
@@ -73,7 +73,7 @@ BEGIN
     FOR v_row IN SELECT r.* FROM pggit._rows_json(v_table.table_id, v_ref.at, p_key) AS r ORDER BY r.key LOOP
         FOR v_cell IN
             SELECT c.name, v_row.row_json -> c.name AS value, pggit._blame_cell(v_table, v_row.key, c.column_id, v_row.row_json -> c.name, v_ref.commit_id) AS commit_id
-              FROM pggit._shown_columns(v_table.table_id, pggit._base_mark(v_ref.at)) AS c
+              FROM pggit._shown_columns(v_table.table_id, v_ref.at) AS c
              WHERE c.generated_as IS NULL
              ORDER BY c.attnum
         LOOP
@@ -102,7 +102,7 @@ CREATE OR REPLACE FUNCTION pggit._has_cell(p_table_id integer, p_position pggit.
     LANGUAGE sql
 AS $$
     SELECT EXISTS (SELECT
-                     FROM pggit._shown_columns(p_table_id, pggit._base_mark(p_position)) AS c, pggit._rows_json(p_table_id, p_position, p_key) AS r
+                     FROM pggit._shown_columns(p_table_id, p_position) AS c, pggit._rows_json(p_table_id, p_position, p_key) AS r
                     WHERE c.origin = (p_column).origin
                       AND CASE WHEN c.column_id = (p_column).column_id THEN (r.row_json -> c.name)::text IS NOT DISTINCT FROM p_value::text
                                ELSE pggit._recast(r.row_json ->> c.name, (p_column).type_name) IS NOT DISTINCT FROM pggit._recast(p_value #>> '{}', (p_column).type_name) END);
@@ -123,7 +123,7 @@ DECLARE
     v_at     pggit._position;
     v_same   boolean;
 BEGIN
-    SELECT c.* INTO STRICT v_column FROM pggit.columns AS c WHERE c.table_id = p_table.table_id AND c.column_id = p_column_id;
+    SELECT c.* INTO STRICT v_column FROM pggit.commits AS m CROSS JOIN LATERAL pggit._columns_at(p_table.table_id, m.at) AS c WHERE m.commit_id = p_commit AND c.column_id = p_column_id;
     LOOP
         SELECT c.* INTO STRICT v_commit FROM pggit.commits AS c WHERE c.commit_id = p_commit;
         EXIT WHEN cardinality(v_commit.parents) = 0;

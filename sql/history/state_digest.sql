@@ -2,7 +2,7 @@ CREATE OR REPLACE FUNCTION pggit._table_digest(p_table_id integer, p_position pg
     RETURNS TABLE (digest text, row_count bigint)
     LANGUAGE sql
 AS $$
-    SELECT * FROM pggit._digest(format('SELECT row(%s)::text FROM (%s) AS r', pggit._stored_columns(p_table_id, 'r', pggit._base_mark(p_position)),
+    SELECT * FROM pggit._digest(format('SELECT row(%s)::text FROM (%s) AS r', pggit._stored_columns(p_table_id, 'r', p_position),
                                        pggit._state_sql(p_table_id, p_position)));
 $$;
 

@@ -38,7 +38,7 @@ AS $$
                             pggit._row_sql(p_table_id, p_position)) END
       FROM pggit._columns_at(p_table_id, NULL) AS c
       JOIN pggit.tables AS t USING (table_id)
-      LEFT JOIN pggit._columns_at(p_table_id, pggit._base_mark(p_position)) AS b
+      LEFT JOIN pggit._columns_at(p_table_id, p_position) AS b
         ON b.column_id = c.column_id AND (b.key_position IS NOT NULL OR pggit._presence(t, p_position) <> 'gap')
      WHERE c.generated_as IS NULL;
 $$;

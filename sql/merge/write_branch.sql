@@ -23,7 +23,7 @@ BEGIN
                   LEFT JOIN pggit._mask_%1$s AS mask ON mask._b = %12$s AND %13$s %14$s) AS w$sql$,
         p_table_id, pggit._key_columns(p_table_id, 'l'), pggit._between_sql('l', (p_ours).s, p_s_new),
         CASE WHEN p_planned THEN format('UNION SELECT %s FROM %s AS p', pggit._key_columns(p_table_id, 'p'), v_plan) ELSE 'GROUP BY ' || pggit._key_columns(p_table_id, 'l') END,
-        pggit._row_sql(p_table_id, p_ours), pggit._main_row_sql(p_table_id, p_s_new),
+        pggit._row_sql(p_table_id, p_ours), pggit._main_row_sql(p_table_id, p_s_new, NULL),
         pggit._key_columns(p_table_id, 'k'), v_first, pggit._as_row_sql(p_table_id, 'o'), pggit._as_row_sql(p_table_id, 'm'),
         CASE WHEN p_planned THEN format('CASE WHEN p.action IS NOT NULL THEN p.want WHEN o.%s IS DISTINCT FROM NULL THEN %s END', v_first, pggit._as_row_sql(p_table_id, 'o'))
              ELSE format('CASE WHEN o.%s IS DISTINCT FROM NULL THEN %s END', v_first, pggit._as_row_sql(p_table_id, 'o')) END,

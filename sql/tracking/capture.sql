@@ -135,7 +135,7 @@ COMMENT ON FUNCTION pggit._lowest_in_nest(bigint, text) IS
 'The lowest ordinal among the statements on one table that ran inside each other with the one of this ordinal; NULL when it ran alone.';
 
 CREATE OR REPLACE FUNCTION pggit._repair_order_sql(p_table_id integer, p_log text, p_relation text, p_mine text, p_lowest text, p_insert text, p_delete text,
-                                                   p_owned boolean)
+                                                   p_owned boolean, p_at pggit._position DEFAULT NULL)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
@@ -155,17 +155,17 @@ AS $$
            SET _seq = CASE l._seq WHEN k.first_any THEN k.first_due ELSE k.first_any END%11$s
           FROM wrong AS k
          WHERE k.first_due > k.first_any AND %5$s AND %6$s AND l._seq IN (k.first_any, k.first_due)$sql$,
-        p_log, p_relation, pggit._key_columns(p_table_id, 'l'), pggit._same_key(p_table_id, 'b', 'k', true, false), pggit._same_key(p_table_id, 'l', 'k'),
+        p_log, p_relation, pggit._key_columns(p_table_id, 'l'), pggit._same_key(p_table_id, 'b', 'k', true, false, p_at), pggit._same_key(p_table_id, 'l', 'k'),
         p_mine, p_lowest, p_insert, p_delete,
         CASE WHEN p_owned THEN ', bool_and(l._owned) AS owned' ELSE '' END, CASE WHEN p_owned THEN ', _owned = l._seq = k.first_any OR k.owned' ELSE '' END);
 $$;
 
-COMMENT ON FUNCTION pggit._repair_order_sql(integer, text, text, text, text, text, text, boolean) IS
+COMMENT ON FUNCTION pggit._repair_order_sql(integer, text, text, text, text, text, text, boolean, pggit._position) IS
 'Statement that puts the log of a nest of statements right. A statement draws its ordinal when it begins, so one that inserts a key may have a lower
 ordinal than the one that took the key from another row first (a writable CTE, MERGE, a BEFORE ROW trigger). The key existed before the nest exactly when
 (exists now) + deletes - inserts = 1; then the first row of its log must be a pre-image, else an insert. While parts of the nest have not logged yet the sum may be
 wrong; the part that logs last puts all right. p_log and p_relation: the log and the table. Conditions on a log row l: p_mine (of this transaction), p_insert, p_delete. p_lowest: the
-lowest ordinal of the nest. p_owned: the log also says whether the branch owned the key before, which the row that comes first has to say.';
+lowest ordinal of the nest. p_owned: the log also says whether the branch owned the key before, which the row that comes first has to say. p_at: the position whose names the table''s columns have.';
 
 CREATE OR REPLACE FUNCTION pggit._create_stores(p_table_id integer)
     RETURNS void

@@ -85,75 +85,91 @@ $$;
 COMMENT ON FUNCTION pggit._fingerprint(oid) IS
 'Another value whenever a table''s name, primary key, partitions, inheritance or anything of its columns changes, or its rows are written anew; NULL when the table is gone.';
 
+CREATE OR REPLACE FUNCTION pggit._collate_sql(p_relation oid, p_attnum smallint)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT coalesce((SELECT format(' COLLATE %I.%I', n.nspname, l.collname)
+                       FROM pg_attribute AS a
+                       JOIN pg_collation AS l ON l.oid = a.attcollation AND l.collname <> 'default'
+                       JOIN pg_namespace AS n ON n.oid = l.collnamespace
+                      WHERE a.attrelid = p_relation AND a.attnum = p_attnum), '');
+$$;
+
+COMMENT ON FUNCTION pggit._collate_sql(oid, smallint) IS
+'The COLLATE clause of a column''s definition; empty for the default one.';
+
 CREATE OR REPLACE FUNCTION pggit._stored_column(p_column pggit.columns)
     RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT format('c%s %s', (p_column).column_id, (p_column).type_name)
-           || coalesce((SELECT format(' COLLATE %I.%I', n.nspname, l.collname)
-                          FROM pggit.tables AS t
-                          JOIN pg_attribute AS a ON a.attrelid = t.relation AND a.attnum = (p_column).attnum
-                          JOIN pg_collation AS l ON l.oid = a.attcollation AND l.collname <> 'default'
-                          JOIN pg_namespace AS n ON n.oid = l.collnamespace
-                         WHERE t.table_id = (p_column).table_id), '');
+    SELECT format('c%s %s%s', (p_column).column_id, (p_column).type_name, pggit._collate_sql(t.relation, (p_column).attnum)) FROM pggit.tables AS t WHERE t.table_id = (p_column).table_id;
 $$;
 
 COMMENT ON FUNCTION pggit._stored_column(pggit.columns) IS
 'Definition of a column in the stores: its base type, with the collation it has on main, so that views over main and stores compare and sort as main does.';
 
-CREATE OR REPLACE FUNCTION pggit._columns_at(p_table_id integer, p_mark pggit._mark)
+CREATE OR REPLACE FUNCTION pggit._columns_at(p_table_id integer, p_at pggit._position)
     RETURNS SETOF pggit.columns
     LANGUAGE sql STABLE
 AS $$
     SELECT c.*
       FROM pggit.columns AS c
      WHERE c.table_id = p_table_id
-       AND CASE WHEN p_mark IS NULL THEN c.dropped_at IS NULL
-                ELSE (c.added_at IS NULL OR pggit._mark_in(c.added_at, p_mark)) AND (c.dropped_at IS NULL OR NOT pggit._mark_in(c.dropped_at, p_mark)) END;
+       AND CASE WHEN p_at IS NULL THEN c.dropped_at IS NULL
+                ELSE (c.added_at IS NULL OR pggit._mark_in(c.added_at, pggit._base_mark(p_at))) AND (c.dropped_at IS NULL OR NOT pggit._mark_in(c.dropped_at, pggit._base_mark(p_at))) END
+       AND NOT EXISTS (SELECT FROM pggit.branch_columns AS b WHERE b.branch_id = (p_at).branch_id AND b.table_id = p_table_id)
+    UNION ALL
+    SELECT b.table_id, b.column_id, b.attnum, b.name, b.type_name, b.key_position, b.generated_as, b.added_at, b.dropped_at, b.origin, b.names, NULL
+      FROM pggit.branch_columns AS b
+     WHERE b.branch_id = (p_at).branch_id AND b.table_id = p_table_id
+       AND CASE WHEN (p_at).x IS NULL THEN b.dropped_at IS NULL
+                ELSE (b.added_at IS NULL OR pggit._mark_in(b.added_at, (p_at).x)) AND (b.dropped_at IS NULL OR NOT pggit._mark_in(b.dropped_at, (p_at).x)) END;
 $$;
 
-COMMENT ON FUNCTION pggit._columns_at(integer, pggit._mark) IS
-'The columns a table had at a mark of main; NULL: those it has.';
+COMMENT ON FUNCTION pggit._columns_at(integer, pggit._position) IS
+'The columns a table had at a position; NULL: those it has on main. A position of a branch without a mark of its log means now: the columns of its table as it is.';
 
-CREATE OR REPLACE FUNCTION pggit._shape_name(p_table_id integer)
+CREATE OR REPLACE FUNCTION pggit._shape_name(p_table_id integer, p_at pggit._position DEFAULT NULL)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    SELECT format('%s_%s', p_table_id, left(md5(string_agg(format('%s %I', c.column_id, c.name), ',' ORDER BY c.column_id)), 8)) FROM pggit._columns_at(p_table_id, NULL) AS c;
+    SELECT format('%s_%s', p_table_id, left(md5(string_agg(format('%s %I', c.column_id, c.name), ',' ORDER BY c.column_id)), 8)) FROM pggit._columns_at(p_table_id, p_at) AS c;
 $$;
 
-COMMENT ON FUNCTION pggit._shape_name(integer) IS
+COMMENT ON FUNCTION pggit._shape_name(integer, pggit._position) IS
 'Part of the names of functions that branches share while their tables have the same columns under the same names.';
 
-CREATE OR REPLACE FUNCTION pggit._shown_columns(p_table_id integer, p_mark pggit._mark)
+CREATE OR REPLACE FUNCTION pggit._shown_columns(p_table_id integer, p_at pggit._position)
     RETURNS TABLE (column_id integer, origin integer, attnum smallint, name text, type_name text, key_position integer, generated_as text, names jsonb)
     LANGUAGE sql STABLE
 AS $$
     SELECT c.column_id, c.origin, c.attnum,
-           CASE WHEN NOT c.dropped_at IS NULL AND EXISTS (SELECT FROM pggit._columns_at(p_table_id, p_mark) AS o
+           CASE WHEN NOT c.dropped_at IS NULL AND EXISTS (SELECT FROM pggit._columns_at(p_table_id, p_at) AS o
                                                            WHERE o.name = c.name AND o.column_id <> c.column_id AND (o.dropped_at IS NULL OR o.column_id > c.column_id))
                 THEN format('%s (dropped %s)', left(c.name, greatest(length(c.name) - 20, 1)), c.column_id) ELSE c.name END,
            c.type_name, c.key_position, c.generated_as, c.names
-      FROM pggit._columns_at(p_table_id, p_mark) AS c;
+      FROM pggit._columns_at(p_table_id, p_at) AS c;
 $$;
 
-COMMENT ON FUNCTION pggit._shown_columns(integer, pggit._mark) IS
-'The columns a table had at a mark, under the names they have now, or had last. One that was dropped before another got its name is shown as "name (dropped id)".';
+COMMENT ON FUNCTION pggit._shown_columns(integer, pggit._position) IS
+'The columns a table had at a position, under the names they have now, or had last. One that was dropped before another got its name is shown as "name (dropped id)".';
 
-CREATE OR REPLACE FUNCTION pggit._stored_columns(p_table_id integer, p_alias text DEFAULT NULL, p_mark pggit._mark DEFAULT NULL)
+CREATE OR REPLACE FUNCTION pggit._stored_columns(p_table_id integer, p_alias text DEFAULT NULL, p_at pggit._position DEFAULT NULL)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
     SELECT string_agg(coalesce(p_alias || '.', '') || 'c' || c.column_id, ', ' ORDER BY c.column_id)
-      FROM pggit._columns_at(p_table_id, p_mark) AS c
+      FROM pggit._columns_at(p_table_id, p_at) AS c
      WHERE c.generated_as IS NULL;
 $$;
 
-COMMENT ON FUNCTION pggit._stored_columns(integer, text, pggit._mark) IS
-'c1, c2, … of a table''s stores, in column order, each behind the alias if one is given: those of now, or of a mark.';
+COMMENT ON FUNCTION pggit._stored_columns(integer, text, pggit._position) IS
+'c1, c2, … of a table''s stores, in column order, each behind the alias if one is given: those of now, or of a position.';
 
-CREATE OR REPLACE FUNCTION pggit._is_reshaped(p_table_id integer, p_a pggit._mark, p_b pggit._mark)
+CREATE OR REPLACE FUNCTION pggit._is_reshaped(p_table_id integer, p_a pggit._position, p_b pggit._position)
     RETURNS boolean
     LANGUAGE sql STABLE
 AS $$
@@ -161,8 +177,8 @@ AS $$
         <> ARRAY(SELECT c.column_id FROM pggit._columns_at(p_table_id, p_b) AS c ORDER BY 1);
 $$;
 
-COMMENT ON FUNCTION pggit._is_reshaped(integer, pggit._mark, pggit._mark) IS
-'Whether a table had other columns at one mark than at another; NULL is now.';
+COMMENT ON FUNCTION pggit._is_reshaped(integer, pggit._position, pggit._position) IS
+'Whether a table had other columns at one position than at another; NULL is main as it is now.';
 
 CREATE OR REPLACE FUNCTION pggit._key_columns(p_table_id integer, p_alias text DEFAULT NULL)
     RETURNS text
@@ -188,19 +204,45 @@ $$;
 COMMENT ON FUNCTION pggit._user_columns(integer, text) IS
 'The same columns as pggit._stored_columns under their names in the user''s table.';
 
-CREATE OR REPLACE FUNCTION pggit._base_columns(p_table_id integer, p_alias text, p_mark pggit._mark DEFAULT NULL)
+CREATE OR REPLACE FUNCTION pggit._base_columns(p_table_id integer, p_alias text, p_at pggit._position DEFAULT NULL)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    SELECT string_agg(format('%s::%s AS c%s', CASE WHEN c.dropped_at IS NULL THEN p_alias || '.' || pggit._quoted(c.name) ELSE 'NULL' END, c.type_name, c.column_id),
+    SELECT string_agg(format('%s::%s AS c%s', CASE WHEN m.dropped_at IS NULL AND m.name IS NOT NULL THEN p_alias || '.' || pggit._quoted(m.name) ELSE 'NULL' END, c.type_name, c.column_id),
                       ', ' ORDER BY c.column_id)
-      FROM pggit._columns_at(p_table_id, p_mark) AS c
+      FROM pggit._columns_at(p_table_id, p_at) AS c
+      LEFT JOIN pggit.columns AS m ON m.table_id = c.table_id AND m.column_id = c.column_id
      WHERE c.generated_as IS NULL;
 $$;
 
-COMMENT ON FUNCTION pggit._base_columns(integer, text, pggit._mark) IS
-'Select list that turns a row of the user''s table into c1, c2, … of the stores'' types: the columns of now, or of a mark. A row that the table has had unchanged since
-that mark has no value in a column that is gone: all rows of then were logged before it went.';
+COMMENT ON FUNCTION pggit._base_columns(integer, text, pggit._position) IS
+'Select list that turns a row of main''s table into c1, c2, … of the stores'' types: the columns of now, or of a position. A row that the table has had unchanged since
+has no value in a column that is gone: all rows of then were logged before it went.';
+
+CREATE OR REPLACE FUNCTION pggit._log_columns(p_table_id integer, p_alias text, p_at pggit._position)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT string_agg(CASE WHEN m.column_id IS NULL THEN format('NULL::%s AS c%s', c.type_name, c.column_id) ELSE format('%s.c%s', p_alias, c.column_id) END, ', ' ORDER BY c.column_id)
+      FROM pggit._columns_at(p_table_id, p_at) AS c
+      LEFT JOIN pggit.columns AS m ON m.table_id = c.table_id AND m.column_id = c.column_id
+     WHERE c.generated_as IS NULL;
+$$;
+
+COMMENT ON FUNCTION pggit._log_columns(integer, text, pggit._position) IS
+'Stored columns of a position out of main''s log, which has none of those that a branch added.';
+
+CREATE OR REPLACE FUNCTION pggit._relation_columns(p_table_id integer, p_alias text, p_at pggit._position)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT string_agg(format('%s.%s::%s AS c%s', p_alias, pggit._quoted(c.name), c.type_name, c.column_id), ', ' ORDER BY c.column_id)
+      FROM pggit._columns_at(p_table_id, p_at) AS c
+     WHERE c.generated_as IS NULL;
+$$;
+
+COMMENT ON FUNCTION pggit._relation_columns(integer, text, pggit._position) IS
+'Select list that turns a row of a table that has the columns of a position, under their names, into c1, c2, … of the stores'' types.';
 
 CREATE OR REPLACE FUNCTION pggit._pinned_text(p_value anyelement)
     RETURNS text
@@ -277,35 +319,37 @@ COMMENT ON FUNCTION pggit._key_cast(pggit.columns) IS
 'What makes a key column of the user''s table comparable: a cast for a domain over an enum, which PostgreSQL''s own equality does not take.';
 
 CREATE OR REPLACE FUNCTION pggit._same_key(p_table_id integer, p_left text, p_right text,
-                                           p_left_named boolean DEFAULT false, p_right_named boolean DEFAULT false)
+                                           p_left_named boolean DEFAULT false, p_right_named boolean DEFAULT false, p_at pggit._position DEFAULT NULL)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
     SELECT string_agg(
                format('%s OPERATOR(%s) %s',
-                      p_left  || '.' || CASE WHEN p_left_named  THEN pggit._quoted(c.name) || pggit._key_cast(c) ELSE 'c' || c.column_id END,
+                      p_left  || '.' || CASE WHEN p_left_named  THEN pggit._quoted(coalesce(b.name, c.name)) || pggit._key_cast(c) ELSE 'c' || c.column_id END,
                       pggit._key_operator(c.table_id, c.column_id),
-                      p_right || '.' || CASE WHEN p_right_named THEN pggit._quoted(c.name) || pggit._key_cast(c) ELSE 'c' || c.column_id END),
+                      p_right || '.' || CASE WHEN p_right_named THEN pggit._quoted(coalesce(b.name, c.name)) || pggit._key_cast(c) ELSE 'c' || c.column_id END),
                ' AND ' ORDER BY c.key_position)
       FROM pggit.columns AS c
+      LEFT JOIN pggit.branch_columns AS b ON b.branch_id = (p_at).branch_id AND b.table_id = p_table_id AND b.column_id = c.column_id
      WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL;
 $$;
 
-COMMENT ON FUNCTION pggit._same_key(integer, text, text, boolean, boolean) IS
+COMMENT ON FUNCTION pggit._same_key(integer, text, text, boolean, boolean, pggit._position) IS
 'Condition: the rows of the two aliases have the same key, by the equality of the primary key''s own operator classes.
-A side is named when it is the user''s table, else its columns are c….';
+A side is named when it is the user''s table (with the names of now, or of a position), else its columns are c….';
 
-CREATE OR REPLACE FUNCTION pggit._user_key_columns(p_table_id integer, p_alias text)
+CREATE OR REPLACE FUNCTION pggit._user_key_columns(p_table_id integer, p_alias text, p_at pggit._position DEFAULT NULL)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    SELECT string_agg(format('%s.%s', p_alias, pggit._quoted(c.name)), ', ' ORDER BY c.key_position)
+    SELECT string_agg(format('%s.%s', p_alias, pggit._quoted(coalesce(b.name, c.name))), ', ' ORDER BY c.key_position)
       FROM pggit.columns AS c
+      LEFT JOIN pggit.branch_columns AS b ON b.branch_id = (p_at).branch_id AND b.table_id = p_table_id AND b.column_id = c.column_id
      WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL;
 $$;
 
-COMMENT ON FUNCTION pggit._user_key_columns(integer, text) IS
-'The key columns, in key order, under their names in the user''s table.';
+COMMENT ON FUNCTION pggit._user_key_columns(integer, text, pggit._position) IS
+'The key columns, in key order, under their names in the user''s table: those of now, or of a position.';
 
 CREATE OR REPLACE FUNCTION pggit._key_among_sql(p_table_id integer, p_alias text, p_rows text, p_rows_alias text)
     RETURNS text

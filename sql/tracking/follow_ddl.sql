@@ -107,13 +107,23 @@ $$;
 COMMENT ON FUNCTION pggit._retype_stores(integer, integer, text, boolean) IS
 'Gives a column another type in the stores too, where all its values stay what they are.';
 
+CREATE OR REPLACE FUNCTION pggit._next_column_id(p_table_id integer)
+    RETURNS integer
+    LANGUAGE sql STABLE
+AS $$
+    SELECT 1 + greatest((SELECT max(c.column_id) FROM pggit.columns AS c WHERE c.table_id = p_table_id), (SELECT max(c.column_id) FROM pggit.branch_columns AS c WHERE c.table_id = p_table_id));
+$$;
+
+COMMENT ON FUNCTION pggit._next_column_id(integer) IS
+'A number that no column of a table has had, on main or on a branch.';
+
 CREATE OR REPLACE FUNCTION pggit._add_column(p_table_id integer, p_column record, p_origin integer, p_mark pggit._mark)
     RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_id     integer := (SELECT max(c.column_id) + 1 FROM pggit.columns AS c WHERE c.table_id = p_table_id);
+    v_id     integer := pggit._next_column_id(p_table_id);
     v_stored text;
     v_store  text;
 BEGIN

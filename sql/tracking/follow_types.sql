@@ -17,20 +17,29 @@ BEGIN
              WHERE a.attrelid = to_regclass(format('pggit._log_%s', c.table_id)) AND a.attname = 'c' || c.column_id AND NOT a.attisdropped
                AND c.type_name <> format_type(a.atttypid, a.atttypmod)
             RETURNING c.table_id
+        ), renamed_on_branches AS (
+            UPDATE pggit.branch_columns AS c
+               SET type_name = format_type(a.atttypid, a.atttypmod)
+              FROM pg_attribute AS a
+             WHERE a.attrelid = to_regclass(format('pggit._delta_%s', c.table_id)) AND a.attname = 'c' || c.column_id AND NOT a.attisdropped
+               AND c.type_name <> format_type(a.atttypid, a.atttypmod)
+            RETURNING c.table_id
         )
         -- The functions that write branches name domains, of which the stores know nothing.
         SELECT t.table_id, EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.table_id = t.table_id AND bt.form = 'view') AS has_views,
                EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.table_id = t.table_id AND bt.form = 'table') AS has_tables
           FROM pggit.tables AS t
          WHERE t.untracked_at IS NULL
-           AND (t.table_id IN (SELECT r.table_id FROM renamed AS r)
+           AND (t.table_id IN (SELECT r.table_id FROM renamed AS r UNION ALL SELECT r.table_id FROM renamed_on_branches AS r)
                 OR EXISTS (SELECT FROM pg_attribute AS a JOIN pg_type AS y ON y.oid = a.atttypid WHERE a.attrelid = t.relation AND NOT a.attisdropped AND y.typtype = 'd'))
     LOOP
         IF v_table.has_views THEN
             PERFORM pggit._ensure_write_function(v_table.table_id);
         END IF;
         IF v_table.has_tables THEN
-            PERFORM pggit._ensure_real_capture(v_table.table_id);
+            PERFORM pggit._ensure_real_capture(v_table.table_id, NULL);
+            PERFORM pggit._ensure_real_capture(v_table.table_id, pggit._branch_now(b.branch_id))
+               FROM (SELECT DISTINCT c.branch_id FROM pggit.branch_columns AS c JOIN pggit.branch_tables AS bt USING (branch_id, table_id) WHERE c.table_id = v_table.table_id) AS b;
         END IF;
     END LOOP;
 END;
@@ -70,6 +79,7 @@ BEGIN
                 EXECUTE format('ALTER TABLE %s ALTER c%s TYPE text USING c%2$s::text', v_column.stores[v_at], v_column.column_id);
             END LOOP;
             UPDATE pggit.columns AS c SET type_name = 'text' WHERE c.table_id = v_column.table_id AND c.column_id = v_column.column_id;
+            UPDATE pggit.branch_columns AS c SET type_name = 'text' WHERE c.table_id = v_column.table_id AND c.column_id = v_column.column_id;
         EXCEPTION WHEN feature_not_supported OR undefined_object OR undefined_function OR datatype_mismatch OR lock_not_available THEN
             RAISE NOTICE 'column c% of %, which is history, stays of its type: %', v_column.column_id, v_column.stores[1], SQLERRM;
         END;

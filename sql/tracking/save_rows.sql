@@ -12,7 +12,7 @@ $$;
 COMMENT ON FUNCTION pggit._word(text) IS
 'Regular expression: a name, quoted or not, in the text of a statement in lower case. What a name of 63 bytes was cut from may go on.';
 
-CREATE OR REPLACE FUNCTION pggit._takes_columns(p_statement text, p_table pggit.tables)
+CREATE OR REPLACE FUNCTION pggit._takes_columns(p_statement text, p_table text, p_columns text[])
     RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -20,15 +20,14 @@ AS $$
     WITH blank AS (
         SELECT $re$(?:\s|/\*.*?\*/|--[^\n]*\n)$re$ AS b
     )
-    SELECT p_statement ~ pggit._word(p_table.table_name)
-           AND EXISTS (SELECT FROM pggit.columns AS c CROSS JOIN blank AS s CROSS JOIN LATERAL pggit._word(c.name) AS w(name)
-                        WHERE c.table_id = p_table.table_id AND c.dropped_at IS NULL AND c.generated_as IS NULL
-                          AND (p_statement ~ format('\mdrop%1$s+(?:column%1$s*)?(?:if%1$s+exists%1$s*)?"?%2$s', s.b, w.name)
+    SELECT p_statement ~ pggit._word(p_table)
+           AND EXISTS (SELECT FROM unnest(p_columns) AS c(name) CROSS JOIN blank AS s CROSS JOIN LATERAL pggit._word(c.name) AS w(name)
+                        WHERE (p_statement ~ format('\mdrop%1$s+(?:column%1$s*)?(?:if%1$s+exists%1$s*)?"?%2$s', s.b, w.name)
                                OR p_statement ~ format('%2$s"?%1$s*(?:set%1$s+data%1$s+)?type\M', s.b, w.name)
                                OR (p_statement ~ '[$]|\m(?:execute|select|call)\M' AND p_statement ~ '\m(?:drop|type)\M' AND p_statement ~ w.name)));
 $$;
 
-COMMENT ON FUNCTION pggit._takes_columns(text, pggit.tables) IS
+COMMENT ON FUNCTION pggit._takes_columns(text, text, text[]) IS
 'Whether a statement, in lower case, may drop or retype a column of a table: it names the table, and says so of one of its columns. Where statements may be put together at run time, any mention of the
 names counts. Not a parser: a statement that is missed leaves a gap, one that is meant too much costs the time to save.';
 
@@ -139,7 +138,8 @@ BEGIN
            AND pg_has_role(pggit._actor()::name, c.relowner, 'USAGE')
          ORDER BY t.table_id
     LOOP
-        IF NOT v_saved ? v_table.table_id::text AND pggit._takes_columns(v_statement, v_table) THEN
+        IF NOT v_saved ? v_table.table_id::text AND pggit._takes_columns(v_statement, v_table.table_name,
+               ARRAY(SELECT c.name FROM pggit._columns_at(v_table.table_id, NULL) AS c WHERE c.generated_as IS NULL)) THEN
             v_saved := v_saved || jsonb_build_object(v_table.table_id, pggit._save_rows(v_table));
         END IF;
     END LOOP;

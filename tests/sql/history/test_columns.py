@@ -520,14 +520,6 @@ def test_a_real_table_keeps_a_column_that_main_drops(t: Database) -> None:
     assert is_sound(t)
 
 
-def test_what_only_a_branch_has_is_not_made_up(t: Database) -> None:
-    t.run("SELECT pggit.create_branch('dev', p_materialize => 'all')")
-    dev = t.connect(branch="dev")
-    query(dev, "ALTER TABLE t ADD own text DEFAULT 'mine'; SELECT pggit.commit('own', p_allow_empty => true)")
-    with raises("VG302", "own is not in the history"):
-        query(dev, "SELECT * FROM pggit.as_of(NULL::t, 'HEAD')")
-
-
 def test_a_branch_with_other_columns_gets_no_real_table(t: Database) -> None:
     t.run("SELECT pggit.create_branch('dev', p_materialize => 'none')")
     with raises("VG302"):

@@ -47,10 +47,10 @@ def same(old: Any, new: Any) -> bool:
 
 
 class Model:
-    """One table on a server and beside it."""
+    """One table on a server and beside it: on main, with and without event triggers, or on a branch."""
 
-    def __init__(self, db: Database, told: bool) -> None:
-        self.db, self.told = db, told
+    def __init__(self, db: Database, place: str) -> None:
+        self.db, self.told, self.on_branch = db, place != "untold", place == "branch"
         self.numbers = itertools.count(1)
         self.table = Table([self.column("a"), self.column("b")], {1: {}, 2: {}})
         for row in self.table.rows.values():
@@ -58,7 +58,7 @@ class Model:
         self.commits: list[Commit] = []
         self.lost: list[Commit] = []
         self.saved: tuple[Table, int] | None = None
-        if not told:
+        if not self.told:
             for name in ("ddl_path", "ddl_start", "rewrite", "ddl_end", "drop"):
                 db.run(f"DROP EVENT TRIGGER pggit_{name}")
         db.run(
@@ -66,6 +66,8 @@ class Model:
         )
         db.run("SELECT pggit.track_schema('public')")
         self.commit()
+        if self.on_branch:
+            db.run("SELECT pggit.create_branch('dev', p_materialize => 'none'); SELECT pggit.checkout('dev')")
 
     def column(self, name: str) -> Column:
         number = next(self.numbers)
@@ -158,6 +160,8 @@ class Model:
             column = self.table.columns[n % len(self.table.columns)]
             if column.type == "text" and column.varchar:
                 column.varchar += 10
+                if self.on_branch:  # where it is another column that takes the place of the first
+                    column.version = next(self.numbers)
                 self.db.run(f'ALTER TABLE t ALTER "{column.name}" TYPE varchar({column.varchar})')
 
     def begin(self, n: int, m: int) -> None:
@@ -218,8 +222,8 @@ class Model:
                     query(self.db.conn, "SELECT * FROM pggit.as_of(NULL::t, %s)", commit.id)
 
 
-@pytest.mark.parametrize("told", [True, False])
-def test_every_commit_keeps_its_rows(servers: Servers, server: Server, told: bool, pytestconfig: pytest.Config) -> None:
+@pytest.mark.parametrize("place", ["told", "untold", "branch"])
+def test_every_commit_keeps_its_rows(servers: Servers, server: Server, place: str, pytestconfig: pytest.Config) -> None:
     examples: int | None = pytestconfig.getoption("--model-examples")
 
     @settings(
@@ -235,7 +239,7 @@ def test_every_commit_keeps_its_rows(servers: Servers, server: Server, told: boo
     def history(steps: list[tuple[str, int, int]]) -> None:
         db = servers.create(server.version, template=servers.template(server.version))
         try:
-            model = Model(db, told)
+            model = Model(db, place)
             for kind, n, m in steps:
                 getattr(model, kind)(n, m)
                 model.check()
@@ -243,6 +247,8 @@ def test_every_commit_keeps_its_rows(servers: Servers, server: Server, told: boo
             model.commit()
             model.check()
             assert db.rows("SELECT * FROM pggit.verify()") == []
+            if model.on_branch:
+                assert db.rows("SELECT * FROM public.t ORDER BY 1") == [(1, "7", "7"), (2, "7", "7")]
         finally:
             servers.drop(db)
 

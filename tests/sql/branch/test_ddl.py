@@ -1,0 +1,183 @@
+"""DDL in a session that is on a branch: it works as on any database, and main does not notice."""
+
+from __future__ import annotations
+
+import pytest
+from tests.sql.branch.schema import SHOP
+
+from fixtures.postgres import Connection, Database, query, raises
+
+Rows = list[tuple[object, ...]]
+
+
+@pytest.fixture
+def shop(db: Database) -> Database:
+    db.run(SHOP + "SELECT pggit.track_schema('public'); SELECT pggit.commit('first');")
+    return db
+
+
+@pytest.fixture(params=["none", "all"])
+def dev(shop: Database, request: pytest.FixtureRequest) -> Connection:
+    """A session on a branch whose tables are views, or real."""
+    shop.run("SELECT pggit.create_branch('dev', p_materialize => %s)", request.param)
+    return shop.connect(branch="dev")
+
+
+def rows(session: Connection, sql: str) -> Rows:
+    return query(session, sql).fetchall()
+
+
+CATALOG = """
+    SELECT c.relname, a.attname, a.atttypid, i.indexrelid, k.conname, g.tgname
+      FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
+      LEFT JOIN pg_index AS i ON i.indrelid = c.oid LEFT JOIN pg_constraint AS k ON k.conrelid = c.oid
+      LEFT JOIN pg_trigger AS g ON g.tgrelid = c.oid
+     WHERE c.relnamespace = 'public'::regnamespace ORDER BY 1, 2, 3, 4, 5, 6"""
+
+
+@pytest.mark.parametrize(
+    "ddl",
+    [
+        "CREATE INDEX amounts ON orders (amount)",
+        "CREATE INDEX CONCURRENTLY amounts ON orders (amount)",
+        "ALTER INDEX orders_by_customer RENAME TO by_customer",
+        "DROP INDEX orders_by_customer",
+        "ALTER TABLE orders ADD CONSTRAINT cheap CHECK (amount < 1000)",
+        "ALTER TABLE orders DROP CONSTRAINT orders_customer",
+        "ALTER TABLE orders ADD COLUMN shipped_at timestamptz, ALTER status SET DEFAULT 'fresh'",
+        'ALTER TABLE orders RENAME COLUMN note TO "a ""note"" of 100%"',
+        "ALTER TABLE orders DROP COLUMN note",
+        "ALTER TABLE customers ALTER email TYPE text, ALTER region DROP NOT NULL",
+        "CREATE TABLE parcels (id int PRIMARY KEY, order_id int REFERENCES orders)",
+        "CREATE TRIGGER t BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+        "CREATE POLICY mine ON orders USING (true)",
+        "COMMENT ON TABLE orders IS 'what they buy'",
+        "DO $$ BEGIN EXECUTE 'ALTER TABLE or' || 'ders ADD COLUMN x int'; ALTER TABLE orders ADD y int; END $$",
+    ],
+)
+def test_plain_ddl_works_and_main_does_not_notice(shop: Database, dev: Connection, ddl: str) -> None:
+    if "||" in ddl:
+        query(dev, "SELECT pggit.materialize('dev', 'orders')")
+    before = shop.rows(CATALOG), shop.rows("SELECT * FROM orders ORDER BY id")
+    query(dev, ddl)
+    query(dev, "UPDATE orders SET status = 'seen' WHERE id = 7; DELETE FROM orders WHERE id = 8")
+    query(dev, "INSERT INTO orders (customer_id, status) VALUES (3, 'more')")
+    query(dev, "SELECT pggit.commit('on dev')")
+    assert (shop.rows(CATALOG), shop.rows("SELECT * FROM orders ORDER BY id")) == before
+    assert ("public.orders", 1, 1, 1) in rows(dev, "SELECT * FROM pggit.diff('main')")
+    assert shop.rows("SELECT * FROM pggit.verify()") == []
+    query(dev, "DROP TABLE IF EXISTS parcels; SELECT pggit.checkout('main')")
+    assert shop.value("SELECT pggit.delete_branch('dev', true)")
+    assert shop.rows("SELECT * FROM pggit.verify()") == []
+
+
+def test_ddl_that_is_rolled_back_leaves_nothing(shop: Database, dev: Connection) -> None:
+    query(dev, "BEGIN; ALTER TABLE orders DROP COLUMN note, ADD COLUMN x int; UPDATE orders SET x = 1; ROLLBACK")
+    query(dev, "UPDATE orders SET note = '{}' WHERE id = 1; SELECT pggit.commit('a note')")
+    assert rows(dev, "SELECT change, new_row -> 'note' FROM pggit.diff_rows('orders', 'main')") == [("update", {})]
+    assert shop.rows("SELECT * FROM pggit.verify()") == []
+
+
+def test_a_commit_between_two_statements_of_a_transaction_has_the_columns_of_then(
+    shop: Database, dev: Connection
+) -> None:
+    query(dev, "BEGIN; ALTER TABLE customers ADD a int; UPDATE customers SET a = 1, region = 4 WHERE id = 1")
+    (first,) = query(dev, "SELECT pggit.commit('a')").fetchone() or ("",)
+    query(dev, "ALTER TABLE customers DROP a, ADD b int; UPDATE customers SET b = 2, region = 5 WHERE id = 1")
+    query(dev, "SELECT pggit.commit('b'); COMMIT")
+    changed = query(dev, "SELECT new_row FROM pggit.diff_rows('customers', 'main', %s)", first).fetchall()
+    assert [(row["a"], "b" in row) for (row,) in changed] == [(1, False)]
+    changed = query(dev, "SELECT old_row, new_row FROM pggit.diff_rows('customers', 'main')").fetchall()
+    assert [("a" in new, new["b"]) for _, new in changed] == [(False, 2)]
+    assert shop.rows("SELECT * FROM pggit.verify()") == []
+
+
+@pytest.mark.parametrize(
+    ("ddl", "what"),
+    [
+        ("ALTER TABLE public.orders ADD x int", "table public.orders"),
+        ("DROP TABLE public.orders CASCADE", "orders"),
+        ("CREATE INDEX ON public.orders (amount)", "index public"),
+        (
+            "CREATE TRIGGER t BEFORE UPDATE ON public.orders EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+            "trigger t on public.orders",
+        ),
+        ("CREATE POLICY p ON public.orders", "policy p on public.orders"),
+        ("ALTER TYPE mood ADD VALUE 'glad'", "type public.mood"),
+        ("ALTER DOMAIN price SET NOT NULL", "type public.price"),
+        ("DROP TYPE mood CASCADE", "feels|mood"),
+        ("ALTER SEQUENCE orders_id_seq RESTART", "sequence public.orders_id_seq"),
+        ("CREATE OR REPLACE VIEW public.cheap AS SELECT 1 AS one", "view public.cheap"),
+        ("COMMENT ON SCHEMA public IS 'x'", "schema public"),
+        ("RESET ROLE; ALTER TABLE public.customers DROP region", "customers"),
+        ('ALTER TABLE "public@other".orders ADD x int', 'table "public@other".orders'),
+        ("CREATE EXTENSION citext", "extension citext"),
+    ],
+)
+def test_ddl_never_reaches_main_or_another_branch(shop: Database, ddl: str, what: str) -> None:
+    shop.run("SELECT pggit.create_branch('other', p_materialize => 'all'); SELECT pggit.create_branch('dev')")
+    dev = shop.connect(branch="dev")
+    before = shop.rows(CATALOG)
+    with raises("VG309", f"this session is on branch 'dev', but the statement changes .*({what})"):
+        query(dev, ddl)
+    assert shop.rows(CATALOG) == before
+
+
+def test_a_table_that_the_branch_shows_is_not_dropped(shop: Database, dev: Connection) -> None:
+    for _ in range(2):
+        for ddl in ("DROP TABLE IF EXISTS orders", "DROP TABLE orders CASCADE", "DROP VIEW orders CASCADE"):
+            with pytest.raises(Exception, match=r"can't be dropped in this version|is not a (table|view)"):
+                query(dev, ddl)
+    assert rows(dev, "SELECT count(*) FROM orders") == [(200,)]
+    assert shop.rows("SELECT count(*) FROM orders") == [(200,)]
+
+
+@pytest.mark.parametrize(
+    "ddl",
+    [
+        "ALTER TABLE customers RENAME TO clients",
+        "ALTER TABLE customers DROP CONSTRAINT customers_pkey CASCADE",
+        "ALTER TABLE orders ALTER id TYPE numeric",
+        "ALTER TABLE customers SET SCHEMA pg_temp",
+    ],
+)
+def test_name_and_key_stay_what_the_history_is_kept_by(shop: Database, dev: Connection, ddl: str) -> None:
+    with pytest.raises(
+        Exception, match=r"name, schema and primary key of table .* can't be changed|cannot move objects|cannot alter"
+    ):
+        query(dev, ddl)
+    query(dev, "UPDATE customers SET region = 5 WHERE id = 1")
+    assert shop.rows("SELECT * FROM pggit.verify()") == []
+
+
+def test_a_large_table_is_not_copied_by_a_word(shop: Database) -> None:
+    shop.run("SELECT pggit.create_branch('dev', p_materialize => 'none')")
+    dev = shop.connect(branch="dev")
+    query(dev, "SET pggit.materialize_ddl_limit = '1kB'")
+    with raises("VG307", "CREATE INDEX needs a copy of table public.orders for branch 'dev'"):
+        query(dev, "CREATE INDEX ON orders (amount)")
+    query(dev, "SELECT pggit.materialize('dev', 'orders'); CREATE INDEX ON orders (amount)")
+
+
+def test_what_can_not_be_saved_is_not_dropped(shop: Database) -> None:
+    shop.run("SELECT pggit.create_branch('dev', p_materialize => 'all')")
+    dev = shop.connect(branch="dev")
+    query(dev, "UPDATE orders SET note = '{}' WHERE id = 9; SELECT pggit.commit('a note')")
+    query(dev, "SET pggit.save_limit = '1kB'")
+    with raises("VG307", "could not be saved: the table has .* and pggit.save_limit is 1kB"):
+        query(dev, "ALTER TABLE orders DROP COLUMN note")
+    query(dev, "RESET pggit.save_limit")
+    query(dev, "DO $$ BEGIN EXECUTE 'ALTER TABLE orders DR' || 'OP no' || 'te'; END $$")
+    assert rows(dev, "SELECT count(*) FROM pggit.as_of(NULL::public.orders, 'dev') AS o WHERE o.note = '{}'") == [(1,)]
+    shop.run("SET pggit.branch = ''")
+    with raises("VG307", "could not be saved: the statement does not name the table and the column"):
+        shop.run('ALTER TABLE "public@dev".orders DROP COLUMN status')
+
+
+def test_columns_of_a_branch_are_not_merged_as_if_they_were_main_s(shop: Database, dev: Connection) -> None:
+    query(dev, "ALTER TABLE orders ADD x int; UPDATE orders SET x = 1 WHERE id = 1; SELECT pggit.commit('x')")
+    ((result, detail),) = shop.rows("SELECT result, detail ->> 'reason' FROM pggit.merge('dev', 'main')")
+    assert result == "refused"
+    assert "the columns of table public.orders were changed on branch 'dev'" in str(detail)
+    with raises("VG302", "a branch can't begin there"):
+        shop.run("SELECT pggit.create_branch('sub', 'dev')")
