@@ -22,7 +22,8 @@ BEGIN
                  ('row_locks', 'SELECT … FOR UPDATE locks nothing; a concurrent change of the row gives 40001 when it is written', NULL),
                  ('foreign_key_target', 'a new foreign key can''t point at a view', NULL),
                  ('catalog', 'the catalog shows no constraints and indexes of it, though they hold', NULL),
-                 ('ddl', 'ALTER TABLE and CREATE INDEX do not work on a view', NULL)
+                 ('ddl', 'ALTER TABLE and CREATE INDEX copy its rows first: it becomes a real table',
+                  CASE WHEN NOT pggit._is_told_of_ddl() THEN format('SELECT pggit.ddl(%L, ''ALTER TABLE …'');', v_branch.name) END)
           UNION ALL
           SELECT 'merge_statement', 'MERGE on a view needs PostgreSQL 17', NULL
            WHERE current_setting('server_version_num')::integer < 170000

@@ -35,7 +35,7 @@ $$;
 COMMENT ON FUNCTION pggit._statement_text(text) IS
 'Text, in lower case, in which the names of a running DDL statement are: the command''s, that of the statements it runs in (PG_CONTEXT), and the bodies of SQL functions, of which the context has only the name.';
 
-CREATE OR REPLACE FUNCTION pggit._make_real_for_ddl(p_branch pggit.branches, p_tag text, p_statement text)
+CREATE OR REPLACE FUNCTION pggit._make_real_for_ddl(p_branch pggit.branches, p_statement text)
     RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -49,16 +49,16 @@ BEGIN
           FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id)
          WHERE bt.branch_id = p_branch.branch_id AND bt.form = 'view'
            AND (p_statement ~ pggit._word(t.table_name)
-                OR p_tag LIKE '%INDEX' AND EXISTS (SELECT FROM pg_index AS i JOIN pg_class AS k ON k.oid = i.indexrelid
-                                                    WHERE i.indrelid = t.relation AND p_statement ~ pggit._word(k.relname))
+                OR EXISTS (SELECT FROM pg_index AS i JOIN pg_class AS k ON k.oid = i.indexrelid
+                            WHERE i.indrelid = t.relation AND p_statement ~ pggit._word(k.relname))
                 -- A foreign key is a constraint of tables alone, at both ends.
-                OR p_tag = 'ALTER TABLE' AND EXISTS (SELECT FROM pg_constraint AS c WHERE c.contype = 'f' AND t.relation IN (c.conrelid, c.confrelid) AND p_statement ~ pggit._word(c.conname)))
+                OR EXISTS (SELECT FROM pg_constraint AS c WHERE c.contype = 'f' AND t.relation IN (c.conrelid, c.confrelid) AND p_statement ~ pggit._word(c.conname)))
          ORDER BY t.table_id
     LOOP
         IF v_table.size > pg_size_bytes(v_limit) THEN
             RAISE EXCEPTION USING
                 ERRCODE = 'VG307', SCHEMA = 'pggit',
-                MESSAGE = format('%s needs a copy of table %s for branch %L: it has %s, and pggit.materialize_ddl_limit is %s', p_tag, v_table.name, p_branch.name,
+                MESSAGE = format('the statement needs a copy of table %s for branch %L: it has %s, and pggit.materialize_ddl_limit is %s', v_table.name, p_branch.name,
                                  pg_size_pretty(v_table.size), v_limit),
                 HINT    = format('SELECT pggit.materialize(%L, %L); makes the copy whatever its size.', p_branch.name, v_table.name);
         END IF;
@@ -67,7 +67,7 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._make_real_for_ddl(pggit.branches, text, text) IS
+COMMENT ON FUNCTION pggit._make_real_for_ddl(pggit.branches, text) IS
 'Makes real what a branch shows as views and a statement names: PostgreSQL looks the names up afterwards. Raises VG307 for tables above the setting
 pggit.materialize_ddl_limit (1GB) and what pggit.materialize raises.';
 
@@ -109,7 +109,7 @@ BEGIN
         GET DIAGNOSTICS v_context = PG_CONTEXT;
         v_branch := pggit._session_branch();
         IF v_branch.branch_id IS NOT NULL AND NOT pggit._is_own_ddl(v_context) THEN
-            PERFORM pggit._make_real_for_ddl(v_branch, TG_TAG, pggit._statement_text(v_context));
+            PERFORM pggit._make_real_for_ddl(v_branch, pggit._statement_text(v_context));
             IF TG_TAG = 'ALTER TABLE' THEN
                 PERFORM pggit._save_for_ddl(v_branch, pggit._statement_text(v_context));
             END IF;
@@ -296,28 +296,31 @@ COMMENT ON FUNCTION pggit._follow_branch_columns(pggit.branch_tables, pggit._mar
 'Takes over the columns that a branch''s real table has now. lost: values went that rows had; recomputed: rows got
 others for them; changed: the columns are others. Raises VG307 for a key column of another type.';
 
-CREATE OR REPLACE FUNCTION pggit._follow_branch_table(p_shown pggit.branch_tables, p_saved jsonb DEFAULT NULL)
+CREATE OR REPLACE FUNCTION pggit._follow_branch_table(p_shown pggit.branch_tables, p_saved jsonb DEFAULT NULL, p_in_statement boolean DEFAULT false)
     RETURNS void
     LANGUAGE plpgsql
+    SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_mark   pggit._mark;
+    v_told    boolean := pggit._is_told_of_ddl();
+    v_name    text    := (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = p_shown.relation);
+    v_now     pggit._position := pggit._branch_now(p_shown.branch_id);
+    v_mark    pggit._mark;
     v_columns record;
 BEGIN
-    IF pggit._has_other_identity(p_shown) THEN
+    IF NOT p_in_statement AND pggit._has_other_identity(p_shown) THEN
         PERFORM pggit._refuse_other_shape(p_shown);
     END IF;
     PERFORM pggit._record_transaction();  -- when it was, for refs by time
     PERFORM nextval('pggit._ordinal');
     v_mark    := pggit._mark_now();
-    v_columns := pggit._follow_branch_columns(p_shown, v_mark, p_shown.relation::oid::text = ANY (string_to_array(coalesce(current_setting('pggit.rewritten', true), ''), ',')));
+    v_columns := pggit._follow_branch_columns(p_shown, v_mark, CASE WHEN v_told THEN p_shown.relation::oid::text = ANY (string_to_array(coalesce(current_setting('pggit.rewritten', true), ''), ','))
+                                                                   ELSE p_shown.watched[2] <> pggit._storage(p_shown.relation) END);
+    UPDATE pggit.branch_tables AS bt SET watched = ARRAY[pggit._column_versions(bt.relation), pggit._storage(bt.relation)]
+     WHERE bt.branch_id = p_shown.branch_id AND bt.table_id = p_shown.table_id;
     IF v_columns.lost AND jsonb_typeof(p_saved) IS DISTINCT FROM 'number' THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'VG307', SCHEMA = 'pggit',
-            MESSAGE = format('what the changed columns of table %s held on branch %L could not be saved: %s', p_shown.relation::regclass, (SELECT b.name FROM pggit.branches AS b WHERE b.branch_id = p_shown.branch_id),
-                             coalesce(p_saved #>> '{}', 'the statement does not name the table and the column')),
-            HINT    = 'Check out the branch and change the table in READ COMMITTED by a statement that names table and column, with pggit.save_limit above the table''s size.';
+        PERFORM pggit._lose_branch_rows(p_shown, v_name, v_mark, p_in_statement, coalesce(p_saved #>> '{}', 'the statement does not name the table and the column'));
     ELSIF jsonb_typeof(p_saved) = 'number' AND NOT v_columns.lost THEN
         EXECUTE format('DELETE FROM pggit._undo_%s AS l WHERE l._b = %s AND l._xid = pggit._transaction_number() AND l._seq = $1', p_shown.table_id, p_shown.branch_id) USING p_saved::bigint;
     END IF;
@@ -325,17 +328,42 @@ BEGIN
         EXECUTE format('INSERT INTO pggit._mask_%s (_b, %s) SELECT %s, %s FROM (%s) AS r ON CONFLICT DO NOTHING', p_shown.table_id, pggit._key_columns(p_shown.table_id), p_shown.branch_id,
                        pggit._key_columns(p_shown.table_id, 'r'), pggit._dense_rows_sql(p_shown.branch_id, p_shown.table_id));
     END IF;
-    IF v_columns.changed THEN
+    IF v_columns.changed AND v_told THEN
         PERFORM pggit._drop_capture(p_shown.relation);
-        PERFORM pggit._capture_real(p_shown.branch_id, p_shown.table_id, (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-                                                                           WHERE c.oid = p_shown.relation), pggit._branch_now(p_shown.branch_id));
+        PERFORM pggit._capture_real(p_shown.branch_id, p_shown.table_id, v_name, v_now);
+    ELSIF v_columns.changed THEN
+        PERFORM pggit._ensure_real_capture(p_shown.table_id, v_now, pggit._real_shape_name(p_shown.branch_id, p_shown.table_id, v_now));
     END IF;
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._follow_branch_table(pggit.branch_tables, jsonb) IS
+COMMENT ON FUNCTION pggit._follow_branch_table(pggit.branch_tables, jsonb, boolean) IS
 'After DDL on a branch''s real table: its history knows the columns it has now, and its capture logs them. p_saved: the ordinal of the rows that were saved before, or why they were not.
-Raises VG307 when they had to be, and for another name, schema or primary key.';
+p_in_statement: a statement on the table is running that must not fail. Raises VG307 when rows had to be saved, and for another name, schema or primary key.';
+
+CREATE OR REPLACE FUNCTION pggit._lose_branch_rows(p_shown pggit.branch_tables, p_name text, p_mark pggit._mark, p_in_statement boolean, p_reason text)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_branch text := (SELECT b.name FROM pggit.branches AS b WHERE b.branch_id = p_shown.branch_id);
+BEGIN
+    IF NOT p_in_statement THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG307', SCHEMA = 'pggit',
+            MESSAGE = format('what the changed columns of table %s held on branch %L could not be saved: %s', p_name, v_branch, p_reason),
+            HINT    = 'Check out the branch and change the table in READ COMMITTED by a statement that names table and column, with pggit.save_limit above the table''s size.';
+    END IF;
+    INSERT INTO pggit.branch_gaps (branch_id, table_id, at) VALUES (p_shown.branch_id, p_shown.table_id, p_mark) ON CONFLICT (branch_id, table_id) DO UPDATE SET at = excluded.at;
+    RAISE WARNING USING
+        MESSAGE = format('what the changed columns of table %s held is not saved: its states on branch %L from before can''t be read any more (VG306)', p_name, v_branch),
+        HINT    = 'Where no event trigger tells pggit of DDL, change tables of a branch with pggit.ddl.';
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._lose_branch_rows(pggit.branch_tables, text, pggit._mark, boolean, text) IS
+'Refuses DDL that would lose history of a branch (VG307); where it is too late for that, ends the part of the history that can be read, and warns of it.';
 
 CREATE OR REPLACE FUNCTION pggit._refuse_other_shape(p_shown pggit.branch_tables)
     RETURNS void
@@ -404,6 +432,21 @@ $$;
 COMMENT ON FUNCTION pggit._on_branch_end() IS
 'Event trigger: DDL of a session on a branch must not have changed anything of main or of another branch; changed columns of a branch''s table are followed. Raises VG309, VG307.';
 
+CREATE OR REPLACE FUNCTION pggit._refuse_drop(p_table text, p_branch text)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    RAISE EXCEPTION USING
+        ERRCODE = 'VG307', SCHEMA = 'pggit',
+        MESSAGE = format('table %s of branch %L can''t be dropped in this version', p_table, p_branch),
+        HINT    = format('Delete its rows, drop the table on main, or delete the branch: SELECT pggit.delete_branch(%L);', p_branch);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._refuse_drop(text, text) IS
+'Raises VG307: a table that a branch shows stays there.';
+
 CREATE OR REPLACE FUNCTION pggit._on_branch_drop()
     RETURNS event_trigger
     LANGUAGE plpgsql
@@ -433,10 +476,7 @@ BEGIN
         IF v_branch.branch_id IS NOT NULL AND (v_one.is_main OR v_one.is_others OR v_one.object_type IN ('extension', 'schema')) THEN
             PERFORM pggit._refuse_on_branch(v_branch, format('%s %s', v_one.object_type, v_one.object_identity));
         ELSIF v_one.branch_name IS NOT NULL AND (v_one.original OR v_branch.branch_id IS NOT NULL) THEN
-            RAISE EXCEPTION USING
-                ERRCODE = 'VG307', SCHEMA = 'pggit',
-                MESSAGE = format('table %s of branch %L can''t be dropped in this version', v_one.object_identity, v_one.branch_name),
-                HINT    = format('Delete its rows, drop the table on main, or delete the branch: SELECT pggit.delete_branch(%L);', v_one.branch_name);
+            PERFORM pggit._refuse_drop(v_one.object_identity, v_one.branch_name);
         END IF;
     END LOOP;
 END;
@@ -444,6 +484,94 @@ $$;
 
 COMMENT ON FUNCTION pggit._on_branch_drop() IS
 'Event trigger: DDL of a session on a branch must not have dropped anything of main or of another branch, nor anybody a branch''s table. Raises VG309, VG307.';
+
+CREATE OR REPLACE FUNCTION pggit._main_objects(p_branch_id integer)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH spaces AS MATERIALIZED (
+        SELECT n.oid FROM pggit.branch_schemas AS s JOIN pg_namespace AS n ON n.nspname = s.base_schema WHERE s.branch_id = p_branch_id
+    ), relations AS MATERIALIZED (
+        SELECT c.oid, c.xmin::text AS version FROM pg_class AS c JOIN spaces AS s ON c.relnamespace = s.oid
+    ), objects AS (
+        SELECT r.oid, r.version FROM relations AS r
+        UNION ALL SELECT a.attrelid, a.xmin::text FROM relations AS r JOIN pg_attribute AS a ON a.attrelid = r.oid
+        UNION ALL SELECT k.oid, k.xmin::text FROM relations AS r JOIN pg_constraint AS k ON k.conrelid = r.oid
+        UNION ALL SELECT g.oid, g.xmin::text FROM relations AS r JOIN pg_trigger AS g ON g.tgrelid = r.oid
+        UNION ALL SELECT l.oid, l.xmin::text FROM relations AS r JOIN pg_policy AS l ON l.polrelid = r.oid
+        UNION ALL SELECT y.oid, y.xmin::text FROM pg_type AS y JOIN spaces AS s ON y.typnamespace = s.oid
+        UNION ALL SELECT e.oid, e.xmin::text FROM pg_enum AS e JOIN pg_type AS y ON y.oid = e.enumtypid JOIN spaces AS s ON y.typnamespace = s.oid
+        UNION ALL SELECT p.oid, p.xmin::text FROM pg_proc AS p JOIN spaces AS s ON p.pronamespace = s.oid
+    )
+    SELECT md5(string_agg(concat_ws(' ', o.oid, o.version), ',' ORDER BY o.oid, o.version)) FROM objects AS o;
+$$;
+
+COMMENT ON FUNCTION pggit._main_objects(integer) IS
+'Another value whenever anything is made, changed or dropped in the schemas of main that a branch shows.';
+
+CREATE OR REPLACE FUNCTION pggit._follow_branch_tables(p_branch pggit.branches, p_saved jsonb)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_shown pggit.branch_tables;
+BEGIN
+    FOR v_shown IN SELECT bt.* FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch.branch_id AND bt.form = 'table' ORDER BY bt.table_id LOOP
+        IF NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = v_shown.relation) THEN
+            PERFORM pggit._refuse_drop(v_shown.names[1], p_branch.name);
+        ELSIF p_saved ? v_shown.table_id::text OR pggit._has_other_shape(v_shown) THEN
+            PERFORM pggit._follow_branch_table(v_shown, p_saved -> v_shown.table_id::text);
+        END IF;
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._follow_branch_tables(pggit.branches, jsonb) IS
+'Where no event trigger tells of DDL: follows what pggit.ddl did to a branch''s real tables. Raises VG307 for one that is gone.';
+
+CREATE OR REPLACE FUNCTION pggit.ddl(p_branch text, p_sql text)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_branch pggit.branches := pggit._branch(p_branch);
+    v_told   boolean := pggit._is_told_of_ddl();
+    v_path   text    := current_setting('search_path');
+    v_before text    := coalesce(current_setting('pggit.branch', true), '');
+    v_main   text;
+BEGIN
+    IF p_sql IS NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG202', SCHEMA = 'pggit',
+            MESSAGE = 'p_sql is NULL, but must be one or more statements';
+    END IF;
+    PERFORM pg_catalog.set_config('search_path', pggit._branch_path(v_branch.name, v_path), true), pg_catalog.set_config('pggit.branch', v_branch.name, true);
+    IF v_branch.branch_id <> 1 AND NOT v_told THEN
+        PERFORM pggit._make_real_for_ddl(v_branch, lower(p_sql));
+        PERFORM pggit._save_for_ddl(v_branch, lower(p_sql));
+        v_main := pggit._main_objects(v_branch.branch_id);
+    END IF;
+
+    EXECUTE p_sql;
+
+    IF v_branch.branch_id <> 1 AND NOT v_told THEN
+        IF v_main IS DISTINCT FROM pggit._main_objects(v_branch.branch_id) THEN
+            PERFORM pggit._refuse_on_branch(v_branch, 'something');
+        END IF;
+        PERFORM pggit._follow_branch_tables(v_branch, coalesce(nullif(current_setting('pggit.branch_saved', true), ''), '{}')::jsonb);
+        PERFORM pg_catalog.set_config('pggit.branch_saved', '', true);
+    END IF;
+    PERFORM pg_catalog.set_config('search_path', v_path, true), pg_catalog.set_config('pggit.branch', v_before, true);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit.ddl(text, text) IS
+'Run DDL on a branch, as if it were checked out: it changes the branch''s tables and nothing of main, also where no event trigger watches over that.
+p_branch NULL is the session''s branch; p_sql is one or more statements that may run inside a transaction. Views of the branch that they name become tables first, up to
+pggit.materialize_ddl_limit (1GB); what dropped or retyped columns held is saved up to pggit.save_limit (256MB). All or nothing. Raises VG001, VG202, VG307 (dropping, renaming or
+another key of a table that the branch shows; too large), VG309 (it would change main), VG401.';
 
 DO $triggers$
 BEGIN

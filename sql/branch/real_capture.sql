@@ -7,6 +7,10 @@ CREATE OR REPLACE FUNCTION pggit._before_branch_statement()
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+    IF TG_ARGV[2] = 'watch' THEN
+        PERFORM pggit._follow_branch_table(bt, NULL, true)
+           FROM pggit.branch_tables AS bt WHERE bt.branch_id = TG_ARGV[1]::integer AND bt.table_id = TG_ARGV[0]::integer AND bt.watched[1] <> pggit._column_versions(bt.relation);
+    END IF;
     IF current_setting('pggit.base' || TG_ARGV[1], true) IS DISTINCT FROM pg_current_xact_id()::text THEN
         PERFORM pggit._lock_base(TG_ARGV[1]::integer);
     END IF;
@@ -16,7 +20,8 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._before_branch_statement() IS
-'Draws the ordinal of a statement on a branch''s real table and keeps the branch where it stands on main. Arguments: table id, branch id.';
+'Draws the ordinal of a statement on a branch''s real table and keeps the branch where it stands on main. Arguments: table id, branch id, and watch where
+no event trigger tells of DDL: changed columns are noticed here then.';
 
 CREATE OR REPLACE FUNCTION pggit._undo_sql(p_table_id integer, p_rows text, p_columns text, p_stored text, p_live text, p_deleted text)
     RETURNS text
@@ -46,7 +51,7 @@ $$;
 COMMENT ON FUNCTION pggit._undo_sql(integer, text, text, text, text, text) IS
 'Statement of a capture function that logs rows as they were (p_live true) or keys that had none, and marks the keys as owned.';
 
-CREATE OR REPLACE FUNCTION pggit._ensure_real_capture(p_table_id integer, p_at pggit._position)
+CREATE OR REPLACE FUNCTION pggit._ensure_real_capture(p_table_id integer, p_at pggit._position, p_shape text DEFAULT NULL)
     RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -72,7 +77,7 @@ END$head$;
     v_take   constant text := 'pggit._take_ordinal(''%sb'' || TG_ARGV[0], %L)';
     v_stored text := pggit._stored_columns(p_table_id, NULL, p_at);
     v_keys   text := pggit._key_columns(p_table_id);
-    v_shape  text := pggit._shape_name(p_table_id, p_at);
+    v_shape  text := coalesce(p_shape, pggit._shape_name(p_table_id, p_at));
     v_new    text;
     v_old    text := pggit._relation_columns(p_table_id, 'o', p_at);
     v_same   text := pggit._same_key(p_table_id, 'o', 'n', true, true, p_at);
@@ -126,8 +131,31 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._ensure_real_capture(integer, pggit._position) IS
-'Makes the capture functions that all branches'' real tables of a tracked table share while they have the same columns, those of main now (NULL) or of a position.';
+COMMENT ON FUNCTION pggit._ensure_real_capture(integer, pggit._position, text) IS
+'Makes the capture functions that all branches'' real tables of a tracked table share while they have the same columns, those of main now (NULL) or of a position.
+p_shape: the name in their names, when it is not pggit._shape_name.';
+
+CREATE OR REPLACE FUNCTION pggit._real_shape_name(p_branch_id integer, p_table_id integer, p_at pggit._position)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT CASE WHEN pggit._is_told_of_ddl() THEN pggit._shape_name(p_table_id, p_at) ELSE format('%s_b%s', p_table_id, p_branch_id) END;
+$$;
+
+COMMENT ON FUNCTION pggit._real_shape_name(integer, integer, pggit._position) IS
+'Part of the names of the capture functions of a branch''s real table. Where no event trigger tells of DDL each table has its own: they are made anew while a statement runs whose triggers call them.';
+
+CREATE OR REPLACE FUNCTION pggit._column_versions(p_relation oid)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT md5(string_agg(concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attgenerated, a.xmin), '|' ORDER BY a.attnum))
+      FROM pg_attribute AS a WHERE a.attrelid = p_relation AND a.attnum > 0 AND NOT a.attisdropped;
+$$;
+
+COMMENT ON FUNCTION pggit._column_versions(oid) IS
+'Another value whenever anything of a table''s columns changes.';
 
 CREATE OR REPLACE FUNCTION pggit._capture_real(p_branch_id integer, p_table_id integer, p_name text, p_at pggit._position DEFAULT NULL)
     RETURNS void
@@ -135,11 +163,12 @@ CREATE OR REPLACE FUNCTION pggit._capture_real(p_branch_id integer, p_table_id i
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_shape text := pggit._shape_name(p_table_id, p_at);
+    v_shape text := pggit._real_shape_name(p_branch_id, p_table_id, p_at);
 BEGIN
-    PERFORM pggit._ensure_real_capture(p_table_id, p_at);
+    PERFORM pggit._ensure_real_capture(p_table_id, p_at, v_shape);
     EXECUTE format('CREATE TRIGGER pggit_before BEFORE INSERT OR UPDATE OR DELETE ON %s
-                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._before_branch_statement(%s, %s)', p_name, p_table_id, p_branch_id);
+                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._before_branch_statement(%s, %s%s)', p_name, p_table_id, p_branch_id,
+                   CASE WHEN pggit._is_told_of_ddl() THEN '' ELSE ', ''watch''' END);
     EXECUTE format('CREATE TRIGGER pggit_insert AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows
                     FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_branch_insert(%s)', p_name, v_shape, p_branch_id);
     EXECUTE format('CREATE TRIGGER pggit_update AFTER UPDATE ON %s REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows

@@ -385,12 +385,16 @@ BEGIN
         PERFORM pggit._follow_each(ARRAY(SELECT t.relation FROM pggit.tables AS t
                                           WHERE t.untracked_at IS NULL AND (p_relation IS NULL OR t.relation = p_relation) AND (t.fingerprint <> pggit._fingerprint(t.relation)
                                                OR EXISTS (SELECT FROM pggit.partitions AS p WHERE p.table_id = t.table_id AND NOT p.captured))));
+        PERFORM pggit._follow_branch_table(bt, NULL, true)
+           FROM pggit.branch_tables AS bt
+          WHERE bt.form = 'table' AND (bt.relation = p_relation OR bt.branch_id = ((pggit._session_branch())).branch_id)
+            AND bt.watched[1] <> pggit._column_versions(bt.relation);
     END IF;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._follow_changed(oid) IS
-'Where no event trigger tells of DDL: follows the tracked tables, or the one given, that have changed. What reads the history begins with it.';
+'Where no event trigger tells of DDL: follows the tracked tables, or the one given, that have changed, and those of the session''s branch. What reads the history begins with it.';
 
 CREATE OR REPLACE FUNCTION pggit._follow_unseen()
     RETURNS void

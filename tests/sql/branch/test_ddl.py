@@ -154,7 +154,7 @@ def test_a_large_table_is_not_copied_by_a_word(shop: Database) -> None:
     shop.run("SELECT pggit.create_branch('dev', p_materialize => 'none')")
     dev = shop.connect(branch="dev")
     query(dev, "SET pggit.materialize_ddl_limit = '1kB'")
-    with raises("VG307", "CREATE INDEX needs a copy of table public.orders for branch 'dev'"):
+    with raises("VG307", "the statement needs a copy of table public.orders for branch 'dev'"):
         query(dev, "CREATE INDEX ON orders (amount)")
     query(dev, "SELECT pggit.materialize('dev', 'orders'); CREATE INDEX ON orders (amount)")
 
@@ -181,3 +181,62 @@ def test_columns_of_a_branch_are_not_merged_as_if_they_were_main_s(shop: Databas
     assert "the columns of table public.orders were changed on branch 'dev'" in str(detail)
     with raises("VG302", "a branch can't begin there"):
         shop.run("SELECT pggit.create_branch('sub', 'dev')")
+
+
+# --- without event triggers -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def plain(plain_owner: Connection) -> Connection:
+    """A session of an owner who is no superuser, on a branch."""
+    query(plain_owner, SHOP + "SELECT pggit.track_schema('public'); SELECT pggit.commit('first');")
+    query(plain_owner, "SELECT pggit.create_branch('dev', p_materialize => 'none'); SELECT pggit.checkout('dev')")
+    return plain_owner
+
+
+def test_ddl_goes_through_a_function_where_no_event_trigger_tells_of_it(plain: Connection) -> None:
+    query(plain, "SELECT pggit.ddl('dev', 'ALTER TABLE orders ADD x int DEFAULT 5; CREATE INDEX ON orders (x)')")
+    query(plain, "UPDATE orders SET x = 6, status = 'seen' WHERE id = 1; SELECT pggit.commit('x')")
+    query(plain, "SELECT pggit.ddl(NULL, 'ALTER TABLE orders DROP x, DROP COLUMN note')")
+    query(plain, "UPDATE orders SET status = 'more' WHERE id = 2; SELECT pggit.commit('no x')")
+    changed = query(plain, "SELECT old_row, new_row FROM pggit.diff_rows('orders', 'HEAD~1', 'HEAD')").fetchall()
+    assert [(old["x"], old["note"], new.keys() & {"x", "note"}) for old, new in changed] == [(5, None, set())]
+    assert rows(plain, "SELECT count(*) FROM pggit.diff_rows('orders', 'main', 'HEAD')") == [(2,)]
+    assert rows(plain, "SELECT * FROM pggit.verify()") == []
+    assert rows(plain, "SELECT current_setting('search_path')") == [('"$user", "public@dev", public',)]
+
+
+@pytest.mark.parametrize(
+    ("sql", "state", "says"),
+    [
+        ("DROP TABLE orders", "VG307", "can't be dropped in this version"),
+        ("DROP TABLE IF EXISTS public.orders CASCADE", "VG309", "not of that branch"),
+        ("ALTER TYPE mood RENAME VALUE 'sad' TO 'low'", "VG309", "not of that branch"),
+        ("ALTER TABLE orders RENAME TO o", "VG307", "can't be changed on branch 'dev'"),
+        ("ALTER TABLE orders ADD x nonsense", "42704", "nonsense"),
+    ],
+)
+def test_that_function_refuses_what_event_triggers_refuse(plain: Connection, sql: str, state: str, says: str) -> None:
+    before = rows(plain, CATALOG)
+    with raises(state, says):
+        query(plain, "SELECT pggit.ddl('dev', %s)", sql)
+    assert rows(plain, CATALOG) == before
+    query(plain, "UPDATE orders SET status = 'x' WHERE id = 1; SELECT pggit.commit('on')")
+    assert rows(plain, "SELECT * FROM pggit.verify()") == []
+
+
+@pytest.mark.parametrize("notices", ["a write", "a commit"])
+def test_no_write_fails_after_ddl_that_nobody_told_of(plain: Connection, notices: str) -> None:
+    query(plain, "SELECT pggit.materialize('dev', 'orders'); UPDATE orders SET note = '{}' WHERE id = 1")
+    query(plain, "SELECT pggit.commit('a note'); ALTER TABLE orders ADD x int; UPDATE orders SET x = 7 WHERE id = 2")
+    query(plain, "SELECT pggit.commit('x')")
+    if notices == "a commit":
+        query(plain, "ALTER TABLE orders DROP note; SELECT pggit.commit('gone', p_allow_empty => true)")
+        query(plain, "UPDATE orders SET x = 8 WHERE id = 2; SELECT pggit.commit('more')")
+    else:
+        query(plain, "ALTER TABLE orders DROP note; UPDATE orders SET x = 8 WHERE id = 2; SELECT pggit.commit('more')")
+    query(plain, "UPDATE orders SET x = 9")
+    assert rows(plain, "SELECT x FROM pggit.as_of(NULL::orders, 'HEAD') WHERE id = 2") == [(8,)]
+    with raises("VG306"):
+        query(plain, "SELECT * FROM pggit.as_of(NULL::orders, 'HEAD~2')")
+    assert rows(plain, "SELECT * FROM pggit.verify()") == []
