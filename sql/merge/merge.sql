@@ -330,6 +330,7 @@ BEGIN
             PERFORM pggit._write_branch(v_table.table_id, p_target.branch_id, p_ours, v_s, v_table.table_id = ANY (v_tables));
         END LOOP;
         PERFORM pggit._write_dense(p_target.branch_id);
+        PERFORM pggit._require_own_foreign_keys(p_target.branch_id);
         IF v_s::text <> (p_ours).s::text THEN
             PERFORM pggit._rebase_views(p_target.branch_id, v_s);
         END IF;

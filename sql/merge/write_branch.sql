@@ -116,3 +116,42 @@ $$;
 
 COMMENT ON FUNCTION pggit._write_dense(integer) IS
 'Writes the tables that are real on the branch, all together where foreign keys fire: their capture triggers log the rows, the mask then says which keys the branch owns.';
+
+CREATE OR REPLACE FUNCTION pggit._require_own_foreign_keys(p_branch_id integer)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_key     record;
+    v_orphans boolean;
+BEGIN
+    FOR v_key IN
+        SELECT c.conname, c.conrelid::regclass AS child, c.confrelid::regclass AS parent, n.nspname, k.relname,
+               string_agg(format('p.%I OPERATOR(%I.%s) c.%I', pa.attname, os.nspname, o.oprname, ca.attname), ' AND ') AS same,
+               string_agg(format('c.%I IS NOT NULL', ca.attname), ' AND ') AS given
+          FROM pg_constraint AS c
+          JOIN pg_class AS k ON k.oid = c.conrelid
+          JOIN pg_namespace AS n ON n.oid = k.relnamespace
+         CROSS JOIN LATERAL unnest(c.conkey, c.confkey, c.conpfeqop) AS u(child, parent, operator)
+          JOIN pg_attribute AS ca ON ca.attrelid = c.conrelid AND ca.attnum = u.child
+          JOIN pg_attribute AS pa ON pa.attrelid = c.confrelid AND pa.attnum = u.parent
+          JOIN pg_operator AS o ON o.oid = u.operator
+          JOIN pg_namespace AS os ON os.oid = o.oprnamespace
+         WHERE c.contype = 'f' AND c.convalidated
+           AND EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.form = 'table' AND bt.relation IN (c.conrelid, c.confrelid))
+           AND NOT EXISTS (SELECT FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id) JOIN pg_constraint AS m ON m.conrelid = t.relation
+                            WHERE bt.branch_id = p_branch_id AND bt.relation = c.conrelid AND m.contype = 'f' AND m.conname = c.conname)
+         GROUP BY c.oid, c.conname, c.conrelid, c.confrelid, n.nspname, k.relname
+    LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s AS c WHERE %s AND NOT EXISTS (SELECT FROM %s AS p WHERE %s))', v_key.child, v_key.given, v_key.parent, v_key.same) INTO v_orphans;
+        IF v_orphans THEN
+            PERFORM pggit._violation('23503', format('the merged rows of table %s violate foreign key constraint "%s", which is on the branch alone', v_key.child, v_key.conname), '',
+                                     v_key.nspname, v_key.relname, '', v_key.conname);
+        END IF;
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._require_own_foreign_keys(integer) IS
+'Checks, after a merge into a branch, the foreign keys that only the branch has: no plan knows them, and no trigger of theirs has fired. Reads the tables. Raises 23503.';

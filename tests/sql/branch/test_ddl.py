@@ -183,6 +183,39 @@ def test_columns_of_a_branch_are_not_merged_as_if_they_were_main_s(shop: Databas
         shop.run("SELECT pggit.create_branch('sub', 'dev')")
 
 
+@pytest.mark.parametrize(
+    ("ddl", "main", "state"),
+    [
+        ("ALTER TABLE orders ADD CONSTRAINT cheap CHECK (amount < 500)", "UPDATE orders SET amount = 501", "23514"),
+        ("ALTER TABLE orders ADD CONSTRAINT one UNIQUE (amount)", "UPDATE orders SET amount = 9", None),
+        (
+            "UPDATE orders SET note = '{}'; ALTER TABLE orders ALTER note SET NOT NULL",
+            "INSERT INTO orders (customer_id) VALUES (1)",
+            "23502",
+        ),
+        (
+            "ALTER TABLE customers ADD CONSTRAINT first FOREIGN KEY (region) REFERENCES orders",
+            "DELETE FROM orders WHERE id = 2",
+            "23503",
+        ),
+        (
+            "CREATE TABLE parcels (of_order int REFERENCES orders); INSERT INTO parcels VALUES (5)",
+            "DELETE FROM orders WHERE id = 5",
+            "23503",
+        ),
+    ],
+)
+def test_constraints_of_a_branch_hold_in_merges_into_it(
+    shop: Database, dev: Connection, ddl: str, main: str, state: str | None
+) -> None:
+    query(dev, ddl + "; SELECT pggit.commit('shape', p_allow_empty => true)")
+    shop.run(main + "; SELECT pggit.commit('rows')")
+    before = rows(dev, "SELECT * FROM orders ORDER BY id")
+    ((result, found),) = shop.rows("SELECT result, detail ->> 'sqlstate' FROM pggit.merge('main', 'dev')")
+    assert (result, found) == ("refused", state)
+    assert rows(dev, "SELECT * FROM orders ORDER BY id") == before
+
+
 # --- without event triggers -------------------------------------------------------------------------------------------
 
 
