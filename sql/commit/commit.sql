@@ -94,6 +94,7 @@ DECLARE
     v_one     jsonb;
 BEGIN
     FOR v_table IN SELECT t.* FROM pggit._tables_at(p_to) AS t LOOP
+        PERFORM pggit._hold_base(v_table.table_id);
         BEGIN
             v_one := pggit._table_content(v_table, p_from, p_to);
         EXCEPTION WHEN undefined_column THEN  -- dropped since we looked; what it held was logged before

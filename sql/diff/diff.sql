@@ -50,6 +50,7 @@ DECLARE
 BEGIN
     PERFORM pggit._follow_changed(pggit._relation(p_table));
     v_table := pggit._table(p_table);
+    PERFORM pggit._hold_base(v_table.table_id);
     v_from := pggit._ref(p_from);
     v_to   := pggit._ref(p_to);
     PERFORM pggit._require_table_at(v_table, v_from.at, p_from);

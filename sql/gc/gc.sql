@@ -80,6 +80,7 @@ BEGIN
             CONTINUE;
         END IF;
         BEGIN
+            PERFORM pggit._hold_base(v_table.table_id);
             v_gone := pggit._collect_deleted(v_table.table_id, v_dry);
             v_branches := pggit._collect_branches(v_table.table_id, v_dry);
             v_main := pggit._collect_main(v_table, v_dry);

@@ -60,6 +60,7 @@ BEGIN
     END IF;
     PERFORM pggit._follow_changed(v_relation);
     v_table := pggit._table(v_relation::regclass::text);
+    PERFORM pggit._hold_base(v_table.table_id);
     v_ref   := pggit._ref(p_ref);
     PERFORM pggit._require_table_at(v_table, v_ref.at, p_ref);
     RETURN QUERY EXECUTE format('SELECT %s FROM (%s) AS s', pggit._as_type_sql(v_table.table_id, v_relation, v_ref.at),

@@ -62,6 +62,7 @@ DECLARE
 BEGIN
     PERFORM pggit._follow_changed(pggit._relation(p_table));
     v_table := pggit._table(p_table);
+    PERFORM pggit._hold_base(v_table.table_id);
     v_ref := pggit._ref(p_ref);
     PERFORM pggit._require_table_at(v_table, v_ref.at, p_ref);
     IF v_ref.commit_id IS NULL THEN

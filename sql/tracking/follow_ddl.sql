@@ -382,6 +382,9 @@ CREATE OR REPLACE FUNCTION pggit._follow_changed(p_relation oid DEFAULT NULL)
 AS $$
 BEGIN
     IF NOT pggit._is_told_of_ddl() AND NOT current_setting('transaction_read_only')::boolean THEN
+        -- A look at the partitions locks them, which DDL does after the root.
+        PERFORM pggit._hold_base(t.table_id) FROM pggit.tables AS t JOIN pg_class AS c ON c.oid = t.relation
+          WHERE t.untracked_at IS NULL AND (p_relation IS NULL OR t.relation = p_relation) AND c.relkind = 'p';
         PERFORM pggit._follow_each(ARRAY(SELECT t.relation FROM pggit.tables AS t
                                           WHERE t.untracked_at IS NULL AND (p_relation IS NULL OR t.relation = p_relation) AND (t.fingerprint <> pggit._fingerprint(t.relation)
                                                OR EXISTS (SELECT FROM pggit.partitions AS p WHERE p.table_id = t.table_id AND NOT p.captured))));

@@ -195,6 +195,8 @@ BEGIN
     INSERT INTO pggit.partitions (relation, table_id, captured) VALUES (p_relation, p_table.table_id, true)
         ON CONFLICT (relation) DO UPDATE SET table_id = excluded.table_id, captured = true, saved_at = NULL;
     BEGIN
+        -- Who writes the partition may be waiting for what this transaction has.
+        EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE NOWAIT', p_relation::regclass);
         PERFORM pggit._put_capture(p_table.table_id, p_relation);
     EXCEPTION WHEN object_in_use OR lock_not_available THEN
         UPDATE pggit.partitions AS p SET captured = false WHERE p.relation = p_relation;
@@ -220,6 +222,7 @@ BEGIN
         PERFORM pggit._log_partition(p_table.table_id, p_partition.relation, 'D', p_seq);
     END IF;
     BEGIN
+        EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE NOWAIT', p_partition.relation);
         PERFORM pggit._drop_capture(p_partition.relation);
     EXCEPTION WHEN object_in_use OR lock_not_available THEN
         NULL;  -- capture of a partition that is not known logs nothing

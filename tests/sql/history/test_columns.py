@@ -214,6 +214,20 @@ def test_saving_in_vain_is_undone(t: Database) -> None:
     assert t.value("SELECT count(*) FROM pggit._log_1") == 0
 
 
+def test_a_reader_waits_for_no_lock_that_ddl_waits_for(t: Database) -> None:
+    """It has a table before its stores, as who changes the table has: else one of both ends in a deadlock."""
+    t.run("UPDATE t SET n = 0")
+    changer, reader = t.connect(autocommit=False), t.connect()
+    query(changer, "LOCK TABLE t IN ACCESS EXCLUSIVE MODE")
+    reading = threading.Thread(target=query, args=(reader, "SELECT pggit.commit('meanwhile')"))
+    reading.start()
+    time.sleep(0.3)
+    query(changer, "SET lock_timeout = '100ms'; ALTER TABLE t ADD x integer")
+    changer.commit()
+    reading.join()
+    assert t.rows("SELECT message FROM pggit.log() LIMIT 1") == [("meanwhile",)]
+
+
 def test_only_the_table_that_is_meant_is_locked(t: Database) -> None:
     t.run("CREATE SCHEMA s; CREATE TABLE s.t (id integer PRIMARY KEY, v text); SELECT pggit.track_schema('s')")
     writer = t.connect(autocommit=False)

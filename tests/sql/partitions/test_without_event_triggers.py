@@ -106,6 +106,28 @@ def test_what_is_not_is_a_gap(db: Database, plain_owner: Connection, name: str) 
     assert history.after("UPDATE p SET v = v || '?'") == []
 
 
+@pytest.mark.parametrize(
+    ("ddl", "busy"),
+    [
+        ("CREATE TABLE p3 PARTITION OF p FOR VALUES IN (3)", "p3"),
+        ("ALTER TABLE p DETACH PARTITION p2", "p2"),
+    ],
+)
+def test_who_notices_a_partition_waits_for_nobody_who_writes_it(
+    db: Database, plain_owner: Connection, ddl: str, busy: str
+) -> None:
+    history = History(db, plain_owner, TABLES)
+    query(plain_owner, ddl)
+    other = db.connect(user="plain", autocommit=False)
+    query(other, f"LOCK TABLE {busy} IN ROW EXCLUSIVE MODE")
+    query(plain_owner, "SET statement_timeout = '5s'")
+    query(plain_owner, "INSERT INTO p VALUES (5, 1, 'x')")
+    other.rollback()
+    query(plain_owner, "INSERT INTO p SELECT 6, 3, 'y' WHERE to_regclass('p3') IS NOT NULL")
+    assert history.commit() == []
+    assert history.after("UPDATE p SET v = v || '?'") == []
+
+
 def test_a_merge_keeps_triggers_of_partitions_out(db: Database, plain_owner: Connection) -> None:
     """Switched off for the merge by their names, and on again."""
     history = History(db, plain_owner, TABLES)
