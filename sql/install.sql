@@ -25,6 +25,7 @@
 \ir tracking/partitions.sql
 \ir tracking/moved_rows.sql
 \ir tracking/applied_rows.sql
+\ir tracking/row_by_row.sql
 \ir tracking/capture.sql
 \ir tracking/track_table.sql
 \ir tracking/track_schema.sql

@@ -77,3 +77,18 @@ $$;
 COMMENT ON FUNCTION pggit._share_key(integer, oid, bigint) IS
 'Says that this transaction refers to a key. Each open transaction has a slot of its own, so that children of one parent do not wait for
 each other; who takes the parent away claims all slots.';
+
+CREATE OR REPLACE FUNCTION pggit._pass_key(p_branch_id integer, p_object_id oid, p_hash bigint)
+    RETURNS void
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+AS $$
+BEGIN
+    INSERT INTO pggit.key_locks (branch_id, object_id, purpose, key_hash, slot, xid) VALUES (p_branch_id, p_object_id, 'k', p_hash, 0, pggit._transaction_number());
+    DELETE FROM pggit.key_locks AS k WHERE k.branch_id = p_branch_id AND k.object_id = p_object_id AND k.purpose = 'k' AND k.key_hash = p_hash AND k.slot = 0;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._pass_key(integer, oid, bigint) IS
+'Waits for other transactions that brought rows of a key, as a unique index that is not deferrable would. The index entry is enough for others to wait for, so no row is left.';

@@ -14,14 +14,16 @@ BEGIN
     IF current_setting('pggit.base' || TG_ARGV[1], true) IS DISTINCT FROM pg_current_xact_id()::text THEN
         PERFORM pggit._lock_base(TG_ARGV[1]::integer);
     END IF;
-    PERFORM pggit._open_statement(TG_ARGV[0] || 'b' || TG_ARGV[1], TG_OP);
+    IF TG_ARGV[3] IS DISTINCT FROM 'rows' THEN
+        PERFORM pggit._open_statement(TG_ARGV[0] || 'b' || TG_ARGV[1], TG_OP);
+    END IF;
     RETURN NULL;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._before_branch_statement() IS
-'Draws the ordinal of a statement on a branch''s real table and keeps the branch where it stands on main. Arguments: table id, branch id, and watch where
-no event trigger tells of DDL: changed columns are noticed here then.';
+'Draws the ordinal of a statement on a branch''s real table and keeps the branch where it stands on main. Arguments: table id, branch id, watch where no event trigger
+tells of DDL (changed columns are noticed here then), and rows where each row is logged by itself.';
 
 CREATE OR REPLACE FUNCTION pggit._undo_sql(p_table_id integer, p_rows text, p_columns text, p_stored text, p_live text, p_deleted text)
     RETURNS text
@@ -128,6 +130,9 @@ BEGIN
     INSERT INTO pggit._mask_%2$s (_b, %6$s) SELECT $3, %7$s FROM changed AS r ON CONFLICT DO NOTHING$rows$,
             v_old, p_table_id, v_stored, pggit._same_key(p_table_id, 'l', 'r'),
             pggit._stored_columns(p_table_id, 'r', p_at), v_keys, pggit._key_columns(p_table_id, 'r'))))));
+    IF to_regprocedure(format('pggit._capture_%s_branch_row()', v_shape)) IS NOT NULL THEN
+        PERFORM pggit._ensure_real_row_capture(p_table_id, p_at, v_shape);
+    END IF;
 END;
 $$;
 
@@ -157,28 +162,91 @@ $$;
 COMMENT ON FUNCTION pggit._column_versions(oid) IS
 'Another value whenever anything of a table''s columns changes.';
 
+CREATE OR REPLACE FUNCTION pggit._ensure_real_row_capture(p_table_id integer, p_at pggit._position, p_shape text)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_stored text := pggit._stored_columns(p_table_id, NULL, p_at);
+    v_keys   text := pggit._key_columns(p_table_id);
+BEGIN
+    PERFORM pggit._ensure_function(format('pggit._capture_%s_branch_row()', p_shape), 'trigger', 'VOLATILE', format($row$
+#variable_conflict use_variable
+DECLARE
+    v_branch integer := TG_ARGV[0]::integer;
+    v_xid    xid8;
+    v_stays  boolean := false;
+    v_found  bigint;
+BEGIN
+    IF current_setting('pggit.transaction', true) IS DISTINCT FROM pg_current_xact_id()::text THEN
+        PERFORM pggit._record_transaction();
+    END IF;
+    v_xid := pggit._transaction_number();
+    IF TG_OP = 'UPDATE' THEN
+        v_stays := %4$s;
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        INSERT INTO pggit._undo_%1$s (_seq, _xid, _b, _owned, _live, _deleted, %2$s)
+        SELECT nextval('pggit._ordinal'), v_xid, v_branch, EXISTS (SELECT FROM pggit._mask_%1$s AS l WHERE l._b = v_branch AND %5$s), true, NOT v_stays, %3$s;
+        INSERT INTO pggit._mask_%1$s (_b, %6$s) VALUES (v_branch, %7$s) ON CONFLICT DO NOTHING;
+    END IF;
+    IF TG_OP <> 'DELETE' AND NOT v_stays THEN
+        PERFORM pggit._pass_key(v_branch, %1$s, %10$s);
+        EXECUTE replace(%11$L, '{relation of the branch}', TG_RELID::regclass::text) USING v_xid, v_branch, NEW;
+        GET DIAGNOSTICS v_found = ROW_COUNT;
+        IF v_found = 0 THEN
+            INSERT INTO pggit._undo_%1$s (_seq, _xid, _b, _owned, _live, _deleted, %6$s)
+            SELECT nextval('pggit._ordinal'), v_xid, v_branch, EXISTS (SELECT FROM pggit._mask_%1$s AS l WHERE l._b = v_branch AND %8$s), false, false, %9$s;
+        END IF;
+        INSERT INTO pggit._mask_%1$s (_b, %6$s) VALUES (v_branch, %9$s) ON CONFLICT DO NOTHING;
+    END IF;
+    IF TG_OP = 'DELETE' THEN
+        RETURN OLD;
+    END IF;
+    RETURN NEW;
+END$row$, p_table_id, v_stored, pggit._relation_columns(p_table_id, 'OLD', p_at), pggit._same_key(p_table_id, 'OLD', 'NEW', true, true, p_at),
+        pggit._same_key(p_table_id, 'l', 'OLD', false, true, p_at), v_keys, pggit._user_key_columns(p_table_id, 'OLD', p_at), pggit._same_key(p_table_id, 'l', 'NEW', false, true, p_at),
+        pggit._user_key_columns(p_table_id, 'NEW', p_at), pggit._key_hash_sql(p_table_id, 'NEW', p_at),
+        format($found$INSERT INTO pggit._undo_%1$s (_seq, _xid, _b, _owned, _live, _deleted, %2$s)
+            SELECT nextval('pggit._ordinal'), $1, $2, EXISTS (SELECT FROM pggit._mask_%1$s AS l WHERE l._b = $2 AND %3$s), true, false, %4$s
+              FROM ONLY {relation of the branch} AS b WHERE %5$s LIMIT 1 FOR NO KEY UPDATE OF b$found$,
+            p_table_id, v_stored, pggit._same_key(p_table_id, 'l', 'b', false, true, p_at), pggit._relation_columns(p_table_id, 'b', p_at), pggit._same_key(p_table_id, 'b', '($3)', true, true, p_at))));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._ensure_real_row_capture(integer, pggit._position, text) IS
+'Makes the function by which branches'' real tables are logged row by row, as pggit._create_row_by_row_function does on main.';
+
 CREATE OR REPLACE FUNCTION pggit._capture_real(p_branch_id integer, p_table_id integer, p_name text, p_at pggit._position DEFAULT NULL)
     RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_shape text := pggit._real_shape_name(p_branch_id, p_table_id, p_at);
+    v_shape text    := pggit._real_shape_name(p_branch_id, p_table_id, p_at);
+    v_rows  boolean := pggit._is_row_by_row(p_name::regclass);
 BEGIN
     PERFORM pggit._ensure_real_capture(p_table_id, p_at, v_shape);
     EXECUTE format('CREATE TRIGGER pggit_before BEFORE INSERT OR UPDATE OR DELETE ON %s
-                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._before_branch_statement(%s, %s%s)', p_name, p_table_id, p_branch_id,
-                   CASE WHEN pggit._is_told_of_ddl() THEN '' ELSE ', ''watch''' END);
+                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._before_branch_statement(%s, %s, %L, %L)', p_name, p_table_id, p_branch_id,
+                   CASE WHEN pggit._is_told_of_ddl() THEN '' ELSE 'watch' END, CASE WHEN v_rows THEN 'rows' ELSE '' END);
+    EXECUTE format('CREATE TRIGGER pggit_truncate BEFORE TRUNCATE ON %s
+                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_branch_truncate(%s)', p_name, v_shape, p_branch_id);
+    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER pggit_before, ENABLE ALWAYS TRIGGER pggit_truncate', p_name);
+    IF v_rows THEN
+        PERFORM pggit._ensure_real_row_capture(p_table_id, p_at, v_shape);
+        EXECUTE format('CREATE TRIGGER "~pggit_row" BEFORE INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION pggit._capture_%s_branch_row(%s)', p_name, v_shape, p_branch_id);
+        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER "~pggit_row"', p_name);
+        RETURN;
+    END IF;
     EXECUTE format('CREATE TRIGGER pggit_insert AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows
                     FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_branch_insert(%s)', p_name, v_shape, p_branch_id);
     EXECUTE format('CREATE TRIGGER pggit_update AFTER UPDATE ON %s REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
                     FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_branch_update(%s)', p_name, v_shape, p_branch_id);
     EXECUTE format('CREATE TRIGGER pggit_delete AFTER DELETE ON %s REFERENCING OLD TABLE AS old_rows
                     FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_branch_delete(%s)', p_name, v_shape, p_branch_id);
-    EXECUTE format('CREATE TRIGGER pggit_truncate BEFORE TRUNCATE ON %s
-                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_branch_truncate(%s)', p_name, v_shape, p_branch_id);
-    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER pggit_before, ENABLE ALWAYS TRIGGER pggit_insert, ENABLE ALWAYS TRIGGER pggit_update,
-                    ENABLE ALWAYS TRIGGER pggit_delete, ENABLE ALWAYS TRIGGER pggit_truncate', p_name);
+    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER pggit_insert, ENABLE ALWAYS TRIGGER pggit_update, ENABLE ALWAYS TRIGGER pggit_delete', p_name);
 END;
 $$;
 

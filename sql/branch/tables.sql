@@ -1,5 +1,5 @@
 -- Rows that two writers of a branch both touch when what they write may not stand together (one unique value, a parent and its
--- child). object_id: the unique index (purpose u) or the referenced table's id (f). No advisory lock can do this: above READ COMMITTED only a row that both wrote makes the second one fail.
+-- child). object_id: the unique index (purpose u), the referenced table's id (f), or the table's id where the primary key is deferrable (k). No advisory lock can do this: above READ COMMITTED only a row that both wrote makes the second one fail.
 CREATE TABLE IF NOT EXISTS pggit.key_locks (
     branch_id integer NOT NULL,
     object_id oid     NOT NULL,

@@ -96,6 +96,9 @@ AS $$
 DECLARE
     v_s pggit._mark;
 BEGIN
+    IF pg_current_xact_id_if_assigned() IS NOT NULL THEN
+        PERFORM pggit._require_unique_keys(p_branch_id);
+    END IF;
     IF p_branch_id = 1 THEN
         v_s := pggit._mark_now();
         RETURN (1, v_s, v_s)::pggit._position;
@@ -106,4 +109,4 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._working_position(integer) IS
-'A branch as it is now.';
+'A branch as it is now. Raises VG307 while this transaction has two rows of one key.';

@@ -308,6 +308,8 @@ BEGIN
         FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.table_id = ANY (v_tables) ORDER BY t.table_id LOOP
             IF current_setting('session_replication_role') <> 'replica' THEN
                 EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', pggit._base_relation(v_table.table_id));
+            ELSIF pggit._has_deferred_keys(v_table.relation) THEN
+                PERFORM pggit._hold_still(v_table.table_id, (p_ours).x);
             END IF;
         END LOOP;
         IF current_setting('session_replication_role') <> 'replica' THEN

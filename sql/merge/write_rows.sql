@@ -360,3 +360,20 @@ $$;
 
 COMMENT ON FUNCTION pggit._require_as_planned(integer[], bigint) IS
 'Raises VG310 unless the net change that this transaction made to main since a watermark is exactly the plan.';
+
+CREATE OR REPLACE FUNCTION pggit._hold_still(p_table_id integer, p_mark pggit._mark)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_moved boolean;
+BEGIN
+    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', pggit._base_relation(p_table_id));
+    EXECUTE format('SELECT EXISTS (SELECT FROM pggit._log_%s AS h WHERE %s AND h._xid <> %L::xid8)', p_table_id, pggit._out_sql('h', p_mark), pggit._transaction_number()) INTO v_moved;
+    PERFORM pggit._require_all(pggit._base_relation(p_table_id), 1, 0) WHERE v_moved;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._hold_still(integer, pggit._mark) IS
+'Keeps writers out of a table from here on, and raises VG402 when one was there since a mark. PostgreSQL checks deferrable unique constraints by triggers, which do not fire where
+session_replication_role is replica, so that what the plan has checked has to stay as it is.';

@@ -65,7 +65,7 @@ BEGIN
         PERFORM pggit._follow_shape(t.relation, true)
           FROM pggit.tables AS t WHERE t.table_id = TG_ARGV[0]::integer AND t.fingerprint IS DISTINCT FROM pggit._fingerprint(t.relation);
     END IF;
-    IF TG_OP <> 'TRUNCATE' THEN
+    IF TG_OP <> 'TRUNCATE' AND TG_ARGV[3] IS DISTINCT FROM 'rows' THEN
         PERFORM pggit._open_statement(TG_ARGV[0], TG_OP);
     END IF;
     IF TG_ARGV[3] = 'moves' AND TG_OP <> 'TRUNCATE' THEN
@@ -78,7 +78,8 @@ $$;
 
 COMMENT ON FUNCTION pggit._before_statement() IS
 'Opens a statement on a tracked table of main. Where no event trigger tells of DDL, changed columns are noticed here, before the capture function meets them.
-Arguments: the table''s tag, main, watch where there are no event triggers, and moves where an UPDATE may move rows between partitions. Raises VG309 when a session on a branch writes a table of main.';
+Arguments: the table''s tag, main, watch where there are no event triggers, and moves where an UPDATE may move rows between partitions, or rows where each row is
+logged by itself and no statement needs to be open. Raises VG309 when a session on a branch writes a table of main.';
 
 CREATE OR REPLACE FUNCTION pggit._after_truncate()
     RETURNS trigger
@@ -250,6 +251,18 @@ BEGIN
     v_repair := format(E'\n    IF v_nest IS NOT NULL THEN%s;\n    END IF;', pggit._repair_order_sql(
                     p_table_id, format('pggit._log_%s', p_table_id), v_base, 'l._xid = v_xid', 'v_nest', 'l._op = ''I''', 'l._op = ''D''', false));
 
+    -- Above READ COMMITTED a row committed after the snapshot would vanish without a pre-image.
+    EXECUTE format(v_head, p_table_id, 'truncate', $seq$nextval('pggit._ordinal')$seq$, format($body$
+    PERFORM pggit._require_read_committed(format('TRUNCATE of tracked table %%I.%%I', TG_TABLE_SCHEMA, TG_TABLE_NAME));
+    %1$s;$body$,
+        CASE WHEN v_parted THEN format($rows$EXECUTE pggit._partition_rows_sql(%s, TG_RELID, 'D', v_seq)$rows$, p_table_id)
+             ELSE format($rows$INSERT INTO pggit._log_%1$s (_seq, _xid, _op, %2$s)
+    SELECT v_seq, v_xid, 'D', %3$s FROM %4$s AS o$rows$, p_table_id, v_stored, pggit._user_columns(p_table_id, 'o'), 'ONLY ' || v_base) END), v_known);
+    IF pggit._is_row_by_row(v_table.relation) THEN
+        PERFORM pggit._create_row_by_row_function(p_table_id);
+        RETURN;
+    END IF;
+
     EXECUTE format(v_head, p_table_id, 'insert', format('pggit._take_ordinal(%L, %L)', p_table_id, 'INSERT'), format($body$
     INSERT INTO pggit._log_%1$s (_seq, _xid, _op, %2$s)
     SELECT v_seq, v_xid, 'I', %3$s FROM new_rows AS n;%4$s$body$,
@@ -274,14 +287,6 @@ BEGIN
     INSERT INTO pggit._log_%1$s (_seq, _xid, _op, %2$s)
     SELECT v_seq, v_xid, 'D', %3$s FROM old_rows AS o;%4$s$body$,
         p_table_id, v_stored, pggit._user_columns(p_table_id, 'o'), v_repair), v_known);
-
-    -- Above READ COMMITTED a row committed after the snapshot would vanish without a pre-image.
-    EXECUTE format(v_head, p_table_id, 'truncate', $seq$nextval('pggit._ordinal')$seq$, format($body$
-    PERFORM pggit._require_read_committed(format('TRUNCATE of tracked table %%I.%%I', TG_TABLE_SCHEMA, TG_TABLE_NAME));
-    %1$s;$body$,
-        CASE WHEN v_parted THEN format($rows$EXECUTE pggit._partition_rows_sql(%s, TG_RELID, 'D', v_seq)$rows$, p_table_id)
-             ELSE format($rows$INSERT INTO pggit._log_%1$s (_seq, _xid, _op, %2$s)
-    SELECT v_seq, v_xid, 'D', %3$s FROM %4$s AS o$rows$, p_table_id, v_stored, pggit._user_columns(p_table_id, 'o'), v_base) END), v_known);
     IF v_parted THEN
         PERFORM pggit._create_move_function(p_table_id);
     END IF;
@@ -320,27 +325,33 @@ AS $$
 DECLARE
     v_table  text    := (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = p_relation);
     v_parted boolean := (SELECT c.relkind = 'p' FROM pg_class AS c WHERE c.oid = p_relation);
+    v_rows   boolean := pggit._is_row_by_row(p_relation);
     v_watch  text    := CASE WHEN pggit._is_told_of_ddl() THEN '' ELSE 'watch' END;
 BEGIN
     PERFORM pggit._drop_capture(p_relation);
     EXECUTE format('CREATE TRIGGER pggit_before BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s
                     FOR EACH STATEMENT EXECUTE FUNCTION pggit._before_statement(%L, ''main'', %L%s)', v_table, p_table_id, v_watch,
-                   CASE WHEN v_parted THEN ', ''moves''' ELSE '' END);
-    EXECUTE format('CREATE TRIGGER pggit_insert AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows
-                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_insert()', v_table, p_table_id);
-    EXECUTE format('CREATE TRIGGER pggit_update AFTER UPDATE ON %s REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
-                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_update()', v_table, p_table_id);
-    EXECUTE format('CREATE TRIGGER pggit_delete AFTER DELETE ON %s REFERENCING OLD TABLE AS old_rows
-                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_delete()', v_table, p_table_id);
-    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER pggit_before, ENABLE ALWAYS TRIGGER pggit_insert, ENABLE ALWAYS TRIGGER pggit_update,
-                    ENABLE ALWAYS TRIGGER pggit_delete', v_table);
+                   CASE WHEN v_parted THEN ', ''moves''' WHEN v_rows THEN ', ''rows''' ELSE '' END);
+    IF v_rows THEN
+        PERFORM pggit._put_row_by_row_capture(p_table_id, v_table);
+    ELSE
+        EXECUTE format('CREATE TRIGGER pggit_insert AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows
+                        FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_insert()', v_table, p_table_id);
+        EXECUTE format('CREATE TRIGGER pggit_update AFTER UPDATE ON %s REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+                        FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_update()', v_table, p_table_id);
+        EXECUTE format('CREATE TRIGGER pggit_delete AFTER DELETE ON %s REFERENCING OLD TABLE AS old_rows
+                        FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_delete()', v_table, p_table_id);
+        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER pggit_insert, ENABLE ALWAYS TRIGGER pggit_update,
+                        ENABLE ALWAYS TRIGGER pggit_delete', v_table);
+    END IF;
+    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER pggit_before', v_table);
     -- TRUNCATE of a partitioned table fires the triggers of all its partitions.
     IF NOT v_parted THEN
         EXECUTE format('CREATE TRIGGER pggit_truncate BEFORE TRUNCATE ON %s
                         FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_truncate()', v_table, p_table_id);
         EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER pggit_truncate', v_table);
     END IF;
-    IF pggit._root(p_relation) = p_relation THEN
+    IF pggit._root(p_relation) = p_relation AND NOT v_rows THEN
         PERFORM pggit._put_row_capture(p_table_id, v_table, v_watch = 'watch');
         IF v_parted THEN
             PERFORM pggit._put_move_capture(p_table_id, v_table);
@@ -364,7 +375,7 @@ DECLARE
     v_event text;
 BEGIN
     FOREACH v_event IN ARRAY ARRAY['insert', 'update', 'delete', 'truncate', 'row'] LOOP
-        EXECUTE format('CREATE OR REPLACE FUNCTION pggit._capture_%s_%s() RETURNS trigger LANGUAGE plpgsql AS $f$BEGIN RETURN NULL; END$f$', p_table_id, v_event);
+        EXECUTE format('CREATE OR REPLACE FUNCTION pggit._capture_%s_%s() RETURNS trigger LANGUAGE plpgsql AS $f$BEGIN RETURN coalesce(NEW, OLD); END$f$', p_table_id, v_event);
     END LOOP;
 END;
 $$;

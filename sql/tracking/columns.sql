@@ -74,7 +74,7 @@ AS $$
 BEGIN
     RETURN (SELECT md5(concat_ws('|', c.relnamespace::regnamespace, c.relname, c.relfilenode, c.relpersistence,
                        c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits AS h WHERE c.oid IN (h.inhrelid, h.inhparent)),
-                       (SELECT i.indkey FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary),
+                       (SELECT concat_ws(' ', i.indkey, i.indimmediate) FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary),
                        (SELECT string_agg(concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attgenerated, a.xmin), '|' ORDER BY a.attnum)
                           FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
                        CASE WHEN c.relkind = 'p' THEN (SELECT string_agg(concat_ws(' ', t.relid::oid, pg_relation_filenode(t.relid)), ',' ORDER BY t.relid::oid) FROM pg_partition_tree(c.oid) AS t) END))

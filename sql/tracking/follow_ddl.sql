@@ -240,9 +240,12 @@ BEGIN
                  FULL JOIN (SELECT l.attnum, l.key_position FROM pggit._live_columns(p_relation) AS l WHERE l.key_position IS NOT NULL) AS l
                    USING (attnum, key_position)
                 WHERE c IS NULL OR l IS NULL)
-       OR pggit._unsupported(p_relation) IS NOT NULL THEN
+       OR pggit._unsupported(p_relation) IS NOT NULL
+       OR (NOT v_told AND pggit._is_row_by_row(p_relation) <> pggit._is_captured_row_by_row(p_relation)) THEN
         PERFORM pggit._begin_anew(v_table, p_in_statement);
         RETURN;
+    ELSIF pggit._is_row_by_row(p_relation) <> pggit._is_captured_row_by_row(p_relation) THEN
+        PERFORM pggit._create_capture(v_table.table_id);
     END IF;
 
     PERFORM nextval('pggit._ordinal');

@@ -79,8 +79,7 @@ AS $$
         WHEN c.relpersistence <> 'p' THEN 'it is temporary or unlogged: its rows do not survive a crash, so its history could not be true'
         WHEN c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits AS h WHERE c.oid IN (h.inhrelid, h.inhparent)) THEN 'it takes part in inheritance'
         WHEN NOT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary) THEN 'it has no primary key'
-        WHEN EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary AND NOT i.indimmediate)
-            THEN 'its primary key is deferrable'
+        WHEN c.relkind = 'p' AND pggit._is_row_by_row(c.oid) THEN 'its primary key is deferrable, and it is partitioned'
         WHEN EXISTS (SELECT FROM pg_index AS i JOIN pggit._live_columns(c.oid) AS k ON k.key_position IS NOT NULL
                       WHERE i.indrelid = c.oid AND i.indisprimary AND k.generated_as IS NOT NULL)
             THEN 'its primary key is a generated column'
