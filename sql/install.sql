@@ -57,6 +57,7 @@
 \ir branch/view.sql
 \ir branch/real_capture.sql
 \ir branch/real_table.sql
+\ir branch/copies.sql
 \ir branch/create_branch.sql
 \ir branch/list_branches.sql
 \ir branch/protect_branch.sql

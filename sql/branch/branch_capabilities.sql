@@ -50,10 +50,27 @@ BEGIN
       FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id)
       JOIN pg_class AS c ON c.oid = t.relation AND c.relkind = 'p'
      WHERE bt.branch_id = v_branch.branch_id
+    UNION ALL
+    SELECT format('%I.%I', n.nspname, coalesce(c.relname, p.proname)), CASE WHEN c.oid IS NULL THEN 'function' ELSE 'view' END, 'it reads main''s rows: the branch has none of that name',
+           format('SELECT pggit.checkout(%L); and make one there.', v_branch.name)
+      FROM pggit._readers(ARRAY(SELECT t.relation FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id) WHERE bt.branch_id = v_branch.branch_id), pggit._schemas_of(1)) AS r
+      LEFT JOIN pg_class AS c ON r.classid = 'pg_class'::regclass AND c.oid = r.objid
+      LEFT JOIN pg_proc AS p ON r.classid = 'pg_proc'::regclass AND p.oid = r.objid
+      JOIN pg_namespace AS n ON n.oid = coalesce(c.relnamespace, p.pronamespace)
+      JOIN pggit.branch_schemas AS s ON s.branch_id = v_branch.branch_id AND s.base_schema = n.nspname
+      JOIN pg_namespace AS o ON o.nspname = s.schema_name
+     WHERE NOT EXISTS (SELECT FROM pg_class AS k WHERE k.relnamespace = o.oid AND k.relname = c.relname)
+       AND NOT EXISTS (SELECT FROM pg_proc AS k WHERE k.pronamespace = o.oid AND k.proname = p.proname AND k.proargtypes = p.proargtypes)
+    UNION ALL
+    SELECT format('%I.%I', n.nspname, p.proname), 'function', format('its body names schema %I: it reads and writes main, where a session on a branch may not write', n.nspname),
+           'Leave the schema''s name out of its body.'
+      FROM pggit.branch_schemas AS s JOIN pg_namespace AS n ON n.nspname = s.base_schema JOIN pg_proc AS p ON p.pronamespace = n.oid
+     WHERE s.branch_id = v_branch.branch_id AND p.prosqlbody IS NULL AND lower(p.prosrc) ~ (pggit._word(n.nspname) || '"?\s*\.')
+       AND NOT EXISTS (SELECT FROM pg_depend AS e WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype = 'e')
      ORDER BY 1, 2, 3;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit.branch_capabilities(text) IS
-'What the tables of a branch can''t do that tables can, and the way out; for real tables nothing but that a partitioned one is a single table there.
-One row for each limitation of each table that is a view on the branch. Raises VG001.';
+'What tables, views and functions can''t do on a branch, and the way out; for real tables nothing but that a partitioned one is a single table there.
+One row for each limitation of each table that is a view on the branch, and for each view and function of main that reads main there too. Raises VG001.';

@@ -245,12 +245,13 @@ BEGIN
             PERFORM pggit._real_foreign_keys(v_branch.branch_id, v_table.table_id);
         END IF;
     END LOOP;
+    PERFORM pggit._copy_readers(v_branch.branch_id, (v_fork.at).branch_id);
     RETURN v_branch;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._create_branch(text, text, text, text) IS
-'Makes a branch: its row, its place on main, what its parent owned, its schemas and relations.';
+'Makes a branch: its row, its place on main, what its parent owned, its schemas, relations, views and functions.';
 
 CREATE OR REPLACE FUNCTION pggit._create_branch_schema(p_branch pggit.branches, p_schema text)
     RETURNS void

@@ -462,6 +462,8 @@ BEGIN
     IF pggit._is_own_ddl(v_context) THEN
         RETURN;
     END IF;
+    DELETE FROM pggit.branch_copies AS c USING pg_event_trigger_dropped_objects() AS d
+     WHERE (d.classid = 'pg_class'::regclass AND c.relation = d.objid AND d.objsubid = 0) OR (d.classid = 'pg_proc'::regclass AND c.routine = d.objid);
     FOR v_one IN
         WITH gone AS MATERIALIZED (
             SELECT d.classid, d.objid, d.objsubid, d.original, d.object_type, d.object_identity, coalesce(d.schema_name, d.address_names[1]) AS schema_name

@@ -47,12 +47,14 @@ CREATE OR REPLACE FUNCTION pggit._foreign_objects(p_branch_id integer)
 AS $$
     WITH own AS (
         SELECT bt.relation FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id
+        UNION ALL SELECT c.relation FROM pggit.branch_copies AS c WHERE c.branch_id = p_branch_id AND c.relation IS NOT NULL
     ), spaces AS (
         SELECT n.oid FROM pggit.branch_schemas AS s JOIN pg_namespace AS n ON n.nspname = s.schema_name WHERE s.branch_id = p_branch_id
     ), users AS (
         SELECT pg_describe_object(d.classid, d.objid, 0) AS what
           FROM pg_depend AS d JOIN spaces AS s ON d.refclassid = 'pg_namespace'::regclass AND d.refobjid = s.oid AND d.deptype = 'n'
          WHERE NOT (d.classid = 'pg_class'::regclass AND d.objid IN (SELECT o.relation FROM own AS o))
+           AND NOT (d.classid = 'pg_proc'::regclass AND d.objid IN (SELECT c.routine FROM pggit.branch_copies AS c WHERE c.branch_id = p_branch_id AND c.routine IS NOT NULL))
            AND NOT EXISTS (SELECT FROM pg_depend AS i WHERE i.classid = d.classid AND i.objid = d.objid AND i.deptype IN ('a', 'i')
                                                         AND i.refclassid = 'pg_class'::regclass AND i.refobjid IN (SELECT o.relation FROM own AS o))
         UNION
@@ -150,7 +152,11 @@ BEGIN
 
     PERFORM pggit._take_branch(v_branch, 'deleted');
 
-    v_lock := ARRAY(SELECT format(CASE bt.form WHEN 'view' THEN 'DROP VIEW %s' ELSE 'LOCK TABLE ONLY %s' END, bt.relation::regclass)
+    v_lock := ARRAY(SELECT CASE WHEN c.relation IS NULL THEN format('DROP ROUTINE %s', c.routine) ELSE format('DROP VIEW %s', c.relation) END
+                      FROM pggit.branch_copies AS c
+                     WHERE c.branch_id = v_branch.branch_id AND (EXISTS (SELECT FROM pg_class AS k WHERE k.oid = c.relation) OR EXISTS (SELECT FROM pg_proc AS p WHERE p.oid = c.routine))
+                     ORDER BY c.copy_id DESC)
+           || ARRAY(SELECT format(CASE bt.form WHEN 'view' THEN 'DROP VIEW %s' ELSE 'LOCK TABLE ONLY %s' END, bt.relation::regclass)
                       FROM pggit.branch_tables AS bt WHERE bt.branch_id = v_branch.branch_id ORDER BY bt.table_id);
     v_relations := ARRAY(SELECT bt.relation FROM pggit.branch_tables AS bt WHERE bt.branch_id = v_branch.branch_id);
     PERFORM pggit._bounded(v_lock, v_relations, format('branch %L', v_branch.name));
@@ -173,6 +179,7 @@ BEGIN
     v_drop := v_drop || ARRAY(SELECT format('DROP SCHEMA %I', s.schema_name) FROM pggit.branch_schemas AS s WHERE s.branch_id = v_branch.branch_id);
     PERFORM pggit._bounded(array_remove(v_drop, NULL), v_relations, format('branch %L', v_branch.name));
 
+    DELETE FROM pggit.branch_copies AS c WHERE c.branch_id = v_branch.branch_id;
     DELETE FROM pggit.branch_tables AS bt WHERE bt.branch_id = v_branch.branch_id;
     DELETE FROM pggit.branch_schemas AS s WHERE s.branch_id = v_branch.branch_id;
     UPDATE pggit.branches AS b SET deleted_at = now() WHERE b.branch_id = v_branch.branch_id;

@@ -1,3 +1,54 @@
+CREATE OR REPLACE FUNCTION pggit._require_no_reader(p_relation oid, p_known oid[])
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_users text;
+BEGIN
+    SELECT string_agg(DISTINCT u.what, ', ') INTO v_users
+      FROM (SELECT pg_describe_object('pg_class'::regclass, r.ev_class, 0) AS what, r.ev_class AS oid
+              FROM pg_depend AS d JOIN pg_rewrite AS r ON r.oid = d.objid
+             WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = p_relation
+            UNION ALL
+            SELECT pg_describe_object(d.classid, d.objid, 0), d.objid
+              FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = p_relation
+            UNION ALL
+            SELECT pg_describe_object(d.classid, d.objid, 0), 0
+              FROM pg_depend AS d JOIN pg_type AS t ON t.oid = d.refobjid
+             WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_type'::regclass AND t.typrelid = p_relation) AS u
+     WHERE u.oid <> ALL (p_known);
+    IF v_users IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG308', SCHEMA = 'pggit',
+            MESSAGE = format('table %s can''t become real: other objects depend on its view: %s', p_relation::regclass, v_users),
+            HINT    = 'Drop them, materialize the table, and make them again.';
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._require_no_reader(oid, oid[]) IS
+'Raises VG308 when objects other than those given depend on a branch''s view.';
+
+CREATE OR REPLACE FUNCTION pggit._read_again(p_branch_id integer, p_commands text[])
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_before  text := current_setting('search_path');
+    v_command text;
+BEGIN
+    PERFORM set_config('search_path', pggit._path_sql(pggit._schemas_of(p_branch_id) || pggit._schemas_of(1)), true);
+    FOREACH v_command IN ARRAY coalesce(p_commands, '{}') LOOP
+        EXECUTE v_command;
+    END LOOP;
+    PERFORM set_config('search_path', v_before, true);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._read_again(integer, text[]) IS
+'Runs the commands of pggit._told_readers: views and functions of a branch read the table that has taken a view''s name.';
+
 CREATE OR REPLACE FUNCTION pggit.materialize(p_branch text, p_table text)
     RETURNS void
     LANGUAGE plpgsql
@@ -6,7 +57,7 @@ DECLARE
     v_branch  pggit.branches := pggit._branch(p_branch);
     v_table   pggit.tables   := pggit._table(p_table);
     v_shown   record;
-    v_users   text;
+    v_readers record;
     v_old     text;
 BEGIN
     PERFORM pggit._require_read_committed('materializing a table');
@@ -29,15 +80,8 @@ BEGIN
     END IF;
     PERFORM pggit._require_shape_of_now(v_table, pggit._branch_now(v_branch.branch_id), 'it can''t become real');
 
-    SELECT string_agg(DISTINCT pg_describe_object('pg_class'::regclass, r.ev_class, 0), ', ') INTO v_users
-      FROM pg_depend AS d JOIN pg_rewrite AS r ON r.oid = d.objid
-     WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = v_shown.relation AND r.ev_class <> v_shown.relation;
-    IF v_users IS NOT NULL THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'VG308', SCHEMA = 'pggit',
-            MESSAGE = format('table %I.%I can''t become real: other objects depend on its view: %s', v_shown.nspname, v_shown.relname, v_users),
-            HINT    = 'Drop them, materialize the table, and make them again.';
-    END IF;
+    SELECT array_agg(r.command ORDER BY r.n) AS commands, array_agg(r.objid) || v_shown.relation AS known INTO v_readers FROM pggit._told_readers(v_shown.relation, v_branch.branch_id) AS r;
+    PERFORM pggit._require_no_reader(v_shown.relation, coalesce(v_readers.known, ARRAY[v_shown.relation]));
 
     BEGIN
         -- Who writes the branch may in turn wait for its row, which this transaction has locked.
@@ -54,6 +98,7 @@ BEGIN
     PERFORM pggit._create_real(v_branch.branch_id, v_table.table_id);
     PERFORM pggit._copy_grants(v_shown.relation, (SELECT bt.relation FROM pggit.branch_tables AS bt
                                                    WHERE bt.branch_id = v_branch.branch_id AND bt.table_id = v_table.table_id));
+    PERFORM pggit._read_again(v_branch.branch_id, v_readers.commands);
     EXECUTE format('DROP VIEW %I.%I', v_shown.nspname, v_old);
     PERFORM pggit._real_foreign_keys(v_branch.branch_id, v_table.table_id);
 END;

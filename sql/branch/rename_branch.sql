@@ -1,3 +1,24 @@
+CREATE OR REPLACE FUNCTION pggit._pin(p_branch_id integer, p_to text)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_routine record;
+BEGIN
+    FOR v_routine IN
+        SELECT c.routine, pggit._branch_path(p_to, substr(s.setting, length('search_path=') + 1)) AS path
+          FROM pggit.branch_copies AS c JOIN pg_proc AS p ON p.oid = c.routine CROSS JOIN LATERAL unnest(p.proconfig) AS s(setting)
+         WHERE c.branch_id = p_branch_id AND s.setting LIKE 'search_path=%'
+    LOOP
+        EXECUTE format('ALTER ROUTINE %s SET search_path = %s', v_routine.routine, v_routine.path);
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._pin(integer, text) IS
+'In the functions of a branch that have a search_path of their own, the schemas of branch p_to take the place of this one''s.';
+
 CREATE OR REPLACE FUNCTION pggit.rename_branch(p_name text, p_new_name text)
     RETURNS void
     LANGUAGE plpgsql
@@ -14,6 +35,7 @@ BEGIN
     PERFORM pggit._refuse_protected(v_branch, 'renamed');
     PERFORM pggit._take_branch(v_branch, 'renamed');
 
+    PERFORM pggit._pin(v_branch.branch_id, 'main');
     BEGIN
         UPDATE pggit.branches AS b SET name = p_new_name WHERE b.branch_id = v_branch.branch_id;
     EXCEPTION WHEN unique_violation THEN
@@ -36,6 +58,7 @@ BEGIN
         END IF;
         UPDATE pggit.branch_schemas AS s SET schema_name = v_new WHERE s.schema_name = v_schema.schema_name;
     END LOOP;
+    PERFORM pggit._pin(v_branch.branch_id, p_new_name);
     IF v_current THEN
         PERFORM pggit.checkout(p_new_name);
     END IF;

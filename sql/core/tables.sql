@@ -163,6 +163,15 @@ CREATE TABLE IF NOT EXISTS pggit.branch_tables (
     PRIMARY KEY (branch_id, table_id)
 );
 
+-- Views and functions of a branch that were made from those of main, or of the branch it began at, in the order in which they were made.
+CREATE TABLE IF NOT EXISTS pggit.branch_copies (
+    copy_id   bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    branch_id integer NOT NULL REFERENCES pggit.branches,
+    relation  regclass,
+    routine   regprocedure,
+    CHECK ((relation IS NULL) <> (routine IS NULL))
+);
+
 -- Who and when, once per transaction that changed tracked rows, tables or branches. When it was committed is filled in later, where the server knows.
 CREATE TABLE IF NOT EXISTS pggit.transactions (
     xid              xid8        PRIMARY KEY,
