@@ -101,7 +101,8 @@ def test_a_branch_of_a_branch_has_those_of_its_parent(shop: Database) -> None:
     dev = shop.connect(branch="dev")
     query(
         dev,
-        'CREATE OR REPLACE VIEW dear AS SELECT o.id, c.name, o.price FROM "Order 100%" AS o JOIN customers AS c ON c.id = o.customer WHERE o.price > 25',
+        "CREATE OR REPLACE VIEW dear AS SELECT o.id, c.name, o.price "
+        'FROM "Order 100%" AS o JOIN customers AS c ON c.id = o.customer WHERE o.price > 25',
     )
     query(dev, 'CREATE VIEW mine AS SELECT count(*) FROM customers; DELETE FROM "Order 100%" WHERE id = 1')
     shop.run("SELECT pggit.create_branch('sub', 'dev', p_materialize => 'none')")
@@ -136,7 +137,8 @@ def test_a_copy_never_runs_with_more_rights_than_the_original(plain_owner: Conne
     query(plain_owner, "CREATE TABLE t (id int PRIMARY KEY); CREATE VIEW v AS SELECT * FROM t")
     query(plain_owner, "SELECT pggit.track_schema('public')")
     db.run(
-        "ALTER VIEW v OWNER TO postgres; CREATE FUNCTION f() RETURNS bigint BEGIN ATOMIC SELECT count(*) FROM public.t; END"
+        "ALTER VIEW v OWNER TO postgres;"
+        "CREATE FUNCTION f() RETURNS bigint BEGIN ATOMIC SELECT count(*) FROM public.t; END"
     )
     query(plain_owner, "SELECT pggit.create_branch('dev')")
     told = query(plain_owner, "SELECT table_name, kind FROM pggit.branch_capabilities('dev')").fetchall()
