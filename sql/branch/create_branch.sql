@@ -220,6 +220,10 @@ BEGIN
     v_tables := ARRAY(SELECT t FROM pggit._tables_at(v_fork.at) AS t ORDER BY t.table_id);
     FOREACH v_table IN ARRAY v_tables LOOP
         PERFORM pggit._require_shape_of_now(v_table, v_fork.at, 'a branch can''t begin there');
+        -- What a real table has of rows that main has lost is not copied.
+        IF pggit._dense_relation((v_fork.at).branch_id, v_table.table_id) IS NOT NULL THEN
+            PERFORM pggit._require_no_gap(v_table, (1, (v_fork.at).s, (v_fork.at).s)::pggit._position);
+        END IF;
     END LOOP;
     v_real   := pggit._real_tables(v_tables, p_materialize);
     FOR v_schema IN

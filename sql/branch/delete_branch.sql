@@ -166,8 +166,16 @@ BEGIN
     END IF;
 
     v_now := pggit._branch_now(v_branch.branch_id);
-    -- Commits of the branch stay readable: what its real tables hold of owned rows goes where views keep theirs.
-    FOR v_real IN SELECT bt.table_id, bt.relation FROM pggit.branch_tables AS bt WHERE bt.branch_id = v_branch.branch_id AND bt.form = 'table' LOOP
+    -- Commits of the branch stay readable: what its real tables hold of owned rows, and of those that main has lost, goes where views keep theirs.
+    FOR v_real IN
+        SELECT bt.table_id, bt.relation, NOT pggit._mark_in(t.shape_at, (v_now).s) AS is_after_gap
+          FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id) WHERE bt.branch_id = v_branch.branch_id AND bt.form = 'table'
+    LOOP
+        IF v_real.is_after_gap THEN
+            EXECUTE format('INSERT INTO pggit._mask_%1$s (_b, %2$s) SELECT %3$s, %4$s FROM (%5$s) AS d ON CONFLICT DO NOTHING',
+                           v_real.table_id, pggit._key_columns(v_real.table_id), v_branch.branch_id, pggit._key_columns(v_real.table_id, 'd'),
+                           pggit._dense_rows_sql(v_branch.branch_id, v_real.table_id));
+        END IF;
         EXECUTE format('INSERT INTO pggit._delta_%1$s (_b, %2$s)
                         SELECT %3$s, %4$s FROM pggit._mask_%1$s AS m JOIN (%5$s) AS d ON %6$s WHERE m._b = %3$s',
                        v_real.table_id, pggit._stored_columns(v_real.table_id, NULL, v_now), v_branch.branch_id, pggit._stored_columns(v_real.table_id, 'd', v_now),

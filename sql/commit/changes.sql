@@ -75,6 +75,7 @@ DECLARE
 BEGIN
     FOR v_table IN SELECT t.* FROM pggit._tables_at(p_to) AS t LOOP
         PERFORM pggit._require_no_gap(v_table, p_from);
+        PERFORM pggit._require_comparable(v_table, p_from, p_to);
         PERFORM pggit._hold_base(v_table.table_id);
         EXECUTE format('SELECT EXISTS (%s)', pggit._candidates_sql(v_table.table_id, p_from, p_to)) INTO v_changed;
         IF v_changed OR pggit._is_reshaped(v_table.table_id, p_from, p_to) THEN

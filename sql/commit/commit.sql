@@ -47,8 +47,8 @@ DECLARE
     v_changes  record;
     v_any      boolean;
 BEGIN
-    -- What the table held at the parent is lost: there is no row-by-row difference to tell, the whole state is told.
-    IF v_presence = 'gap' THEN
+    -- What the table held at the parent, or what happened to it since, is lost: there is no row-by-row difference to tell, the whole state is told.
+    IF v_presence = 'gap' OR (v_presence = 'present' AND NOT pggit._is_comparable(p_table, p_from, p_to)) THEN
         SELECT d.* INTO v_digest FROM pggit._table_digest(p_table.table_id, p_to) AS d;
         RETURN jsonb_build_object('reshaped', jsonb_build_object('rows', v_digest.row_count, 'digest', v_digest.digest,
                                                                  'columns', pggit._columns_json(p_table.table_id, p_to)));
@@ -59,7 +59,7 @@ BEGIN
         p_from := (1, p_table.tracked_at, p_table.tracked_at)::pggit._position;
         v_content := jsonb_build_object('tracked', jsonb_build_object('rows', p_table.row_count, 'digest', p_table.digest,
                                                                       'columns', pggit._columns_json(p_table.table_id, p_from)));
-        IF pggit._presence(p_table, p_from) = 'gap' THEN
+        IF pggit._presence(p_table, p_from) = 'gap' OR NOT pggit._is_comparable(p_table, p_from, p_to) THEN
             RETURN v_content || pggit._table_content(p_table, p_from, p_to);
         END IF;
     END IF;

@@ -281,12 +281,39 @@ $$;
 COMMENT ON FUNCTION pggit._named_sql(integer, text, pggit._position) IS
 'The query''s c… columns under their names, generated columns computed from them, in the order of the user''s table: the columns of now, or of a mark.';
 
+CREATE OR REPLACE FUNCTION pggit._outlives_gap(p_table pggit.tables, p_position pggit._position)
+    RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_form  text := (SELECT bt.form FROM pggit.branch_tables AS bt JOIN pg_class AS c ON c.oid = bt.relation
+                      WHERE bt.branch_id = (p_position).branch_id AND bt.table_id = p_table.table_id);
+    v_alone boolean;
+BEGIN
+    IF v_form = 'table' THEN
+        EXECUTE format('SELECT NOT EXISTS (SELECT FROM pggit._undo_%s AS h WHERE h._b = %s AND h._live IS NULL AND %s)',
+                       p_table.table_id, (p_position).branch_id, coalesce(pggit._out_sql('h', (p_position).x), 'false')) INTO v_alone;
+        IF v_alone THEN
+            RETURN true;
+        END IF;
+    END IF;
+    RETURN coalesce(pggit._mark_in(p_table.shape_at, (p_position).x), false)
+           AND (v_form IS NOT NULL OR EXISTS (SELECT FROM pggit.branches AS b WHERE b.branch_id = (p_position).branch_id AND NOT b.deleted_at IS NULL));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._outlives_gap(pggit.tables, pggit._position) IS
+'Whether a position of a branch can be read though main''s rows of where it stands are lost: the branch''s real table and log have all its rows, or the position is of after the loss, and so what the branch
+showed then.';
+
 CREATE OR REPLACE FUNCTION pggit._presence(p_table pggit.tables, p_position pggit._position)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
     SELECT CASE WHEN NOT pggit._mark_in((p_table).tracked_at, pggit._base_mark(p_position)) THEN 'absent'
-                WHEN NOT pggit._mark_in((p_table).shape_at, pggit._base_mark(p_position)) THEN 'gap'
+                WHEN NOT pggit._mark_in((p_table).shape_at, pggit._base_mark(p_position))
+                     AND ((p_position).branch_id = 1 OR NOT pggit._outlives_gap(p_table, p_position)) THEN 'gap'
                 WHEN EXISTS (SELECT FROM pggit.branch_gaps AS g WHERE g.branch_id = (p_position).branch_id AND g.table_id = (p_table).table_id
                                                                   AND NOT pggit._mark_in(g.at, (p_position).x)) THEN 'gap'
                 -- DROP TYPE … CASCADE takes the column of an earlier shape out of the stores.
@@ -300,22 +327,59 @@ $$;
 COMMENT ON FUNCTION pggit._presence(pggit.tables, pggit._position) IS
 'present, absent (not tracked yet at the position) or gap (what it held in columns of then has been lost since).';
 
+CREATE OR REPLACE FUNCTION pggit._refuse_gap(p_table pggit.tables)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    RAISE EXCEPTION USING
+        ERRCODE = 'VG306', SCHEMA = 'pggit',
+        MESSAGE = format('columns of table %I.%I were dropped or retyped after that state, and what they held was not saved', p_table.schema_name, p_table.table_name),
+        HINT    = 'States from after that change can be read. Before such a change, see to it that the table is within pggit.save_limit and that the statement names table and column.';
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._refuse_gap(pggit.tables) IS
+'Raises VG306: what a table held has been lost since.';
+
 CREATE OR REPLACE FUNCTION pggit._require_no_gap(p_table pggit.tables, p_position pggit._position)
     RETURNS void
     LANGUAGE plpgsql STABLE
 AS $$
 BEGIN
     IF pggit._presence(p_table, p_position) = 'gap' THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'VG306', SCHEMA = 'pggit',
-            MESSAGE = format('columns of table %I.%I were dropped or retyped after that state, and what they held was not saved', (p_table).schema_name, (p_table).table_name),
-            HINT    = 'States from after that change can be read. Before such a change, see to it that the table is within pggit.save_limit and that the statement names table and column.';
+        PERFORM pggit._refuse_gap(p_table);
     END IF;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._require_no_gap(pggit.tables, pggit._position) IS
 'Raises VG306 when what a table held at a position has been lost since.';
+
+CREATE OR REPLACE FUNCTION pggit._is_comparable(p_table pggit.tables, p_a pggit._position, p_b pggit._position)
+    RETURNS boolean
+    LANGUAGE sql STABLE
+AS $$
+    SELECT (p_a).branch_id = (p_b).branch_id
+           OR (pggit._mark_in((p_table).shape_at, pggit._base_mark(p_a)) AND pggit._mark_in((p_table).shape_at, pggit._base_mark(p_b)));
+$$;
+
+COMMENT ON FUNCTION pggit._is_comparable(pggit.tables, pggit._position, pggit._position) IS
+'Whether the logs tell all keys that differ between two positions that can be read. Between different lines main''s log does, which says nothing of a gap.';
+
+CREATE OR REPLACE FUNCTION pggit._require_comparable(p_table pggit.tables, p_a pggit._position, p_b pggit._position)
+    RETURNS void
+    LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    IF NOT pggit._is_comparable(p_table, p_a, p_b) THEN
+        PERFORM pggit._refuse_gap(p_table);
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._require_comparable(pggit.tables, pggit._position, pggit._position) IS
+'Raises VG306 when a gap lies between two positions of different lines.';
 
 CREATE OR REPLACE FUNCTION pggit._tables_at(p_position pggit._position)
     RETURNS SETOF pggit.tables

@@ -55,6 +55,7 @@ BEGIN
     v_to   := pggit._ref(p_to);
     PERFORM pggit._require_table_at(v_table, v_from.at, p_from);
     PERFORM pggit._require_table_at(v_table, v_to.at, p_to);
+    PERFORM pggit._require_comparable(v_table, v_from.at, v_to.at);
     RETURN QUERY EXECUTE format($sql$
         WITH changes AS MATERIALIZED (%1$s)
         SELECT c.change, %2$s, before.j, after.j

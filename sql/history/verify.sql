@@ -36,7 +36,7 @@ BEGIN
                                   OR (t.untracked_at IS NULL AND pggit._presence(t, v_commit.at) = 'gap')
                                   OR (NOT pggit._mark_in(t.relabelled_at, pggit._base_mark(v_commit.at)) AND v_commit.content ? format('%I.%I', t.schema_name, t.table_name))
                                   -- Lost only after the commit, which still had the rows to compare with.
-                                  OR (t.untracked_at IS NULL AND pggit._presence(t, v_commit.at) = 'present' AND pggit._presence(t, v_commit.since) = 'gap'
+                                  OR (t.untracked_at IS NULL AND pggit._presence(t, v_commit.at) = 'present' AND (pggit._presence(t, v_commit.since) = 'gap' OR NOT pggit._is_comparable(t, v_commit.since, v_commit.at))
                                       AND NOT coalesce(v_commit.content #> ARRAY[format('%I.%I', t.schema_name, t.table_name), 'reshaped'] ? 'rows', false)));
         object := v_commit.commit_id;
         IF pggit._without_names(v_commit.content) <> pggit._without_names(pggit._content(v_commit.since, v_commit.at)) THEN

@@ -78,14 +78,17 @@ DECLARE
 BEGIN
     FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.untracked_at IS NULL ORDER BY t.schema_name, t.table_name LOOP
         v_presence := ARRAY[pggit._presence(v_table, p_base), pggit._presence(v_table, p_ours), pggit._presence(v_table, p_theirs)];
-        IF 'gap' = ANY (v_presence)
-           OR EXISTS (SELECT FROM unnest(ARRAY[p_base, p_ours, p_theirs], v_presence) AS p(branch_id, x, s, presence)
-                       WHERE p.presence = 'present' AND pggit._stored_columns(v_table.table_id, NULL, (p.branch_id, p.x, p.s)::pggit._position)
-                                                        <> pggit._stored_columns(v_table.table_id)) THEN
+        IF EXISTS (SELECT FROM unnest(ARRAY[p_base, p_ours, p_theirs], v_presence) AS p(branch_id, x, s, presence)
+                    WHERE p.presence <> 'absent' AND pggit._stored_columns(v_table.table_id, NULL, (p.branch_id, p.x, p.s)::pggit._position)
+                                                     <> pggit._stored_columns(v_table.table_id)) THEN
             RETURN format('the columns of table %I.%I were changed on %s after these branches parted; merging a change of columns is not supported in this version',
                           v_table.schema_name, v_table.table_name,
                           coalesce((SELECT string_agg(DISTINCT format('branch %L', b.name), ', ') FROM pggit.branch_columns AS c JOIN pggit.branches AS b USING (branch_id)
                                      WHERE c.table_id = v_table.table_id AND c.branch_id IN ((p_base).branch_id, (p_ours).branch_id, (p_theirs).branch_id)), 'main'));
+        ELSIF 'gap' = ANY (v_presence)
+              OR ('absent' <> ALL (v_presence) AND NOT (pggit._is_comparable(v_table, p_base, p_ours) AND pggit._is_comparable(v_table, p_base, p_theirs))) THEN
+            RETURN format('rows that table %I.%I had after these branches parted were lost before they were saved, so that nobody can tell what either changed',
+                          v_table.schema_name, v_table.table_name);
         ELSIF v_presence = '{present,present,absent}' THEN
             RETURN format('table %I.%I was not under version control there yet; taking it away is not supported in this version', v_table.schema_name, v_table.table_name);
         ELSIF v_presence[3] = 'present' AND 'absent' = ANY (v_presence) THEN

@@ -407,6 +407,37 @@ def test_a_gap_is_of_one_table(t: Database) -> None:
         as_of(t, "both")
 
 
+def test_a_real_table_goes_on_over_a_gap_of_main(either: Database) -> None:
+    either.run("SELECT pggit.create_branch('b', 'main', 'schema', 'all')")
+    b = either.connect(branch="b")
+    query(b, "UPDATE t SET v = 'before' WHERE id = 1; SELECT pggit.tag('before', pggit.commit('before'))")
+    either.run(
+        "SET pggit.save_limit = '0'; ALTER TABLE t DROP v; SELECT pggit.commit('without v', p_allow_empty => true)"
+    )
+    query(b, "UPDATE t SET v = 'after' WHERE id = 2")
+    assert query(b, "SELECT * FROM pggit.status()").fetchall() == [("public.t", 0, 1, 0)]
+    query(b, "SELECT pggit.commit('after')")
+    assert query(
+        b, "SELECT content -> 'public.t' -> 'updated' FROM pggit.commits WHERE message = 'after'"
+    ).fetchall() == [(1,)]
+    assert query(b, "SELECT id, v FROM pggit.as_of(NULL::t, 'before') ORDER BY id").fetchall() == [
+        (1, "before"),
+        (2, "b"),
+    ]
+    assert is_sound(either)
+    with raises("VG306"):
+        query(b, "SELECT * FROM pggit.diff('main', 'b')")
+    with raises("VG306"):
+        query(b, "SELECT * FROM pggit.diff_rows('t', 'main', 'b')")
+    assert "columns" in str(either.value("SELECT detail ->> 'reason' FROM pggit.merge('b', 'main')"))
+    digest = either.value("SELECT pggit.state_digest('b')")
+    head = either.value("SELECT head FROM pggit.branches WHERE name = 'b'")
+    b.close()
+    either.run("SELECT pggit.delete_branch('b', true)")
+    assert either.value("SELECT pggit.state_digest(%s)", head) == digest
+    assert is_sound(either)
+
+
 def test_a_type_that_goes_leaves_its_history(t: Database) -> None:
     t.run("CREATE TYPE mood AS ENUM ('good'); ALTER TABLE t ADD m mood DEFAULT 'good'")
     t.run("SELECT pggit.tag('moody', pggit.commit('moody'))")

@@ -106,6 +106,27 @@ def test_what_is_not_is_a_gap(db: Database, plain_owner: Connection, name: str) 
     assert history.after("UPDATE p SET v = v || '?'") == []
 
 
+@pytest.mark.parametrize(("form", "told"), [("none", "reshaped"), ("all", "updated")])
+def test_a_branch_goes_on_over_a_gap(db: Database, plain_owner: Connection, form: str, told: str) -> None:
+    """A view tells of the rows that are left; a real table has them all."""
+    history = History(db, plain_owner, TABLES)
+    query(plain_owner, f"SELECT pggit.create_branch('b', 'main', 'schema', '{form}')")
+    b = db.connect(user="plain", branch="b")
+    query(plain_owner, "DROP TABLE p2")
+    query(b, "UPDATE p SET v = 'after' WHERE r = 1; SELECT pggit.commit('after')")
+    rows = query(b, "SELECT * FROM p ORDER BY k").fetchall()
+    assert len(rows) == {"none": 1, "all": 2}[form]
+    query(b, "INSERT INTO p VALUES (5, 1); SELECT pggit.commit('last')")
+    assert query(b, "SELECT * FROM pggit.as_of(NULL::p, 'HEAD~1') ORDER BY k").fetchall() == rows
+    assert query(
+        b, "SELECT content -> 'public.p' ? %s FROM pggit.commits WHERE message = 'after'", told
+    ).fetchall() == [(True,)]
+    assert "lost" in str(history.rows("SELECT detail ->> 'reason' FROM pggit.merge('b', 'main')"))
+    query(b, "SELECT pggit.reset('b', 'HEAD~1')")
+    assert query(b, "SELECT * FROM p ORDER BY k").fetchall() == rows
+    assert history.rows("SELECT * FROM pggit.verify()") == []
+
+
 @pytest.mark.parametrize(
     ("ddl", "busy"),
     [
