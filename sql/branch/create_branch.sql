@@ -101,6 +101,7 @@ CREATE OR REPLACE FUNCTION pggit._why_no_view(p_relation oid)
     LANGUAGE sql STABLE
 AS $$
     SELECT CASE WHEN c.relrowsecurity THEN 'it has row-level security'
+                WHEN c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits AS h WHERE c.oid IN (h.inhrelid, h.inhparent)) THEN 'it takes part in inheritance'
                 WHEN f.functions IS NOT NULL THEN format('its constraints or indexes call functions of another user, %s', f.functions) END
       FROM pg_class AS c CROSS JOIN LATERAL pggit._foreign_code(c.oid) AS f(functions)
      WHERE c.oid = p_relation;
@@ -129,7 +130,7 @@ BEGIN
             v_small := (SELECT coalesce(sum(pggit._total_size(t.relation)), 0) <= v_limit FROM unnest(p_tables) AS t);
             FOREACH v_table IN ARRAY p_tables LOOP
                 IF NOT v_small THEN
-                    EXECUTE format('SELECT count(*) < 10000 FROM (SELECT FROM %s LIMIT 10000) AS r', v_table.relation::regclass) INTO v_small;
+                    EXECUTE format('SELECT count(*) < 10000 FROM (SELECT FROM %s LIMIT 10000) AS r', pggit._rows_of(v_table.relation)) INTO v_small;
                 END IF;
                 IF v_small OR pggit._why_no_view(v_table.relation) IS NOT NULL THEN
                     v_real := v_real || v_table.table_id;
@@ -226,6 +227,7 @@ BEGIN
         END IF;
     END LOOP;
     v_real   := pggit._real_tables(v_tables, p_materialize);
+    PERFORM pggit._require_relatives(v_tables);
     FOR v_schema IN
         SELECT DISTINCT t.schema_name FROM unnest(v_tables) AS t
         UNION SELECT s.schema_name FROM pggit.tracked_schemas AS s WHERE to_regnamespace(quote_ident(s.schema_name)) IS NOT NULL
@@ -249,6 +251,7 @@ BEGIN
             PERFORM pggit._real_foreign_keys(v_branch.branch_id, v_table.table_id);
         END IF;
     END LOOP;
+    PERFORM pggit._real_inheritance(v_branch.branch_id);
     PERFORM pggit._copy_readers(v_branch.branch_id, (v_fork.at).branch_id);
     RETURN v_branch;
 END;

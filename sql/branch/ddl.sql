@@ -79,11 +79,15 @@ AS $$
 DECLARE
     v_saved jsonb := '{}';
     v_shown pggit.branch_tables;
+    v_child pggit.branch_tables;
 BEGIN
     IF p_statement ~ '\m(?:drop|type)\M' THEN
         FOR v_shown IN SELECT bt.* FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch.branch_id AND bt.form = 'table' ORDER BY bt.table_id LOOP
             IF pggit._takes_columns(p_statement, v_shown.names[1], ARRAY(SELECT c.name FROM pggit._columns_as_made(v_shown) AS c WHERE c.generated_as IS NULL)) THEN
                 v_saved := v_saved || jsonb_build_object(v_shown.table_id, pggit._save_branch_rows(v_shown));
+                FOR v_child IN SELECT bt.* FROM pggit._descendants(ARRAY[v_shown.relation::oid]) AS d JOIN pggit.branch_tables AS bt ON bt.relation = d ORDER BY bt.table_id LOOP
+                    v_saved := jsonb_build_object(v_child.table_id, pggit._save_branch_rows(v_child)) || v_saved;
+                END LOOP;
             END IF;
         END LOOP;
     END IF;
@@ -185,11 +189,12 @@ AS $$
            OR EXISTS (SELECT
                         FROM pggit._columns_as_made(p_shown) AS c
                         FULL JOIN pggit._live_columns(p_shown.relation) AS l ON l.attnum = c.attnum
-                       WHERE (c.name, c.type_name, c.generated_as IS NULL) IS DISTINCT FROM (l.name, l.type_name, l.generated_as IS NULL));
+                       WHERE (c.name, c.type_name, c.generated_as IS NULL) IS DISTINCT FROM (l.name, l.type_name, l.generated_as IS NULL))
+           OR (pggit._is_row_by_row(p_shown.relation) AND NOT pggit._is_captured_row_by_row(p_shown.relation));
 $$;
 
 COMMENT ON FUNCTION pggit._has_other_shape(pggit.branch_tables) IS
-'Whether a branch''s real table is no longer as far as is known: its columns, primary key, name or schema.';
+'Whether a branch''s real table is no longer as far as is known: its columns, primary key, name, schema or way of being logged.';
 
 CREATE OR REPLACE FUNCTION pggit._save_branch_rows(p_shown pggit.branch_tables)
     RETURNS jsonb
@@ -328,7 +333,7 @@ BEGIN
         EXECUTE format('INSERT INTO pggit._mask_%s (_b, %s) SELECT %s, %s FROM (%s) AS r ON CONFLICT DO NOTHING', p_shown.table_id, pggit._key_columns(p_shown.table_id), p_shown.branch_id,
                        pggit._key_columns(p_shown.table_id, 'r'), pggit._dense_rows_sql(p_shown.branch_id, p_shown.table_id));
     END IF;
-    IF v_columns.changed AND v_told THEN
+    IF (v_columns.changed AND v_told) OR (NOT p_in_statement AND pggit._is_row_by_row(p_shown.relation) AND NOT pggit._is_captured_row_by_row(p_shown.relation)) THEN
         PERFORM pggit._drop_capture(p_shown.relation);
         PERFORM pggit._capture_real(p_shown.branch_id, p_shown.table_id, v_name, v_now);
     ELSIF v_columns.changed THEN
@@ -419,7 +424,14 @@ BEGIN
         END IF;
     END LOOP;
     FOR v_shown IN
-        SELECT DISTINCT bt.* FROM pg_event_trigger_ddl_commands() AS d JOIN pggit.branch_tables AS bt ON bt.relation = d.objid AND d.classid = 'pg_class'::regclass WHERE bt.form = 'table'
+        WITH changed AS MATERIALIZED (
+            SELECT d.objid FROM pg_event_trigger_ddl_commands() AS d WHERE d.classid = 'pg_class'::regclass
+        ), shown AS (
+            SELECT c.objid FROM changed AS c
+            UNION SELECT d FROM pggit._descendants(ARRAY(SELECT c.objid FROM changed AS c)) AS d
+            UNION SELECT h.inhparent FROM changed AS c JOIN pg_inherits AS h ON h.inhrelid = c.objid
+        )
+        SELECT bt.* FROM pggit.branch_tables AS bt JOIN shown AS s ON bt.relation = s.objid WHERE bt.form = 'table'
     LOOP
         IF v_saved ? v_shown.table_id::text OR pggit._has_other_shape(v_shown) OR v_shown.relation::oid::text = ANY (string_to_array(coalesce(current_setting('pggit.rewritten', true), ''), ',')) THEN
             PERFORM pggit._follow_branch_table(v_shown, v_saved -> v_shown.table_id::text);

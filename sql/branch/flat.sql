@@ -45,7 +45,7 @@ BEGIN
          WHERE x._b = %3$s AND %13$s AND %14$s
            AND CASE WHEN x._xid = u._xid THEN x._seq < u._seq ELSE x._at < u._at END)$sql$,
         pggit._stored_columns(p_table_id, 'u'), pggit._arm_columns(p_table_id, 'b'), coalesce(p_branch, '1'), v_last, v_far,
-        pggit._base_relation(p_table_id), pggit._stored_columns(p_table_id, 'h'), p_table_id, v_delta, format(v_out, 'u'), v_mask,
+        pggit._base_rows(p_table_id), pggit._stored_columns(p_table_id, 'h'), p_table_id, v_delta, format(v_out, 'u'), v_mask,
         pggit._key_columns(p_table_id, 'h'), pggit._same_key(p_table_id, 'x', 'u'), format(v_out, 'x'));
 END;
 $$;

@@ -325,7 +325,7 @@ BEGIN
             ELSE
                 v_found := EXISTS (SELECT FROM %6$s AS r WHERE %5$s);
             END IF;$w$,
-        p_parent_id, v_stored, pggit._var_out_sql('r'), pggit._var_main_sql(p_parent_id), v_named, pggit._base_relation(p_parent_id));
+        p_parent_id, v_stored, pggit._var_out_sql('r'), pggit._var_main_sql(p_parent_id), v_named, pggit._base_rows(p_parent_id));
 END;
 $$;
 

@@ -122,7 +122,7 @@ BEGIN
     EXECUTE replace(%s, '{relation of the branch}', TG_RELID::regclass::text) USING v_seq, v_xid, v_branch;$w$,
             quote_literal(format($rows$
     WITH changed AS (
-        SELECT %1$s FROM {relation of the branch} AS o
+        SELECT %1$s FROM ONLY {relation of the branch} AS o
     ), logged AS (
         INSERT INTO pggit._undo_%2$s (_seq, _xid, _b, _owned, _live, _deleted, %3$s)
         SELECT $1, $2, $3, EXISTS (SELECT FROM pggit._mask_%2$s AS l WHERE l._b = $3 AND %4$s), true, true, %5$s FROM changed AS r
@@ -218,14 +218,14 @@ $$;
 COMMENT ON FUNCTION pggit._ensure_real_row_capture(integer, pggit._position, text) IS
 'Makes the function by which branches'' real tables are logged row by row, as pggit._create_row_by_row_function does on main.';
 
-CREATE OR REPLACE FUNCTION pggit._capture_real(p_branch_id integer, p_table_id integer, p_name text, p_at pggit._position DEFAULT NULL)
+CREATE OR REPLACE FUNCTION pggit._capture_real(p_branch_id integer, p_table_id integer, p_name text, p_at pggit._position DEFAULT NULL, p_rows boolean DEFAULT false)
     RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_shape text    := pggit._real_shape_name(p_branch_id, p_table_id, p_at);
-    v_rows  boolean := pggit._is_row_by_row(p_name::regclass);
+    v_rows  boolean := p_rows OR pggit._is_row_by_row(p_name::regclass);
 BEGIN
     PERFORM pggit._ensure_real_capture(p_table_id, p_at, v_shape);
     EXECUTE format('CREATE TRIGGER pggit_before BEFORE INSERT OR UPDATE OR DELETE ON %s
@@ -250,5 +250,5 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._capture_real(integer, integer, text, pggit._position) IS
-'Puts capture on a branch''s real table that has the columns of main now (NULL) or of a position.';
+COMMENT ON FUNCTION pggit._capture_real(integer, integer, text, pggit._position, boolean) IS
+'Puts capture on a branch''s real table that has the columns of main now (NULL) or of a position. p_rows: row by row, whatever the table is so far.';

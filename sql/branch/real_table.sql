@@ -210,7 +210,7 @@ BEGIN
 
     PERFORM pggit._real_keys(v_table, v_schema);
     PERFORM pggit._real_behaviour(v_table, v_schema);
-    PERFORM pggit._capture_real(p_branch_id, p_table_id, v_name);
+    PERFORM pggit._capture_real(p_branch_id, p_table_id, v_name, p_rows => pggit._is_row_by_row(v_table.relation));
     EXECUTE format('ANALYZE %s', v_name);
 
     INSERT INTO pggit.branch_tables (branch_id, table_id, relation, form, names, watched)
@@ -362,3 +362,58 @@ $$;
 
 COMMENT ON FUNCTION pggit._check_parent() IS
 'Row trigger of a branch''s real table whose children are a view there. Arguments: branch id, and the foreign key as pggit._constraint takes it.';
+
+CREATE OR REPLACE FUNCTION pggit._require_relatives(p_tables pggit.tables[])
+    RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_pair record;
+BEGIN
+    FOR v_pair IN
+        WITH ours AS MATERIALIZED (
+            SELECT t.relation::oid AS relation FROM unnest(p_tables) AS t
+        )
+        SELECT h.inhrelid::regclass AS child, h.inhparent::regclass AS parent, (SELECT o.relation FROM ours AS o WHERE o.relation = h.inhparent) IS NULL AS parent_is_missing
+          FROM pg_inherits AS h JOIN pg_class AS c ON c.oid = h.inhparent AND c.relkind = 'r'
+         WHERE (h.inhrelid IN (SELECT o.relation FROM ours AS o)) <> (h.inhparent IN (SELECT o.relation FROM ours AS o))
+         ORDER BY 1, 2
+    LOOP
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG307', SCHEMA = 'pggit',
+            MESSAGE = format('table %s inherits from %s, but %s is not on the branch: what is read from %2$s there would be wrong', v_pair.child, v_pair.parent,
+                             CASE WHEN v_pair.parent_is_missing THEN v_pair.parent ELSE v_pair.child END),
+            HINT    = format('Track both tables, or neither; or ALTER TABLE %s NO INHERIT %s.', v_pair.child, v_pair.parent);
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._require_relatives(pggit.tables[]) IS
+'Raises VG307 unless for every table of a branch those that it inherits from, or that inherit from it, are on the branch too.';
+
+CREATE OR REPLACE FUNCTION pggit._real_inheritance(p_branch_id integer)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_pair record;
+BEGIN
+    FOR v_pair IN
+        SELECT child.relation AS child, parent.relation AS parent
+          FROM pggit.branch_tables AS child
+          JOIN pggit.tables AS c ON c.table_id = child.table_id
+          JOIN pg_inherits AS h ON h.inhrelid = c.relation
+          JOIN pggit.tables AS p ON p.relation = h.inhparent AND p.untracked_at IS NULL
+          JOIN pggit.branch_tables AS parent ON parent.table_id = p.table_id AND parent.branch_id = p_branch_id
+         WHERE child.branch_id = p_branch_id
+         ORDER BY c.table_id, h.inhseqno
+    LOOP
+        EXECUTE format('ALTER TABLE %s INHERIT %s', v_pair.child, v_pair.parent);
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._real_inheritance(integer) IS
+'Lets the real tables of a new branch inherit from each other as those of main do.';

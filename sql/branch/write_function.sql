@@ -409,7 +409,7 @@ END$w$,
         pggit._var_main_sql(p_table_id), pggit._same_key(p_table_id, 'r', 'NEW', true, true), v_new_keys,
         format('duplicate key value violates unique constraint "%s"', v_key_name),
         format('Key (%s)=(%%s) already exists.', replace(v_key_list, '%', '%%')), v_key_name, v_foreign.body,
-        pggit._same_key(p_table_id, 'h', 'NEW', false, true), pggit._var_out_sql('h'), pggit._base_relation(p_table_id)));
+        pggit._same_key(p_table_id, 'h', 'NEW', false, true), pggit._var_out_sql('h'), pggit._base_rows(p_table_id)));
 END;
 $$;
 

@@ -10,6 +10,27 @@ $$;
 COMMENT ON FUNCTION pggit._base_relation(integer) IS
 'Qualified name of a tracked table on main.';
 
+CREATE OR REPLACE FUNCTION pggit._base_rows(p_table_id integer)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT CASE WHEN EXISTS (SELECT FROM pg_class AS c WHERE c.oid = t.relation AND c.relkind = 'p') THEN '' ELSE 'ONLY ' END || format('%I.%I', t.schema_name, t.table_name)
+      FROM pggit.tables AS t WHERE t.table_id = p_table_id;
+$$;
+
+COMMENT ON FUNCTION pggit._base_rows(integer) IS
+'A tracked table on main as it is read, updated and deleted from: without the tables that inherit from it, which have histories of their own.';
+
+CREATE OR REPLACE FUNCTION pggit._rows_of(p_relation oid)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT CASE WHEN c.relkind = 'p' THEN '' ELSE 'ONLY ' END || c.oid::regclass::text FROM pg_class AS c WHERE c.oid = p_relation;
+$$;
+
+COMMENT ON FUNCTION pggit._rows_of(oid) IS
+'The same for any relation: a branch''s real table, or either end of a foreign key, which sees no more either.';
+
 CREATE OR REPLACE FUNCTION pggit._hold_base(p_table_id integer)
     RETURNS void
     LANGUAGE plpgsql
@@ -51,7 +72,7 @@ CREATE OR REPLACE FUNCTION pggit._dense_rows_sql(p_branch_id integer, p_table_id
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT 'SELECT ' || string_agg(format('%s::%s AS c%s', CASE WHEN a.attname IS NULL THEN 'NULL' ELSE 'b.' || pggit._quoted(a.attname) END, c.type_name, c.column_id), ', ' ORDER BY c.column_id)
-           || format(' FROM %s AS b', pggit._dense_relation(p_branch_id, p_table_id))
+           || format(' FROM ONLY %s AS b', pggit._dense_relation(p_branch_id, p_table_id))
       FROM pggit.branch_tables AS bt
      CROSS JOIN LATERAL (SELECT k.*, row_number() OVER (ORDER BY k.origin) AS n
                            FROM pggit._columns_at(p_table_id, CASE WHEN p_at IS NULL THEN pggit._branch_now(p_branch_id) ELSE p_at END) AS k) AS c
@@ -87,7 +108,7 @@ AS $$
             SELECT %3$s FROM %4$s AS b WHERE %5$s AND NOT EXISTS (SELECT FROM pggit._log_%6$s AS h WHERE %7$s AND %8$s)$sql$,
         pggit._log_columns(p_table_id, 'f', p_at),
         pggit._first_out_sql(format('pggit._log_%s', p_table_id), pggit._same_key(p_table_id, 'h', 'k') || ' AND ' || pggit._key_out_sql('h', p_mark)),
-        pggit._base_columns(p_table_id, 'b', p_at), pggit._base_relation(p_table_id), pggit._same_key(p_table_id, 'b', 'k', true, false),
+        pggit._base_columns(p_table_id, 'b', p_at), pggit._base_rows(p_table_id), pggit._same_key(p_table_id, 'b', 'k', true, false),
         p_table_id, pggit._same_key(p_table_id, 'h', 'k'), pggit._key_out_sql('h', p_mark));
 $$;
 
@@ -165,7 +186,7 @@ AS $$
         SELECT %1$s FROM %2$s AS b WHERE NOT EXISTS (SELECT FROM pggit._log_%3$s AS h WHERE %4$s AND %5$s)
         UNION ALL
         SELECT %6$s FROM (%7$s) AS f WHERE f._op <> 'I'$sql$,
-        pggit._base_columns(p_table_id, 'b', p_at), pggit._base_relation(p_table_id), p_table_id, pggit._same_key(p_table_id, 'h', 'b', false, true),
+        pggit._base_columns(p_table_id, 'b', p_at), pggit._base_rows(p_table_id), p_table_id, pggit._same_key(p_table_id, 'h', 'b', false, true),
         pggit._out_sql('h', p_mark), pggit._log_columns(p_table_id, 'f', p_at),
         pggit._all_first_out_sql(format('pggit._log_%s', p_table_id), pggit._key_columns(p_table_id, 'h'), pggit._out_sql('h', p_mark)));
 $$;

@@ -69,6 +69,7 @@ CREATE OR REPLACE FUNCTION pggit._write_rows(p_table_id integer, p_relation text
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_rows    text := pggit._rows_of(p_relation::regclass);
     v_plan    text := format('pg_temp.pggit_plan_%s', p_table_id);
     v_same    text := pggit._same_key(p_table_id, 'b', 'p', true, false);
     v_guard   text := format('ROW(%s)::record *= ROW(%s)::record', pggit._cast_columns(p_table_id, 'b'), pggit._record_columns(p_table_id, 'p.o'));
@@ -78,12 +79,12 @@ DECLARE
     v_done    bigint;
 BEGIN
     EXECUTE format('SELECT count(*) FROM (SELECT FROM %s AS b JOIN %s AS p ON %s WHERE p.action IN (''update'', ''delete'') FOR UPDATE OF b) AS locked',
-                   p_relation, v_plan, v_same) INTO v_done;
+                   v_rows, v_plan, v_same) INTO v_done;
 
     EXECUTE format('SELECT count(*) FROM %s AS p WHERE p.action = ''delete'' OR (p.action = ''update'' AND (%s))', v_plan, v_swap) INTO v_want;
     IF v_want > 0 THEN
         EXECUTE format('DELETE FROM %s AS b USING %s AS p WHERE %s AND (p.action = ''delete'' OR (p.action = ''update'' AND (%s))) AND %s',
-                       p_relation, v_plan, v_same, v_swap, v_guard);
+                       v_rows, v_plan, v_same, v_swap, v_guard);
         GET DIAGNOSTICS v_done = ROW_COUNT;
         PERFORM pggit._require_all(p_relation, v_want, v_done);
     END IF;
@@ -95,7 +96,7 @@ BEGIN
           JOIN pg_attribute AS a ON a.attrelid = p_relation::regclass AND a.attname = c.name
          WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL AND a.attidentity <> 'a';
         EXECUTE format('UPDATE %s AS b SET %s FROM %s AS p WHERE %s AND p.action = ''update'' AND NOT (%s) AND %s',
-                       p_relation, v_set, v_plan, v_same, v_swap, v_guard);
+                       v_rows, v_set, v_plan, v_same, v_swap, v_guard);
         GET DIAGNOSTICS v_done = ROW_COUNT;
         PERFORM pggit._require_all(p_relation, v_want, v_done);
     END IF;
@@ -114,6 +115,7 @@ CREATE OR REPLACE FUNCTION pggit._write_parts(p_table_id integer, p_relation tex
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_rows   text := pggit._rows_of(p_relation::regclass);
     v_plan   text := format('pg_temp.pggit_plan_%s', p_table_id);
     v_same   text := pggit._same_key(p_table_id, 'b', 'p', true, false);
     v_guard  text := format('ROW(%s)::record *= ROW(%s)::record', pggit._cast_columns(p_table_id, 'b'), pggit._record_columns(p_table_id, 'p.o'));
@@ -123,7 +125,7 @@ DECLARE
     v_insert bigint;
 BEGIN
     EXECUTE format('SELECT count(*) FROM (SELECT FROM %s AS b JOIN %s AS p ON %s WHERE p.action IN (''update'', ''delete'') FOR UPDATE OF b) AS locked',
-                   p_relation, v_plan, v_same) INTO v_update;
+                   v_rows, v_plan, v_same) INTO v_update;
     EXECUTE format('SELECT count(*) FILTER (WHERE p.action = ''delete''), count(*) FILTER (WHERE p.action = ''update''), count(*) FILTER (WHERE p.action = ''insert'') FROM %s AS p',
                    v_plan) INTO v_delete, v_update, v_insert;
     SELECT string_agg(format('%I = (p.want).c%s', c.name, c.column_id), ', ' ORDER BY c.column_id) INTO v_set
@@ -132,8 +134,8 @@ BEGIN
      WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL AND a.attidentity <> 'a';
 
     RETURN QUERY VALUES
-        (1, v_delete, format('DELETE FROM %s AS b USING %s AS p WHERE %s AND p.action = ''delete'' AND %s', p_relation, v_plan, v_same, v_guard)),
-        (2, v_update, format('UPDATE %s AS b SET %s FROM %s AS p WHERE %s AND p.action = ''update'' AND %s', p_relation, v_set, v_plan, v_same, v_guard)),
+        (1, v_delete, format('DELETE FROM %s AS b USING %s AS p WHERE %s AND p.action = ''delete'' AND %s', v_rows, v_plan, v_same, v_guard)),
+        (2, v_update, format('UPDATE %s AS b SET %s FROM %s AS p WHERE %s AND p.action = ''update'' AND %s', v_rows, v_set, v_plan, v_same, v_guard)),
         (3, v_insert, format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s AS p WHERE p.action = ''insert''',
                              p_relation, pggit._column_names(p_table_id), pggit._record_columns(p_table_id, 'p.want'), v_plan));
 END;
@@ -232,14 +234,14 @@ BEGIN
         IF v_child IS NOT NULL THEN
             -- As the foreign key's own trigger does: hold the parents, then look with a new snapshot.
             EXECUTE format('SELECT EXISTS (SELECT FROM (SELECT FROM %s AS p WHERE EXISTS (SELECT FROM (%s) AS c WHERE %s) FOR KEY SHARE OF p) AS held)',
-                           v_key.parent::regclass, pggit._wants_sql(v_child, v_key.child), v_key.same) INTO v_broken;
+                           pggit._rows_of(v_key.parent), pggit._wants_sql(v_child, v_key.child), v_key.same) INTO v_broken;
             EXECUTE format('SELECT EXISTS (SELECT FROM (%s) AS c WHERE %s AND NOT EXISTS (SELECT FROM %s AS p WHERE %s))',
-                           pggit._wants_sql(v_child, v_key.child), v_key.child_set, v_key.parent::regclass, v_key.same) INTO v_broken;
+                           pggit._wants_sql(v_child, v_key.child), v_key.child_set, pggit._rows_of(v_key.parent), v_key.same) INTO v_broken;
             PERFORM pggit._require_unbroken(v_broken, v_key.conname);
         END IF;
         IF v_parent IS NOT NULL THEN
             EXECUTE format('SELECT EXISTS (SELECT FROM %1$s AS c WHERE EXISTS (SELECT FROM (%2$s) AS p WHERE %3$s) AND NOT EXISTS (SELECT FROM %4$s AS p WHERE %3$s))',
-                           v_key.child::regclass, pggit._gone_sql(v_parent, v_key.parent), v_key.same, v_key.parent::regclass) INTO v_broken;
+                           pggit._rows_of(v_key.child), pggit._gone_sql(v_parent, v_key.parent), v_key.same, pggit._rows_of(v_key.parent)) INTO v_broken;
             PERFORM pggit._require_unbroken(v_broken, v_key.conname);
         END IF;
     END LOOP;
@@ -340,7 +342,7 @@ BEGIN
                                     WHERE p.action <> 'none' AND ((p.want IS NULL) <> (b.%4$I IS NOT DISTINCT FROM NULL) OR (NOT p.want IS NULL AND ROW(%5$s)::record *<> ROW(%6$s)::record)))
                    AND NOT EXISTS (SELECT FROM pggit._log_%1$s AS l WHERE l._xid = %9$L::xid8 AND l._seq > %7$s
                                       AND NOT EXISTS (SELECT FROM pg_temp.pggit_plan_%1$s AS p WHERE p.action <> 'none' AND %8$s))$sql$,
-                v_table.table_id, pggit._base_relation(v_table.table_id), pggit._same_key(v_table.table_id, 'b', 'p', true, false),
+                v_table.table_id, pggit._base_rows(v_table.table_id), pggit._same_key(v_table.table_id, 'b', 'p', true, false),
                 (SELECT c.name FROM pggit.columns AS c WHERE c.table_id = v_table.table_id AND c.key_position = 1),
                 pggit._cast_columns(v_table.table_id, 'b'), pggit._record_columns(v_table.table_id, 'p.want'), p_watermark,
                 pggit._same_key(v_table.table_id, 'l', 'p'), v_xid) INTO v_right;

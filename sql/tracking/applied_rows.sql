@@ -63,12 +63,12 @@ AS $$
 BEGIN
     PERFORM pggit._follow_shape(t.relation, true)
       FROM pggit.tables AS t WHERE t.table_id = TG_ARGV[0]::integer AND t.fingerprint IS DISTINCT FROM pggit._fingerprint(t.relation);
-    RETURN NULL;
+    RETURN coalesce(NEW, OLD);
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._watch_row() IS
-'Where no event trigger tells of DDL: notices changed columns before a subscription''s row is logged. Argument: table id.';
+'Where no event trigger tells of DDL: notices changed columns before a row is logged that no statement on the table writes. Argument: table id.';
 
 CREATE OR REPLACE FUNCTION pggit._put_row_capture(p_table_id integer, p_relation text, p_watch boolean)
     RETURNS void

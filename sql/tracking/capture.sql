@@ -44,6 +44,21 @@ COMMENT ON FUNCTION pggit._open_statement(text, text) IS
 when a trigger or function of the user writes the same table). An UPDATE or DELETE that begins inside an INSERT or UPDATE of the same table is noted in
 pggit.n<tag> as "lowest open ordinal,own ordinal". The tag is the table id, with b<branch id> behind it for a branch''s real table.';
 
+CREATE OR REPLACE FUNCTION pggit._require_main(p_schema name, p_table name)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    RAISE EXCEPTION USING
+        ERRCODE = 'VG309', SCHEMA = 'pggit',
+        MESSAGE = format('this session is on branch %L, but the statement writes table %I.%I of main', current_setting('pggit.branch', true), p_schema, p_table),
+        HINT    = 'Leave the schema name out, so that the branch''s table is found; or check out main first.';
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._require_main(name, name) IS
+'Raises VG309: a session on a branch writes a table of main.';
+
 CREATE OR REPLACE FUNCTION pggit._before_statement()
     RETURNS trigger
     LANGUAGE plpgsql
@@ -54,11 +69,7 @@ DECLARE
     v_context text;
 BEGIN
     IF coalesce(current_setting('pggit.branch', true), '') NOT IN ('', 'main') AND TG_ARGV[1] = 'main' THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'VG309', SCHEMA = 'pggit',
-            MESSAGE = format('this session is on branch %L, but the statement writes table %I.%I of main',
-                             current_setting('pggit.branch', true), TG_TABLE_SCHEMA, TG_TABLE_NAME),
-            HINT    = 'Leave the schema name out, so that the branch''s table is found; or check out main first.';
+        PERFORM pggit._require_main(TG_TABLE_SCHEMA, TG_TABLE_NAME);
     END IF;
 
     IF TG_ARGV[2] = 'watch' THEN
@@ -333,7 +344,7 @@ BEGIN
                     FOR EACH STATEMENT EXECUTE FUNCTION pggit._before_statement(%L, ''main'', %L%s)', v_table, p_table_id, v_watch,
                    CASE WHEN v_parted THEN ', ''moves''' WHEN v_rows THEN ', ''rows''' ELSE '' END);
     IF v_rows THEN
-        PERFORM pggit._put_row_by_row_capture(p_table_id, v_table);
+        PERFORM pggit._put_row_by_row_capture(p_table_id, v_table, v_watch = 'watch');
     ELSE
         EXECUTE format('CREATE TRIGGER pggit_insert AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows
                         FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_insert()', v_table, p_table_id);

@@ -15,7 +15,7 @@ BEGIN
     PERFORM pggit._drop_all_capture(p_table);
     IF v_reason IS NULL THEN
         PERFORM pggit._track(p_table.relation);
-        RAISE WARNING 'table %.% has another primary key: its history begins anew', p_table.schema_name, p_table.table_name;
+        RAISE WARNING 'table %.% has another primary key, or is logged in another way: its history begins anew', p_table.schema_name, p_table.table_name;
     ELSE
         RAISE WARNING 'table %.% is no longer tracked: %', p_table.schema_name, p_table.table_name, v_reason;
     END IF;
@@ -79,7 +79,7 @@ DECLARE
 BEGIN
     IF jsonb_typeof(p_saved) = 'number' AND array_position(v_whole, p_old) < array_position(v_whole, p_new) THEN
         EXECUTE format('SELECT (SELECT count(*) FROM %1$s) = (SELECT count(*) FROM %2$s) AND NOT EXISTS (SELECT FROM %1$s AND NOT EXISTS (SELECT FROM %2$s AS b WHERE %3$s))',
-                       v_log, pggit._base_relation(p_table_id), pggit._same_key(p_table_id, 'l', 'b', false, true)) INTO v_keeps USING p_saved::bigint;
+                       v_log, pggit._base_rows(p_table_id), pggit._same_key(p_table_id, 'l', 'b', false, true)) INTO v_keeps USING p_saved::bigint;
     END IF;
     RETURN coalesce(v_keeps, false);
 END;
@@ -234,17 +234,18 @@ BEGIN
        SET fingerprint = pggit._fingerprint(p_relation), storage = pggit._storage(p_relation), schema_name = v_class.nspname, table_name = v_class.relname
      WHERE t.table_id = v_table.table_id;
 
-    -- Another key, or none: what the stores are keyed by is gone. Or what can't be tracked, as a table that others inherit from.
+    -- Another key, or none: what the stores are keyed by is gone. Or what can't be tracked; or what statements may have written unseen, where nothing tells of DDL: a table that
+    -- others inherit from by now.
     IF EXISTS (SELECT FROM (SELECT c.attnum, c.key_position FROM pggit.columns AS c
                              WHERE c.table_id = v_table.table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL) AS c
                  FULL JOIN (SELECT l.attnum, l.key_position FROM pggit._live_columns(p_relation) AS l WHERE l.key_position IS NOT NULL) AS l
                    USING (attnum, key_position)
                 WHERE c IS NULL OR l IS NULL)
        OR pggit._unsupported(p_relation) IS NOT NULL
-       OR (NOT v_told AND pggit._is_row_by_row(p_relation) <> pggit._is_captured_row_by_row(p_relation)) THEN
+       OR (NOT v_told AND pggit._is_row_by_row(p_relation) AND NOT pggit._is_captured_row_by_row(p_relation)) THEN
         PERFORM pggit._begin_anew(v_table, p_in_statement);
         RETURN;
-    ELSIF pggit._is_row_by_row(p_relation) <> pggit._is_captured_row_by_row(p_relation) THEN
+    ELSIF NOT p_in_statement AND pggit._is_row_by_row(p_relation) <> pggit._is_captured_row_by_row(p_relation) THEN
         PERFORM pggit._create_capture(v_table.table_id);
     END IF;
 
@@ -457,7 +458,11 @@ BEGIN
         )
         SELECT c.objid FROM changed AS c
         UNION
+        SELECT d FROM pggit._descendants(ARRAY(SELECT c.objid FROM changed AS c)) AS d
+         WHERE EXISTS (SELECT FROM pggit.tables AS t WHERE t.relation = d AND t.untracked_at IS NULL)
+        UNION
         SELECT h.inhparent FROM changed AS c JOIN pg_inherits AS h ON h.inhrelid = c.objid JOIN pg_class AS p ON p.oid = h.inhparent AND p.relkind = 'r'
+         WHERE EXISTS (SELECT FROM pggit.tables AS t WHERE t.relation = h.inhparent AND t.untracked_at IS NULL)
         UNION
         SELECT t.relation FROM pggit.tables AS t JOIN pg_class AS c ON c.oid = t.relation
          WHERE TG_TAG = 'ALTER SCHEMA' AND t.untracked_at IS NULL AND c.relnamespace IS DISTINCT FROM to_regnamespace(quote_ident(t.schema_name))

@@ -1,12 +1,14 @@
--- Tables whose rows are logged one by one, each just before it is changed: those with a deferrable primary key, where a transaction may have two rows of one key for a while. What triggers
--- on statements see at a statement's end does not tell which row the key had before.
+-- Tables whose rows are logged one by one, each just before it is changed, because triggers on statements do not see enough. Where the primary key is deferrable, a transaction may have two rows
+-- of one key for a while. Where tables inherit from each other, a statement on one also writes rows of the others, and its transition tables have these among its own, cut to its columns.
 
 CREATE OR REPLACE FUNCTION pggit._is_row_by_row(p_relation oid)
     RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = p_relation AND i.indisprimary AND NOT i.indimmediate);
+    SELECT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = p_relation AND i.indisprimary AND NOT i.indimmediate)
+        OR EXISTS (SELECT FROM pg_inherits AS h JOIN pg_class AS c ON c.oid = h.inhparent AND c.relkind = 'r' WHERE h.inhrelid = p_relation)
+        OR EXISTS (SELECT FROM pg_inherits AS h JOIN pg_class AS c ON c.oid = h.inhparent AND c.relkind = 'r' WHERE h.inhparent = p_relation);
 $$;
 
 COMMENT ON FUNCTION pggit._is_row_by_row(oid) IS
@@ -22,6 +24,22 @@ $$;
 
 COMMENT ON FUNCTION pggit._is_captured_row_by_row(oid) IS
 'Whether a table has the trigger that logs it row by row.';
+
+CREATE OR REPLACE FUNCTION pggit._descendants(p_relations oid[])
+    RETURNS SETOF oid
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    WITH RECURSIVE below AS (
+        SELECT h.inhrelid FROM pg_inherits AS h JOIN pg_class AS c ON c.oid = h.inhparent AND c.relkind = 'r' WHERE h.inhparent = ANY (p_relations)
+        UNION
+        SELECT h.inhrelid FROM below AS b JOIN pg_inherits AS h ON h.inhparent = b.inhrelid
+    )
+    SELECT b.inhrelid FROM below AS b;
+$$;
+
+COMMENT ON FUNCTION pggit._descendants(oid[]) IS
+'The tables that inherit from some, at every level: what DDL does to the columns of a table it does to theirs.';
 
 CREATE OR REPLACE FUNCTION pggit._key_hash_sql(p_table_id integer, p_alias text, p_at pggit._position DEFAULT NULL)
     RETURNS text
@@ -52,6 +70,7 @@ DECLARE
     v_xid   xid8;
     v_stays boolean := false;
 BEGIN
+    PERFORM pggit._require_main(TG_TABLE_SCHEMA, TG_TABLE_NAME) WHERE coalesce(current_setting('pggit.branch', true), '') NOT IN ('', 'main');
     IF current_setting('pggit.transaction', true) IS DISTINCT FROM pg_current_xact_id()::text THEN
         PERFORM pggit._record_transaction();
     END IF;
@@ -85,19 +104,24 @@ $$;
 COMMENT ON FUNCTION pggit._create_row_by_row_function(integer) IS
 'Generates the function that logs a row before it is changed. A row that comes in under a key which another row has at that moment is logged as an update of that row, which stays locked.';
 
-CREATE OR REPLACE FUNCTION pggit._put_row_by_row_capture(p_table_id integer, p_relation text)
+CREATE OR REPLACE FUNCTION pggit._put_row_by_row_capture(p_table_id integer, p_relation text, p_watch boolean)
     RETURNS void
     LANGUAGE plpgsql
 AS $$
 BEGIN
-    -- PostgreSQL fires triggers in the order of their names: this one sees what the user's own have made of the row.
+    -- PostgreSQL fires triggers in the order of their names: these see what the user's own have made of the row.
     EXECUTE format('CREATE TRIGGER "~pggit_row" BEFORE INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION pggit._capture_%s_row()', p_relation, p_table_id);
     EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER "~pggit_row"', p_relation);
+    -- Statements on the tables that it inherits from do not fire its triggers on statements.
+    IF p_watch AND EXISTS (SELECT FROM pg_inherits AS h WHERE h.inhrelid = p_relation::regclass) THEN
+        EXECUTE format('CREATE TRIGGER "~pggit_a_watch" BEFORE INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION pggit._watch_row(%L)', p_relation, p_table_id);
+        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER "~pggit_a_watch"', p_relation);
+    END IF;
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._put_row_by_row_capture(integer, text) IS
-'Puts the trigger that logs a table row by row on it.';
+COMMENT ON FUNCTION pggit._put_row_by_row_capture(integer, text, boolean) IS
+'Puts the trigger that logs a table row by row on it; where nothing tells of DDL, also one that notices changed columns.';
 
 CREATE OR REPLACE FUNCTION pggit._require_unique_keys(p_branch_id integer)
     RETURNS void

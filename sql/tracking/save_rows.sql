@@ -65,7 +65,7 @@ BEGIN
     END IF;
     v_seq := nextval('pggit._ordinal');
     EXECUTE format('INSERT INTO pggit._log_%s (_seq, _xid, _op, %s) SELECT $1, pggit._transaction_number(), ''U'', %s FROM %s AS b',
-                   p_table.table_id, pggit._stored_columns(p_table.table_id), pggit._user_columns(p_table.table_id, 'b'), p_table.relation::regclass) USING v_seq;
+                   p_table.table_id, pggit._stored_columns(p_table.table_id), pggit._user_columns(p_table.table_id, 'b'), pggit._rows_of(p_table.relation)) USING v_seq;
     RETURN to_jsonb(v_seq);
 EXCEPTION
     WHEN lock_not_available OR deadlock_detected THEN
@@ -120,6 +120,7 @@ DECLARE
     v_statement text  := lower(current_query());
     v_saved     jsonb := coalesce(nullif(current_setting('pggit.saved', true), ''), '{}');
     v_table     pggit.tables;
+    v_child     pggit.tables;
     v_context   text;
 BEGIN
     IF TG_TAG LIKE 'DROP %' THEN
@@ -141,6 +142,9 @@ BEGIN
         IF NOT v_saved ? v_table.table_id::text AND pggit._takes_columns(v_statement, v_table.table_name,
                ARRAY(SELECT c.name FROM pggit._columns_at(v_table.table_id, NULL) AS c WHERE c.generated_as IS NULL)) THEN
             v_saved := v_saved || jsonb_build_object(v_table.table_id, pggit._save_rows(v_table));
+            FOR v_child IN SELECT t.* FROM pggit._descendants(ARRAY[v_table.relation::oid]) AS d JOIN pggit.tables AS t ON t.relation = d AND t.untracked_at IS NULL ORDER BY t.table_id LOOP
+                v_saved := jsonb_build_object(v_child.table_id, pggit._save_rows(v_child)) || v_saved;
+            END LOOP;
         END IF;
     END LOOP;
     PERFORM set_config('pggit.saved', v_saved::text, true);

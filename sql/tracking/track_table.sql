@@ -77,7 +77,8 @@ AS $$
         WHEN c.relispartition THEN format('it is a partition of %s, which is tracked as a whole', pg_partition_root(c.oid))
         WHEN c.relkind NOT IN ('r', 'p') THEN 'it is not a table'
         WHEN c.relpersistence <> 'p' THEN 'it is temporary or unlogged: its rows do not survive a crash, so its history could not be true'
-        WHEN c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits AS h WHERE c.oid IN (h.inhrelid, h.inhparent)) THEN 'it takes part in inheritance'
+        WHEN c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits AS h WHERE h.inhrelid = c.oid) AND NOT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary)
+            THEN 'it has no primary key of its own, and does not inherit one'
         WHEN NOT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary) THEN 'it has no primary key'
         WHEN c.relkind = 'p' AND pggit._is_row_by_row(c.oid) THEN 'its primary key is deferrable, and it is partitioned'
         WHEN EXISTS (SELECT FROM pg_index AS i JOIN pggit._live_columns(c.oid) AS k ON k.key_position IS NOT NULL
@@ -139,7 +140,7 @@ BEGIN
     UPDATE pggit.tables AS t
        SET (digest, row_count, tracked_at, shape_at) =
            (SELECT d.digest, d.row_count, pggit._mark_now(), pggit._mark_now()
-              FROM pggit._digest(format('SELECT row(%s)::text FROM %s AS b', pggit._user_columns(v_table_id, 'b'), pggit._base_relation(v_table_id))) AS d)
+              FROM pggit._digest(format('SELECT row(%s)::text FROM %s AS b', pggit._user_columns(v_table_id, 'b'), pggit._base_rows(v_table_id))) AS d)
      WHERE t.table_id = v_table_id;
     RETURN v_table_id;
 END;

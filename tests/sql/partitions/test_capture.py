@@ -148,22 +148,6 @@ def test_partitions_that_cannot_be_tracked(db: Database) -> None:
         db.run("SELECT pggit.track_schema('public')")
 
 
-def test_inheritance_is_refused(db: Database) -> None:
-    db.run("CREATE TABLE a (id integer PRIMARY KEY); CREATE TABLE b () INHERITS (a)")
-    with raises("VG203", "a .it takes part in inheritance"):
-        db.run("SELECT pggit.track_schema('public')")
-
-
-@pytest.mark.parametrize("ddl", ["CREATE TABLE below () INHERITS (t)", "ALTER TABLE t INHERIT above"])
-def test_what_takes_part_in_inheritance_is_tracked_no_longer(db: Database, ddl: str) -> None:
-    """Rows may be written through the table above, whose triggers are not pggit's."""
-    db.run("CREATE TABLE above (id integer NOT NULL); CREATE TABLE t (id integer PRIMARY KEY)")
-    db.run("SELECT pggit.track_table('t')")
-    db.run(ddl)
-    assert db.rows("SELECT table_name FROM pggit.tracked_tables") == []
-    db.run("INSERT INTO t VALUES (1)")
-
-
 def test_a_branch_does_not_write_partitions_of_main(history: History) -> None:
     query(history.session, "SELECT pggit.create_branch('work')")
     work = history.db.connect(branch="work")

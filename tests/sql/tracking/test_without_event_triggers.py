@@ -126,11 +126,18 @@ def test_a_renamed_schema_is_followed(plain: Connection) -> None:
     assert rows(plain, "SELECT * FROM pggit.verify()") == []
 
 
-def test_a_table_that_inherits_is_no_longer_tracked(plain: Connection) -> None:
+def test_a_table_that_inherits_begins_its_history_anew(plain: Connection) -> None:
+    """Nobody knows what was written through the table above before that was noticed. From then on all of it is seen."""
     query(plain, "CREATE TABLE above (id integer NOT NULL); ALTER TABLE t INHERIT above")
     query(plain, "UPDATE t SET v = 'c'")
     query(plain, "SELECT pggit.commit('second', p_allow_empty => true)")
-    assert rows(plain, "SELECT table_name FROM pggit.tracked_tables") == []
+    query(plain, "UPDATE above SET id = id + 10; SELECT pggit.commit('third')")
+    query(plain, "ALTER TABLE above ADD n integer; UPDATE above SET n = id; SELECT pggit.commit('fourth')")
+    assert rows(plain, "SELECT id, n FROM pggit.as_of(NULL::t, 'HEAD~2') ORDER BY id") == [(1, None), (2, None)]
+    assert rows(plain, "SELECT id, n FROM pggit.as_of(NULL::t, 'HEAD') ORDER BY id") == [(11, 11), (12, 12)]
+    query(plain, "ALTER TABLE t NO INHERIT above; DELETE FROM t WHERE id = 11; SELECT pggit.commit('fifth')")
+    assert rows(plain, "SELECT id, n FROM pggit.as_of(NULL::t, 'HEAD~1') ORDER BY id") == [(11, 11), (12, 12)]
+    assert rows(plain, "SELECT * FROM pggit.verify()") == []
 
 
 def test_values_computed_anew_twice_in_one_transaction(plain: Connection) -> None:
