@@ -17,6 +17,7 @@
 \ir commit/json.sql
 \ir commit/refs.sql
 \ir commit/kept.sql
+\ir commit/keyless.sql
 \ir commit/changes.sql
 \ir commit/commit.sql
 \ir commit/log.sql
@@ -26,6 +27,7 @@
 \ir tracking/moved_rows.sql
 \ir tracking/applied_rows.sql
 \ir tracking/row_by_row.sql
+\ir tracking/capture_keyless.sql
 \ir tracking/capture.sql
 \ir tracking/track_table.sql
 \ir tracking/track_schema.sql
@@ -55,6 +57,7 @@
 \ir branch/write_function.sql
 \ir branch/foreign_keys.sql
 \ir branch/view.sql
+\ir branch/real_capture_keyless.sql
 \ir branch/real_capture.sql
 \ir branch/real_table.sql
 \ir branch/copies.sql
@@ -76,6 +79,7 @@
 \ir merge/merge_lines.sql
 \ir merge/merge_sets.sql
 \ir merge/rows.sql
+\ir merge/keyless.sql
 \ir merge/violations.sql
 \ir merge/write_rows.sql
 \ir merge/write_branch.sql

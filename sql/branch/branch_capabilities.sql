@@ -67,10 +67,15 @@ BEGIN
       FROM pggit.branch_schemas AS s JOIN pg_namespace AS n ON n.nspname = s.base_schema JOIN pg_proc AS p ON p.pronamespace = n.oid
      WHERE s.branch_id = v_branch.branch_id AND p.prosqlbody IS NULL AND lower(p.prosrc) ~ (pggit._word(n.nspname) || '"?\s*\.')
        AND NOT EXISTS (SELECT FROM pg_depend AS e WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype = 'e')
+    UNION ALL
+    SELECT format('%I.%I', t.schema_name, t.table_name), 'keyless', 'it has no primary key: it is always a real table here, and merges count its rows',
+           'A primary key on main, before the branch is made.'
+      FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id)
+     WHERE bt.branch_id = v_branch.branch_id AND pggit._is_keyless(t.table_id)
      ORDER BY 1, 2, 3;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit.branch_capabilities(text) IS
-'What tables, views and functions can''t do on a branch, and the way out; for real tables nothing but that a partitioned one is a single table there.
-One row for each limitation of each table that is a view on the branch, and for each view and function of main that reads main there too. Raises VG001.';
+'What tables, views and functions can''t do on a branch, and the way out; for real tables nothing but that a partitioned one is a single table there, and one without a primary key
+is always real. One row for each limitation of each table that is a view on the branch, and for each view and function of main that reads main there too. Raises VG001.';

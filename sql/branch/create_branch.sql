@@ -142,6 +142,7 @@ BEGIN
                               FROM regexp_matches(p_materialize, '((?:"(?:[^"]|"")*"|[^",])+)', 'g') AS m);
     END CASE;
 
+    v_real := v_real || ARRAY(SELECT t.table_id FROM unnest(p_tables) AS t WHERE pggit._is_keyless(t.table_id));
     FOR v_reason IN
         SELECT t.relation::regclass AS name, w.reason FROM unnest(p_tables) AS t CROSS JOIN LATERAL pggit._why_no_view(t.relation) AS w(reason)
          WHERE w.reason IS NOT NULL AND t.table_id <> ALL (v_real)
@@ -157,7 +158,7 @@ $$;
 
 COMMENT ON FUNCTION pggit._real_tables(pggit.tables[], text) IS
 'Which tables of a new branch are to be real: all, none, a comma-separated list, or auto: all while together they are not above
-pggit.materialize_limit (64MB), else those below 10,000 rows. Tables that can''t be views are always real with auto (else VG307).';
+pggit.materialize_limit (64MB), else those below 10,000 rows. Tables without a primary key are always real; others that can''t be views are with auto (else VG307).';
 
 CREATE OR REPLACE FUNCTION pggit._require_shape_of_now(p_table pggit.tables, p_at pggit._position, p_consequence text)
     RETURNS void
@@ -237,7 +238,9 @@ BEGIN
     END LOOP;
 
     FOREACH v_table IN ARRAY v_tables LOOP
-        IF (v_fork.at).branch_id <> 1 THEN
+        IF (v_fork.at).branch_id <> 1 AND pggit._is_keyless(v_table.table_id) THEN
+            PERFORM pggit._copy_own_rows(v_table.table_id, (v_fork.at).branch_id, (v_fork.at).x, v_branch.branch_id);
+        ELSIF (v_fork.at).branch_id <> 1 THEN
             PERFORM pggit._copy_owned(v_table.table_id, (v_fork.at).branch_id, (v_fork.at).x, v_branch.branch_id);
         END IF;
         IF v_table.table_id = ANY (v_real) THEN
@@ -306,7 +309,7 @@ COMMENT ON FUNCTION pggit.create_branch(text, text, text, text) IS
 'Make a branch and return it; nobody is moved to it (pggit.checkout does that).
 p_from is any ref, a time too; NULL means the current branch as it is now. Changes of a branch that are not committed yet are committed first. p_materialize says
 which tables become real ones, with every constraint and index: auto (all while together they are within pggit.materialize_limit, 64MB, else those below
-10,000 rows), all, none, or a comma-separated list. The others are views that share main''s rows, made in a time that does not depend on them.
+10,000 rows), all, none, or a comma-separated list; tables without a primary key always do. The others are views that share main''s rows, made in a time that does not depend on them.
 Raises VG001, VG002 (no such ref), VG101 (the branch exists), VG201 (bad name), VG202, VG302 (a table has other columns now than at the ref), VG306, VG307, VG902.';
 
 CREATE OR REPLACE FUNCTION pggit.ensure_branch(p_name text, p_from text DEFAULT NULL, p_mode text DEFAULT 'schema', p_materialize text DEFAULT 'auto',

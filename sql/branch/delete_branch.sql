@@ -166,10 +166,11 @@ BEGIN
     END IF;
 
     v_now := pggit._branch_now(v_branch.branch_id);
-    -- Commits of the branch stay readable: what its real tables hold of owned rows, and of those that main has lost, goes where views keep theirs.
+    -- Commits of the branch stay readable: what its real tables hold of owned rows, and of those that main has lost, goes where views keep theirs. Without a key the
+    -- branch's log has all of it.
     FOR v_real IN
         SELECT bt.table_id, bt.relation, NOT pggit._mark_in(t.shape_at, (v_now).s) AS is_after_gap
-          FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id) WHERE bt.branch_id = v_branch.branch_id AND bt.form = 'table'
+          FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id) WHERE bt.branch_id = v_branch.branch_id AND bt.form = 'table' AND NOT pggit._is_keyless(bt.table_id)
     LOOP
         IF v_real.is_after_gap THEN
             EXECUTE format('INSERT INTO pggit._mask_%1$s (_b, %2$s) SELECT %3$s, %4$s FROM (%5$s) AS d ON CONFLICT DO NOTHING',

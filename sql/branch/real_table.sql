@@ -204,7 +204,8 @@ BEGIN
     EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE %s', v_name,
                    (SELECT string_agg(quote_ident(c.name), ', ' ORDER BY c.column_id) FROM pggit.columns AS c
                      WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL),
-                   pggit._flat_sql(p_table_id, p_branch_id, (SELECT b.s FROM pggit.branch_bases AS b WHERE b.branch_id = p_branch_id)));
+                   CASE WHEN pggit._is_keyless(p_table_id) THEN pggit._keyless_state_sql(p_table_id, pggit._working_position(p_branch_id))
+                        ELSE pggit._flat_sql(p_table_id, p_branch_id, (SELECT b.s FROM pggit.branch_bases AS b WHERE b.branch_id = p_branch_id)) END);
     EXECUTE format('ALTER TABLE %s ENABLE TRIGGER USER', v_name);
     EXECUTE format('DELETE FROM pggit._delta_%s AS d WHERE d._b = %s', p_table_id, p_branch_id);
 

@@ -28,8 +28,8 @@ CREATE OR REPLACE FUNCTION pggit._find_sql(p_table_id integer, p_condition text,
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    -- Store by store: in one query, a plan made while delta and mask are empty would read all that the branch owns in them.
-    SELECT format($w$
+    -- Store by store: in one query, a plan made while delta and mask are empty would read all that the branch owns in them. Without a key there is no view.
+    SELECT CASE WHEN pggit._is_keyless(p_table_id) THEN ' v_found := false;' ELSE format($w$
             v_found := EXISTS (SELECT FROM (%1$s) AS r WHERE %2$s);
             IF NOT v_found THEN
                 FOR v_other IN SELECT %3$s FROM (%4$s) AS r WHERE %2$s LOOP
@@ -41,7 +41,7 @@ AS $$
                                             (SELECT string_agg(' AND d.' || pggit._delta_predicate(pggit._index_number(i)), '') FROM unnest(p_indexes) AS i))),
         p_condition, (SELECT string_agg(format('r.%s AS c%s', pggit._quoted(c.name), c.column_id), ', ' ORDER BY c.key_position)
                         FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL),
-        pggit._var_main_sql(p_table_id), p_table_id, pggit._same_key(p_table_id, 'm', 'v_other'));
+        pggit._var_main_sql(p_table_id), p_table_id, pggit._same_key(p_table_id, 'm', 'v_other')) END;
 $$;
 
 COMMENT ON FUNCTION pggit._find_sql(integer, text, oid[]) IS

@@ -50,6 +50,9 @@ AS $$
 DECLARE
     v_first text := 'c' || (SELECT c.column_id FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position = 1);
 BEGIN
+    IF pggit._is_keyless(p_table_id) THEN
+        RETURN pggit._keyless_changes_sql(p_table_id, p_from, p_to);
+    END IF;
     RETURN format($sql$
         SELECT CASE WHEN o.%4$s IS NOT DISTINCT FROM NULL THEN 'insert' WHEN n.%4$s IS NOT DISTINCT FROM NULL THEN 'delete' ELSE 'update' END AS change,
                CASE WHEN o.%4$s IS DISTINCT FROM NULL THEN %5$s END AS o, CASE WHEN n.%4$s IS DISTINCT FROM NULL THEN %6$s END AS n

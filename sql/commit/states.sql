@@ -205,7 +205,9 @@ DECLARE
     v_first  text;
     v_main   text;
 BEGIN
-    IF v_branch = 1 THEN
+    IF pggit._is_keyless(p_table_id) THEN
+        RETURN pggit._keyless_state_sql(p_table_id, p_position);
+    ELSIF v_branch = 1 THEN
         RETURN pggit._main_state_sql(p_table_id, (p_position).x, p_position);
     END IF;
 
@@ -261,6 +263,9 @@ DECLARE
     v_sql      text;
     v_position pggit._position;
 BEGIN
+    IF pggit._is_keyless(p_table_id) THEN
+        RETURN format('SELECT s.n FROM (%s) AS s', pggit._signed_sql(p_table_id, p_a, p_b));
+    END IF;
     v_sql := format('SELECT %s FROM pggit._log_%s AS l WHERE %s', pggit._key_columns(p_table_id, 'l'), p_table_id,
                     pggit._between_sql('l', pggit._base_mark(p_a), pggit._base_mark(p_b)));
     IF (p_a).branch_id = (p_b).branch_id THEN
@@ -281,7 +286,7 @@ $$;
 
 COMMENT ON FUNCTION pggit._candidates_sql(integer, pggit._position, pggit._position) IS
 'SELECT of a superset of the keys whose rows differ between two positions of any lines: what main''s log says between their bases, and what
-the branches'' logs say (the same branch) or what either branch owns (different ones).';
+the branches'' logs say (the same branch) or what either branch owns (different ones). Of a table without a key only whether there is a row means anything.';
 
 CREATE OR REPLACE FUNCTION pggit._named_sql(p_table_id integer, p_query text, p_at pggit._position DEFAULT NULL)
     RETURNS text
@@ -438,13 +443,15 @@ CREATE OR REPLACE FUNCTION pggit._key_json(p_table_id integer, p_row text)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    SELECT format('jsonb_build_object(%s)', string_agg(format('%L, %s -> %1$L', c.name, p_row), ', ' ORDER BY c.key_position))
+    SELECT CASE WHEN bool_or(c.key_position IS NOT NULL)
+                THEN format('jsonb_build_object(%s)', string_agg(format('%L, %s -> %1$L', c.name, p_row), ', ' ORDER BY c.key_position) FILTER (WHERE c.key_position IS NOT NULL))
+                ELSE format('(%s - %L::text[])', p_row, coalesce(array_agg(c.name) FILTER (WHERE c.generated_as IS NOT NULL), '{}')) END
       FROM pggit.columns AS c
-     WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL;
+     WHERE c.table_id = p_table_id AND c.dropped_at IS NULL;
 $$;
 
 COMMENT ON FUNCTION pggit._key_json(integer, text) IS
-'Expression: the key, by column name, of a row given as jsonb.';
+'Expression: the key, by column name, of a row given as jsonb; where there is none the row itself, without generated columns.';
 
 CREATE OR REPLACE FUNCTION pggit._require_table_at(p_table pggit.tables, p_position pggit._position, p_ref text)
     RETURNS void

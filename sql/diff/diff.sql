@@ -39,6 +39,19 @@ COMMENT ON FUNCTION pggit.diff(text, text) IS
 Cost follows the changes, not the tables. Tables tracked at p_to are compared. Rows are compared in the columns that both refs have; a table whose columns alone are others
 comes with zeros. Raises VG001, VG002, VG009, VG205, VG306 (what dropped or retyped columns held was not saved).';
 
+CREATE OR REPLACE FUNCTION pggit._without_unshared_sql(p_table_id integer, p_from pggit._mark, p_to pggit._mark)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT CASE WHEN pggit._is_keyless(p_table_id) AND pggit._is_reshaped(p_table_id, p_from, p_to)
+                THEN format(' - %L::text[]', ARRAY(SELECT s.name FROM (SELECT * FROM pggit._shown_columns(p_table_id, p_from) UNION SELECT * FROM pggit._shown_columns(p_table_id, p_to)) AS s
+                                                    WHERE s.column_id <> ALL (pggit._shared_columns(p_table_id, p_from, p_to))))
+                ELSE '' END;
+$$;
+
+COMMENT ON FUNCTION pggit._without_unshared_sql(integer, pggit._mark, pggit._mark) IS
+'What takes columns out of the JSON of a changed row of a table without a key, which says nothing of columns that only one of two marks has.';
+
 CREATE OR REPLACE FUNCTION pggit.diff_rows(p_table text, p_from text, p_to text DEFAULT 'WORKING')
     RETURNS TABLE (change text, key jsonb, old_row jsonb, new_row jsonb)
     LANGUAGE plpgsql
@@ -60,18 +73,20 @@ BEGIN
         WITH changes AS MATERIALIZED (%1$s)
         SELECT c.change, %2$s, before.j, after.j
           FROM changes AS c
-          LEFT JOIN LATERAL (SELECT %5$s AS j FROM (%3$s) AS r) AS before ON c.change <> 'insert'
-          LEFT JOIN LATERAL (SELECT %6$s AS j FROM (%4$s) AS r) AS after ON c.change <> 'delete'
-         ORDER BY 2$sql$,
+          LEFT JOIN LATERAL (SELECT %5$s%7$s AS j FROM (%3$s) AS r) AS before ON c.change <> 'insert'
+          LEFT JOIN LATERAL (SELECT %6$s%7$s AS j FROM (%4$s) AS r) AS after ON c.change <> 'delete'
+         ORDER BY 2, 1$sql$,
         pggit._changes_sql(v_table.table_id, v_from.at, v_to.at), pggit._key_json(v_table.table_id, 'coalesce(after.j, before.j)'),
         pggit._named_sql(v_table.table_id, format('SELECT %s', pggit._record_columns(v_table.table_id, 'c.o', v_from.at)), v_from.at),
         pggit._named_sql(v_table.table_id, format('SELECT %s', pggit._record_columns(v_table.table_id, 'c.n', v_to.at)), v_to.at),
-        pggit._json_sql(v_table.table_id, 'r', v_from.at), pggit._json_sql(v_table.table_id, 'r', v_to.at));
+        pggit._json_sql(v_table.table_id, 'r', v_from.at), pggit._json_sql(v_table.table_id, 'r', v_to.at),
+        pggit._without_unshared_sql(v_table.table_id, v_from.at, v_to.at));
     PERFORM pggit._require_readable(v_from.commit_id, v_from.at), pggit._require_readable(v_to.commit_id, v_to.at);
 END;
 $$;
 
 COMMENT ON FUNCTION pggit.diff_rows(text, text, text) IS
-'The rows of one table that differ between two refs: insert, update or delete, the key, and the row before and after as JSON, in key order.
+'The rows of one table that differ between two refs: insert, update or delete, the key, and the row before and after as JSON, in key order. Without a primary key rows are
+counted: each that came or went is there as often as it did, a changed one as both, the key is the row itself, and only columns that both refs have are shown.
 WORKING is the current branch as it is now. Each row has the columns its ref has, under their names of now; rows are compared in those that both have. Cost follows the
 changes. Raises VG001, VG002, VG004, VG005, VG009, VG205, VG306.';

@@ -108,6 +108,27 @@ COMMENT ON FUNCTION pggit._needless_sql(text, text, text, pggit._mark[]) IS
 'SELECT of the _at of log rows (alias l, those that the condition leaves) without which all marks read the same: rows that are in every mark, and of a key''s rows that are in the same marks all
 but the first. p_keys: the key''s columns of alias l.';
 
+CREATE OR REPLACE FUNCTION pggit._needless_rows_sql(p_table_id integer, p_log text, p_condition text, p_marks pggit._mark[], p_undone boolean)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT format('SELECT s.at FROM pggit._pinned(%L) AS s(at bigint)', format($sql$
+        WITH rows AS MATERIALIZED (
+            SELECT l._at, %1$s, %2$s AS n, ARRAY[%3$s]::boolean[] AS within FROM %4$s AS l WHERE %5$s
+        )
+        SELECT l._at
+          FROM (SELECT l._at, l.n, l.within, sum(l.n) OVER (PARTITION BY l.k, l.within) AS net, row_number() OVER (PARTITION BY l.k, l.within, l.n ORDER BY l._at) AS i FROM rows AS l) AS l
+         WHERE %6$s OR l.i > l.n * l.net$sql$,
+        pggit._counted_sql(p_table_id, ARRAY(SELECT substr(a.attname, 2)::integer FROM pg_attribute AS a
+                                              WHERE a.attrelid = p_log::regclass AND a.attname ~ '^c[0-9]+$' AND NOT a.attisdropped), 'l'),
+        pggit._sign_sql('l'), (SELECT string_agg(pggit._in_sql('l', m), ', ') FROM unnest(p_marks) AS m), p_log, p_condition,
+        CASE WHEN p_undone THEN 'true = ALL (l.within)' ELSE 'false' END));
+$$;
+
+COMMENT ON FUNCTION pggit._needless_rows_sql(integer, text, text, pggit._mark[], boolean) IS
+'pggit._needless_sql for a table without a key: of the rows that are the same and in the same marks as many stay as they come to in sum. p_undone: this is main''s log, which is taken back from the
+present, so that what is in every mark is not needed; a branch''s is added up from its beginning.';
+
 CREATE OR REPLACE FUNCTION pggit._remove(p_relation text, p_condition text, p_dry_run boolean, OUT rows bigint, OUT bytes bigint)
     LANGUAGE plpgsql
 AS $$
@@ -146,8 +167,10 @@ BEGIN
         v_shape := p_table.shape_at;
     END IF;
     SELECT r.rows, r.bytes INTO rows, bytes
-      FROM pggit._remove(v_log, format('r._at IN (%s)', pggit._needless_sql(v_log, pggit._key_columns(p_table.table_id, 'l'), pggit._in_sql('l', v_before),
-                                                                            pggit._needed_marks(1, v_before, v_shape))), p_dry_run) AS r;
+      FROM pggit._remove(v_log, format('r._at IN (%s)',
+               CASE WHEN pggit._is_keyless(p_table.table_id)
+                    THEN pggit._needless_rows_sql(p_table.table_id, v_log, pggit._in_sql('l', v_before), pggit._needed_marks(1, v_before, v_shape), true)
+                    ELSE pggit._needless_sql(v_log, pggit._key_columns(p_table.table_id, 'l'), pggit._in_sql('l', v_before), pggit._needed_marks(1, v_before, v_shape)) END), p_dry_run) AS r;
     IF rows > 0 AND NOT p_dry_run THEN
         INSERT INTO pggit.collected_tables AS c (table_id, at, digest)
         SELECT p_table.table_id, p.at, CASE WHEN pggit._presence(p_table, (1, p.at, p.at)::pggit._position) = 'present'
@@ -181,14 +204,17 @@ AS $$
 DECLARE
     v_undo text := format('pggit._undo_%s', p_table_id);
     v_line record;
+    v_in   text;
+    v_over pggit._mark[];
     v_one  record;
 BEGIN
     rows  := 0;
     bytes := 0;
     FOR v_line IN SELECT l.* FROM pg_temp.pggit_gc_lines AS l WHERE l.branch_id <> 1 AND l.is_needed AND (l.is_whole OR (l.before).snapshot IS NOT NULL) ORDER BY l.branch_id LOOP
-        v_one := pggit._remove(v_undo, format('r._at IN (%s)', pggit._needless_sql(
-                     v_undo, pggit._key_columns(p_table_id, 'l'), format('l._b = %s AND %s', v_line.branch_id, CASE WHEN v_line.is_whole THEN 'true' ELSE pggit._in_sql('l', v_line.before) END),
-                     pggit._needed_marks(v_line.branch_id, CASE WHEN NOT v_line.is_whole THEN v_line.before END))), p_dry_run);
+        v_in   := format('l._b = %s AND %s', v_line.branch_id, CASE WHEN v_line.is_whole THEN 'true' ELSE pggit._in_sql('l', v_line.before) END);
+        v_over := pggit._needed_marks(v_line.branch_id, CASE WHEN NOT v_line.is_whole THEN v_line.before END);
+        v_one  := pggit._remove(v_undo, format('r._at IN (%s)', CASE WHEN pggit._is_keyless(p_table_id) THEN pggit._needless_rows_sql(p_table_id, v_undo, v_in, v_over, false)
+                                                                    ELSE pggit._needless_sql(v_undo, pggit._key_columns(p_table_id, 'l'), v_in, v_over) END), p_dry_run);
         rows  := rows + v_one.rows;
         bytes := bytes + v_one.bytes;
     END LOOP;
@@ -208,7 +234,7 @@ DECLARE
 BEGIN
     rows  := 0;
     bytes := 0;
-    FOREACH v_store IN ARRAY ARRAY['_delta', '_mask', '_undo'] LOOP
+    FOREACH v_store IN ARRAY CASE WHEN pggit._is_keyless(p_table_id) THEN ARRAY['_undo'] ELSE ARRAY['_delta', '_mask', '_undo'] END LOOP
         v_one := pggit._remove(format('pggit.%s_%s', v_store, p_table_id), coalesce(v_gone, 'false'), p_dry_run);
         rows  := rows + v_one.rows;
         bytes := bytes + v_one.bytes;

@@ -62,6 +62,12 @@ DECLARE
 BEGIN
     PERFORM pggit._follow_changed(pggit._relation(p_table));
     v_table := pggit._table(p_table);
+    IF pggit._is_keyless(v_table.table_id) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG203', SCHEMA = 'pggit',
+            MESSAGE = format('nobody can be blamed for rows of table %I.%I: it has no primary key to know them by', v_table.schema_name, v_table.table_name),
+            HINT    = 'pggit.log and pggit.diff_rows show which commits brought rows or took them away.';
+    END IF;
     PERFORM pggit._hold_base(v_table.table_id);
     v_ref := pggit._ref(p_ref);
     PERFORM pggit._require_table_at(v_table, v_ref.at, p_ref);
@@ -96,7 +102,7 @@ COMMENT ON FUNCTION pggit.blame(text, jsonb, text) IS
 A value that came in by a merge is blamed on the commit of the branch that made it. p_key is an object with every key column. db_role and application_name are
 those of the last transaction that wrote the row for that commit; NULL for rows from before tracking and where pggit.gc has been. commit_id and all behind it are NULL for a cell that has not changed
 since a commit whose rows are collected. Raises VG001, VG002, VG004, VG005, VG009,
-VG202, VG205, VG306.';
+VG202, VG203 (the table has no primary key), VG205, VG306.';
 
 CREATE OR REPLACE FUNCTION pggit._has_cell(p_table_id integer, p_position pggit._position, p_key jsonb, p_column pggit.columns, p_value jsonb)
     RETURNS boolean

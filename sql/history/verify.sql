@@ -59,9 +59,23 @@ BEGIN
          ORDER BY t.schema_name, t.table_name
     LOOP
         SELECT d.digest INTO v_digest FROM pggit._table_digest(v_table.table_id, v_table.position) AS d;
-        IF v_digest <> v_table.digest THEN
+        IF v_digest <> v_table.digest OR (pggit._is_keyless(v_table.table_id) AND pggit._owes_rows(v_table.table_id, v_table.position)) THEN
             object  := format('%I.%I', v_table.schema_name, v_table.table_name);
             problem := format('rows and history together do not give the rows the table had %s', v_table.moment);
+            RETURN NEXT;
+        END IF;
+    END LOOP;
+
+    check_name := 'branch rows';
+    FOR v_table IN
+        SELECT t.table_id, b.branch_id, t.schema_name, t.table_name, b.name
+          FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id) JOIN pggit.branches AS b USING (branch_id) JOIN pggit.branch_bases AS s USING (branch_id)
+         WHERE t.untracked_at IS NULL AND pggit._is_keyless(t.table_id) AND pggit._presence(t, (1, s.s, s.s)::pggit._position) = 'present'
+         ORDER BY t.schema_name, t.table_name, b.name
+    LOOP
+        IF pggit._branch_differs(v_table.table_id, v_table.branch_id) THEN
+            object  := format('%I.%I', v_table.schema_name, v_table.table_name);
+            problem := format('the rows on branch %L are not those that its history gives', v_table.name);
             RETURN NEXT;
         END IF;
     END LOOP;
@@ -71,5 +85,6 @@ $$;
 COMMENT ON FUNCTION pggit.verify() IS
 'Checks the whole repository and returns what is wrong; no row means all is well.
 commit id: every commit''s id follows from what is stored of it. commit content: the logs still give the changes each commit recorded. table rows: undoing all history gives the
-rows the table had when tracking began, which fails when rows or history were changed past the triggers. Where columns were dropped or retyped and what they held was not saved, the history
+rows the table had when tracking began, which fails when rows or history were changed past the triggers. branch rows: a table without a primary key has
+the rows on each branch that the branch''s history gives. Where columns were dropped or retyped and what they held was not saved, the history
 before that is left out, and so is that of tables with an enum, a label of which was renamed, for it then has the new one. Reads everything; repeatable, changes nothing.';

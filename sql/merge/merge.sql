@@ -231,10 +231,14 @@ BEGIN
         EXECUTE format('SELECT EXISTS (%s)', v_keys) INTO v_any;
         CONTINUE WHEN NOT v_any;
         PERFORM pggit._refresh_statistics(v_table.table_id, b.id) FROM unnest(ARRAY[(p_ours).branch_id, (p_theirs).branch_id]) AS b(id);
+        v_tables := v_tables || v_table.table_id;
+        IF pggit._is_keyless(v_table.table_id) THEN
+            PERFORM pggit._plan_keyless(v_table.table_id, p_bases, p_ours, p_theirs);
+            CONTINUE;
+        END IF;
         PERFORM pggit._plan_rows(v_table.table_id, v_keys, pggit._base_row_sql(v_table.table_id, p_bases), p_ours, p_theirs);
         PERFORM pggit._list_conflicts(p_merge.merge_id, v_table);
         PERFORM pggit._decide_by_rules(p_merge, v_table.table_id);
-        v_tables := v_tables || v_table.table_id;
     END LOOP;
 
     UPDATE pggit.conflicts AS c
@@ -246,7 +250,7 @@ BEGIN
     FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.table_id = ANY (v_tables) ORDER BY t.schema_name, t.table_name LOOP
         PERFORM pggit._take_resolutions(p_merge.merge_id, v_table.table_id);
         -- Of the whole rows in it no statistics are of use, and they would cost the most.
-        EXECUTE format('ANALYZE pg_temp.pggit_plan_%s (%s, action)', v_table.table_id, pggit._key_columns(v_table.table_id));
+        EXECUTE format('ANALYZE pg_temp.pggit_plan_%s (%s, action)', v_table.table_id, coalesce(pggit._key_columns(v_table.table_id), 'at'));
     END LOOP;
     FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.table_id = ANY (v_tables) ORDER BY t.schema_name, t.table_name LOOP
         PERFORM pggit._check_rows(p_merge.merge_id, v_table);

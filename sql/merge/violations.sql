@@ -51,7 +51,7 @@ CREATE OR REPLACE FUNCTION pggit._untouched_sql(p_table_id integer, p_alias text
     LANGUAGE sql STABLE
 AS $$
     SELECT format('NOT EXISTS (SELECT FROM pg_temp.pggit_plan_%s AS x WHERE x.action <> ''none'' AND %s)',
-                  p_table_id, pggit._same_key(p_table_id, 'x', p_alias, false, true));
+                  p_table_id, coalesce(pggit._same_key(p_table_id, 'x', p_alias, false, true), format('x.at = %s.ctid', p_alias)));
 $$;
 
 COMMENT ON FUNCTION pggit._untouched_sql(integer, text) IS
@@ -75,10 +75,12 @@ BEGIN
               SELECT CASE WHEN p.outcome = 'take' THEN 'theirs' WHEN p.outcome = 'cells' THEN 'both' ELSE 'resolution' END AS side
                 FROM pg_temp.pggit_plan_%3$s AS p
                WHERE p.action <> 'none' AND %4$s
+               LIMIT 1
           ) AS s ON true$sql$,
         pggit._key_json(p_table_id, 'v.j'), p_rows, p_table_id,
-        (SELECT string_agg(format('to_jsonb(p.c%s) = f.key -> %L', c.column_id, c.name), ' AND ') FROM pggit.columns AS c
-          WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL))
+        CASE WHEN pggit._is_keyless(p_table_id) THEN format('p.action = ''insert'' AND %s = f.key', pggit._key_json(p_table_id, pggit._row_json_sql(p_table_id, 'p.want')))
+             ELSE (SELECT string_agg(format('to_jsonb(p.c%s) = f.key -> %L', c.column_id, c.name), ' AND ') FROM pggit.columns AS c
+                    WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL) END)
       USING p_merge_id, p_table_id, p_kind, p_constraint, p_detail;
 END;
 $$;
@@ -136,7 +138,8 @@ AS $$
 DECLARE
     v_index record;
     v_same  text;
-    v_keys  text := pggit._user_key_columns(p_table.table_id, 'n');
+    v_keys  text := coalesce(pggit._user_key_columns(p_table.table_id, 'n'), pggit._user_columns(p_table.table_id, 'n'));
+    v_found text := coalesce(pggit._user_key_columns(p_table.table_id, 'w'), pggit._user_columns(p_table.table_id, 'w'));
     v_wants text;
     v_there text;
 BEGIN
@@ -156,12 +159,14 @@ BEGIN
          WHERE i.indrelid = p_table.relation AND i.indisunique AND NOT i.indisprimary
          ORDER BY c.relname
     LOOP
-        v_wants := format('SELECT %s, %s FROM (%s) AS n WHERE %s', v_keys, v_index.expressions, pggit._wants_sql(p_table.table_id), v_index.predicate);
-        v_there := format('SELECT %s, %s FROM %s AS n WHERE %s', v_keys, v_index.expressions, pggit._relation_on(p_target_id, p_table.relation), v_index.predicate);
+        v_wants := format('SELECT row_number() OVER () AS pggit_no, %s, %s FROM (%s) AS n WHERE %s', v_keys, v_index.expressions, pggit._wants_sql(p_table.table_id), v_index.predicate);
+        v_there := format('SELECT %s, %s%s FROM %s AS n WHERE %s', v_keys, v_index.expressions, CASE WHEN pggit._is_keyless(p_table.table_id) THEN ', n.ctid AS ctid' ELSE '' END,
+                          pggit._relation_on(p_target_id, p_table.relation), v_index.predicate);
         PERFORM pggit._add_violations(p_merge_id, p_table.table_id, 'unique', v_index.relname,
-            format('SELECT w.* FROM (%1$s) AS w JOIN (%2$s) AS r ON %3$s WHERE %4$s
-                    UNION ALL SELECT w.* FROM (%1$s) AS w JOIN (%1$s) AS r ON %3$s AND NOT (%5$s)',
-                   v_wants, v_there, v_index.same, pggit._untouched_sql(p_table.table_id, 'r'), pggit._same_key(p_table.table_id, 'w', 'r', true, true)),
+            format('WITH wants AS MATERIALIZED (%1$s)
+                    SELECT %5$s FROM wants AS w JOIN (%2$s) AS r ON %3$s WHERE %4$s
+                    UNION ALL SELECT %5$s FROM wants AS w JOIN wants AS r ON %3$s AND w.pggit_no <> r.pggit_no',
+                   v_wants, v_there, v_index.same, pggit._untouched_sql(p_table.table_id, 'r'), v_found),
             format('another row of the merged state has the same value in unique index %I', v_index.relname));
     END LOOP;
 

@@ -11,6 +11,12 @@ DECLARE
     v_stored text := pggit._stored_columns(p_table_id);
     v_seq    bigint;
 BEGIN
+    IF pggit._is_keyless(p_table_id) THEN
+        PERFORM pggit._empty_keyless_plan(p_table_id) WHERE NOT p_planned;
+        PERFORM pggit._move_keyless(p_table_id, p_branch_id, (p_ours).s, p_s_new);
+        RETURN;
+    END IF;
+
     -- The keys of the plan, and those that main's side of the branch moves over: they would change silently otherwise.
     PERFORM pggit._drop_temporary(v_put);
     EXECUTE format($sql$
@@ -96,6 +102,7 @@ BEGIN
     END IF;
 
     FOREACH v_id IN ARRAY v_ids LOOP
+        CONTINUE WHEN pggit._is_keyless(v_id);
         v_put := format('pg_temp.pggit_put_%s', v_id);
         -- Where a key changes hands and its row does not, no trigger has logged it.
         EXECUTE format($sql$

@@ -71,7 +71,7 @@ AS $$
 DECLARE
     v_rows    text := pggit._rows_of(p_relation::regclass);
     v_plan    text := format('pg_temp.pggit_plan_%s', p_table_id);
-    v_same    text := pggit._same_key(p_table_id, 'b', 'p', true, false);
+    v_same    text := pggit._planned_row_sql(p_table_id);
     v_guard   text := format('ROW(%s)::record *= ROW(%s)::record', pggit._cast_columns(p_table_id, 'b'), pggit._record_columns(p_table_id, 'p.o'));
     v_swap    text := CASE current_setting('session_replication_role') WHEN 'replica' THEN pggit._swaps_sql(p_table_id) ELSE 'false' END;
     v_set     text;
@@ -117,7 +117,7 @@ AS $$
 DECLARE
     v_rows   text := pggit._rows_of(p_relation::regclass);
     v_plan   text := format('pg_temp.pggit_plan_%s', p_table_id);
-    v_same   text := pggit._same_key(p_table_id, 'b', 'p', true, false);
+    v_same   text := pggit._planned_row_sql(p_table_id);
     v_guard  text := format('ROW(%s)::record *= ROW(%s)::record', pggit._cast_columns(p_table_id, 'b'), pggit._record_columns(p_table_id, 'p.o'));
     v_set    text;
     v_delete bigint;
@@ -155,6 +155,7 @@ DECLARE
     v_names text[];
     v_done  bigint[];
 BEGIN
+    PERFORM pggit._refuse_actions(w.table_id, w.relation) FROM unnest(p_table_ids, p_relations) AS w(table_id, relation) WHERE pggit._is_keyless(w.table_id);
     SELECT string_agg(format('w%s AS (%s RETURNING 1)', q.n, q.statement), ', ' ORDER BY q.n),
            string_agg(format('(SELECT count(*) FROM w%s)', q.n), ', ' ORDER BY q.n),
            array_agg(q.wanted ORDER BY q.n), array_agg(q.relation ORDER BY q.n)
@@ -175,7 +176,7 @@ $$;
 
 COMMENT ON FUNCTION pggit._write_together(integer[], text[]) IS
 'Writes the plans of several real tables in one statement, where foreign keys fire: they look at its end, so that the order of the tables does not matter and
-cycles are no harm. Raises VG402 when a row is no longer as planned.';
+cycles are no harm. Raises VG402 when a row is no longer as planned, VG310 as pggit._refuse_actions.';
 
 CREATE OR REPLACE FUNCTION pggit._require_all(p_relation text, p_want bigint, p_done bigint)
     RETURNS void
@@ -309,6 +310,7 @@ DECLARE
     v_touched  boolean;
 BEGIN
     FOREACH v_table_id IN ARRAY p_tables LOOP
+        CONTINUE WHEN pggit._is_keyless(v_table_id);
         EXECUTE format($sql$
             SELECT EXISTS (SELECT FROM pg_temp.pggit_plan_%1$s AS p
                             WHERE p.action <> 'none' AND EXISTS (SELECT FROM pggit._log_%1$s AS h WHERE %2$s AND h._xid <> %4$L::xid8 AND %3$s))$sql$,
@@ -324,7 +326,8 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._require_untouched(integer[], pggit._mark) IS
-'Raises VG402 when somebody else has logged a row of the plan since the mark, even if it was left as it was: that writer is not in the merge commit, and what the merge wrote after it would not be either.';
+'Raises VG402 when somebody else has logged a row of the plan since the mark, even if it was left as it was: that writer is not in the merge commit, and what the merge wrote after it would not be either. Rows without a key are
+counted, so that order does not matter.';
 
 CREATE OR REPLACE FUNCTION pggit._require_as_planned(p_tables integer[], p_watermark bigint)
     RETURNS void
@@ -336,7 +339,9 @@ DECLARE
     v_right boolean;
 BEGIN
     FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.untracked_at IS NULL LOOP
-        IF v_table.table_id = ANY (p_tables) THEN
+        IF v_table.table_id = ANY (p_tables) AND pggit._is_keyless(v_table.table_id) THEN
+            v_right := pggit._is_as_planned(v_table.table_id, p_watermark);
+        ELSIF v_table.table_id = ANY (p_tables) THEN
             EXECUTE format($sql$
                 SELECT NOT EXISTS (SELECT FROM pg_temp.pggit_plan_%1$s AS p LEFT JOIN %2$s AS b ON %3$s
                                     WHERE p.action <> 'none' AND ((p.want IS NULL) <> (b.%4$I IS NOT DISTINCT FROM NULL) OR (NOT p.want IS NULL AND ROW(%5$s)::record *<> ROW(%6$s)::record)))

@@ -187,6 +187,10 @@ DECLARE
     v_columns text;
     v_keys    text;
 BEGIN
+    IF pggit._is_keyless(p_table_id) THEN
+        PERFORM pggit._keyless_stores(p_table_id);
+        RETURN;
+    END IF;
     SELECT string_agg(pggit._stored_column(c), ', ' ORDER BY c.column_id),
            string_agg(pggit._stored_column(c), ', ' ORDER BY c.key_position) FILTER (WHERE c.key_position IS NOT NULL)
       INTO v_columns, v_keys
@@ -249,6 +253,10 @@ $capture$
 $head$;
     v_known  text := '';
 BEGIN
+    IF pggit._is_keyless(p_table_id) THEN
+        PERFORM pggit._keyless_capture_functions(p_table_id);
+        RETURN;
+    END IF;
     SELECT t.* INTO STRICT v_table FROM pggit.tables AS t WHERE t.table_id = p_table_id;
     v_parted := (SELECT c.relkind = 'p' FROM pg_class AS c WHERE c.oid = v_table.relation);
     IF v_parted THEN

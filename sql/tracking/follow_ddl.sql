@@ -5,17 +5,19 @@ CREATE OR REPLACE FUNCTION pggit._begin_anew(p_table pggit.tables, p_in_statemen
 AS $$
 DECLARE
     v_reason text := pggit._unsupported(p_table.relation);
+    v_change text := CASE WHEN pggit._is_keyless(p_table.table_id) THEN 'a primary key now'
+                          WHEN EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = p_table.relation AND i.indisprimary) THEN 'another primary key' ELSE 'no primary key any more' END;
 BEGIN
     UPDATE pggit.tables AS t SET untracked_at = pggit._mark_now() WHERE t.table_id = p_table.table_id;
     IF p_in_statement THEN
         PERFORM pggit._stop_capture(p_table.table_id);
-        RAISE WARNING 'table %.% is not tracked %', p_table.schema_name, p_table.table_name, coalesce('any more: ' || v_reason, 'until the next commit: it has another primary key');
+        RAISE WARNING 'table %.% is not tracked %', p_table.schema_name, p_table.table_name, coalesce('any more: ' || v_reason, 'until the next commit: it has ' || v_change);
         RETURN;
     END IF;
     PERFORM pggit._drop_all_capture(p_table);
     IF v_reason IS NULL THEN
         PERFORM pggit._track(p_table.relation);
-        RAISE WARNING 'table %.% has another primary key, or is logged in another way: its history begins anew', p_table.schema_name, p_table.table_name;
+        RAISE WARNING 'table %.% has %: its history begins anew', p_table.schema_name, p_table.table_name, v_change;
     ELSE
         RAISE WARNING 'table %.% is no longer tracked: %', p_table.schema_name, p_table.table_name, v_reason;
     END IF;

@@ -31,6 +31,21 @@ COMMENT ON FUNCTION pggit._takes_columns(text, text, text[]) IS
 'Whether a statement, in lower case, may drop or retype a column of a table: it names the table, and says so of one of its columns. Where statements may be put together at run time, any mention of the
 names counts. Not a parser: a statement that is missed leaves a gap, one that is meant too much costs the time to save.';
 
+CREATE OR REPLACE FUNCTION pggit._log_all_rows(p_table_id integer, p_op "char", p_seq bigint)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    EXECUTE format('INSERT INTO pggit._log_%s (_seq, _xid, _op, %s) SELECT $1, pggit._transaction_number(), $2, %s FROM %s AS b',
+                   p_table_id, pggit._stored_columns(p_table_id), pggit._user_columns(p_table_id, 'b'), (SELECT t.relation::regclass FROM pggit.tables AS t WHERE t.table_id = p_table_id))
+      USING p_seq, p_op;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._log_all_rows(integer, "char", bigint) IS
+'Logs all rows of a table as they are, under an ordinal of this transaction.';
+
 CREATE OR REPLACE FUNCTION pggit._save_rows(p_table pggit.tables)
     RETURNS jsonb
     LANGUAGE plpgsql
@@ -64,8 +79,7 @@ BEGIN
         PERFORM pggit._record_transaction();
     END IF;
     v_seq := nextval('pggit._ordinal');
-    EXECUTE format('INSERT INTO pggit._log_%s (_seq, _xid, _op, %s) SELECT $1, pggit._transaction_number(), ''U'', %s FROM %s AS b',
-                   p_table.table_id, pggit._stored_columns(p_table.table_id), pggit._user_columns(p_table.table_id, 'b'), pggit._rows_of(p_table.relation)) USING v_seq;
+    PERFORM pggit._log_all_rows(p_table.table_id, CASE WHEN pggit._is_keyless(p_table.table_id) THEN 'D' ELSE 'U' END::"char", v_seq);
     RETURN to_jsonb(v_seq);
 EXCEPTION
     WHEN lock_not_available OR deadlock_detected THEN
@@ -89,6 +103,11 @@ DECLARE
 BEGIN
     IF p_needed THEN
         PERFORM set_config('pggit.kept', (v_kept || jsonb_build_object(p_table_id, p_seq))::text, true);
+        -- Without a key, what was logged as gone has come back as it is now.
+        IF pggit._is_keyless(p_table_id) THEN
+            EXECUTE format('DELETE FROM pggit._log_%s AS l WHERE l._xid = pggit._transaction_number() AND l._seq = $1 AND l._op = ''I''', p_table_id) USING p_seq;
+            PERFORM pggit._log_all_rows(p_table_id, 'I', p_seq);
+        END IF;
     ELSIF (v_kept -> p_table_id::text)::bigint IS DISTINCT FROM p_seq THEN
         EXECUTE format('DELETE FROM pggit._log_%s AS l WHERE l._xid = pggit._transaction_number() AND l._seq = $1', p_table_id) USING p_seq;
     END IF;

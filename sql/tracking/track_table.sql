@@ -59,7 +59,9 @@ AS $$
 DECLARE
     v_keys text := (SELECT string_agg(format('NULL::%s', l.type_name), ', ') FROM pggit._live_columns(p_relation) AS l WHERE l.key_position IS NOT NULL);
 BEGIN
-    EXECUTE 'SELECT DISTINCT ' || v_keys;
+    IF v_keys IS NOT NULL THEN
+        EXECUTE 'SELECT DISTINCT ' || v_keys;
+    END IF;
     RETURN true;
 EXCEPTION WHEN undefined_function THEN
     RETURN false;
@@ -77,9 +79,10 @@ AS $$
         WHEN c.relispartition THEN format('it is a partition of %s, which is tracked as a whole', pg_partition_root(c.oid))
         WHEN c.relkind NOT IN ('r', 'p') THEN 'it is not a table'
         WHEN c.relpersistence <> 'p' THEN 'it is temporary or unlogged: its rows do not survive a crash, so its history could not be true'
-        WHEN c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits AS h WHERE h.inhrelid = c.oid) AND NOT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary)
-            THEN 'it has no primary key of its own, and does not inherit one'
-        WHEN NOT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary) THEN 'it has no primary key'
+        WHEN NOT EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '') THEN 'it has no columns'
+        WHEN c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits AS h WHERE c.oid IN (h.inhrelid, h.inhparent)) AND NOT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary)
+            THEN 'it takes part in inheritance, and has no primary key of its own'
+        WHEN c.relkind = 'p' AND NOT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary) THEN 'it is partitioned and has no primary key'
         WHEN c.relkind = 'p' AND pggit._is_row_by_row(c.oid) THEN 'its primary key is deferrable, and it is partitioned'
         WHEN EXISTS (SELECT FROM pg_index AS i JOIN pggit._live_columns(c.oid) AS k ON k.key_position IS NOT NULL
                       WHERE i.indrelid = c.oid AND i.indisprimary AND k.generated_as IS NOT NULL)

@@ -19,7 +19,8 @@ BEGIN
     PERFORM pggit._drop_all_capture(v_table);
     UPDATE pggit.tables AS t SET untracked_at = pggit._mark_now() WHERE t.table_id = v_table.table_id;
     IF NOT p_keep_history THEN
-        EXECUTE format('DROP TABLE pggit._log_%1$s, pggit._delta_%1$s, pggit._mask_%1$s, pggit._undo_%1$s', v_table.table_id);
+        EXECUTE format('DROP TABLE pggit._log_%1$s, pggit._delta_%1$s, pggit._undo_%1$s', v_table.table_id);
+        EXECUTE format('DROP TABLE IF EXISTS pggit._mask_%s', v_table.table_id);
         EXECUTE format('DROP FUNCTION IF EXISTS pggit._capture_%1$s_insert(), pggit._capture_%1$s_update(), pggit._capture_%1$s_delete(), pggit._capture_%1$s_truncate(),
                         pggit._capture_%1$s_row(), pggit._capture_%1$s_move()', v_table.table_id);
         UPDATE pggit.tables AS t SET stores_dropped = true WHERE t.table_id = v_table.table_id;

@@ -21,8 +21,9 @@ def repo(db: Database) -> Database:
         CREATE TABLE shapes (id integer PRIMARY KEY, sides integer);
         CREATE TABLE notes (id integer PRIMARY KEY);
         CREATE TABLE log (line text);
+        CREATE TABLE parted (id integer) PARTITION BY LIST (id);
         INSERT INTO shapes VALUES (1, 4);
-        SELECT pggit.track_table('customers'), pggit.track_table('shapes');
+        SELECT pggit.track_table('customers'), pggit.track_table('shapes'), pggit.track_table('log');
         SELECT pggit.tag('v1', pggit.commit('first'));
     """)
     db.run("SET pggit.save_limit = '0'")
@@ -53,8 +54,8 @@ def test_each_line_is_so(repo: Database) -> None:
 
 def test_the_ways_out_that_are_calls_work(repo: Database) -> None:
     assert repo.value("SELECT (pggit.ensure_branch('main')).was_created") is False
-    repo.run("SELECT pggit.track_table('notes'); SELECT pggit.track_schema('public', p_exclude => '{log}')")
-    assert repo.rows("SELECT count(*) FROM pggit.tracked_tables") == [(3,)]
+    repo.run("SELECT pggit.track_table('notes'); SELECT pggit.track_schema('public', p_exclude => '{parted}')")
+    assert repo.rows("SELECT count(*) FROM pggit.tracked_tables") == [(4,)]
     assert len(repo.value("SELECT pggit.commit('empty', p_allow_empty => true)")) == 64
     repo.run("SELECT pggit.unprotect_branch('kept')")
     assert repo.value("SELECT pggit.delete_branch('kept')") is True

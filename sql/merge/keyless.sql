@@ -1,0 +1,177 @@
+-- Merging tables without a primary key: how often there is a row is ours + theirs - base, never below zero. There are no conflicts.
+
+CREATE OR REPLACE FUNCTION pggit._counts_sql(p_table_id integer, p_position pggit._position)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT format('SELECT s.k, (array_agg(s.r))[1] AS r, count(*) AS n FROM (SELECT %s FROM (%s) AS q) AS s GROUP BY s.k',
+                  pggit._counted_sql(p_table_id, pggit._shared_columns(p_table_id, NULL, NULL), 'q'), pggit._keyless_state_sql(p_table_id, p_position));
+$$;
+
+COMMENT ON FUNCTION pggit._counts_sql(integer, pggit._position) IS
+'SELECT (k, r, n) of all rows of a table without a key at a position. For pggit._pinned.';
+
+CREATE OR REPLACE FUNCTION pggit._base_counts_sql(p_table_id integer, p_bases text[], p_depth integer DEFAULT 1)
+    RETURNS text
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v_before   text[] := pggit._merge_bases(VARIADIC p_bases);
+    v_readable boolean;
+BEGIN
+    SELECT bool_and(pggit._presence(t, c.at) = 'present' AND NOT pggit._is_reshaped(p_table_id, pggit._base_mark(c.at), NULL)) INTO v_readable
+      FROM pggit.tables AS t, pggit.commits AS c
+     WHERE t.table_id = p_table_id AND c.commit_id = ANY (v_before);
+    IF cardinality(p_bases) = 1 OR v_before IS NULL OR NOT v_readable OR p_depth > 3 THEN
+        RETURN pggit._counts_sql(p_table_id, (pggit._ref(p_bases[1])).at);
+    END IF;
+    RETURN format('SELECT s.k, (array_agg(s.r))[1] AS r, sum(s.n) AS n FROM (%s UNION ALL SELECT z.k, z.r, z.n * %s FROM (%s) AS z) AS s GROUP BY s.k HAVING sum(s.n) > 0',
+                  (SELECT string_agg(format('SELECT * FROM (%s) AS b%s', pggit._counts_sql(p_table_id, (pggit._ref(b.id)).at), b.n), ' UNION ALL ')
+                     FROM unnest(p_bases) WITH ORDINALITY AS b(id, n)),
+                  1 - cardinality(p_bases), pggit._base_counts_sql(p_table_id, v_before, p_depth + 1));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._base_counts_sql(integer, text[], integer) IS
+'SELECT (k, r, n) of the rows that a merge starts from: of several best common ancestors what a merge of them would give, from their own common ancestors, as pggit._base_row_sql does for rows with
+a key.';
+
+CREATE OR REPLACE FUNCTION pggit._empty_keyless_plan(p_table_id integer)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM pggit._drop_temporary(format('pg_temp.pggit_plan_%s', p_table_id));
+    EXECUTE format('CREATE TEMPORARY TABLE pggit_plan_%1$s (row_no bigint GENERATED ALWAYS AS IDENTITY, at tid, o pggit._delta_%1$s, want pggit._delta_%1$s, outcome text DEFAULT ''take'',
+                        action text) ON COMMIT DROP', p_table_id);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._empty_keyless_plan(integer) IS
+'Makes pggit_plan_<table id> for a table without a key: a row for each one to insert (want) or to delete (o, which is at the place at).';
+
+CREATE OR REPLACE FUNCTION pggit._plan_keyless(p_table_id integer, p_bases text[], p_ours pggit._position, p_theirs pggit._position)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_plan    text      := format('pg_temp.pggit_plan_%s', p_table_id);
+    v_net     text      := format('pg_temp.pggit_net_%s', p_table_id);
+    v_columns integer[] := pggit._shared_columns(p_table_id, NULL, NULL);
+    v_ours    integer   := (p_ours).branch_id;
+    v_there   text;
+    v_later   text;
+    v_any     boolean;
+BEGIN
+    PERFORM pggit._empty_keyless_plan(p_table_id);
+    PERFORM pggit._drop_temporary(v_net);
+    EXECUTE format('CREATE TEMPORARY TABLE pggit_net_%1$s ON COMMIT DROP AS SELECT s.k, s.r, s.n::bigint AS n FROM pggit._pinned(%2$L) AS s(k text, r pggit._delta_%1$s, n numeric)', p_table_id,
+                   pggit._net_sql(CASE cardinality(p_bases)
+                       WHEN 1 THEN format('SELECT s.k, s.r, s.n::numeric FROM (%s) AS s', pggit._signed_sql(p_table_id, (pggit._ref(p_bases[1])).at, p_theirs))
+                       ELSE format('SELECT s.k, s.r, s.n::numeric FROM (%s) AS s UNION ALL SELECT s.k, s.r, -s.n FROM (%s) AS s',
+                                   pggit._counts_sql(p_table_id, p_theirs), pggit._base_counts_sql(p_table_id, p_bases)) END));
+    EXECUTE format('INSERT INTO %s (want, action) SELECT u.r, ''insert'' FROM %s AS u CROSS JOIN generate_series(1, u.n)', v_plan, v_net);
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s AS u WHERE u.n < 0)', v_net) INTO v_any;
+    IF NOT v_any THEN
+        RETURN;
+    END IF;
+
+    -- The rows to delete, looked for once in what stands there now. What came after ours does not count, and what went after it does: if it is needed, writing finds it gone.
+    v_there := CASE v_ours WHEN 1 THEN format('SELECT b.ctid AS at, %s FROM %s AS b', pggit._base_columns(p_table_id, 'b'), pggit._base_relation(p_table_id))
+                           ELSE format('SELECT b.ctid AS at, %s FROM %s AS b', pggit._base_columns(p_table_id, 'b'), pggit._dense_relation(v_ours, p_table_id)) END;
+    v_later := CASE v_ours WHEN 1 THEN format('pggit._log_%s AS l WHERE %s', p_table_id, pggit._out_sql('l', (p_ours).x))
+                           ELSE format('pggit._undo_%s AS l WHERE l._b = %s AND %s', p_table_id, v_ours, pggit._out_sql('l', (p_ours).x)) END;
+    EXECUTE format($sql$
+        INSERT INTO %1$s (at, o, action)
+        SELECT d.at, d.r, 'delete' FROM pggit._pinned(%2$L) AS d(at tid, r pggit._delta_%3$s)$sql$,
+        v_plan, format($sql$
+        WITH there AS MATERIALIZED (
+            SELECT b.*, row_number() OVER (PARTITION BY b.k ORDER BY b.at) AS i
+              FROM (SELECT q.at, %1$s FROM (%2$s) AS q) AS b WHERE b.k IN (SELECT u.k FROM %3$s AS u WHERE u.n < 0)
+        ), ours AS (
+            SELECT c.k, sum(c.n) AS n FROM (SELECT t.k, 1 AS n FROM there AS t UNION ALL SELECT l.k, -l.n FROM (SELECT %4$s, %5$s AS n FROM %6$s) AS l) AS c GROUP BY c.k
+        )
+        SELECT t.at, coalesce(t.r, u.r)
+          FROM %3$s AS u JOIN ours AS o ON o.k = u.k CROSS JOIN generate_series(1, least(-u.n, o.n)::bigint) AS g(i) LEFT JOIN there AS t ON t.k = u.k AND t.i = g.i
+         WHERE u.n < 0$sql$,
+        pggit._counted_sql(p_table_id, v_columns, 'q'), v_there, v_net, pggit._counted_sql(p_table_id, v_columns, 'l'), pggit._sign_sql('l'), v_later), p_table_id);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._plan_keyless(integer, text[], pggit._position, pggit._position) IS
+'Merges a table without a key into pggit_plan_<table id>: what theirs has more often than the base is inserted, what it has less often is deleted, as far as ours has it. With one base the cost follows
+the changes, and where rows have to be deleted the target is read once; with several all of it is read.';
+
+CREATE OR REPLACE FUNCTION pggit._planned_row_sql(p_table_id integer)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT CASE WHEN pggit._is_keyless(p_table_id) THEN 'b.ctid = p.at' ELSE pggit._same_key(p_table_id, 'b', 'p', true, false) END;
+$$;
+
+COMMENT ON FUNCTION pggit._planned_row_sql(integer) IS
+'Condition: row b of a real table is the one that row p of the plan changes.';
+
+CREATE OR REPLACE FUNCTION pggit._is_as_planned(p_table_id integer, p_watermark bigint)
+    RETURNS boolean
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_columns integer[] := pggit._shared_columns(p_table_id, NULL, NULL);
+    v_right   boolean;
+BEGIN
+    EXECUTE format('SELECT NOT EXISTS (SELECT FROM pggit._pinned(%L) AS s(k text, r pggit._delta_%s, n bigint))', pggit._net_sql(format($sql$
+        SELECT %1$s, %2$s AS n FROM pggit._log_%3$s AS l WHERE l._xid = %4$L::xid8 AND l._seq > %5$s
+        UNION ALL SELECT %6$s, -1 FROM pg_temp.pggit_plan_%3$s AS p WHERE p.action = 'insert'
+        UNION ALL SELECT %7$s, 1 FROM pg_temp.pggit_plan_%3$s AS p WHERE p.action = 'delete'$sql$,
+        pggit._counted_sql(p_table_id, v_columns, 'l'), pggit._sign_sql('l'), p_table_id, pggit._transaction_number(), p_watermark,
+        pggit._counted_sql(p_table_id, v_columns, '(p.want)'), pggit._counted_sql(p_table_id, v_columns, '(p.o)'))), p_table_id) INTO v_right;
+    RETURN v_right;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._is_as_planned(integer, bigint) IS
+'Whether the net change that this transaction made to a table without a key on main since a watermark is the plan.';
+
+CREATE OR REPLACE FUNCTION pggit._move_keyless(p_table_id integer, p_branch_id integer, p_from pggit._mark, p_to pggit._mark)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    EXECUTE format($sql$
+        INSERT INTO pggit._undo_%1$s (_seq, _xid, _b, _op, %2$s)
+        SELECT %3$s, %4$L, %5$s, CASE WHEN s.n > 0 THEN 'D' ELSE 'I' END, %6$s
+          FROM pggit._pinned(%7$L) AS s(k text, r pggit._delta_%1$s, n bigint) CROSS JOIN generate_series(1, abs(s.n))$sql$,
+        p_table_id, pggit._stored_columns(p_table_id), nextval('pggit._ordinal'), pggit._transaction_number(), p_branch_id, pggit._record_columns(p_table_id, 's.r'),
+        pggit._net_sql(pggit._signed_sql(p_table_id, (1, p_from, p_from)::pggit._position, (1, p_to, p_to)::pggit._position)));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._move_keyless(integer, integer, pggit._mark, pggit._mark) IS
+'A branch is about to stand elsewhere on main: takes what main did between there and here out of what the branch did itself, so that its rows stay what they are.';
+
+CREATE OR REPLACE FUNCTION pggit._refuse_actions(p_table_id integer, p_relation text)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_name name;
+    v_both boolean;
+BEGIN
+    -- On a branch where the other table is a view, a trigger does what the foreign key of main says.
+    SELECT k.conname INTO v_name
+      FROM pg_constraint AS k
+     WHERE k.confrelid IN (p_relation::regclass, (SELECT t.relation FROM pggit.tables AS t WHERE t.table_id = p_table_id)) AND k.contype = 'f' AND k.confdeltype IN ('c', 'n', 'd')
+     ORDER BY k.conname LIMIT 1;
+    EXECUTE format('SELECT count(DISTINCT p.action) = 2 FROM pg_temp.pggit_plan_%s AS p', p_table_id) INTO v_both;
+    IF v_name IS NOT NULL AND v_both THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG310', SCHEMA = 'pggit',
+            MESSAGE = format('foreign key %I would act on rows that refer to table %s, which has no primary key: a changed row of it is deleted and inserted', v_name, p_relation),
+            HINT    = 'Give the table a primary key, or let a role merge that may set session_replication_role. Nothing was written.';
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._refuse_actions(integer, text) IS
+'Raises VG310 where foreign keys fire in a merge and one with ON DELETE CASCADE, SET NULL or SET DEFAULT would take a changed row of a table without a key for a deleted one.';
