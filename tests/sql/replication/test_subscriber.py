@@ -25,6 +25,8 @@ TABLES = """
     CREATE TABLE p (k integer, r integer, n integer, PRIMARY KEY (r, k)) PARTITION BY {};
     CREATE TABLE parents (id integer PRIMARY KEY);
     CREATE TABLE children (id integer PRIMARY KEY, parent integer REFERENCES parents ON DELETE CASCADE ON UPDATE CASCADE);
+    CREATE TABLE lines (v text, n integer);
+    ALTER TABLE lines REPLICA IDENTITY FULL;
     CREATE TABLE marks (id integer PRIMARY KEY);
 """
 LIST = "LIST (r); CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1); CREATE TABLE p2 PARTITION OF p FOR VALUES IN (2)"
@@ -34,6 +36,7 @@ ROWS = {
     "p": "SELECT k, r, n FROM {} ORDER BY r, k",
     "parents": "SELECT id FROM {} ORDER BY 1",
     "children": "SELECT id, parent FROM {} ORDER BY 1",
+    "lines": "SELECT v, n FROM {} ORDER BY 1, 2",
 }
 #: Of these a random transaction is made; each keeps the sum of p.n at zero.
 WRITES = (
@@ -50,6 +53,8 @@ WRITES = (
     "INSERT INTO parents VALUES ({n}) ON CONFLICT DO NOTHING; INSERT INTO children VALUES ({a}, {n}) ON CONFLICT DO NOTHING",
     "UPDATE parents SET id = id + 100 WHERE id = {n} AND NOT EXISTS (SELECT FROM parents WHERE id = {n} + 100)",
     "DELETE FROM parents WHERE id = {n} + 100",
+    "INSERT INTO lines SELECT 'l', {n} FROM generate_series(1, 2)",
+    "UPDATE lines SET v = v || 'u' WHERE n = {n}; DELETE FROM lines WHERE ctid = (SELECT min(ctid) FROM lines)",
     "SAVEPOINT s; UPDATE t SET v = 'undone'; DELETE FROM p; ROLLBACK TO s",
 )
 RARE = ("TRUNCATE t", "TRUNCATE p", "TRUNCATE parents, children")
