@@ -82,7 +82,7 @@ DECLARE
     v_child pggit.branch_tables;
 BEGIN
     IF p_statement ~ '\m(?:drop|type)\M' THEN
-        FOR v_shown IN SELECT bt.* FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch.branch_id AND bt.form = 'table' ORDER BY bt.table_id LOOP
+        FOR v_shown IN SELECT bt.* FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch.branch_id AND bt.form = 'table' AND NOT pggit._is_keyless(bt.table_id) ORDER BY bt.table_id LOOP
             IF pggit._takes_columns(p_statement, v_shown.names[1], ARRAY(SELECT c.name FROM pggit._columns_as_made(v_shown) AS c WHERE c.generated_as IS NULL)) THEN
                 v_saved := v_saved || jsonb_build_object(v_shown.table_id, pggit._save_branch_rows(v_shown));
                 FOR v_child IN SELECT bt.* FROM pggit._descendants(ARRAY[v_shown.relation::oid]) AS d JOIN pggit.branch_tables AS bt ON bt.relation = d ORDER BY bt.table_id LOOP
@@ -324,7 +324,10 @@ BEGIN
                                                                    ELSE p_shown.watched[2] <> pggit._storage(p_shown.relation) END);
     UPDATE pggit.branch_tables AS bt SET watched = ARRAY[pggit._column_versions(bt.relation), pggit._storage(bt.relation)]
      WHERE bt.branch_id = p_shown.branch_id AND bt.table_id = p_shown.table_id;
-    IF v_columns.lost AND jsonb_typeof(p_saved) IS DISTINCT FROM 'number' THEN
+    IF pggit._is_keyless(p_shown.table_id) THEN
+        PERFORM pggit._tell_branch(p_shown.table_id, p_shown.branch_id);
+        v_columns.recomputed := false;
+    ELSIF v_columns.lost AND jsonb_typeof(p_saved) IS DISTINCT FROM 'number' THEN
         PERFORM pggit._lose_branch_rows(p_shown, v_name, v_mark, p_in_statement, coalesce(p_saved #>> '{}', 'the statement does not name the table and the column'));
     ELSIF jsonb_typeof(p_saved) = 'number' AND NOT v_columns.lost THEN
         EXECUTE format('DELETE FROM pggit._undo_%s AS l WHERE l._b = %s AND l._xid = pggit._transaction_number() AND l._seq = $1', p_shown.table_id, p_shown.branch_id) USING p_saved::bigint;

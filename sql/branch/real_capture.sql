@@ -91,7 +91,7 @@ END$head$;
             p_table_id, format('pggit._undo_%s', p_table_id), '{relation of the branch}', 'l._b = $1 AND l._xid = $2', '$3', '(NOT l._live)', 'l._deleted', true, p_at));
 BEGIN
     IF pggit._is_keyless(p_table_id) THEN
-        PERFORM pggit._ensure_keyless_capture(p_table_id);
+        PERFORM pggit._ensure_keyless_capture(p_table_id, p_at, v_shape);
         RETURN;
     END IF;
     SELECT string_agg(format('n.%s::%s AS c%s', pggit._quoted(c.name), c.type_name, c.column_id), ', ' ORDER BY c.key_position) INTO v_new

@@ -24,20 +24,20 @@ $$;
 COMMENT ON FUNCTION pggit._pinned(text) IS
 'The rows of a query in which values are told apart by their text: with settings under which different values have different texts.';
 
-CREATE OR REPLACE FUNCTION pggit._stored_types(p_table_id integer, p_mark pggit._mark DEFAULT NULL)
+CREATE OR REPLACE FUNCTION pggit._stored_types(p_table_id integer, p_at pggit._position)
     RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog
 AS $$
     SELECT string_agg(format('c%s %s', c.column_id, format_type(c.type_name::regtype, -1)), ', ' ORDER BY c.column_id)
-      FROM pggit._columns_at(p_table_id, p_mark) AS c
+      FROM pggit._columns_at(p_table_id, p_at) AS c
      WHERE c.generated_as IS NULL;
 $$;
 
-COMMENT ON FUNCTION pggit._stored_types(integer, pggit._mark) IS
+COMMENT ON FUNCTION pggit._stored_types(integer, pggit._position) IS
 'pggit._stored_columns with their types, without a length.';
 
-CREATE OR REPLACE FUNCTION pggit._shared_columns(p_table_id integer, p_a pggit._mark, p_b pggit._mark)
+CREATE OR REPLACE FUNCTION pggit._shared_columns(p_table_id integer, p_a pggit._position, p_b pggit._position)
     RETURNS integer[]
     LANGUAGE sql STABLE
 AS $$
@@ -45,22 +45,28 @@ AS $$
                   WHERE a.generated_as IS NULL ORDER BY 1);
 $$;
 
-COMMENT ON FUNCTION pggit._shared_columns(integer, pggit._mark, pggit._mark) IS
-'The stored columns that a table has at both marks (NULL: now). Rows of two states are compared in these.';
+COMMENT ON FUNCTION pggit._shared_columns(integer, pggit._position, pggit._position) IS
+'The stored columns that a table has at both positions (NULL: on main now). Rows of two states are compared in these.';
 
-CREATE OR REPLACE FUNCTION pggit._counted_sql(p_table_id integer, p_columns integer[], p_row text)
+CREATE OR REPLACE FUNCTION pggit._counted_sql(p_table_id integer, p_columns integer[], p_row text, p_of_main boolean DEFAULT false)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
+    -- Main's log has no columns that a branch added.
+    WITH cells AS (
+        SELECT a.attnum, c.id = ANY (p_columns) AS counts,
+               CASE WHEN c.id = ANY (p_columns) AND NOT (p_of_main AND NOT EXISTS (SELECT FROM pggit.columns AS m WHERE m.table_id = p_table_id AND m.column_id = c.id))
+                    THEN p_row || '.' || a.attname ELSE 'NULL' END AS cell
+          FROM pg_attribute AS a CROSS JOIN LATERAL (SELECT substr(a.attname, 2)::integer AS id) AS c
+         WHERE a.attrelid = format('pggit._delta_%s', p_table_id)::regclass AND a.attnum > 1 AND NOT a.attisdropped
+    )
     SELECT format('row(%s)::text COLLATE "C" AS k, ROW(0, %s)::pggit._delta_%s AS r',
-                  (SELECT string_agg(format('%s.c%s', p_row, c), ', ' ORDER BY c) FROM unnest(p_columns) AS c),
-                  (SELECT string_agg(CASE WHEN substr(a.attname, 2)::integer = ANY (p_columns) THEN p_row || '.' || a.attname ELSE 'NULL' END, ', ' ORDER BY a.attnum)
-                     FROM pg_attribute AS a WHERE a.attrelid = format('pggit._delta_%s', p_table_id)::regclass AND a.attnum > 1 AND NOT a.attisdropped),
-                  p_table_id);
+                  string_agg(c.cell, ', ' ORDER BY c.attnum) FILTER (WHERE c.counts), string_agg(c.cell, ', ' ORDER BY c.attnum), p_table_id)
+      FROM cells AS c;
 $$;
 
-COMMENT ON FUNCTION pggit._counted_sql(integer, integer[], text) IS
-'Select list: what a row (an alias, or a value in brackets) is known by, its text as k, and the row as r, in some columns. For pggit._pinned.';
+COMMENT ON FUNCTION pggit._counted_sql(integer, integer[], text, boolean) IS
+'Select list: what a row (an alias, or a value in brackets) is known by, its text as k, and the row as r, in some columns. p_of_main: it is of main''s log. For pggit._pinned.';
 
 CREATE OR REPLACE FUNCTION pggit._sign_sql(p_alias text)
     RETURNS text
@@ -79,13 +85,13 @@ AS $$
 DECLARE
     v_main   text := format('pggit._log_%s', p_table_id);
     v_undo   text := format('pggit._undo_%s', p_table_id);
-    v_row    text := pggit._counted_sql(p_table_id, pggit._shared_columns(p_table_id, pggit._base_mark(p_from), pggit._base_mark(p_to)), 'l');
+    v_row    text := pggit._counted_sql(p_table_id, pggit._shared_columns(p_table_id, p_from, p_to), 'l');
     v_one    constant text := 'SELECT %s, (%s) * (%s) AS n FROM %s AS l WHERE %s';
     v_sign   constant text := pggit._sign_sql('l');
     v_within constant text := 'CASE WHEN %s THEN 1 ELSE -1 END';
     v_sql    text;
 BEGIN
-    v_sql := format(v_one, v_row, format(v_within, pggit._in_sql('l', pggit._base_mark(p_to))), v_sign, v_main,
+    v_sql := format(v_one, pggit._counted_sql(p_table_id, pggit._shared_columns(p_table_id, p_from, p_to), 'l', true), format(v_within, pggit._in_sql('l', pggit._base_mark(p_to))), v_sign, v_main,
                     pggit._between_sql('l', pggit._base_mark(p_from), pggit._base_mark(p_to)));
     IF (p_from).branch_id = (p_to).branch_id THEN
         IF (p_from).branch_id <> 1 THEN
@@ -124,17 +130,16 @@ CREATE OR REPLACE FUNCTION pggit._keyless_parts_sql(p_table_id integer, p_positi
 AS $$
 DECLARE
     v_base    pggit._mark := pggit._base_mark(p_position);
-    v_columns integer[]   := pggit._shared_columns(p_table_id, v_base, v_base);
-    v_row     text        := pggit._counted_sql(p_table_id, v_columns, 'l');
+    v_columns integer[]   := pggit._shared_columns(p_table_id, p_position, p_position);
     v_signed  text;
 BEGIN
-    v_signed := format('SELECT %s, -(%s) AS n FROM pggit._log_%s AS l WHERE %s', v_row, pggit._sign_sql('l'), p_table_id, pggit._out_sql('l', v_base));
+    v_signed := format('SELECT %s, -(%s) AS n FROM pggit._log_%s AS l WHERE %s', pggit._counted_sql(p_table_id, v_columns, 'l', true), pggit._sign_sql('l'), p_table_id, pggit._out_sql('l', v_base));
     IF (p_position).branch_id <> 1 THEN
-        v_signed := format('%s UNION ALL SELECT %s, %s FROM pggit._undo_%s AS l WHERE l._b = %s AND %s', v_signed, v_row, pggit._sign_sql('l'), p_table_id,
-                           (p_position).branch_id, pggit._in_sql('l', (p_position).x));
+        v_signed := format('%s UNION ALL SELECT %s, %s FROM pggit._undo_%s AS l WHERE l._b = %s AND %s', v_signed, pggit._counted_sql(p_table_id, v_columns, 'l'), pggit._sign_sql('l'),
+                           p_table_id, (p_position).branch_id, pggit._in_sql('l', (p_position).x));
     END IF;
     RETURN format('WITH net AS MATERIALIZED (%s), present AS NOT MATERIALIZED (SELECT %s FROM (SELECT %s FROM %s AS b) AS q)',
-                  pggit._net_sql(v_signed), pggit._counted_sql(p_table_id, v_columns, 'q'), pggit._base_columns(p_table_id, 'b', v_base), pggit._base_relation(p_table_id));
+                  pggit._net_sql(v_signed), pggit._counted_sql(p_table_id, v_columns, 'q'), pggit._base_columns(p_table_id, 'b', p_position), pggit._base_relation(p_table_id));
 END;
 $$;
 
@@ -146,15 +151,14 @@ CREATE OR REPLACE FUNCTION pggit._keyless_state_sql(p_table_id integer, p_positi
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    SELECT format('SELECT %s FROM pggit._pinned(%L) AS s(%s)', pggit._stored_columns(p_table_id, 's', b.mark), format($sql$%1$s
+    SELECT format('SELECT %s FROM pggit._pinned(%L) AS s(%s)', pggit._stored_columns(p_table_id, 's', p_position), format($sql$%1$s
         SELECT %2$s FROM present AS p WHERE NOT EXISTS (SELECT FROM net AS u WHERE u.n < 0 AND u.k = p.k)
         UNION ALL
         SELECT %2$s FROM (SELECT p.r, u.n, row_number() OVER (PARTITION BY p.k) AS i FROM present AS p JOIN net AS u ON u.n < 0 AND u.k = p.k) AS p WHERE p.i > -p.n
         UNION ALL
         SELECT %3$s FROM net AS u CROSS JOIN generate_series(1, u.n)$sql$,
-        pggit._keyless_parts_sql(p_table_id, p_position), pggit._record_columns(p_table_id, 'p.r', b.mark), pggit._record_columns(p_table_id, 'u.r', b.mark)),
-        pggit._stored_types(p_table_id, b.mark))
-      FROM (SELECT pggit._base_mark(p_position) AS mark) AS b;
+        pggit._keyless_parts_sql(p_table_id, p_position), pggit._record_columns(p_table_id, 'p.r', p_position), pggit._record_columns(p_table_id, 'u.r', p_position)),
+        pggit._stored_types(p_table_id, p_position));
 $$;
 
 COMMENT ON FUNCTION pggit._keyless_state_sql(integer, pggit._position) IS
@@ -177,27 +181,43 @@ $$;
 COMMENT ON FUNCTION pggit._owes_rows(integer, pggit._position) IS
 'Whether the history of a table without a key takes away more rows than there are: some were deleted past the triggers.';
 
+CREATE OR REPLACE FUNCTION pggit._untold_sql(p_table_id integer, p_branch_id integer)
+    RETURNS text
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v_now     pggit._position := pggit._branch_now(p_branch_id);
+    v_columns integer[]       := pggit._shared_columns(p_table_id, v_now, v_now);
+    v_row     text            := pggit._counted_sql(p_table_id, v_columns, 'l');
+BEGIN
+    -- One statement, so one moment.
+    RETURN format('SELECT s.* FROM pggit._pinned(%L) AS s(k text, r pggit._delta_%s, n bigint)', pggit._net_sql(format($sql$
+                   SELECT %1$s, 1 AS n FROM (%2$s) AS l
+                   UNION ALL SELECT %1$s, -1 FROM (SELECT %3$s FROM %4$s AS b) AS l
+                   UNION ALL SELECT %5$s, %6$s FROM pggit._log_%7$s AS l WHERE %8$s
+                   UNION ALL SELECT %1$s, -(%6$s) FROM pggit._undo_%7$s AS l WHERE l._b = %9$s$sql$,
+                   v_row, pggit._dense_rows_sql(p_branch_id, p_table_id), pggit._base_columns(p_table_id, 'b', v_now), pggit._base_relation(p_table_id),
+                   pggit._counted_sql(p_table_id, v_columns, 'l', true), pggit._sign_sql('l'), p_table_id, pggit._out_sql('l', (v_now).s), p_branch_id)), p_table_id);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._untold_sql(integer, integer) IS
+'SELECT (k, r, n) of the rows that a table without a key has on a branch more often, or less, than main''s rows where the branch stands and the branch''s log come to.';
+
 CREATE OR REPLACE FUNCTION pggit._branch_differs(p_table_id integer, p_branch_id integer)
     RETURNS boolean
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_base    pggit._mark := (SELECT b.s FROM pggit.branch_bases AS b WHERE b.branch_id = p_branch_id);
-    v_columns integer[]   := pggit._shared_columns(p_table_id, v_base, v_base);
-    v_row     text        := pggit._counted_sql(p_table_id, v_columns, 'l');
     v_differs boolean;
 BEGIN
-    -- One statement, so one moment.
-    EXECUTE format('SELECT EXISTS (SELECT FROM pggit._pinned(%L) AS s(k text, r pggit._delta_%s, n bigint))', pggit._net_sql(format(
-                   'SELECT %1$s, 1 AS n FROM (%2$s) AS l UNION ALL SELECT %1$s, -1 FROM (%3$s) AS l UNION ALL SELECT %1$s, -(%4$s) FROM pggit._undo_%5$s AS l WHERE l._b = %6$s',
-                   v_row, pggit._dense_rows_sql(p_branch_id, p_table_id), pggit._keyless_state_sql(p_table_id, (1, v_base, v_base)::pggit._position),
-                   pggit._sign_sql('l'), p_table_id, p_branch_id)), p_table_id) INTO v_differs;
+    EXECUTE format('SELECT EXISTS (%s)', pggit._untold_sql(p_table_id, p_branch_id)) INTO v_differs;
     RETURN v_differs;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._branch_differs(integer, integer) IS
-'Whether the rows of a table without a key on a branch are others than main''s, where the branch stands, and what its log says.';
+'Whether the rows of a table without a key on a branch are others than its history gives.';
 
 CREATE OR REPLACE FUNCTION pggit._keyless_changes_sql(p_table_id integer, p_from pggit._position, p_to pggit._position)
     RETURNS text

@@ -39,7 +39,7 @@ COMMENT ON FUNCTION pggit.diff(text, text) IS
 Cost follows the changes, not the tables. Tables tracked at p_to are compared. Rows are compared in the columns that both refs have; a table whose columns alone are others
 comes with zeros. Raises VG001, VG002, VG009, VG205, VG306 (what dropped or retyped columns held was not saved).';
 
-CREATE OR REPLACE FUNCTION pggit._without_unshared_sql(p_table_id integer, p_from pggit._mark, p_to pggit._mark)
+CREATE OR REPLACE FUNCTION pggit._without_unshared_sql(p_table_id integer, p_from pggit._position, p_to pggit._position)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
@@ -49,8 +49,8 @@ AS $$
                 ELSE '' END;
 $$;
 
-COMMENT ON FUNCTION pggit._without_unshared_sql(integer, pggit._mark, pggit._mark) IS
-'What takes columns out of the JSON of a changed row of a table without a key, which says nothing of columns that only one of two marks has.';
+COMMENT ON FUNCTION pggit._without_unshared_sql(integer, pggit._position, pggit._position) IS
+'What takes columns out of the JSON of a changed row of a table without a key, which says nothing of columns that only one of two positions has.';
 
 CREATE OR REPLACE FUNCTION pggit.diff_rows(p_table text, p_from text, p_to text DEFAULT 'WORKING')
     RETURNS TABLE (change text, key jsonb, old_row jsonb, new_row jsonb)

@@ -53,7 +53,7 @@ BEGIN
           LEFT JOIN pggit.collected_tables AS c ON c.table_id = t.table_id
          CROSS JOIN LATERAL (SELECT (1, m.at, m.at)::pggit._position AS position, m.digest, m.moment
                                FROM (VALUES (t.tracked_at, t.digest, 'when tracking began', c.table_id IS NULL AND t.relabelled_at IS NULL AND pggit._presence(t, (1, t.tracked_at, t.tracked_at)::pggit._position) = 'present'),
-                                            (c.at, c.digest, 'where pggit.gc collapsed its history', pggit._presence(t, (1, c.at, c.at)::pggit._position) = 'present' AND (t.relabelled_at IS NULL OR pggit._mark_in(t.relabelled_at, c.at)))) AS m(at, digest, moment, applies)
+                                            (c.at, c.digest, 'where pggit.gc collapsed its history', c.table_id IS NOT NULL AND pggit._presence(t, (1, c.at, c.at)::pggit._position) = 'present' AND (t.relabelled_at IS NULL OR pggit._mark_in(t.relabelled_at, c.at)))) AS m(at, digest, moment, applies)
                               WHERE m.applies) AS b
          WHERE t.untracked_at IS NULL
          ORDER BY t.schema_name, t.table_name

@@ -19,7 +19,7 @@ DECLARE
     v_before   text[] := pggit._merge_bases(VARIADIC p_bases);
     v_readable boolean;
 BEGIN
-    SELECT bool_and(pggit._presence(t, c.at) = 'present' AND NOT pggit._is_reshaped(p_table_id, pggit._base_mark(c.at), NULL)) INTO v_readable
+    SELECT bool_and(pggit._presence(t, c.at) = 'present' AND NOT pggit._is_reshaped(p_table_id, c.at, NULL)) INTO v_readable
       FROM pggit.tables AS t, pggit.commits AS c
      WHERE t.table_id = p_table_id AND c.commit_id = ANY (v_before);
     IF cardinality(p_bases) = 1 OR v_before IS NULL OR NOT v_readable OR p_depth > 3 THEN

@@ -147,7 +147,8 @@ BEGIN
         PERFORM pggit._save_partitions(TG_TAG, concat_ws(' ', current_query(), v_context));
         RETURN;
     END IF;
-    IF current_setting('pggit.following', true) = 'on' OR v_statement !~ '\m(?:drop|type)\M' THEN
+    -- On a branch no statement may change a table of main.
+    IF current_setting('pggit.following', true) = 'on' OR v_statement !~ '\m(?:drop|type)\M' OR ((pggit._session_branch())).branch_id IS NOT NULL THEN
         RETURN;
     END IF;
     FOR v_table IN

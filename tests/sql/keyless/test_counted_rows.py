@@ -274,3 +274,30 @@ def test_a_branch_as_it_was_at_a_time(db: Database) -> None:
     for moment, on_side, on_main in states:
         for session, then in ((side, on_side), (db.conn, on_main)):
             assert sorted(query(session, "SELECT l.line, l.n FROM pggit.as_of(NULL::public.log, %s) AS l", str(moment))) == then  # fmt: skip
+
+
+def test_a_branch_changes_the_columns(db: Database) -> None:
+    """Its commits keep the columns and rows they had; main does not change, and a merge is refused until the columns are the same."""
+    side = ready(db, f"{LOG}; INSERT INTO log VALUES ('a', 1), ('a', 1), ('b', 2)")
+    digests = [db.value("SELECT pggit.state_digest('side')")]
+    for step in (
+        "INSERT INTO log VALUES ('c', 3); ALTER TABLE log ADD more integer DEFAULT 5",
+        "UPDATE log SET more = 6 WHERE line = 'a'",
+        "ALTER TABLE log DROP n; DELETE FROM log WHERE line = 'b'",
+        "ALTER TABLE log ALTER more TYPE text USING more || '!'",
+        "ALTER TABLE log RENAME line TO words; ALTER TABLE log ALTER words TYPE text USING words || '?'",
+        "TRUNCATE log; INSERT INTO log VALUES ('d', 'e'), ('d', 'e')",
+    ):
+        query(side, step)
+        assert db.rows("SELECT * FROM pggit.verify()") == [], step
+        query(side, "SELECT pggit.commit('next')")
+        now = query(side, "SELECT pggit.state_digest('WORKING')").fetchall()[0][0]
+        digests.append(db.value("SELECT pggit.state_digest('side')"))
+        assert digests[-1] == now
+        assert [db.value("SELECT pggit.state_digest(%s)", f"side~{n}") for n in range(len(digests))][::-1] == digests
+    assert db.rows("SELECT inserted, deleted FROM pggit.diff('side~6', 'side~5')") == [(1, 0)]
+    assert db.rows("SELECT inserted, deleted FROM pggit.diff('side~1', 'side')") == [(2, 3)]
+    assert rows(db.conn) == [("a", 1), ("a", 1), ("b", 2)]
+    db.run("DELETE FROM log")
+    assert db.row("SELECT result, detail->>'sqlstate' FROM pggit.merge('main', 'side')") == ("refused", "VG302")
+    assert db.rows("SELECT * FROM pggit.verify()") == []
