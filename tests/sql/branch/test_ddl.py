@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.sql.branch.schema import SHOP
 
 from fixtures.postgres import Connection, Database, query, raises
+
+from .schema import SHOP
 
 Rows = list[tuple[object, ...]]
 
