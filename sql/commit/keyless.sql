@@ -124,6 +124,29 @@ $$;
 COMMENT ON FUNCTION pggit._net_sql(text) IS
 'SELECT (k, r, n) of the sums of pggit._signed_sql, row by row, where they are not 0.';
 
+CREATE OR REPLACE FUNCTION pggit._is_told_by_branch(p_table_id integer, p_position pggit._position)
+    RETURNS boolean
+    LANGUAGE sql STABLE
+AS $$
+    SELECT coalesce((SELECT ((p_position).s)::text = (b.s)::text AND NOT ((p_position).x IS NULL)
+                       FROM pggit.branch_tables AS bt JOIN pggit.branch_bases AS b USING (branch_id) JOIN pg_class AS c ON c.oid = bt.relation
+                      WHERE bt.branch_id = (p_position).branch_id AND bt.table_id = p_table_id AND bt.form = 'table'), false)
+           AND NOT pggit._is_reshaped(p_table_id, p_position, pggit._branch_now((p_position).branch_id));
+$$;
+
+COMMENT ON FUNCTION pggit._is_told_by_branch(integer, pggit._position) IS
+'Whether the table and the log of a branch alone tell the rows of a table without a key at a position: the branch still stands at that place on main, and the table has the columns it had.';
+
+CREATE OR REPLACE FUNCTION pggit._with_parts_sql(p_table_id integer, p_columns integer[], p_signed text, p_present text)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT format('WITH net AS MATERIALIZED (%s), present AS NOT MATERIALIZED (SELECT %s FROM (%s) AS q)', pggit._net_sql(p_signed), pggit._counted_sql(p_table_id, p_columns, 'q'), p_present);
+$$;
+
+COMMENT ON FUNCTION pggit._with_parts_sql(integer, integer[], text, text) IS
+'The WITH of pggit._keyless_parts_sql.';
+
 CREATE OR REPLACE FUNCTION pggit._keyless_parts_sql(p_table_id integer, p_position pggit._position)
     RETURNS text
     LANGUAGE plpgsql STABLE
@@ -131,21 +154,27 @@ AS $$
 DECLARE
     v_base    pggit._mark := pggit._base_mark(p_position);
     v_columns integer[]   := pggit._shared_columns(p_table_id, p_position, p_position);
+    v_present text        := format('SELECT %s FROM %s AS b', pggit._base_columns(p_table_id, 'b', p_position), pggit._base_relation(p_table_id));
     v_signed  text;
 BEGIN
+    IF pggit._is_told_by_branch(p_table_id, p_position) THEN
+        v_present := pggit._dense_rows_sql((p_position).branch_id, p_table_id);
+        v_signed  := format('SELECT %s, -(%s) AS n FROM pggit._undo_%s AS l WHERE l._b = %s AND %s', pggit._counted_sql(p_table_id, v_columns, 'l'), pggit._sign_sql('l'), p_table_id,
+                            (p_position).branch_id, pggit._out_sql('l', (p_position).x));
+        RETURN pggit._with_parts_sql(p_table_id, v_columns, v_signed, v_present);
+    END IF;
     v_signed := format('SELECT %s, -(%s) AS n FROM pggit._log_%s AS l WHERE %s', pggit._counted_sql(p_table_id, v_columns, 'l', true), pggit._sign_sql('l'), p_table_id, pggit._out_sql('l', v_base));
     IF (p_position).branch_id <> 1 THEN
         v_signed := format('%s UNION ALL SELECT %s, %s FROM pggit._undo_%s AS l WHERE l._b = %s AND %s', v_signed, pggit._counted_sql(p_table_id, v_columns, 'l'), pggit._sign_sql('l'),
                            p_table_id, (p_position).branch_id, pggit._in_sql('l', (p_position).x));
     END IF;
-    RETURN format('WITH net AS MATERIALIZED (%s), present AS NOT MATERIALIZED (SELECT %s FROM (SELECT %s FROM %s AS b) AS q)',
-                  pggit._net_sql(v_signed), pggit._counted_sql(p_table_id, v_columns, 'q'), pggit._base_columns(p_table_id, 'b', p_position), pggit._base_relation(p_table_id));
+    RETURN pggit._with_parts_sql(p_table_id, v_columns, v_signed, v_present);
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._keyless_parts_sql(integer, pggit._position) IS
-'WITH: the rows that main has now (present: k, r) and what makes those of a position out of them (net: k, r, n): what main did since the place where the position stands is taken back, what
-the branch itself did is added.';
+'WITH: the rows that are there now (present: k, r) and what makes those of a position out of them (net: k, r, n). Of main''s rows, what main did since the place where the position stands is
+taken back, and what the branch itself did is added; of the branch''s own, where these tell all, what it did since is taken back.';
 
 CREATE OR REPLACE FUNCTION pggit._keyless_state_sql(p_table_id integer, p_position pggit._position)
     RETURNS text

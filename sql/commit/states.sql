@@ -317,7 +317,9 @@ DECLARE
                       WHERE bt.branch_id = (p_position).branch_id AND bt.table_id = p_table.table_id);
     v_alone boolean;
 BEGIN
-    IF v_form = 'table' THEN
+    IF pggit._is_keyless(p_table.table_id) THEN
+        RETURN pggit._is_told_by_branch(p_table.table_id, p_position);
+    ELSIF v_form = 'table' THEN
         EXECUTE format('SELECT NOT EXISTS (SELECT FROM pggit._undo_%s AS h WHERE h._b = %s AND h._live IS NULL AND %s)',
                        p_table.table_id, (p_position).branch_id, coalesce(pggit._out_sql('h', (p_position).x), 'false')) INTO v_alone;
         IF v_alone THEN

@@ -301,3 +301,17 @@ def test_a_branch_changes_the_columns(db: Database) -> None:
     db.run("DELETE FROM log")
     assert db.row("SELECT result, detail->>'sqlstate' FROM pggit.merge('main', 'side')") == ("refused", "VG302")
     assert db.rows("SELECT * FROM pggit.verify()") == []
+
+
+def test_a_branch_goes_on_when_main_loses_what_a_column_held(db: Database) -> None:
+    side = ready(db, f"{LOG}; INSERT INTO log VALUES ('a', 1), ('a', 1)")
+    query(side, "INSERT INTO log VALUES ('b', 2); SELECT pggit.commit('one'); SELECT pggit.tag('one', 'side')")
+    db.run("SET pggit.save_limit = '0'; ALTER TABLE log DROP n")
+    query(side, "DELETE FROM log WHERE ctid = (SELECT min(ctid) FROM log); SELECT pggit.commit('two')")
+    assert db.rows("SELECT inserted, deleted FROM pggit.diff('side~1', 'side')") == [(0, 1)]
+    assert sorted(query(side, "SELECT * FROM pggit.as_of(NULL::log, 'one')")) == [("a", 1), ("a", 1), ("b", 2)]
+    assert sorted(query(side, "SELECT * FROM pggit.as_of(NULL::log, 'side')")) == [("a", 1), ("b", 2)]
+    with raises("VG306"):
+        db.run("SELECT pggit.as_of(NULL::log, 'main')")
+    assert db.value("SELECT result FROM pggit.merge('side', 'main')") == "refused"
+    assert db.rows("SELECT * FROM pggit.verify()") == []
