@@ -154,7 +154,7 @@ AS $$
 DECLARE
     v_base    pggit._mark := pggit._base_mark(p_position);
     v_columns integer[]   := pggit._shared_columns(p_table_id, p_position, p_position);
-    v_present text        := format('SELECT %s FROM %s AS b', pggit._base_columns(p_table_id, 'b', p_position), pggit._base_relation(p_table_id));
+    v_present text        := format('SELECT %s FROM %s AS b', pggit._base_columns(p_table_id, 'b', p_position), pggit._base_rows(p_table_id));
     v_signed  text;
 BEGIN
     IF pggit._is_told_by_branch(p_table_id, p_position) THEN
@@ -225,7 +225,7 @@ BEGIN
                    UNION ALL SELECT %1$s, -1 FROM (SELECT %3$s FROM %4$s AS b) AS l
                    UNION ALL SELECT %5$s, %6$s FROM pggit._log_%7$s AS l WHERE %8$s
                    UNION ALL SELECT %1$s, -(%6$s) FROM pggit._undo_%7$s AS l WHERE l._b = %9$s$sql$,
-                   v_row, pggit._dense_rows_sql(p_branch_id, p_table_id), pggit._base_columns(p_table_id, 'b', v_now), pggit._base_relation(p_table_id),
+                   v_row, pggit._dense_rows_sql(p_branch_id, p_table_id), pggit._base_columns(p_table_id, 'b', v_now), pggit._base_rows(p_table_id),
                    pggit._counted_sql(p_table_id, v_columns, 'l', true), pggit._sign_sql('l'), p_table_id, pggit._out_sql('l', (v_now).s), p_branch_id)), p_table_id);
 END;
 $$;

@@ -77,8 +77,8 @@ BEGIN
     END IF;
 
     -- The rows to delete, looked for once in what stands there now. What came after ours does not count, and what went after it does: if it is needed, writing finds it gone.
-    v_there := CASE v_ours WHEN 1 THEN format('SELECT b.ctid AS at, %s FROM %s AS b', pggit._base_columns(p_table_id, 'b'), pggit._base_relation(p_table_id))
-                           ELSE format('SELECT b.ctid AS at, %s FROM %s AS b', pggit._base_columns(p_table_id, 'b'), pggit._dense_relation(v_ours, p_table_id)) END;
+    v_there := CASE v_ours WHEN 1 THEN format('SELECT b.ctid AS at, %s FROM %s AS b', pggit._base_columns(p_table_id, 'b'), pggit._base_rows(p_table_id))
+                           ELSE format('SELECT b.ctid AS at, %s FROM ONLY %s AS b', pggit._base_columns(p_table_id, 'b'), pggit._dense_relation(v_ours, p_table_id)) END;
     v_later := CASE v_ours WHEN 1 THEN format('pggit._log_%s AS l WHERE %s', p_table_id, pggit._out_sql('l', (p_ours).x))
                            ELSE format('pggit._undo_%s AS l WHERE l._b = %s AND %s', p_table_id, v_ours, pggit._out_sql('l', (p_ours).x)) END;
     EXECUTE format($sql$

@@ -47,7 +47,7 @@ BEGIN
                        ('delete', NULL, pggit._log_rows_sql(p_table_id, 'D', 'old_rows', 'o')),
                        ('truncate', 'nextval(''pggit._ordinal'')',
                         E'\n    PERFORM pggit._require_read_committed(format(''TRUNCATE of tracked table %I.%I'', TG_TABLE_SCHEMA, TG_TABLE_NAME));'
-                        || pggit._log_rows_sql(p_table_id, 'D', 'ONLY ' || pggit._base_relation(p_table_id), 'o'))) AS e(name, ordinal, body)
+                        || pggit._log_rows_sql(p_table_id, 'D', pggit._base_rows(p_table_id), 'o'))) AS e(name, ordinal, body)
     LOOP
         EXECUTE format($function$
 CREATE OR REPLACE FUNCTION pggit._capture_%1$s_%2$s() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER

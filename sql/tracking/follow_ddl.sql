@@ -6,7 +6,7 @@ AS $$
 DECLARE
     v_reason text := pggit._unsupported(p_table.relation);
     v_change text := CASE WHEN pggit._is_keyless(p_table.table_id) THEN 'a primary key now'
-                          WHEN EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = p_table.relation AND i.indisprimary) THEN 'another primary key' ELSE 'no primary key any more' END;
+                          WHEN EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = p_table.relation AND i.indisprimary) THEN 'another primary key, or is logged in another way' ELSE 'no primary key any more' END;
 BEGIN
     UPDATE pggit.tables AS t SET untracked_at = pggit._mark_now() WHERE t.table_id = p_table.table_id;
     IF p_in_statement THEN

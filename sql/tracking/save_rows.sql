@@ -38,7 +38,7 @@ CREATE OR REPLACE FUNCTION pggit._log_all_rows(p_table_id integer, p_op "char", 
 AS $$
 BEGIN
     EXECUTE format('INSERT INTO pggit._log_%s (_seq, _xid, _op, %s) SELECT $1, pggit._transaction_number(), $2, %s FROM %s AS b',
-                   p_table_id, pggit._stored_columns(p_table_id), pggit._user_columns(p_table_id, 'b'), (SELECT t.relation::regclass FROM pggit.tables AS t WHERE t.table_id = p_table_id))
+                   p_table_id, pggit._stored_columns(p_table_id), pggit._user_columns(p_table_id, 'b'), (SELECT pggit._rows_of(t.relation) FROM pggit.tables AS t WHERE t.table_id = p_table_id))
       USING p_seq, p_op;
 END;
 $$;
