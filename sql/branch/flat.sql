@@ -83,7 +83,7 @@ AS $$
       CROSS JOIN LATERAL unnest(i.indkey[0:i.indnkeyatts - 1]) WITH ORDINALITY AS k(attnum, n)
       JOIN pg_opclass AS oc ON oc.oid = i.indclass[k.n - 1]
       JOIN pg_namespace AS cn ON cn.oid = oc.opcnamespace
-      LEFT JOIN pg_constraint AS x ON x.conindid = i.indexrelid AND x.contype = 'x'
+      LEFT JOIN pg_constraint AS x ON x.conindid = i.indexrelid AND x.conexclop IS NOT NULL
       LEFT JOIN pg_am AS am ON am.oid = oc.opcmethod
       LEFT JOIN pg_amop AS ao ON ao.amopfamily = oc.opcfamily AND ao.amopstrategy = 3 AND am.amname = 'btree'
                              AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype

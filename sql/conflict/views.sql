@@ -15,5 +15,5 @@ SELECT v.merge_id, v.violation_id, v.kind, v.constraint_name, format('%I.%I', t.
   JOIN pggit.tables AS t USING (table_id);
 
 COMMENT ON VIEW pggit.merge_violations IS
-'Constraints that the merged state would violate, a row each: kind is not_null, check, unique, foreign_key or partition (no partition takes the row); side is theirs, both or resolution, and NULL for a row of ours that would be
+'Constraints that the merged state would violate, a row each: kind is not_null, check (a domain''s too), unique, exclusion, foreign_key or partition (no partition takes the row); side is theirs, both or resolution, and NULL for a row of ours that would be
 left without what it refers to.';

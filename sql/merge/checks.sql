@@ -21,18 +21,24 @@ CREATE OR REPLACE FUNCTION pggit._check_result(p_sql text, p_branch text)
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_holds boolean;
+    v_row   record;
     v_rows  bigint;
+    v_cells json[];
 BEGIN
     PERFORM set_config('search_path', pggit._branch_path(p_branch, current_setting('search_path')), true);
     PERFORM set_config('pggit.branch', p_branch, true);
     PERFORM set_config('transaction_read_only', 'on', true);
-    EXECUTE p_sql INTO v_holds;
+    EXECUTE p_sql INTO v_row;
     GET DIAGNOSTICS v_rows = ROW_COUNT;
+    v_cells := ARRAY(SELECT e.value FROM json_each(row_to_json(v_row)) AS e);
     -- Only a rollback makes the transaction writable again.
     RAISE EXCEPTION USING
         ERRCODE = 'VG312', SCHEMA = 'pggit',
-        MESSAGE = CASE WHEN v_rows = 1 AND v_holds THEN 'true' WHEN v_rows <> 1 THEN 'it gave no row' ELSE coalesce(v_holds::text, 'NULL') END;
+        MESSAGE = CASE WHEN v_rows = 0 THEN 'it gave no row'
+                       WHEN v_rows > 1 THEN 'it gave more than one row'
+                       WHEN cardinality(v_cells) > 1 THEN 'it gave more than one column'
+                       WHEN json_typeof(v_cells[1]) NOT IN ('boolean', 'null') THEN 'it gave no boolean'
+                       ELSE replace(v_cells[1]::text, 'null', 'NULL') END;
 EXCEPTION
     WHEN OTHERS THEN
         IF NOT pggit._is_ours_to_judge(SQLSTATE) THEN

@@ -94,7 +94,8 @@ AS $$
                                          ELSE format('coalesce(pggit._merge_arrays(%s, %s, %s), ''{}'')', p_base, p_ours, p_theirs) END
                WHEN 'concat'   THEN format('CASE WHEN %1$s::text <> '''' THEN %2$s::text || substr(%3$s::text, length(%1$s::text) + 1) ELSE %2$s::text || E''\n'' || %3$s::text END',
                                            p_base, p_ours, p_theirs)
-               WHEN 'diff3'    THEN format('pggit._merge_lines(%s::text, %s::text, %s::text)', p_base, p_ours, p_theirs)
+               -- A collation may take texts that differ for equal; a merge never does.
+               WHEN 'diff3'    THEN format('pggit._merge_lines((%s::text) COLLATE "C", (%s::text) COLLATE "C", (%s::text) COLLATE "C")', p_base, p_ours, p_theirs)
                WHEN 'non_null' THEN format('coalesce(%s, %s)', p_ours, p_theirs)
                WHEN 'expression' THEN format('(SELECT %s FROM (SELECT %s AS base, %s AS ours, %s AS theirs) AS cell)', p_expression, p_base, p_ours, p_theirs)
            END,
@@ -105,7 +106,7 @@ AS $$
                                          THEN format('jsonb_typeof(%s) = ''array'' AND jsonb_typeof(%s) = ''array'' AND coalesce(jsonb_typeof(%s) = ''array'', true)', p_ours, p_theirs, p_base)
                                          ELSE format('%s IS NOT NULL AND %s IS NOT NULL AND coalesce(greatest(array_ndims(%3$s), array_ndims(%1$s), array_ndims(%2$s)), 1) = 1',
                                                      p_ours, p_theirs, p_base) END
-               WHEN 'concat'   THEN format('%2$s IS NOT NULL AND %3$s IS NOT NULL AND coalesce(starts_with(%2$s::text, %1$s::text) AND starts_with(%3$s::text, %1$s::text), true)',
+               WHEN 'concat'   THEN format('%2$s IS NOT NULL AND %3$s IS NOT NULL AND coalesce(starts_with((%2$s::text) COLLATE "C", %1$s::text) AND starts_with((%3$s::text) COLLATE "C", %1$s::text), true)',
                                            p_base, p_ours, p_theirs)
                WHEN 'diff3'    THEN format('%s IS NOT NULL AND %s IS NOT NULL AND %s IS NOT NULL', p_base, p_ours, p_theirs)
                WHEN 'non_null' THEN format('(%s IS NULL) <> (%s IS NULL)', p_ours, p_theirs)

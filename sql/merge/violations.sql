@@ -109,7 +109,7 @@ DECLARE
     v_name text := format('%I.%I', p_table.schema_name, p_table.table_name);
 BEGIN
     FOR v_one IN SELECT a.attname FROM pg_attribute AS a
-                  WHERE a.attrelid = p_table.relation AND a.attnum > 0 AND a.attnotnull AND NOT a.attisdropped AND a.attgenerated = '' LOOP
+                  WHERE a.attrelid = p_table.relation AND a.attnum > 0 AND a.attnotnull AND NOT a.attisdropped LOOP
         PERFORM pggit._add_violations(p_merge_id, p_table.table_id, 'not_null', format('%s.%I', v_name, v_one.attname),
             format('SELECT n.* FROM (%s) AS n WHERE n.%I IS NOT DISTINCT FROM NULL', pggit._wants_sql(p_table.table_id), v_one.attname),
             format('column %I of table %s may not be NULL', v_one.attname, v_name));
@@ -118,8 +118,17 @@ BEGIN
     FOR v_one IN SELECT k.conname, pg_get_expr(k.conbin, k.conrelid) AS expression FROM pg_constraint AS k
                   WHERE k.conrelid = p_table.relation AND k.contype = 'c' AND pggit._is_enforced(k) LOOP
         PERFORM pggit._add_violations(p_merge_id, p_table.table_id, 'check', v_one.conname,
-            format('SELECT n.* FROM (%s) AS n WHERE NOT (%s)', pggit._wants_sql(p_table.table_id), v_one.expression),
+            -- A CHECK of the whole row calls it by the table's name.
+            format('SELECT %1$I.* FROM (%2$s) AS %1$I WHERE NOT (%3$s)', p_table.table_name, pggit._wants_sql(p_table.table_id), v_one.expression),
             format('the row does not satisfy %s', v_one.expression));
+    END LOOP;
+
+    FOR v_one IN SELECT a.attname, format_type(a.atttypid, a.atttypmod) AS domain FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid AND t.typtype = 'd'
+                  WHERE a.attrelid = p_table.relation AND a.attnum > 0 AND NOT a.attisdropped LOOP
+        CONTINUE WHEN pggit._takes_all(v_one.domain, format('SELECT n.%I FROM (%s) AS n', v_one.attname, pggit._wants_sql(p_table.table_id)));
+        PERFORM pggit._add_violations(p_merge_id, p_table.table_id, 'check', format('%s.%I', v_name, v_one.attname),
+            format('SELECT n.* FROM (%s) AS n WHERE NOT pggit._takes(%L, n.%I)', pggit._wants_sql(p_table.table_id), v_one.domain, v_one.attname),
+            format('column %I of table %s is of domain %s, which does not take the value', v_one.attname, v_name, v_one.domain));
     END LOOP;
 
     PERFORM pggit._add_violations(p_merge_id, p_table.table_id, 'partition', v_name,
@@ -129,7 +138,37 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._check_rows(uuid, pggit.tables) IS
-'Records the rows of a plan that would violate NOT NULL or CHECK, or that no partition takes.';
+'Records the rows of a plan that would violate NOT NULL, CHECK or a domain, or that no partition takes.';
+
+CREATE OR REPLACE FUNCTION pggit._takes_all(p_domain text, p_query text)
+    RETURNS boolean
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    EXECUTE format('SELECT count(q.v::%s) FROM (%s) AS q(v)', p_domain, p_query);
+    RETURN true;
+EXCEPTION WHEN check_violation OR not_null_violation THEN
+    RETURN false;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._takes_all(text, text) IS
+'Whether a domain takes all values of a query with one column.';
+
+CREATE OR REPLACE FUNCTION pggit._takes(p_domain text, p_value anyelement)
+    RETURNS boolean
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    EXECUTE format('SELECT $1::%s', p_domain) USING p_value;
+    RETURN true;
+EXCEPTION WHEN check_violation OR not_null_violation THEN
+    RETURN false;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._takes(text, anyelement) IS
+'Whether a domain takes a value. One at a time costs much more than pggit._takes_all.';
 
 CREATE OR REPLACE FUNCTION pggit._check_unique(p_merge_id uuid, p_table pggit.tables, p_target_id integer)
     RETURNS void
@@ -137,51 +176,49 @@ CREATE OR REPLACE FUNCTION pggit._check_unique(p_merge_id uuid, p_table pggit.ta
 AS $$
 DECLARE
     v_index record;
-    v_same  text;
     v_keys  text := coalesce(pggit._user_key_columns(p_table.table_id, 'n'), pggit._user_columns(p_table.table_id, 'n'));
     v_found text := coalesce(pggit._user_key_columns(p_table.table_id, 'w'), pggit._user_columns(p_table.table_id, 'w'));
     v_wants text;
     v_there text;
 BEGIN
     FOR v_index IN
-        SELECT c.relname, i.indnullsnotdistinct, coalesce(pg_get_expr(i.indpred, i.indrelid), 'true') AS predicate,
+        SELECT c.relname, i.indisexclusion, i.indnullsnotdistinct, coalesce(pg_get_expr(i.indpred, i.indrelid), 'true') AS predicate,
                (SELECT string_agg(format('(%s)%s AS pggit_u%s', pg_get_indexdef(i.indexrelid, k, false),
                                          (SELECT format(' COLLATE %I.%I', cn.nspname, co.collname) FROM pg_collation AS co JOIN pg_namespace AS cn ON cn.oid = co.collnamespace
                                            WHERE co.oid = i.indcollation[k - 1]), k), ', ' ORDER BY k) FROM generate_series(1, i.indnkeyatts) AS k) AS expressions,
-               (SELECT string_agg(format('w.pggit_u%1$s OPERATOR(%2$I.%3$s) r.pggit_u%1$s', k, n.nspname, o.oprname)
-                                  || CASE WHEN i.indnullsnotdistinct THEN format(' IS NOT FALSE AND (w.pggit_u%1$s IS NOT DISTINCT FROM NULL) = (r.pggit_u%1$s IS NOT DISTINCT FROM NULL)', k) ELSE '' END, ' AND ' ORDER BY k)
-                  FROM generate_series(1, i.indnkeyatts) AS k
-                  JOIN pg_opclass AS oc ON oc.oid = i.indclass[k - 1]
-                  JOIN pg_amop AS ao ON ao.amopfamily = oc.opcfamily AND ao.amopstrategy = 3 AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype
-                  JOIN pg_operator AS o ON o.oid = ao.amopopr
-                  JOIN pg_namespace AS n ON n.oid = o.oprnamespace) AS same
-          FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
-         WHERE i.indrelid = p_table.relation AND i.indisunique AND NOT i.indisprimary
+               (SELECT string_agg(format('w.pggit_u%1$s %2$s r.pggit_u%1$s', k.n, k.operator)
+                                  || CASE WHEN i.indnullsnotdistinct THEN format(' IS NOT FALSE AND (w.pggit_u%1$s IS NOT DISTINCT FROM NULL) = (r.pggit_u%1$s IS NOT DISTINCT FROM NULL)', k.n) ELSE '' END, ' AND ' ORDER BY k.n)
+                  FROM pggit._index_keys(i.indexrelid) AS k) AS same,
+               (SELECT format('%I (%s)', m.amname, string_agg(format('pggit_u%s %s', k.n, k.opclass), ', ' ORDER BY k.n)) FROM pggit._index_keys(i.indexrelid) AS k) AS keys
+          FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid JOIN pg_am AS m ON m.oid = c.relam
+         WHERE i.indrelid = p_table.relation AND (i.indisunique AND NOT i.indisprimary OR i.indisexclusion)
          ORDER BY c.relname
     LOOP
         v_wants := format('SELECT row_number() OVER () AS pggit_no, %s, %s FROM (%s) AS n WHERE %s', v_keys, v_index.expressions, pggit._wants_sql(p_table.table_id), v_index.predicate);
         v_there := format('SELECT %s, %s%s FROM %s AS n WHERE %s', v_keys, v_index.expressions, CASE WHEN pggit._is_keyless(p_table.table_id) THEN ', n.ctid AS ctid' ELSE '' END,
                           pggit._relation_on(p_target_id, p_table.relation), v_index.predicate);
-        PERFORM pggit._add_violations(p_merge_id, p_table.table_id, 'unique', v_index.relname,
-            format('WITH wants AS MATERIALIZED (%1$s)
+        IF v_index.indisexclusion THEN
+            -- What overlaps is found by an index alone.
+            PERFORM pggit._drop_temporary('pg_temp.pggit_wants');
+            EXECUTE format('CREATE TEMPORARY TABLE pggit_wants ON COMMIT DROP AS %s', v_wants);
+            EXECUTE format('CREATE INDEX ON pg_temp.pggit_wants USING %s', v_index.keys);
+            ANALYZE pg_temp.pggit_wants;
+            v_wants := 'SELECT * FROM pg_temp.pggit_wants';
+        END IF;
+        PERFORM pggit._add_violations(p_merge_id, p_table.table_id, CASE WHEN v_index.indisexclusion THEN 'exclusion' ELSE 'unique' END, v_index.relname,
+            format('WITH wants AS %6$s (%1$s)
                     SELECT %5$s FROM wants AS w JOIN (%2$s) AS r ON %3$s WHERE %4$s
                     UNION ALL SELECT %5$s FROM wants AS w JOIN wants AS r ON %3$s AND w.pggit_no <> r.pggit_no',
-                   v_wants, v_there, v_index.same, pggit._untouched_sql(p_table.table_id, 'r'), v_found),
-            format('another row of the merged state has the same value in unique index %I', v_index.relname));
-    END LOOP;
-
-    FOR v_index IN SELECT k.conname FROM pg_constraint AS k WHERE k.conrelid = p_table.relation AND k.contype = 'x' AND p_target_id <> 1
-                      AND pggit._dense_relation(p_target_id, p_table.table_id) IS NULL LOOP
-        RAISE EXCEPTION USING
-            ERRCODE = 'VG307', SCHEMA = 'pggit',
-            MESSAGE = format('exclusion constraint %I can''t be checked on a branch where table %s is a view', v_index.conname, pggit._base_relation(p_table.table_id)),
-            HINT    = format('Materialize the table on the branch first: SELECT pggit.materialize(…, %L);', pggit._base_relation(p_table.table_id));
+                   v_wants, v_there, v_index.same, pggit._untouched_sql(p_table.table_id, 'r'), v_found,
+                   CASE WHEN v_index.indisexclusion THEN 'NOT MATERIALIZED' ELSE 'MATERIALIZED' END),
+            format(CASE WHEN v_index.indisexclusion THEN 'exclusion constraint %I keeps it from another row of the merged state'
+                        ELSE 'another row of the merged state has the same value in unique index %I' END, v_index.relname));
     END LOOP;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._check_unique(uuid, pggit.tables, integer) IS
-'Records the rows of a plan that would share the value of a unique index (partial, on expressions, NULLS NOT DISTINCT too) with another row of the merged state.';
+'Records the rows of a plan that would share the value of a unique index (partial, on expressions, NULLS NOT DISTINCT too) with another row of the merged state, or that an exclusion constraint keeps from one.';
 
 CREATE OR REPLACE FUNCTION pggit._foreign_keys(p_relations oid[])
     RETURNS TABLE (conname name, child oid, parent oid, match_full boolean, same text, child_set text, child_null text, child_columns text, parent_columns text)

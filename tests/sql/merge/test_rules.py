@@ -130,6 +130,15 @@ def test_what_a_rule_cannot_decide_is_a_conflict_that_says_why(db: Database, cas
         raise AssertionError(said)
 
 
+@pytest.mark.pg(15)  # the wheels of 16 to 18 are built without ICU
+def test_texts_are_merged_as_they_are_written(db: Database) -> None:
+    """Not as a collation compares them: what it takes for equal would be lost."""
+    db.run("CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
+    parted(db, "text COLLATE ci", "a\nb\nc", "A\nb\nc", "a\nb\nd")
+    assert merge(db, {"rule": "diff3", "column": "v"}, LATER) == "merged"
+    assert db.value("SELECT v FROM t") == "A\nb\nd"
+
+
 def test_one_cell_that_fails_does_not_keep_the_rule_from_the_others(small: Database) -> None:
     """Of three counters one would be too large."""
     small.run("CREATE TABLE n (id integer PRIMARY KEY, v smallint)")

@@ -125,4 +125,5 @@ def test_merged_lines_keep_the_laws(db: Database, base: str, ours: str, theirs: 
         for line in "abc":
             counts = [text.split("\n").count(line) for text in (base, ours, theirs, both)]
             assert counts[3] <= counts[1] + counts[2]
-            assert counts[3] >= counts[1] + counts[2] - counts[0] or counts[1] == counts[2]
+            # Both may have added the same line in the same place.
+            assert counts[3] >= max(counts[1], counts[2]) - counts[0]
