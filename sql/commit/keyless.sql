@@ -29,13 +29,14 @@ CREATE OR REPLACE FUNCTION pggit._stored_types(p_table_id integer, p_at pggit._p
     LANGUAGE sql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT string_agg(format('c%s %s', c.column_id, format_type(c.type_name::regtype, -1)), ', ' ORDER BY c.column_id)
+    SELECT string_agg(format('c%s %s', c.column_id, format_type(a.atttypid, -1)), ', ' ORDER BY c.column_id)
       FROM pggit._columns_at(p_table_id, p_at) AS c
+      JOIN pg_attribute AS a ON a.attrelid = format('pggit._delta_%s', p_table_id)::regclass AND a.attname = 'c' || c.column_id AND NOT a.attisdropped
      WHERE c.generated_as IS NULL;
 $$;
 
 COMMENT ON FUNCTION pggit._stored_types(integer, pggit._position) IS
-'pggit._stored_columns with their types, without a length.';
+'pggit._stored_columns with the types they have in the stores, without a length.';
 
 CREATE OR REPLACE FUNCTION pggit._shared_columns(p_table_id integer, p_a pggit._position, p_b pggit._position)
     RETURNS integer[]
