@@ -1,6 +1,38 @@
 -- Foreign keys of a branch where a view is at one end. Between two real tables they are PostgreSQL's own.
 
-CREATE OR REPLACE FUNCTION pggit._foreign_key(p_constraint oid,
+CREATE OR REPLACE FUNCTION pggit._names_on_branch(p_shown pggit.branch_tables)
+    RETURNS TABLE (main_id integer, name text)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog
+AS $$
+BEGIN
+    IF p_shown.form = 'view' THEN
+        RETURN QUERY SELECT v.main_id, v.name FROM pggit._view_columns(p_shown) AS v;
+    ELSE
+        RETURN QUERY SELECT m.column_id, k.name FROM pggit._columns_as_made(p_shown) AS k JOIN pggit.columns AS m ON m.table_id = p_shown.table_id AND m.origin = k.origin AND m.dropped_at IS NULL;
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._names_on_branch(pggit.branch_tables) IS
+'The columns of now of a table on main, and the names by which a branch has them.';
+
+CREATE OR REPLACE FUNCTION pggit._name_on_branch(p_branch_id integer, p_table_id integer, p_attnum smallint, p_name text)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT coalesce((SELECT n.name
+                       FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id) JOIN pggit.columns AS c USING (table_id)
+                       JOIN LATERAL pggit._names_on_branch(bt) AS n ON n.main_id = c.column_id
+                      WHERE bt.branch_id = p_branch_id AND bt.table_id = p_table_id AND c.dropped_at IS NULL
+                        AND CASE WHEN t.place = pggit._place() THEN c.attnum = p_attnum ELSE c.name = p_name END), p_name);
+$$;
+
+COMMENT ON FUNCTION pggit._name_on_branch(integer, integer, smallint, text) IS
+'The name by which a branch has a column of main.';
+
+CREATE OR REPLACE FUNCTION pggit._foreign_key(p_constraint oid, p_branch_id integer DEFAULT NULL,
     OUT name text, OUT child_id integer, OUT parent_id integer, OUT child_relation oid, OUT parent_relation oid, OUT index_id oid,
     OUT child_columns text[], OUT parent_columns text[], OUT child_types text[], OUT parent_types text[], OUT parent_type_ids oid[],
     OUT operators text[], OUT match_full boolean, OUT on_delete "char", OUT on_update "char", OUT set_columns text[], OUT is_deferred boolean)
@@ -10,14 +42,15 @@ AS $$
     SELECT c.conname, ct.table_id, pt.table_id, c.conrelid, c.confrelid, c.conindid,
            k.child_columns, k.parent_columns, k.child_types, k.parent_types, k.parent_type_ids, k.operators,
            c.confmatchtype = 'f', c.confdeltype, c.confupdtype,
-           ARRAY(SELECT a.attname::text FROM pg_attribute AS a
+           ARRAY(SELECT CASE WHEN p_branch_id IS NULL THEN a.attname::text ELSE pggit._name_on_branch(p_branch_id, ct.table_id, a.attnum, a.attname) END FROM pg_attribute AS a
                   WHERE a.attrelid = c.conrelid AND a.attnum = ANY (coalesce(nullif(c.confdelsetcols, '{}'), c.conkey)) ORDER BY a.attnum),
            c.condeferrable AND c.condeferred
       FROM pg_constraint AS c
       LEFT JOIN pggit.tables AS ct ON ct.relation = c.conrelid AND ct.untracked_at IS NULL
       LEFT JOIN pggit.tables AS pt ON pt.relation = c.confrelid AND pt.untracked_at IS NULL
       CROSS JOIN LATERAL (
-          SELECT array_agg(ca.attname::text ORDER BY u.n) AS child_columns, array_agg(pa.attname::text ORDER BY u.n) AS parent_columns,
+          SELECT array_agg(CASE WHEN p_branch_id IS NULL THEN ca.attname::text ELSE pggit._name_on_branch(p_branch_id, ct.table_id, ca.attnum, ca.attname) END ORDER BY u.n) AS child_columns,
+                 array_agg(CASE WHEN p_branch_id IS NULL THEN pa.attname::text ELSE pggit._name_on_branch(p_branch_id, pt.table_id, pa.attnum, pa.attname) END ORDER BY u.n) AS parent_columns,
                  array_agg(pggit._base_type(ca.atttypid, ca.atttypmod) ORDER BY u.n) AS child_types,
                  array_agg(pggit._base_type(pa.atttypid, pa.atttypmod) ORDER BY u.n) AS parent_types,
                  array_agg(pa.atttypid ORDER BY u.n) AS parent_type_ids,
@@ -30,8 +63,8 @@ AS $$
      WHERE c.oid = p_constraint;
 $$;
 
-COMMENT ON FUNCTION pggit._foreign_key(oid) IS
-'What a foreign key on main says, in names. operators compare a parent''s column (left) with a child''s.';
+COMMENT ON FUNCTION pggit._foreign_key(oid, integer) IS
+'What a foreign key on main says, in names of now, or those that a branch has. operators compare a parent''s column (left) with a child''s.';
 
 CREATE OR REPLACE FUNCTION pggit._constraint(p_child_id integer, p_name text, p_oid oid)
     RETURNS oid
@@ -92,7 +125,7 @@ CREATE OR REPLACE FUNCTION pggit._has_parent(p_branch_id integer, p_constraint o
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_key   record := pggit._foreign_key(p_constraint);
+    v_key   record := pggit._foreign_key(p_constraint, p_branch_id);
     v_found boolean;
 BEGIN
     EXECUTE format('SELECT EXISTS (SELECT FROM %s AS p WHERE %s)',
@@ -112,7 +145,7 @@ CREATE OR REPLACE FUNCTION pggit._has_child(p_branch_id integer, p_constraint oi
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_key   record := pggit._foreign_key(p_constraint);
+    v_key   record := pggit._foreign_key(p_constraint, p_branch_id);
     v_found boolean;
 BEGIN
     EXECUTE format('SELECT EXISTS (SELECT FROM %s AS c WHERE %s)', pggit._branch_relation(p_branch_id, v_key.child_id),
@@ -131,7 +164,7 @@ CREATE OR REPLACE FUNCTION pggit._refuse_foreign_key(p_branch_id integer, p_cons
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_key    record := pggit._foreign_key(p_constraint);
+    v_key    record := pggit._foreign_key(p_constraint, p_branch_id);
     v_child  text := (SELECT c.relname FROM pg_class AS c WHERE c.oid = v_key.child_relation);
     v_parent text := (SELECT c.relname FROM pg_class AS c WHERE c.oid = v_key.parent_relation);
     v_schema text := (SELECT n.nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -241,7 +274,7 @@ CREATE OR REPLACE FUNCTION pggit._referenced(p_branch_id integer, p_constraint o
     SET search_path = pg_catalog, pg_temp SET enable_seqscan = on SET enable_bitmapscan = on
 AS $$
 DECLARE
-    v_key    record := pggit._foreign_key(p_constraint);
+    v_key    record := pggit._foreign_key(p_constraint, p_branch_id);
     v_action "char" := CASE p_operation WHEN 'DELETE' THEN v_key.on_delete ELSE v_key.on_update END;
     v_child  text   := pggit._branch_relation(p_branch_id, v_key.child_id);
     v_where  text;
@@ -332,7 +365,7 @@ $$;
 COMMENT ON FUNCTION pggit._parent_lookup(integer, oid, text[], text[], text[]) IS
 'Statements of a write function that set v_found: the branch shows the row which a foreign key refers to.';
 
-CREATE OR REPLACE FUNCTION pggit._write_foreign(p_table pggit.tables)
+CREATE OR REPLACE FUNCTION pggit._write_foreign(p_table pggit.tables, p_missing smallint[])
     RETURNS TABLE (declarations text, body text)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -344,6 +377,7 @@ BEGIN
     declarations := '';
     body := '';
     FOR v_oid IN SELECT f FROM pggit._foreign_keys(p_table.relation, false) AS f LOOP
+        CONTINUE WHEN (SELECT c.conkey && p_missing FROM pg_constraint AS c WHERE c.oid = v_oid);
         v_key := pggit._foreign_key(v_oid);
         body := body || format($w$
     IF TG_OP <> 'DELETE' AND %1$s AND (TG_OP = 'INSERT' OR ROW(%2$s)::record *<> ROW(%3$s)::record) THEN
@@ -409,5 +443,5 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._write_foreign(pggit.tables) IS
-'The part of a write function that keeps foreign keys true, as child and as parent.';
+COMMENT ON FUNCTION pggit._write_foreign(pggit.tables, smallint[]) IS
+'The part of a write function that keeps foreign keys true, as child and as parent, but for those of missing columns.';

@@ -319,7 +319,7 @@ CREATE OR REPLACE FUNCTION pggit._check_child()
 AS $$
 DECLARE
     v_oid oid    := pggit._constraint(TG_ARGV[1]::integer, TG_ARGV[2], TG_ARGV[3]::oid);
-    v_key record := pggit._foreign_key(v_oid);
+    v_key record := pggit._foreign_key(v_oid, TG_ARGV[0]::integer);
     v_new text[] := pggit._row_key(NEW, v_key.child_columns);
 BEGIN
     IF v_key.match_full AND array_position(v_new, NULL) IS NOT NULL AND v_new <> array_fill(NULL::text, ARRAY[cardinality(v_new)]) THEN
@@ -348,7 +348,7 @@ CREATE OR REPLACE FUNCTION pggit._check_parent()
 AS $$
 DECLARE
     v_oid oid    := pggit._constraint(TG_ARGV[1]::integer, TG_ARGV[2], TG_ARGV[3]::oid);
-    v_key record := pggit._foreign_key(v_oid);
+    v_key record := pggit._foreign_key(v_oid, TG_ARGV[0]::integer);
     v_old text[] := pggit._row_key(OLD, v_key.parent_columns);
     v_new text[] := CASE TG_OP WHEN 'UPDATE' THEN pggit._row_key(NEW, v_key.parent_columns) END;
 BEGIN

@@ -213,6 +213,16 @@ $$;
 COMMENT ON FUNCTION pggit._foreign_code(oid) IS
 'Functions of other users that the constraints, indexes and generated columns of a table call: a write function of the acting role must not run them.';
 
+CREATE OR REPLACE FUNCTION pggit._write_trigger_sql(p_view text, p_shape text, p_branch_id integer)
+    RETURNS text
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT format('CREATE OR REPLACE TRIGGER pggit_write INSTEAD OF INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION pggit._write_%s(%s)', p_view, p_shape, p_branch_id);
+$$;
+
+COMMENT ON FUNCTION pggit._write_trigger_sql(text, text, integer) IS
+'Statement that has a branch view written through the function of a shape.';
+
 CREATE OR REPLACE FUNCTION pggit._create_view(p_branch_id integer, p_table_id integer)
     RETURNS void
     LANGUAGE plpgsql
@@ -237,8 +247,10 @@ BEGIN
     FOR v_default IN SELECT d.name, d.expression FROM pggit._column_defaults(p_table_id) AS d LOOP
         EXECUTE format('ALTER VIEW %s ALTER COLUMN %I SET DEFAULT %s', v_name, v_default.name, v_default.expression);
     END LOOP;
-    EXECUTE format('CREATE TRIGGER pggit_write INSTEAD OF INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION pggit._write_%s(%s)',
-                   v_name, pggit._shape_name(p_table_id), p_branch_id);
+    EXECUTE pggit._write_trigger_sql(v_name, pggit._shape_name(p_table_id), p_branch_id);
+    IF NOT pggit._is_told_of_ddl() THEN
+        EXECUTE format('CREATE TRIGGER pggit_before BEFORE INSERT OR UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION pggit._before_view_statement(%s)', v_name, p_table_id);
+    END IF;
     IF EXISTS (SELECT FROM pg_constraint AS c WHERE c.contype = 'f' AND v_table.relation IN (c.conrelid, c.confrelid)) THEN
         EXECUTE format('CREATE TRIGGER pggit_settle AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION pggit._settle_statement()', v_name);
     END IF;
@@ -282,6 +294,7 @@ CREATE OR REPLACE FUNCTION pggit._rebase_views(p_branch_id integer, p_mark pggit
 AS $$
 DECLARE
     v_table record;
+    v_shown pggit.branch_tables;
     v_begun timestamptz;
 BEGIN
     PERFORM pggit._record_transaction();
@@ -290,14 +303,22 @@ BEGIN
     UPDATE pggit.branch_bases AS b SET s = p_mark WHERE b.branch_id = p_branch_id;
 
     FOR v_table IN
-        SELECT bt.table_id, bt.relation::regclass::text AS name FROM pggit.branch_tables AS bt
+        SELECT bt AS shown, bt.table_id, bt.relation::regclass::text AS name,
+               (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute AS a WHERE a.attrelid = bt.relation AND a.attnum > 0) AS columns
+          FROM pggit.branch_tables AS bt
          WHERE bt.branch_id = p_branch_id AND bt.form = 'view' ORDER BY bt.table_id
     LOOP
         v_begun := coalesce(v_begun, clock_timestamp());
-        PERFORM pggit._execute_soon(format('CREATE OR REPLACE VIEW %s AS %s', v_table.name, pggit._view_sql(p_branch_id, v_table.table_id, p_mark)), v_begun);
+        PERFORM pggit._execute_soon(format('CREATE OR REPLACE VIEW %s (%s) AS %s', v_table.name, v_table.columns, pggit._view_sql(p_branch_id, v_table.table_id, p_mark)), v_begun);
+        v_shown := v_table.shown;
+        PERFORM pggit._ensure_write_function(v_shown.table_id, v_shown);
+        IF NOT EXISTS (SELECT FROM pg_trigger AS g JOIN pg_proc AS p ON p.oid = g.tgfoid
+                        WHERE g.tgrelid = v_shown.relation AND g.tgname = 'pggit_write' AND p.proname = '_write_' || pggit._view_shape_name(v_shown)) THEN
+            PERFORM pggit._execute_soon(pggit._write_trigger_sql(v_table.name, pggit._view_shape_name(v_shown), p_branch_id), v_begun);
+        END IF;
     END LOOP;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._rebase_views(integer, pggit._mark) IS
-'Moves the place where a branch stands on main and rebuilds its views on it; grants, defaults and triggers stay. Waits for open writers and readers of the branch.';
+'Moves the place where a branch stands on main and rebuilds its views on it; names of columns, grants, defaults and triggers stay. Waits for open writers and readers of the branch.';

@@ -74,7 +74,53 @@ $$;
 COMMENT ON FUNCTION pggit._hash_sql(text, oid[]) IS
 'Expression that hashes values so that equal ones hash alike; zero for types that can''t be hashed: their writers wait for each other.';
 
-CREATE OR REPLACE FUNCTION pggit._write_checks(p_table pggit.tables)
+CREATE OR REPLACE FUNCTION pggit._view_columns(p_shown pggit.branch_tables)
+    RETURNS TABLE (column_id integer, name text, main_id integer)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    -- A generated column whose expression changed, be it in names alone, is another column of the same origin.
+    SELECT c.column_id, a.attname::text, m.column_id
+      FROM (SELECT k.column_id, k.origin, row_number() OVER (ORDER BY k.attnum) AS n FROM pggit._columns_at(p_shown.table_id, pggit._branch_now(p_shown.branch_id)) AS k) AS c
+      JOIN pg_attribute AS a ON a.attrelid = p_shown.relation AND a.attnum = c.n
+      LEFT JOIN pggit.columns AS m ON m.table_id = p_shown.table_id AND m.origin = c.origin AND m.dropped_at IS NULL
+     ORDER BY a.attnum;
+$$;
+
+COMMENT ON FUNCTION pggit._view_columns(pggit.branch_tables) IS
+'The columns of a branch view under the names that it has them by: those of where the branch stands on main, which may have got other names there. main_id: the column that main has now.';
+
+CREATE OR REPLACE FUNCTION pggit._view_shape_name(p_shown pggit.branch_tables)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT format('%s_%s', p_shown.table_id, left(md5(string_agg(format('%s %I', c.column_id, c.name), ',' ORDER BY c.column_id)), 8)) FROM pggit._view_columns(p_shown) AS c;
+$$;
+
+COMMENT ON FUNCTION pggit._view_shape_name(pggit.branch_tables) IS
+'pggit._shape_name for the columns and names that a branch view has.';
+
+CREATE OR REPLACE FUNCTION pggit._renamed_sql(p_shown pggit.branch_tables, p_row text, p_for_view boolean)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT CASE WHEN p_for_view
+                THEN (SELECT format('SELECT %s INTO %s;', string_agg(format('%s AS %s', CASE WHEN c.name IS NULL THEN 'NULL::' || o.type_name ELSE p_row || '.' || pggit._quoted(c.name) END,
+                                                                            pggit._quoted(v.name)), ', ' ORDER BY v.n), p_row)
+                        FROM pggit._view_columns(p_shown) WITH ORDINALITY AS v(column_id, name, main_id, n)
+                        JOIN pggit.columns AS o ON o.table_id = p_shown.table_id AND o.column_id = v.column_id
+                        LEFT JOIN pggit.columns AS c ON c.table_id = p_shown.table_id AND c.column_id = v.main_id)
+                ELSE (SELECT format('SELECT %s INTO %s;', string_agg(format('%s AS %s', CASE WHEN v.name IS NULL THEN 'NULL::' || c.type_name ELSE p_row || '.' || pggit._quoted(v.name) END,
+                                                                            pggit._quoted(c.name)), ', ' ORDER BY c.attnum), p_row)
+                        FROM pggit.columns AS c LEFT JOIN pggit._view_columns(p_shown) AS v ON v.main_id = c.column_id
+                       WHERE c.table_id = p_shown.table_id AND c.dropped_at IS NULL) END;
+$$;
+
+COMMENT ON FUNCTION pggit._renamed_sql(pggit.branch_tables, text, boolean) IS
+'Statement of a write function that gives the record NEW or OLD of a branch view the columns that main has now, under their names there, or turns it back into a row of the view.';
+
+CREATE OR REPLACE FUNCTION pggit._write_checks(p_table pggit.tables, p_missing smallint[])
     RETURNS TABLE (declarations text, body text)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -95,7 +141,7 @@ BEGIN
           FROM pggit.columns AS c
           JOIN pg_attribute AS a ON a.attrelid = p_table.relation AND a.attname = c.name
           JOIN pg_type AS t ON t.oid = a.atttypid
-         WHERE c.table_id = p_table.table_id AND c.dropped_at IS NULL
+         WHERE c.table_id = p_table.table_id AND c.dropped_at IS NULL AND a.attnum <> ALL (p_missing)
          ORDER BY a.attgenerated <> '', c.attnum
     LOOP
         IF v_column.generated_as IS NOT NULL THEN
@@ -138,7 +184,7 @@ BEGIN
 
     SELECT string_agg(format('WHEN NOT (%s) THEN %L', pg_get_expr(c.conbin, c.conrelid), c.conname), ' ' ORDER BY c.conname) INTO v_checks
       FROM pg_constraint AS c
-     WHERE c.conrelid = p_table.relation AND c.contype = 'c' AND coalesce((to_jsonb(c) ->> 'conenforced')::boolean, true);
+     WHERE c.conrelid = p_table.relation AND c.contype = 'c' AND coalesce((to_jsonb(c) ->> 'conenforced')::boolean, true) AND NOT coalesce(c.conkey, '{}') && p_missing;
     v_fits := pggit._fits_sql(p_table.relation);
     IF v_fits IS NOT NULL THEN
         body := body || format($w$
@@ -162,10 +208,11 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._write_checks(pggit.tables) IS
-'The part of a write function that concerns the new row alone: generated and identity columns, domains, NOT NULL, partitions, CHECK.';
+COMMENT ON FUNCTION pggit._write_checks(pggit.tables, smallint[]) IS
+'The part of a write function that concerns the new row alone: generated and identity columns, domains, NOT NULL, partitions, CHECK. p_missing: columns of main, by number, that the branch
+does not have.';
 
-CREATE OR REPLACE FUNCTION pggit._write_unique(p_table pggit.tables)
+CREATE OR REPLACE FUNCTION pggit._write_unique(p_table pggit.tables, p_missing smallint[])
     RETURNS TABLE (declarations text, body text)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -197,7 +244,9 @@ BEGIN
                (SELECT string_agg(format('NEW.%s', pggit._quoted(a.attname)), ', ') FROM pg_attribute AS a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::smallint[])) AS new_columns,
                (SELECT string_agg(format('OLD.%s', pggit._quoted(a.attname)), ', ') FROM pg_attribute AS a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::smallint[])) AS old_columns
           FROM pg_index AS i JOIN pg_class AS k ON k.oid = i.indexrelid
-         WHERE i.indrelid = p_table.relation AND NOT i.indisprimary AND (i.indisunique OR i.indisexclusion)
+         WHERE i.indrelid = p_table.relation AND NOT i.indisprimary AND (i.indisunique OR i.indisexclusion) AND NOT i.indkey::smallint[] && p_missing
+           AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid AND d.refclassid = 'pg_class'::regclass
+                                                        AND d.refobjid = i.indrelid AND d.refobjsubid = ANY (p_missing))
          ORDER BY i.indexrelid
     LOOP
         v_others := coalesce(' AND (' || v_index.predicate || ')', '') || format(' AND (pggit_write.v_operation = ''INSERT'' OR NOT (%s))', v_same);
@@ -237,8 +286,8 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._write_unique(pggit.tables) IS
-'The part of a write function that keeps unique indexes and exclusion constraints true, whatever their keys, predicates and treatment of NULL.';
+COMMENT ON FUNCTION pggit._write_unique(pggit.tables, smallint[]) IS
+'The part of a write function that keeps unique indexes and exclusion constraints true, whatever their keys, predicates and treatment of NULL, but for those over missing columns.';
 
 CREATE OR REPLACE FUNCTION pggit._definition_mark(p_table_id integer)
     RETURNS text
@@ -267,7 +316,7 @@ COMMENT ON FUNCTION pggit._definition_mark(integer) IS
 'Another value whenever something changes that a table''s write function was generated from: its columns, partitions, constraints and indexes, and those of tables
 it refers to or that refer to it.';
 
-CREATE OR REPLACE FUNCTION pggit._ensure_write_function(p_table_id integer)
+CREATE OR REPLACE FUNCTION pggit._ensure_write_function(p_table_id integer, p_shown pggit.branch_tables DEFAULT NULL)
     RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -287,22 +336,40 @@ DECLARE
     v_key_name text;
     v_key_list text;
     v_mark     text := format('-- generated from %s', pggit._definition_mark(p_table_id));
+    v_shape    text := pggit._shape_name(p_table_id);
+    v_columns  integer[] := ARRAY(SELECT c.column_id FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.dropped_at IS NULL);
+    v_missing  smallint[];
+    v_enter    text := '';
+    v_leave_old text := '';
+    v_leave_new text := '';
 BEGIN
-    IF starts_with((SELECT p.prosrc FROM pg_proc AS p WHERE p.oid = to_regprocedure(format('pggit._write_%s()', pggit._shape_name(p_table_id)))), v_mark) THEN
+    IF p_shown.branch_id IS NOT NULL AND pggit._view_shape_name(p_shown) <> v_shape THEN
+        v_shape   := pggit._view_shape_name(p_shown);
+        v_columns := ARRAY(SELECT v.main_id FROM pggit._view_columns(p_shown) AS v);
+        v_enter   := format($w$
+    %s
+    %s$w$, pggit._renamed_sql(p_shown, 'OLD', false), pggit._renamed_sql(p_shown, 'NEW', false));
+        v_leave_old := pggit._renamed_sql(p_shown, 'OLD', true);
+        v_leave_new := pggit._renamed_sql(p_shown, 'NEW', true);
+    END IF;
+    IF starts_with((SELECT p.prosrc FROM pg_proc AS p WHERE p.oid = to_regprocedure(format('pggit._write_%s()', v_shape))), v_mark) THEN
         RETURN;
     END IF;
 
     SELECT t.* INTO STRICT v_table FROM pggit.tables AS t WHERE t.table_id = p_table_id;
-    v_checks  := pggit._write_checks(v_table);
-    v_unique  := pggit._write_unique(v_table);
-    v_foreign := pggit._write_foreign(v_table);
+    v_missing := ARRAY(SELECT l.attnum FROM pggit._live_columns(v_table.relation) AS l
+                        WHERE NOT EXISTS (SELECT FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.column_id = ANY (v_columns) AND c.name = l.name));
+    v_checks  := pggit._write_checks(v_table, v_missing);
+    v_unique  := pggit._write_unique(v_table, v_missing);
+    v_foreign := pggit._write_foreign(v_table, v_missing);
     SELECT string_agg(format('c%s = NEW.%s', c.column_id, pggit._quoted(c.name)), ', ') INTO v_set
       FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL;
     SELECT k.relname INTO v_key_name FROM pg_index AS i JOIN pg_class AS k ON k.oid = i.indexrelid WHERE i.indrelid = v_table.relation AND i.indisprimary;
-    SELECT string_agg(quote_ident(c.name), ', ' ORDER BY c.key_position) INTO v_key_list
-      FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL;
+    SELECT string_agg(quote_ident(coalesce(v.name, c.name)), ', ' ORDER BY c.key_position) INTO v_key_list
+      FROM pggit.columns AS c LEFT JOIN pggit._view_columns(p_shown) AS v ON v.main_id = c.column_id
+     WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL;
 
-    PERFORM pggit._ensure_function(format('pggit._write_%s()', pggit._shape_name(p_table_id)), 'trigger', 'VOLATILE', v_mark || format($w$
+    PERFORM pggit._ensure_function(format('pggit._write_%s()', v_shape), 'trigger', 'VOLATILE', v_mark || format($w$
 #variable_conflict use_column
 <<pggit_write>>
 DECLARE
@@ -329,7 +396,7 @@ DECLARE
     SELECT (b.s).own, (b.s).watermark, (b.s).snapshot, least(pg_snapshot_xmin((b.s).snapshot), (b.s).own)
       INTO STRICT v_own, v_watermark, v_snapshot, v_floor
       FROM pggit.branch_bases AS b WHERE b.branch_id = v_branch;
-
+%24$s
     IF TG_OP <> 'DELETE' THEN
         v_moved := TG_OP = 'INSERT' OR NOT (%2$s);%3$s
     END IF;
@@ -398,8 +465,10 @@ DECLARE
     END IF;
 %20$s
     IF TG_OP = 'DELETE' THEN
+        %25$s
         RETURN OLD;
     END IF;
+    %26$s
     RETURN NEW;
 END$w$,
         v_checks.declarations || v_unique.declarations || v_foreign.declarations,
@@ -409,11 +478,31 @@ END$w$,
         pggit._var_main_sql(p_table_id), pggit._same_key(p_table_id, 'r', 'NEW', true, true), v_new_keys,
         format('duplicate key value violates unique constraint "%s"', v_key_name),
         format('Key (%s)=(%%s) already exists.', replace(v_key_list, '%', '%%')), v_key_name, v_foreign.body,
-        pggit._same_key(p_table_id, 'h', 'NEW', false, true), pggit._var_out_sql('h'), pggit._base_rows(p_table_id)));
+        pggit._same_key(p_table_id, 'h', 'NEW', false, true), pggit._var_out_sql('h'), pggit._base_rows(p_table_id), v_enter, v_leave_old, v_leave_new));
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._ensure_write_function(integer) IS
-'Makes pggit._write_<shape>(), through which all branch views of a table with the same columns are written. A row that another session changed since the statement
-began gives 40001; one that this statement itself changed already is skipped, as in a table. A look at one key is shaped so that no index but the key''s
+COMMENT ON FUNCTION pggit._ensure_write_function(integer, pggit.branch_tables) IS
+'Makes pggit._write_<shape>(), through which all branch views of a table with the same columns are written: those of now, or those of a view that was made before main added or renamed some. A row that another
+session changed since the statement began gives 40001; one that this statement itself changed already is skipped, as in a table. A look at one key is shaped so that no index but the key''s
 fits it (pggit._delta_predicate).';
+
+CREATE OR REPLACE FUNCTION pggit._renew_write_functions_of(p_table_id integer)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF to_regprocedure(format('pggit._write_%s()', pggit._shape_name(p_table_id))) IS NOT NULL THEN
+        PERFORM pggit._ensure_write_function(p_table_id);
+    END IF;
+    -- One view for each function that views are written through.
+    PERFORM pggit._ensure_write_function(p_table_id, v.shown)
+       FROM (SELECT DISTINCT ON (g.tgfoid) bt AS shown
+               FROM pggit.branch_tables AS bt JOIN pg_trigger AS g ON g.tgrelid = bt.relation AND g.tgname = 'pggit_write'
+              WHERE bt.table_id = p_table_id AND bt.form = 'view' ORDER BY g.tgfoid, bt.branch_id) AS v;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._renew_write_functions_of(integer) IS
+'Makes the functions anew that write a table on branches, of all shapes in which views show it.';

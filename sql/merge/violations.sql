@@ -4,14 +4,20 @@ CREATE OR REPLACE FUNCTION pggit._relation_on(p_branch_id integer, p_relation oi
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    SELECT format('%I.%I', n.nspname, c.relname)
-      FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-     WHERE c.oid = coalesce((SELECT bt.relation FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id)
-                              WHERE bt.branch_id = p_branch_id AND t.relation = p_relation), p_relation);
+    SELECT CASE WHEN o.columns IS NULL THEN format('%I.%I', n.nspname, c.relname) ELSE format('(SELECT %s FROM %I.%I AS b)', o.columns, n.nspname, c.relname) END
+      FROM (SELECT p_relation) AS given
+      LEFT JOIN pggit.tables AS t ON t.relation = p_relation AND t.untracked_at IS NULL
+      LEFT JOIN pggit.branch_tables AS bt ON bt.branch_id = p_branch_id AND bt.table_id = t.table_id
+      JOIN pg_class AS c ON c.oid = coalesce(bt.relation, p_relation)
+      JOIN pg_namespace AS n ON n.oid = c.relnamespace
+      LEFT JOIN LATERAL (SELECT string_agg(format('b.%I AS %I', b.name, m.name), ', ' ORDER BY m.attnum) AS columns
+                           FROM pggit._names_on_branch(bt) AS b JOIN pggit.columns AS m ON m.table_id = t.table_id AND m.column_id = b.main_id
+                         HAVING bool_or(b.name <> m.name)) AS o ON true;
 $$;
 
 COMMENT ON FUNCTION pggit._relation_on(integer, oid) IS
-'Qualified name of what stands for a table of main on a branch; on main, or for a table that is not tracked, the table itself.';
+'What stands for a table of main on a branch, for FROM: its qualified name, or, where the branch has columns by other names than main, a query that gives them those of main. On main, or for a table that is not
+tracked, the table itself.';
 
 CREATE OR REPLACE FUNCTION pggit._of_partition_sql(p_relation oid, p_query text)
     RETURNS text

@@ -185,9 +185,9 @@ CREATE OR REPLACE FUNCTION pggit._renew_write_functions(p_relation oid)
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM pggit._ensure_write_function(t.table_id)
+    PERFORM pggit._renew_write_functions_of(t.table_id)
        FROM pggit.tables AS t
-      WHERE t.untracked_at IS NULL AND to_regprocedure(format('pggit._write_%s()', pggit._shape_name(t.table_id))) IS NOT NULL
+      WHERE t.untracked_at IS NULL
         AND (t.relation = p_relation OR EXISTS (SELECT FROM pg_constraint AS c WHERE c.contype = 'f' AND ((c.conrelid = t.relation AND c.confrelid = p_relation)
                                                                                                        OR (c.confrelid = t.relation AND c.conrelid = p_relation))));
 END;
@@ -195,6 +195,67 @@ $$;
 
 COMMENT ON FUNCTION pggit._renew_write_functions(oid) IS
 'Names of a table on main have changed: makes the functions anew that write it on branches, and those of tables with foreign keys to it or from it.';
+
+CREATE OR REPLACE FUNCTION pggit._follow_names(p_relation oid)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_table  pggit.tables;
+    v_class  record;
+    v_column record;
+    v_names  jsonb;
+    v_mark   pggit._mark;
+BEGIN
+    SELECT n.nspname, c.relname INTO v_class FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = p_relation;
+    SELECT t.* INTO v_table FROM pggit.tables AS t WHERE t.relation = p_relation AND t.untracked_at IS NULL FOR NO KEY UPDATE;
+    v_names := (SELECT jsonb_object_agg(c.column_id, c.name) FROM pggit.columns AS c WHERE c.table_id = v_table.table_id AND c.dropped_at IS NULL AND c.generated_as IS NULL);
+    UPDATE pggit.tables AS t SET schema_name = v_class.nspname, table_name = v_class.relname WHERE t.table_id = v_table.table_id;
+    UPDATE pggit.columns AS c SET name = a.attname
+      FROM pg_attribute AS a
+     WHERE c.table_id = v_table.table_id AND c.dropped_at IS NULL AND a.attrelid = p_relation AND a.attnum = c.attnum AND NOT a.attisdropped AND c.name <> a.attname;
+    FOR v_column IN
+        SELECT c.column_id, c.origin, l.* FROM pggit.columns AS c JOIN pggit._live_columns(p_relation) AS l USING (attnum)
+         WHERE c.table_id = v_table.table_id AND c.dropped_at IS NULL AND l.generated_as <> c.generated_as
+    LOOP
+        PERFORM pggit._record_transaction(), nextval('pggit._ordinal');
+        v_mark := pggit._mark_now();
+        UPDATE pggit.columns AS c SET dropped_at = v_mark, names = v_names WHERE c.table_id = v_table.table_id AND c.column_id = v_column.column_id;
+        PERFORM pggit._add_column(v_table.table_id, v_column, v_column.origin, v_mark);
+    END LOOP;
+    PERFORM pggit._create_capture_functions(v_table.table_id);
+    PERFORM pggit._follow_schema(v_table.schema_name, v_class.nspname);
+    PERFORM pggit._renew_write_functions(p_relation);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._follow_names(oid) IS
+'Takes over the names that a table and its columns have now, also in expressions of generated columns, and nothing else: no store changes, no lock on the table. The rest is for
+pggit._follow_shape.';
+
+CREATE OR REPLACE FUNCTION pggit._before_view_statement()
+    RETURNS trigger
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM pggit._follow_names(t.relation)
+       FROM pggit.tables AS t JOIN pg_class AS c ON c.oid = t.relation JOIN pg_namespace AS n ON n.oid = c.relnamespace
+      WHERE t.untracked_at IS NULL AND t.place = pggit._place()
+        AND (t.table_id = TG_ARGV[0]::integer
+             OR EXISTS (SELECT FROM pg_constraint AS k JOIN pggit.tables AS o ON o.table_id = TG_ARGV[0]::integer
+                         WHERE k.contype = 'f' AND ((k.conrelid = o.relation AND k.confrelid = t.relation) OR (k.confrelid = o.relation AND k.conrelid = t.relation))))
+        AND ((t.schema_name, t.table_name) <> (n.nspname, c.relname)
+             OR EXISTS (SELECT FROM pggit.columns AS l JOIN pg_attribute AS a ON a.attrelid = t.relation AND a.attnum = l.attnum
+                         WHERE l.table_id = t.table_id AND l.dropped_at IS NULL AND NOT a.attisdropped AND l.name <> a.attname));
+    RETURN NULL;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._before_view_statement() IS
+'Where no event trigger tells of DDL: before a branch view is written, main''s new names go into the function that writes it. Argument: table id.';
 
 CREATE OR REPLACE FUNCTION pggit._follow_shape(p_relation oid, p_in_statement boolean DEFAULT false, p_saved jsonb DEFAULT NULL)
     RETURNS void

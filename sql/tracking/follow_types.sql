@@ -34,7 +34,7 @@ BEGIN
                 OR EXISTS (SELECT FROM pg_attribute AS a JOIN pg_type AS y ON y.oid = a.atttypid WHERE a.attrelid = t.relation AND NOT a.attisdropped AND y.typtype = 'd'))
     LOOP
         IF v_table.has_views THEN
-            PERFORM pggit._ensure_write_function(v_table.table_id);
+            PERFORM pggit._renew_write_functions_of(v_table.table_id);
         END IF;
         IF v_table.has_tables THEN
             PERFORM pggit._ensure_real_capture(v_table.table_id, NULL);

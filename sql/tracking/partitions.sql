@@ -269,8 +269,8 @@ BEGIN
               USING HINT = 'DETACH a partition, and commit, before it is dropped.';
     END IF;
 
-    IF v_changed AND to_regprocedure(format('pggit._write_%s()', pggit._shape_name(p_table.table_id))) IS NOT NULL THEN
-        PERFORM pggit._ensure_write_function(p_table.table_id);
+    IF v_changed THEN
+        PERFORM pggit._renew_write_functions_of(p_table.table_id);
     END IF;
     FOREACH v_relation IN ARRAY v_detached LOOP
         PERFORM pggit._follow_shape(v_relation, p_in_statement) WHERE EXISTS (SELECT FROM pg_class AS c WHERE c.oid = v_relation) AND pggit._root(v_relation) = v_relation;

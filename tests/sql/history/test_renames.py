@@ -1,10 +1,11 @@
+# ruff: noqa: E501 - SQL is not wrapped
 """Names may change; what was committed under the old ones is still as it was."""
 
 from __future__ import annotations
 
 import pytest
 
-from fixtures.postgres import Database, query
+from fixtures.postgres import Database, query, raises
 
 
 def test_verify_knows_renamed_columns_and_tables(db: Database) -> None:
@@ -46,3 +47,59 @@ def test_writes_of_main_and_of_branches_follow_names(db: Database, ddl: str, nam
     assert db.value("SELECT count(*) FROM pggit.tracked_tables WHERE table_name ~ 'later'") == (
         0 if "SET SCHEMA" in ddl else 1
     )
+
+
+SHOP = """
+    CREATE TABLE p (pid integer PRIMARY KEY);
+    INSERT INTO p VALUES (1), (2);
+    CREATE TABLE t (id integer PRIMARY KEY, v varchar(9) UNIQUE CHECK (v <> 'bad'), g integer GENERATED ALWAYS AS (id * 2) STORED, parent integer REFERENCES p ON UPDATE CASCADE);
+    INSERT INTO t VALUES (1, 'a', DEFAULT, 1), (2, 'b', DEFAULT, 2);
+    SELECT pggit.track_schema('public');
+    SELECT pggit.commit('first');
+"""
+
+
+@pytest.mark.parametrize(("told", "form"), [(True, "none"), (False, "none"), (False, "p"), (False, "t")])
+@pytest.mark.parametrize(
+    "ddl",
+    [
+        "ALTER TABLE t RENAME id TO k; ALTER TABLE p RENAME pid TO k; ALTER TABLE t RENAME parent TO id",
+        "ALTER TABLE t ADD z integer NOT NULL CHECK (z IS NOT NULL) DEFAULT 1, ADD UNIQUE NULLS NOT DISTINCT (z, parent); ALTER TABLE t RENAME TO u; ALTER TABLE p RENAME TO q",
+    ],
+)
+def test_a_branch_is_written_under_the_names_it_has(db: Database, told: bool, form: str, ddl: str) -> None:
+    """Also where nobody has noticed that main's are others."""
+    if not told:
+        for name in ("ddl_path", "ddl_start", "rewrite", "ddl_end", "drop"):
+            db.run(f"DROP EVENT TRIGGER pggit_{name}")
+    db.run(SHOP)
+    db.run(f"SELECT pggit.create_branch('work', 'main', 'schema', '{form}')")
+    branch = db.connect(branch="work")
+    db.run(ddl)
+    insert = "INSERT INTO t (id, v, parent) VALUES "
+    assert query(branch, insert + "(7, 'new', 1) RETURNING *").fetchall() == [(7, "new", 14, 1)]
+    for row, state in (
+        ("(1, 'x', 1)", "23505"),
+        ("(8, 'a', 1)", "23505"),
+        ("(8, 'bad', 1)", "23514"),
+        ("(8, 'x', 9)", "23503"),
+    ):
+        with raises(state):
+            query(branch, insert + row)
+    assert query(branch, "UPDATE t SET id = 20 WHERE id = 2 RETURNING *").fetchall() == [(20, "b", 40, 2)]
+    query(branch, "DELETE FROM t WHERE id = 20; UPDATE p SET pid = 5 WHERE pid = 1")
+    with raises("23503"):
+        query(branch, "DELETE FROM p WHERE pid = 5")
+    rows = [(1, "a", 2, 5), (7, "new", 14, 5)]
+    assert query(branch, "SELECT * FROM t ORDER BY id").fetchall() == rows
+    query(branch, "SELECT pggit.commit('of the branch')")
+    if form == "none" and "z" not in ddl:
+        db.run("INSERT INTO t (k, v) VALUES (50, 'main'); SELECT pggit.commit('of main')")
+        assert db.rows("SELECT result FROM pggit.merge('main', 'work')") == [("merged",)]
+        query(branch, "UPDATE t SET v = v || '!' WHERE id >= 7")
+        assert query(branch, "SELECT * FROM t ORDER BY id").fetchall() == [
+            rows[0],
+            (7, "new!", 14, 5),
+            (50, "main!", 100, None),
+        ]
+    assert db.rows("SELECT * FROM pggit.verify()") == []
