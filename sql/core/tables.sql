@@ -92,9 +92,12 @@ CREATE TABLE IF NOT EXISTS pggit.tables (
 );
 CREATE UNIQUE INDEX IF NOT EXISTS tables_relation_key ON pggit.tables (relation) WHERE untracked_at IS NULL;
 
+-- namespace: the schema's oid at place, by which it is found when it gets another name.
 CREATE TABLE IF NOT EXISTS pggit.tracked_schemas (
     schema_name text   PRIMARY KEY,
-    excluded    text[] NOT NULL DEFAULT '{}'
+    excluded    text[] NOT NULL DEFAULT '{}',
+    namespace   oid,
+    place       bigint
 );
 
 -- Stored columns are named c<column_id> in every log, delta and mask: a rename touches this table only. added_at is NULL for columns that were there when
@@ -143,12 +146,14 @@ CREATE TABLE IF NOT EXISTS pggit.branch_gaps (
 );
 
 -- The partitions, at every level, of tracked partitioned tables, whose rows are in the history of the root. saved_at: the ordinal under which rows were logged before
--- a DROP that may mean them. captured: their own triggers are there; where none tells of DDL they come with the next commit.
+-- a DROP that may mean them. captured: their own triggers are there; where none tells of DDL they come with the next commit. columns: there, by column id, the number and
+-- the version of the catalog row that each column has in the partition.
 CREATE TABLE IF NOT EXISTS pggit.partitions (
     relation regclass PRIMARY KEY,
     table_id integer NOT NULL REFERENCES pggit.tables,
     captured boolean NOT NULL,
-    saved_at bigint
+    saved_at bigint,
+    columns  jsonb
 );
 CREATE INDEX IF NOT EXISTS partitions_table_id_idx ON pggit.partitions (table_id);
 

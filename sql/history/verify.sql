@@ -18,6 +18,7 @@ DECLARE
     v_table  record;
     v_digest text;
 BEGIN
+    PERFORM pggit._follow_changed();
     PERFORM pggit._hold_commits();
     check_name := 'commit id';
     FOR v_commit IN SELECT c.* FROM pggit.commits AS c ORDER BY c.commit_no LOOP

@@ -331,6 +331,7 @@ BEGIN
     FOR v_partition IN SELECT p.relation FROM pggit._partitions(v_relation) AS p ORDER BY p.relation LOOP
         PERFORM pggit._put_capture(p_table_id, v_partition);
     END LOOP;
+    PERFORM pggit._note_partition_columns(p_table_id);
 END;
 $$;
 

@@ -77,13 +77,15 @@ BEGIN
                        (SELECT concat_ws(' ', i.indkey, i.indimmediate) FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary),
                        (SELECT string_agg(concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attgenerated, a.xmin), '|' ORDER BY a.attnum)
                           FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
-                       CASE WHEN c.relkind = 'p' THEN (SELECT string_agg(concat_ws(' ', t.relid::oid, pg_relation_filenode(t.relid)), ',' ORDER BY t.relid::oid) FROM pg_partition_tree(c.oid) AS t) END))
+                       CASE WHEN c.relkind = 'p' THEN (SELECT string_agg(concat_ws(' ', t.relid::oid, pg_relation_filenode(t.relid), h.xmin, h.ctid), ',' ORDER BY t.relid::oid)
+                                                      FROM pg_partition_tree(c.oid) AS t LEFT JOIN pg_inherits AS h ON h.inhrelid = t.relid) END))
               FROM pg_class AS c WHERE c.oid = p_relation);
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._fingerprint(oid) IS
-'Another value whenever a table''s name, primary key, partitions, inheritance or anything of its columns changes, or its rows are written anew; NULL when the table is gone.';
+'Another value whenever a table''s name, primary key, partitions, inheritance or anything of its columns changes, a partition was detached and attached again, or
+its rows are written anew; NULL when the table is gone.';
 
 CREATE OR REPLACE FUNCTION pggit._collate_sql(p_relation oid, p_attnum smallint)
     RETURNS text

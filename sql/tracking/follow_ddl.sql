@@ -51,6 +51,7 @@ BEGIN
     UPDATE pggit.columns AS c SET catalog_row = pggit._row_version(a.xmin, a.ctid)
       FROM pggit.tables AS t JOIN pg_attribute AS a ON a.attrelid = t.relation
      WHERE t.table_id = p_table_id AND c.table_id = t.table_id AND c.attnum = a.attnum AND c.dropped_at IS NULL;
+    PERFORM pggit._note_partition_columns(p_table_id);
     UPDATE pggit.tables AS t SET place = pggit._place(), fingerprint = pggit._fingerprint(t.relation), storage = pggit._storage(t.relation) WHERE t.table_id = p_table_id;
 END;
 $$;
@@ -178,6 +179,21 @@ $$;
 
 COMMENT ON FUNCTION pggit._follow_schema(text, text) IS
 'A table is in another schema, and the one it was in is gone: the schema has been renamed. What is tracked and what branches show stands under its new name.';
+
+CREATE OR REPLACE FUNCTION pggit._follow_schemas()
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM pggit._follow_schema(s.schema_name, n.nspname) FROM pggit.tracked_schemas AS s JOIN pg_namespace AS n ON n.oid = s.namespace WHERE s.place = pggit._place();
+    UPDATE pggit.tracked_schemas AS s SET namespace = n.oid, place = pggit._place()
+      FROM pg_namespace AS n WHERE n.nspname = s.schema_name AND (s.namespace, s.place) IS DISTINCT FROM (n.oid, pggit._place());
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._follow_schemas() IS
+'Follows tracked schemas that have been renamed, also those without tables, and notes which they are.';
 
 CREATE OR REPLACE FUNCTION pggit._renew_write_functions(p_relation oid)
     RETURNS void
@@ -355,6 +371,7 @@ BEGIN
       FROM pg_attribute AS a
      WHERE c.table_id = v_table.table_id AND c.dropped_at IS NULL AND a.attrelid = p_relation AND a.attnum = c.attnum AND c.catalog_row IS DISTINCT FROM pggit._row_version(a.xmin, a.ctid);
 
+    v_lost := v_lost OR (NOT v_told AND pggit._has_other_values(v_table));
     IF v_anew THEN
         PERFORM pggit._record_transaction();  -- when it was, for refs by time
     END IF;
@@ -364,6 +381,7 @@ BEGIN
         PERFORM pggit._renew_write_functions(v_table.relation);
     END IF;
     PERFORM pggit._follow_partitions(v_table, p_in_statement);
+    PERFORM pggit._note_partition_columns(v_table.table_id);
     IF jsonb_typeof(p_saved) = 'number' THEN
         PERFORM pggit._settle_saved(v_table.table_id, p_saved::bigint, v_lost);
     ELSIF v_lost THEN
@@ -474,6 +492,7 @@ CREATE OR REPLACE FUNCTION pggit._follow_unseen()
 AS $$
 BEGIN
     PERFORM pggit._find_columns(t.table_id) FROM pggit.tables AS t WHERE t.untracked_at IS NULL AND t.place <> (SELECT pggit._place());
+    PERFORM pggit._follow_schemas();
     IF pggit._is_told_of_ddl() THEN
         RETURN;
     END IF;
@@ -513,6 +532,9 @@ BEGIN
         RETURN;
     END IF;
     PERFORM set_config('pggit.following', 'on', true);
+    IF TG_TAG = 'ALTER SCHEMA' THEN
+        PERFORM pggit._follow_schemas();
+    END IF;
     FOR v_relation IN
         WITH changed AS MATERIALIZED (
             SELECT d.objid FROM pg_event_trigger_ddl_commands() AS d

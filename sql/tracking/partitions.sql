@@ -234,6 +234,47 @@ $$;
 COMMENT ON FUNCTION pggit._remove_partition(pggit.tables, pggit.partitions, bigint) IS
 'A partition has gone: the rows it takes along count as deleted. Returns false when they could not be saved.';
 
+CREATE OR REPLACE FUNCTION pggit._partition_catalog(p_table_id integer, p_relation oid)
+    RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT jsonb_object_agg(c.column_id, jsonb_build_array(a.attnum, pggit._row_version(a.xmin, a.ctid)))
+      FROM pggit.columns AS c JOIN pg_attribute AS a ON a.attrelid = p_relation AND a.attname = c.name AND NOT a.attisdropped
+     WHERE c.table_id = p_table_id AND c.dropped_at IS NULL AND c.generated_as IS NULL;
+$$;
+
+COMMENT ON FUNCTION pggit._partition_catalog(integer, oid) IS
+'What pggit.partitions.columns holds of a partition: by column id, number and version of the catalog row.';
+
+CREATE OR REPLACE FUNCTION pggit._note_partition_columns(p_table_id integer)
+    RETURNS void
+    LANGUAGE sql
+AS $$
+    UPDATE pggit.partitions AS p SET columns = pggit._partition_catalog(p.table_id, p.relation)
+     WHERE p.table_id = p_table_id AND NOT pggit._is_told_of_ddl() AND p.columns IS DISTINCT FROM pggit._partition_catalog(p.table_id, p.relation);
+$$;
+
+COMMENT ON FUNCTION pggit._note_partition_columns(integer) IS
+'Where no event trigger tells of DDL: notes which columns the partitions of a table have.';
+
+CREATE OR REPLACE FUNCTION pggit._has_other_values(p_table pggit.tables)
+    RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT EXISTS (SELECT
+                     FROM pggit.partitions AS p
+                     JOIN pggit._partitions(p_table.relation) AS t USING (relation)
+                    CROSS JOIN LATERAL jsonb_each(p.columns) AS b
+                     JOIN LATERAL jsonb_each(pggit._partition_catalog(p.table_id, p.relation)) AS n USING (key)
+                    WHERE p.table_id = p_table.table_id
+                      AND (n.value -> 0 <> b.value -> 0 OR (n.value <> b.value AND pggit._is_rewritten(p_table.storage, pggit._storage(p.relation)))));
+$$;
+
+COMMENT ON FUNCTION pggit._has_other_values(pggit.tables) IS
+'Whether a partition may have been given other values by DDL while it was detached, before anybody noticed that: a name means another column, or a column was changed and the rows were written anew.';
+
 CREATE OR REPLACE FUNCTION pggit._follow_partitions(p_table pggit.tables, p_in_statement boolean)
     RETURNS void
     LANGUAGE plpgsql

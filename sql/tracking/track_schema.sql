@@ -35,6 +35,7 @@ BEGIN
 
     INSERT INTO pggit.tracked_schemas (schema_name, excluded) VALUES (p_schema, p_exclude)
         ON CONFLICT (schema_name) DO UPDATE SET excluded = excluded.excluded;
+    PERFORM pggit._follow_schemas();
 
     FOR v_table IN
         SELECT c.oid, c.relname, c.relpersistence, t.table_id

@@ -49,6 +49,24 @@ def test_writes_of_main_and_of_branches_follow_names(db: Database, ddl: str, nam
     )
 
 
+def untell(db: Database) -> None:
+    """From here on no event trigger tells of DDL."""
+    for name in ("ddl_path", "ddl_start", "rewrite", "ddl_end", "drop"):
+        db.run(f"DROP EVENT TRIGGER pggit_{name}")
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_schema_without_tables_is_followed(db: Database, told: bool) -> None:
+    if not told:
+        untell(db)
+    db.run("CREATE SCHEMA s; SELECT pggit.track_schema('s'); SELECT pggit.create_branch('work')")
+    db.run(
+        "ALTER SCHEMA s RENAME TO other; CREATE TABLE other.t (id integer PRIMARY KEY); SELECT pggit.commit('first')"
+    )
+    assert db.rows("SELECT table_name FROM pggit.tracked_tables") == [("other.t",)]
+    assert db.rows("SELECT base_schema FROM pggit.branch_schemas WHERE base_schema <> 'public'") == [("other",)]
+
+
 SHOP = """
     CREATE TABLE p (pid integer PRIMARY KEY);
     INSERT INTO p VALUES (1), (2);
@@ -70,8 +88,7 @@ SHOP = """
 def test_a_branch_is_written_under_the_names_it_has(db: Database, told: bool, form: str, ddl: str) -> None:
     """Also where nobody has noticed that main's are others."""
     if not told:
-        for name in ("ddl_path", "ddl_start", "rewrite", "ddl_end", "drop"):
-            db.run(f"DROP EVENT TRIGGER pggit_{name}")
+        untell(db)
     db.run(SHOP)
     db.run(f"SELECT pggit.create_branch('work', 'main', 'schema', '{form}')")
     branch = db.connect(branch="work")

@@ -60,6 +60,13 @@ SEEN = {
         "UPDATE p SET v = 'x' WHERE r = 1",
         "ALTER TABLE p DETACH PARTITION p2",
     ),
+    "detach, attach, and vacuum full": (
+        "ALTER TABLE p DETACH PARTITION p2",
+        "ALTER TABLE p ATTACH PARTITION p2 FOR VALUES IN (2)",
+        "UPDATE p2 SET v = 'x'",
+        "VACUUM FULL p",
+    ),
+    "a new column whose values are written": ("ALTER TABLE p ADD w float DEFAULT random()",),
     "detach and truncate in one transaction": ("BEGIN; ALTER TABLE p DETACH PARTITION p2; TRUNCATE p2; COMMIT",),
 }
 
@@ -80,6 +87,17 @@ UNSEEN = {
         "ALTER TABLE p DETACH PARTITION p2",
         "ALTER TABLE p2 ALTER v TYPE text USING v || 'x'",
         "INSERT INTO p VALUES (5, 1)",
+    ),
+    "detach, other values, attach": (
+        "ALTER TABLE p DETACH PARTITION p2",
+        "ALTER TABLE p2 ALTER v TYPE text USING v || 'x'",
+        "ALTER TABLE p ATTACH PARTITION p2 FOR VALUES IN (2)",
+    ),
+    "detach, another column of the same name, attach": (
+        "ALTER TABLE p DETACH PARTITION p2",
+        "ALTER TABLE p2 DROP v, ADD v text",
+        "ALTER TABLE p ATTACH PARTITION p2 FOR VALUES IN (2)",
+        "UPDATE p SET v = 'x' WHERE r = 1",
     ),
     "detach, then another column": (
         "ALTER TABLE p DETACH PARTITION p2",
