@@ -498,7 +498,7 @@ def main() -> None:
     rows = given.rows or (100_000 if given.quick else 1_000_000)
     if rows < 1000:
         options.error("--rows must be at least 1000")
-    with Server(given.pg, settings=SETTINGS) as server:
+    with Server(given.pg, settings=SETTINGS, folder=Path(tempfile.gettempdir())) as server:
         lab = Lab(server, rows, 3 if given.quick else 9)
         print(f"PostgreSQL {given.pg}, {rows:,} rows\n")
         print(f"{'what':<52}{'measured':>16} {'':<8}{'plain':>16}{'ratio':>8}  {'target':<20}")

@@ -35,7 +35,10 @@ FAST = {
     "full_page_writes": "off",
     "wal_level": "minimal",
     "max_wal_senders": "0",
+    "max_wal_size": "256MB",
 }
+#: Where files are in memory: a database is made there in a tenth of the time. FAST servers, which keep nothing, use it.
+MEMORY = Path("/dev/shm")
 
 # A child's death signal is tied to the thread that forked it, so all servers are forked by one thread that stays.
 _forker = ThreadPoolExecutor(1, thread_name_prefix="postgres-forker")
@@ -163,6 +166,16 @@ def _free_port() -> int:
         return port
 
 
+def _memory(settings: Mapping[str, str]) -> Path | None:
+    """Where a server's files may be in memory, after clearing up what killed processes left there; None: on disk."""
+    if settings.get("fsync") != "off" or not os.access(MEMORY, os.W_OK) or shutil.disk_usage(MEMORY).free < 4 << 30:
+        return None
+    for left in MEMORY.glob("pggit-pg*-*-*"):
+        if not Path("/proc", left.name.split("-")[2]).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    return MEMORY
+
+
 class Server:
     """One cluster in a folder of its own. Everybody on loopback is trusted, unless a password asks for SCRAM."""
 
@@ -182,7 +195,9 @@ class Server:
         self.settings = dict(settings or {})
         self.port = 0
         self.bin = binaries(version)
-        self.folder = Path(tempfile.mkdtemp(prefix=f"pggit-pg{version}-", dir=folder))
+        self.folder = Path(
+            tempfile.mkdtemp(prefix=f"pggit-pg{version}-{os.getpid()}-", dir=folder or _memory(self.settings))
+        )
         self.data = self.folder / "data"
         self.log = self.folder / "log"
         self._process: subprocess.Popen[bytes] | None = None

@@ -1,3 +1,28 @@
+CREATE OR REPLACE FUNCTION pggit._has_room_for_locks()
+    RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT (SELECT count(*) FROM pg_locks AS l WHERE l.pid = pg_backend_pid() AND NOT l.fastpath)
+           < current_setting('max_locks_per_transaction')::bigint * (current_setting('max_connections')::bigint + current_setting('max_prepared_transactions')::bigint) / 2;
+$$;
+
+COMMENT ON FUNCTION pggit._has_room_for_locks() IS
+'Whether this transaction holds less than half of the locks that the server has room for. What a transaction makes, it holds locks on until it ends.';
+
+CREATE OR REPLACE FUNCTION pggit.untracked_tables(p_schema text, p_exclude text[] DEFAULT '{}')
+    RETURNS integer
+    LANGUAGE sql STABLE
+AS $$
+    SELECT count(*)::integer
+      FROM pg_class AS c
+     WHERE c.relnamespace = to_regnamespace(quote_ident(p_schema)) AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND NOT c.relispartition AND c.relname <> ALL (p_exclude)
+       AND NOT EXISTS (SELECT FROM pggit.tables AS t WHERE t.relation = c.oid AND t.untracked_at IS NULL);
+$$;
+
+COMMENT ON FUNCTION pggit.untracked_tables(text, text[]) IS
+'How many tables of a schema are not under version control, not counting those in p_exclude.';
+
 CREATE OR REPLACE FUNCTION pggit.track_schema(p_schema text, p_exclude text[] DEFAULT '{}')
     RETURNS integer
     LANGUAGE plpgsql
@@ -5,6 +30,7 @@ AS $$
 DECLARE
     v_table   record;
     v_tracked integer := 0;
+    v_new     integer := 0;
     v_refused text;
 BEGIN
     IF to_regnamespace(quote_ident(p_schema)) IS NULL THEN
@@ -50,7 +76,14 @@ BEGIN
             CONTINUE;
         END IF;
         IF v_table.table_id IS NULL THEN
+            IF v_new % 8 = 7 AND NOT pggit._has_room_for_locks() THEN
+                RAISE WARNING USING
+                    MESSAGE = format('%s tables of schema %I are not tracked yet: one transaction can''t lock more', pggit.untracked_tables(p_schema, p_exclude), p_schema),
+                    HINT    = format('Commit, and go on: SELECT pggit.track_schema(%L);', p_schema);
+                RETURN (SELECT count(*) FROM pggit.tables AS t WHERE t.schema_name = p_schema AND t.untracked_at IS NULL);
+            END IF;
             PERFORM pggit._track(v_table.oid);
+            v_new := v_new + 1;
         END IF;
         v_tracked := v_tracked + 1;
     END LOOP;
@@ -60,5 +93,6 @@ $$;
 
 COMMENT ON FUNCTION pggit.track_schema(text, text[]) IS
 'Puts all tables of a schema under version control, and those that are made in it later; returns how many tables of it are tracked now.
+A schema with hundreds of tables takes several calls, each in a transaction of its own, since each may lock no more than half of what max_locks_per_transaction gives room for: a WARNING says how many are left.
 p_exclude names tables to leave out. Unlogged and foreign tables are left out with a NOTICE. Raises VG008 (no such schema), VG202 (a system
 schema), VG203 (tables that can''t be tracked, all of them named with the reason) and VG401 as pggit.track_table.';

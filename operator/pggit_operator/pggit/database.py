@@ -47,8 +47,15 @@ def unsupported_tables(conn: Connection, schema: str) -> list[UnsupportedTable]:
 
 
 def track_schema(conn: Connection, schema: str, exclude: Sequence[str]) -> int:
-    """Put a schema's tables under version control, but for those excluded; how many there are now."""
-    return int(value(conn, "track_schema", schema=schema, exclude=list(exclude)))
+    """Put a schema's tables under version control, but for those excluded; how many there are now.
+
+    A schema with hundreds of tables takes several transactions.
+    """
+    tables = {"schema": schema, "exclude": list(exclude)}
+    before, tracked = -1, int(value(conn, "track_schema", **tables))
+    while tracked > before and int(value(conn, "untracked_tables", **tables)) > 0:
+        before, tracked = tracked, int(value(conn, "track_schema", **tables))
+    return tracked
 
 
 def untrack_table(conn: Connection, table: str) -> None:
