@@ -110,6 +110,17 @@ $$;
 COMMENT ON FUNCTION pggit._why_no_view(oid) IS
 'Why a table has to be a real one on branches, or NULL.';
 
+CREATE OR REPLACE FUNCTION pggit._locks_of_real(p_relation oid)
+    RETURNS bigint
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT 12 + 3 * count(*) FROM pg_index AS i WHERE i.indrelid = p_relation;
+$$;
+
+COMMENT ON FUNCTION pggit._locks_of_real(oid) IS
+'How many locks, about, a branch''s transaction holds for a table that it makes real: the table, its TOAST and indexes, and what it is read from. A view takes 5.';
+
 CREATE OR REPLACE FUNCTION pggit._real_tables(p_tables pggit.tables[], p_materialize text)
     RETURNS integer[]
     LANGUAGE plpgsql
@@ -118,12 +129,13 @@ DECLARE
     v_limit  bigint := pg_size_bytes(coalesce(nullif(current_setting('pggit.materialize_limit', true), ''), '64MB'));
     v_table  pggit.tables;
     v_real   integer[] := '{}';
+    v_room   bigint := pggit._room_for_locks() * 3 / 4 - 5 * cardinality(p_tables);
     v_small  boolean;
     v_reason record;
 BEGIN
     CASE p_materialize
         WHEN 'all' THEN
-            RETURN ARRAY(SELECT t.table_id FROM unnest(p_tables) AS t);
+            v_real := ARRAY(SELECT t.table_id FROM unnest(p_tables) AS t);
         WHEN 'none' THEN
             NULL;
         WHEN 'auto' THEN
@@ -132,8 +144,9 @@ BEGIN
                 IF NOT v_small THEN
                     EXECUTE format('SELECT count(*) < 10000 FROM (SELECT FROM %s LIMIT 10000) AS r', pggit._rows_of(v_table.relation)) INTO v_small;
                 END IF;
-                IF v_small OR pggit._why_no_view(v_table.relation) IS NOT NULL THEN
+                IF (v_small AND v_room > pggit._locks_of_real(v_table.relation)) OR pggit._why_no_view(v_table.relation) IS NOT NULL THEN
                     v_real := v_real || v_table.table_id;
+                    v_room := v_room - pggit._locks_of_real(v_table.relation);
                 END IF;
                 v_small := v_small AND (SELECT sum(pggit._total_size(t.relation)) <= v_limit FROM unnest(p_tables) AS t);
             END LOOP;
@@ -143,6 +156,12 @@ BEGIN
     END CASE;
 
     v_real := v_real || ARRAY(SELECT t.table_id FROM unnest(p_tables) AS t WHERE pggit._is_keyless(t.table_id));
+    IF (SELECT 5 * cardinality(p_tables) + sum(pggit._locks_of_real(t.relation)) > pggit._room_for_locks() FROM unnest(p_tables) AS t WHERE t.table_id = ANY (v_real)) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG307', SCHEMA = 'pggit',
+            MESSAGE = format('a branch with %s real tables needs more locks in one transaction than the server has room for (%s)', cardinality(v_real), pggit._room_for_locks()),
+            HINT    = 'Make fewer tables real (p_materialize), or raise max_locks_per_transaction and restart the server.';
+    END IF;
     FOR v_reason IN
         SELECT t.relation::regclass AS name, w.reason FROM unnest(p_tables) AS t CROSS JOIN LATERAL pggit._why_no_view(t.relation) AS w(reason)
          WHERE w.reason IS NOT NULL AND t.table_id <> ALL (v_real)
@@ -158,7 +177,7 @@ $$;
 
 COMMENT ON FUNCTION pggit._real_tables(pggit.tables[], text) IS
 'Which tables of a new branch are to be real: all, none, a comma-separated list, or auto: all while together they are not above
-pggit.materialize_limit (64MB), else those below 10,000 rows. Tables without a primary key are always real; others that can''t be views are with auto (else VG307).';
+pggit.materialize_limit (64MB), else those below 10,000 rows, as many as one transaction may lock. Tables without a primary key are always real; others that can''t be views are with auto (else VG307).';
 
 CREATE OR REPLACE FUNCTION pggit._require_shape_of_now(p_table pggit.tables, p_at pggit._position, p_consequence text)
     RETURNS void

@@ -1,10 +1,20 @@
+CREATE OR REPLACE FUNCTION pggit._room_for_locks()
+    RETURNS bigint
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT current_setting('max_locks_per_transaction')::bigint * (current_setting('max_connections')::bigint + current_setting('max_prepared_transactions')::bigint);
+$$;
+
+COMMENT ON FUNCTION pggit._room_for_locks() IS
+'How many locks on objects the server has room for, in all sessions.';
+
 CREATE OR REPLACE FUNCTION pggit._has_room_for_locks()
     RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT (SELECT count(*) FROM pg_locks AS l WHERE l.pid = pg_backend_pid() AND NOT l.fastpath)
-           < current_setting('max_locks_per_transaction')::bigint * (current_setting('max_connections')::bigint + current_setting('max_prepared_transactions')::bigint) / 2;
+    SELECT (SELECT count(*) FROM pg_locks AS l WHERE l.pid = pg_backend_pid() AND NOT l.fastpath) < pggit._room_for_locks() / 2;
 $$;
 
 COMMENT ON FUNCTION pggit._has_room_for_locks() IS
