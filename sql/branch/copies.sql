@@ -199,6 +199,17 @@ $$;
 COMMENT ON FUNCTION pggit._schemas_of(integer) IS
 'The schemas that show a branch, or the versioned ones of main (1), public first.';
 
+CREATE OR REPLACE FUNCTION pggit._signature(p_routine oid)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT p_routine::regprocedure::text;
+$$;
+
+COMMENT ON FUNCTION pggit._signature(oid) IS
+'Name and argument types of a function, with their schemas.';
+
 CREATE OR REPLACE FUNCTION pggit._copy_readers(p_branch_id integer, p_from integer)
     RETURNS void
     LANGUAGE plpgsql
@@ -245,7 +256,7 @@ BEGIN
                            ELSE pggit._copy_routine(v_reader.objid, v_reader.schema_name, v_text, v_reader.branch_name) END;
             PERFORM pggit._require_reads_branch(v_reader.classid, v_copy, v_forbidden);
             INSERT INTO pggit.branch_copies (branch_id, relation, routine)
-            VALUES (p_branch_id, CASE WHEN v_reader.is_view THEN v_copy END, CASE WHEN NOT v_reader.is_view THEN v_copy END);
+            VALUES (p_branch_id, CASE WHEN v_reader.is_view THEN v_copy END, CASE WHEN NOT v_reader.is_view THEN pggit._signature(v_copy) END);
         EXCEPTION WHEN feature_not_supported OR syntax_error_or_access_rule_violation OR SQLSTATE 'VG307' THEN
             RAISE NOTICE '% is main''s on the branch: %', pg_describe_object(v_reader.classid, v_reader.objid, 0), SQLERRM;
         END;

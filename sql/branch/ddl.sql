@@ -314,6 +314,11 @@ DECLARE
     v_mark    pggit._mark;
     v_columns record;
 BEGIN
+    -- A restored table has other attnums where columns had been dropped.
+    UPDATE pggit.branch_columns AS c SET attnum = a.attnum
+      FROM pg_attribute AS a
+     WHERE p_shown.watched[3] <> pggit._place()::text AND c.branch_id = p_shown.branch_id AND c.table_id = p_shown.table_id AND c.dropped_at IS NULL
+       AND a.attrelid = p_shown.relation AND a.attname = c.name AND NOT a.attisdropped;
     IF NOT p_in_statement AND pggit._has_other_identity(p_shown) THEN
         PERFORM pggit._refuse_other_shape(p_shown);
     END IF;
@@ -321,8 +326,8 @@ BEGIN
     PERFORM nextval('pggit._ordinal');
     v_mark    := pggit._mark_now();
     v_columns := pggit._follow_branch_columns(p_shown, v_mark, CASE WHEN v_told THEN p_shown.relation::oid::text = ANY (string_to_array(coalesce(current_setting('pggit.rewritten', true), ''), ','))
-                                                                   ELSE p_shown.watched[2] <> pggit._storage(p_shown.relation) END);
-    UPDATE pggit.branch_tables AS bt SET watched = ARRAY[pggit._column_versions(bt.relation), pggit._storage(bt.relation)]
+                                                                   ELSE p_shown.watched[3] = pggit._place()::text AND p_shown.watched[2] <> pggit._storage(p_shown.relation) END);
+    UPDATE pggit.branch_tables AS bt SET watched = ARRAY[pggit._column_versions(bt.relation), pggit._storage(bt.relation), pggit._place()::text]
      WHERE bt.branch_id = p_shown.branch_id AND bt.table_id = p_shown.table_id;
     IF pggit._is_keyless(p_shown.table_id) THEN
         PERFORM pggit._tell_branch(p_shown.table_id, p_shown.branch_id);
@@ -478,7 +483,7 @@ BEGIN
         RETURN;
     END IF;
     DELETE FROM pggit.branch_copies AS c USING pg_event_trigger_dropped_objects() AS d
-     WHERE (d.classid = 'pg_class'::regclass AND c.relation = d.objid AND d.objsubid = 0) OR (d.classid = 'pg_proc'::regclass AND c.routine = d.objid);
+     WHERE (d.classid = 'pg_class'::regclass AND c.relation = d.objid AND d.objsubid = 0) OR (d.classid = 'pg_proc'::regclass AND to_regprocedure(c.routine) IS NULL);
     FOR v_one IN
         WITH gone AS MATERIALIZED (
             SELECT d.classid, d.objid, d.objsubid, d.original, d.object_type, d.object_identity, coalesce(d.schema_name, d.address_names[1]) AS schema_name

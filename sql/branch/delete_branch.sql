@@ -54,7 +54,7 @@ AS $$
         SELECT pg_describe_object(d.classid, d.objid, 0) AS what
           FROM pg_depend AS d JOIN spaces AS s ON d.refclassid = 'pg_namespace'::regclass AND d.refobjid = s.oid AND d.deptype = 'n'
          WHERE NOT (d.classid = 'pg_class'::regclass AND d.objid IN (SELECT o.relation FROM own AS o))
-           AND NOT (d.classid = 'pg_proc'::regclass AND d.objid IN (SELECT c.routine FROM pggit.branch_copies AS c WHERE c.branch_id = p_branch_id AND c.routine IS NOT NULL))
+           AND NOT (d.classid = 'pg_proc'::regclass AND d.objid IN (SELECT to_regprocedure(c.routine) FROM pggit.branch_copies AS c WHERE c.branch_id = p_branch_id AND to_regprocedure(c.routine) IS NOT NULL))
            AND NOT EXISTS (SELECT FROM pg_depend AS i WHERE i.classid = d.classid AND i.objid = d.objid AND i.deptype IN ('a', 'i')
                                                         AND i.refclassid = 'pg_class'::regclass AND i.refobjid IN (SELECT o.relation FROM own AS o))
         UNION
@@ -154,7 +154,7 @@ BEGIN
 
     v_lock := ARRAY(SELECT CASE WHEN c.relation IS NULL THEN format('DROP ROUTINE %s', c.routine) ELSE format('DROP VIEW %s', c.relation) END
                       FROM pggit.branch_copies AS c
-                     WHERE c.branch_id = v_branch.branch_id AND (EXISTS (SELECT FROM pg_class AS k WHERE k.oid = c.relation) OR EXISTS (SELECT FROM pg_proc AS p WHERE p.oid = c.routine))
+                     WHERE c.branch_id = v_branch.branch_id AND (EXISTS (SELECT FROM pg_class AS k WHERE k.oid = c.relation) OR to_regprocedure(c.routine) IS NOT NULL)
                      ORDER BY c.copy_id DESC)
            || ARRAY(SELECT format(CASE bt.form WHEN 'view' THEN 'DROP VIEW %s' ELSE 'LOCK TABLE ONLY %s' END, bt.relation::regclass)
                       FROM pggit.branch_tables AS bt WHERE bt.branch_id = v_branch.branch_id ORDER BY bt.table_id);

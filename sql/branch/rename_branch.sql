@@ -8,7 +8,7 @@ DECLARE
 BEGIN
     FOR v_routine IN
         SELECT c.routine, pggit._branch_path(p_to, substr(s.setting, length('search_path=') + 1)) AS path
-          FROM pggit.branch_copies AS c JOIN pg_proc AS p ON p.oid = c.routine CROSS JOIN LATERAL unnest(p.proconfig) AS s(setting)
+          FROM pggit.branch_copies AS c JOIN pg_proc AS p ON p.oid = to_regprocedure(c.routine) CROSS JOIN LATERAL unnest(p.proconfig) AS s(setting)
          WHERE c.branch_id = p_branch_id AND s.setting LIKE 'search_path=%'
     LOOP
         EXECUTE format('ALTER ROUTINE %s SET search_path = %s', v_routine.routine, v_routine.path);
@@ -52,7 +52,11 @@ BEGIN
                 ERRCODE = 'VG101', SCHEMA = 'pggit',
                 MESSAGE = format('schema %I, which the branch needs under its new name, exists already', v_new);
         END IF;
+        CREATE TEMPORARY TABLE pggit_routines ON COMMIT DROP AS
+            SELECT c.copy_id, to_regprocedure(c.routine)::oid AS routine FROM pggit.branch_copies AS c WHERE c.branch_id = v_branch.branch_id AND c.routine IS NOT NULL;
         EXECUTE format('ALTER SCHEMA %I RENAME TO %I', v_schema.schema_name, v_new);
+        UPDATE pggit.branch_copies AS c SET routine = pggit._signature(r.routine) FROM pg_temp.pggit_routines AS r WHERE c.copy_id = r.copy_id AND r.routine IS NOT NULL;
+        DROP TABLE pg_temp.pggit_routines;
         IF v_current THEN
             PERFORM set_config('search_path', pggit._branch_path('main', current_setting('search_path')), false);
         END IF;

@@ -164,7 +164,7 @@ CREATE TABLE IF NOT EXISTS pggit.branch_tables (
     relation  regclass NOT NULL,
     form      text    NOT NULL CHECK (form IN ('view', 'table')),
     names     text[],  -- of a real table: its own and its columns', as it was made
-    watched   text[],  -- of a real table, where no event trigger tells of DDL: what the catalog said of its columns and storage
+    watched   text[],  -- of a real table, where no event trigger tells of DDL: what the catalog said of its columns and storage, and where (pggit._place)
     PRIMARY KEY (branch_id, table_id)
 );
 
@@ -173,7 +173,7 @@ CREATE TABLE IF NOT EXISTS pggit.branch_copies (
     copy_id   bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     branch_id integer NOT NULL REFERENCES pggit.branches,
     relation  regclass,
-    routine   regprocedure,
+    routine   text,  -- as regprocedure writes it, which pg_upgrade would not take
     CHECK ((relation IS NULL) <> (routine IS NULL))
 );
 

@@ -23,7 +23,8 @@ AS $$
         SELECT CASE WHEN t.place = pggit._place() THEN c.attnum ELSE (SELECT a.attnum FROM pg_attribute AS a WHERE a.attrelid = t.relation AND a.attname = c.name) END::bigint AS attnum, c.origin
           FROM pggit.tables AS t JOIN pggit._columns_at(p_table_id, NULL) AS c USING (table_id) WHERE t.relation = p_relation
         UNION ALL
-        SELECT CASE WHEN EXISTS (SELECT FROM pggit.branch_columns AS b WHERE b.branch_id = bt.branch_id AND b.table_id = p_table_id) THEN c.attnum ELSE row_number() OVER (ORDER BY c.origin) END, c.origin
+        SELECT CASE WHEN EXISTS (SELECT FROM pggit.branch_columns AS b WHERE b.branch_id = bt.branch_id AND b.table_id = p_table_id)
+                    THEN (SELECT a.attnum FROM pg_attribute AS a WHERE a.attrelid = p_relation AND a.attname = c.name) ELSE row_number() OVER (ORDER BY c.origin) END, c.origin
           FROM pggit.branch_tables AS bt CROSS JOIN LATERAL pggit._columns_at(p_table_id, pggit._branch_now(bt.branch_id)) AS c
          WHERE bt.relation = p_relation
     )
