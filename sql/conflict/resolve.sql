@@ -86,6 +86,8 @@ CREATE OR REPLACE FUNCTION pggit._require_row(p_conflict pggit.conflicts, p_valu
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_missing text := (SELECT string_agg(quote_ident(c.name), ', ' ORDER BY c.attnum) FROM pggit.columns AS c
+                        WHERE c.table_id = p_conflict.table_id AND c.dropped_at IS NULL AND c.generated_as IS NULL AND NOT p_value ? c.name);
     v_unknown text := (SELECT string_agg(quote_literal(k), ', ') FROM jsonb_object_keys(p_value) AS k
                         WHERE NOT EXISTS (SELECT FROM pggit.columns AS c WHERE c.table_id = p_conflict.table_id AND c.name = k AND c.dropped_at IS NULL));
 BEGIN
@@ -93,6 +95,12 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = 'VG204', SCHEMA = 'pggit',
             MESSAGE = format('table %s has no column %s', pggit._base_relation(p_conflict.table_id), v_unknown);
+    END IF;
+    IF v_missing IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG204', SCHEMA = 'pggit',
+            MESSAGE = format('the row has no value for %s', v_missing),
+            HINT    = 'A row is given whole, with null where it is NULL.';
     END IF;
     IF NOT p_value @> p_conflict.key THEN
         RAISE EXCEPTION USING
@@ -103,7 +111,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._require_row(pggit.conflicts, jsonb) IS
-'Raises VG204 unless a whole-row value names only columns of the table and keeps the key.';
+'Raises VG204 unless a whole-row value names all columns of the table, no others, and keeps the key.';
 
 CREATE OR REPLACE FUNCTION pggit.resolve_conflict(p_merge_id uuid, p_conflict_id text, p_resolution text, p_value jsonb DEFAULT NULL)
     RETURNS void
@@ -118,7 +126,7 @@ $$;
 COMMENT ON FUNCTION pggit.resolve_conflict(uuid, text, text, jsonb) IS
 'Decides one conflict: ours, theirs, base, or value with p_value. pggit.continue_merge then goes on; until then it can be decided anew.
 For a cell p_value is the cell as JSON (a string or number is read as PostgreSQL''s text form; no value
-is NULL, and so is JSON null except in a json column); for a whole row it is an object by column name, in which null is NULL, or null to delete the row. Raises VG006, VG007 (no such conflict), VG204 (the value does not fit), VG303 (the merge is settled).';
+is NULL, and so is JSON null except in a json column); for a whole row it is an object by column name with all columns, in which null is NULL, or null to delete the row. Raises VG006, VG007 (no such conflict), VG204 (the value does not fit), VG303 (the merge is settled).';
 
 CREATE OR REPLACE FUNCTION pggit.resolve_conflicts(p_merge_id uuid, p_resolution text, p_table text DEFAULT NULL, p_column text DEFAULT NULL)
     RETURNS integer

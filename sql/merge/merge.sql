@@ -330,6 +330,7 @@ BEGIN
             PERFORM pggit._pass_sequences(v_table.table_id, pggit._base_relation(v_table.table_id));
         END LOOP;
         PERFORM pggit._recheck_foreign_keys(v_tables);
+        PERFORM pggit._require_periods(v_tables, 1);
         PERFORM pggit._require_as_planned(v_tables, v_start);
         PERFORM pggit._require_untouched(v_tables, (p_ours).x);
         PERFORM pggit._release_triggers(v_held);
@@ -343,6 +344,7 @@ BEGIN
         IF v_s::text <> (p_ours).s::text THEN
             PERFORM pggit._rebase_views(p_target.branch_id, v_s);
         END IF;
+        PERFORM pggit._require_periods(v_tables, p_target.branch_id);
     END IF;
 
     IF pggit._may_replicate() THEN

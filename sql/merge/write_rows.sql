@@ -252,6 +252,48 @@ $$;
 COMMENT ON FUNCTION pggit._recheck_foreign_keys(integer[]) IS
 'After the rows of a merge are written to main without triggers: checks the foreign keys of what was written, under row locks. Raises VG402.';
 
+CREATE OR REPLACE FUNCTION pggit._require_periods(p_tables integer[], p_target_id integer)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_key    record;
+    v_broken boolean;
+BEGIN
+    FOR v_key IN
+        SELECT k.conname, n.nspname, r.relname, pggit._relation_on(p_target_id, k.conrelid) AS child, pggit._relation_on(p_target_id, k.confrelid) AS parent,
+               string_agg(format('p.%I OPERATOR(%I.%s) c.%I', pa.attname, os.nspname, o.oprname, ca.attname), ' AND ') FILTER (WHERE u.i < cardinality(k.conkey)) AS same,
+               string_agg(format('c.%I IS DISTINCT FROM NULL', ca.attname), ' AND ') AS given,
+               string_agg(format('c.%I <@ (SELECT range_agg(p.%I)', ca.attname, pa.attname), '') FILTER (WHERE u.i = cardinality(k.conkey)) AS covered
+          FROM pg_constraint AS k
+          JOIN pg_class AS r ON r.oid = k.conrelid
+          JOIN pg_namespace AS n ON n.oid = r.relnamespace
+         CROSS JOIN LATERAL unnest(k.conkey, k.confkey, k.conpfeqop) WITH ORDINALITY AS u(child, parent, operator, i)
+          JOIN pg_attribute AS ca ON ca.attrelid = k.conrelid AND ca.attnum = u.child
+          JOIN pg_attribute AS pa ON pa.attrelid = k.confrelid AND pa.attnum = u.parent
+          JOIN pg_operator AS o ON o.oid = u.operator
+          JOIN pg_namespace AS os ON os.oid = o.oprnamespace
+         -- conperiod is there from PostgreSQL 18.
+         WHERE k.contype = 'f' AND (to_jsonb(k) ->> 'conperiod')::boolean AND pggit._is_enforced(k)
+           AND (k.conrelid = ANY (pggit._relations(p_tables)) OR k.confrelid = ANY (pggit._relations(p_tables)))
+         GROUP BY k.oid, k.conname, k.conrelid, k.confrelid, n.nspname, r.relname
+    LOOP
+        IF p_target_id = 1 THEN
+            EXECUTE format('LOCK TABLE %s, %s IN SHARE ROW EXCLUSIVE MODE', v_key.parent, v_key.child);
+        END IF;
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s AS c WHERE %s AND (%s FROM %s AS p WHERE %s)) IS NOT TRUE)',
+                       v_key.child, v_key.given, v_key.covered, v_key.parent, v_key.same) INTO v_broken;
+        IF v_broken THEN
+            PERFORM pggit._violation('23503', format('the merged rows of table %s violate foreign key constraint "%s": a period is not covered', v_key.child, v_key.conname), '',
+                                     v_key.nspname, v_key.relname, '', v_key.conname);
+        END IF;
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._require_periods(integer[], integer) IS
+'Checks, after the rows of a merge are written, foreign keys with PERIOD: several rows together may hold what one refers to, which a plan does not work out. Reads the tables. Raises 23503.';
+
 CREATE OR REPLACE FUNCTION pggit._require_unbroken(p_broken boolean, p_constraint name)
     RETURNS void
     LANGUAGE plpgsql

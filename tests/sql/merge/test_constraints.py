@@ -129,6 +129,31 @@ def test_constraints_that_no_side_breaks_alone(db: Database, target: str, materi
     assert db.value("SELECT (pggit.merge(%s, %s)).result", source, target) == "merged"
 
 
+@pytest.mark.pg(18)
+@pytest.mark.parametrize(("target", "materialize"), [("main", "none"), ("side", "none"), ("side", "all")])
+def test_a_period_that_several_rows_cover_stays_covered(db: Database, target: str, materialize: str) -> None:
+    """One of two parents goes on one side; the other side refers to both."""
+    setup = """
+        CREATE TABLE p (id integer PRIMARY KEY, k int4range, span int4range, UNIQUE (k, span WITHOUT OVERLAPS));
+        CREATE TABLE c (
+            id integer PRIMARY KEY, k int4range, span int4range,
+            FOREIGN KEY (k, PERIOD span) REFERENCES p (k, PERIOD span)
+        );
+        INSERT INTO p VALUES (1, '[1,2)', '[0,5)'), (2, '[1,2)', '[5,10)');
+        SELECT pggit.track_schema('public');
+        SELECT pggit.commit('base');
+    """
+    side(db, materialize, setup)
+    source = "side" if target == "main" else "main"
+    query(db.connect(branch=source), "INSERT INTO c VALUES (1, '[1,2)', '[2,8)')")
+    ours = db.connect(branch=target)
+    query(ours, "DELETE FROM p WHERE id = 2")
+    assert db.value("SELECT (pggit.merge(%s, %s)).result", source, target) == "refused"
+    assert query(ours, "SELECT * FROM c").fetchall() == []
+    query(ours, "INSERT INTO p VALUES (3, '[1,2)', '[5,8)')")
+    assert db.value("SELECT (pggit.merge(%s, %s)).result", source, target) == "merged"
+
+
 VALID = {
     "unique values swapped": (
         "UPDATE parent SET code = CASE id WHEN 1 THEN 'tmp' ELSE code END; UPDATE parent SET code = 'a' WHERE id = 2;"

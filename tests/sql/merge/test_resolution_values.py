@@ -73,6 +73,8 @@ def test_null_in_a_whole_row_is_null_also_in_a_json_column(db: Database) -> None
     merge_id = db.value("SELECT (pggit.merge('main', 'dev')).merge_id")
     conflict_id, theirs = db.row("SELECT conflict_id, theirs FROM pggit.merge_conflicts")
     assert theirs == {"id": 1, "a": "b", "info": None}
+    with raises("VG204", "no value for info"):
+        db.run("SELECT pggit.resolve_conflict(%s, %s, 'value', %s)", merge_id, conflict_id, Jsonb({"id": 1, "a": "b"}))
     db.run("SELECT pggit.resolve_conflict(%s, %s, 'value', %s)", merge_id, conflict_id, Jsonb(theirs))
     db.run("SELECT pggit.continue_merge(%s)", merge_id)
     assert query(dev, "SELECT id, a, info::text FROM t").fetchall() == [(1, "b", None)]

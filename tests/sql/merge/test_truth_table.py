@@ -143,7 +143,7 @@ def test_every_way_to_resolve(db: Database, target: str, take: str) -> None:
         1: '"it\'s %s"',
         2: '{"id": 2, "s": "value", "n": null, "doc": {"k": [1]}}',
         3: "null",
-        4: '{"id": 4, "s": "value"}',
+        4: '{"id": 4, "s": "value", "n": null, "doc": null}',
     }
     for key, conflict in db.rows("SELECT key, conflict_id FROM pggit.merge_conflicts WHERE merge_id = %s", merge):
         value = values[key["id"]] if take == "value" else None
