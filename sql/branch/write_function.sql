@@ -316,6 +316,21 @@ COMMENT ON FUNCTION pggit._definition_mark(integer) IS
 'Another value whenever something changes that a table''s write function was generated from: its columns, partitions, constraints and indexes, and those of tables
 it refers to or that refer to it.';
 
+CREATE OR REPLACE FUNCTION pggit._hold_around_sql(p_table pggit.tables)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT format('PERFORM FROM %s WHERE false;', string_agg('ONLY ' || pggit._base_relation(t.table_id), ', ' ORDER BY t.table_id <> p_table.table_id, t.table_id))
+      FROM pggit.tables AS t
+     WHERE t.table_id = p_table.table_id
+        OR (t.untracked_at IS NULL AND EXISTS (SELECT FROM pg_constraint AS c WHERE c.contype = 'f' AND ((c.conrelid = p_table.relation AND c.confrelid = t.relation)
+                                                                                                         OR (c.confrelid = p_table.relation AND c.conrelid = t.relation))));
+$$;
+
+COMMENT ON FUNCTION pggit._hold_around_sql(pggit.tables) IS
+'Statement of a write function that reads nothing, but locks the table on main and those of its foreign keys before their stores are read, in the order in which DDL of main comes by them.';
+
 CREATE OR REPLACE FUNCTION pggit._ensure_write_function(p_table_id integer, p_shown pggit.branch_tables DEFAULT NULL)
     RETURNS void
     LANGUAGE plpgsql
@@ -386,6 +401,7 @@ DECLARE
     v_moved     boolean := false;
     v_other     record;
 %1$sBEGIN
+    %27$s
     IF current_setting('pggit.transaction', true) IS DISTINCT FROM pg_current_xact_id()::text THEN
         PERFORM pggit._record_transaction();
     END IF;
@@ -478,7 +494,7 @@ END$w$,
         pggit._var_main_sql(p_table_id), pggit._same_key(p_table_id, 'r', 'NEW', true, true), v_new_keys,
         format('duplicate key value violates unique constraint "%s"', v_key_name),
         format('Key (%s)=(%%s) already exists.', replace(v_key_list, '%', '%%')), v_key_name, v_foreign.body,
-        pggit._same_key(p_table_id, 'h', 'NEW', false, true), pggit._var_out_sql('h'), pggit._base_rows(p_table_id), v_enter, v_leave_old, v_leave_new));
+        pggit._same_key(p_table_id, 'h', 'NEW', false, true), pggit._var_out_sql('h'), pggit._base_rows(p_table_id), v_enter, v_leave_old, v_leave_new, pggit._hold_around_sql(v_table)));
 END;
 $$;
 

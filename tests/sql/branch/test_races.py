@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import psycopg
 import pytest
 
@@ -74,3 +77,25 @@ def test_two_branches_do_not_wait_for_each_other(db: Database) -> None:
         query(session, "INSERT INTO customers (email) VALUES ('same')")
     for session in sessions:
         session.commit()
+
+
+@pytest.mark.parametrize("held", ["orders", "customers"])
+def test_a_writer_waits_for_ddl_of_main_before_it_has_what_ddl_needs(db: Database, held: str) -> None:
+    """DDL has the table, and takes its stores: the table that is written, or one that it refers to."""
+    work = shop(db)
+    query(work, "INSERT INTO orders (id, customer_id) VALUES (997, 1)")
+    table_id = db.value("SELECT table_id FROM pggit.tables WHERE table_name = %s", held)
+    ddl = db.connect(autocommit=False)
+    query(ddl, f"LOCK TABLE public.{held} IN ACCESS EXCLUSIVE MODE")
+    with ThreadPoolExecutor(1) as pool:
+        writer = pool.submit(query, work, "INSERT INTO orders (id, customer_id) VALUES (998, 1)")
+        ends = time.monotonic() + 10
+        while not db.value("SELECT cardinality(pg_blocking_pids(%s)) > 0", work.info.backend_pid):
+            assert time.monotonic() < ends
+            time.sleep(0.01)
+        try:
+            for store in ("log", "delta", "mask", "undo"):
+                query(ddl, f"LOCK TABLE pggit._{store}_{table_id} IN ACCESS EXCLUSIVE MODE NOWAIT")
+        finally:
+            ddl.rollback()
+        writer.result()
