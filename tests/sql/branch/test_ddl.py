@@ -97,7 +97,7 @@ def test_a_commit_between_two_statements_of_a_transaction_has_the_columns_of_the
     ("ddl", "what"),
     [
         ("ALTER TABLE public.orders ADD x int", "table public.orders"),
-        ("DROP TABLE public.orders CASCADE", "orders"),
+        ("DROP TABLE public.orders CASCADE", "table public.orders"),
         ("CREATE INDEX ON public.orders (amount)", "index public"),
         (
             "CREATE TRIGGER t BEFORE UPDATE ON public.orders EXECUTE FUNCTION suppress_redundant_updates_trigger()",
