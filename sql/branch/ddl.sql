@@ -45,7 +45,7 @@ DECLARE
     v_table record;
 BEGIN
     FOR v_table IN
-        SELECT format('%I.%I', t.schema_name, t.table_name) AS name, pg_total_relation_size(t.relation) AS size
+        SELECT format('%I.%I', t.schema_name, t.table_name) AS name, pggit._total_size(t.relation) AS size
           FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id)
          WHERE bt.branch_id = p_branch.branch_id AND bt.form = 'view'
            AND (p_statement ~ pggit._word(t.table_name)
@@ -106,16 +106,18 @@ CREATE OR REPLACE FUNCTION pggit._on_branch_start()
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_branch  pggit.branches;
-    v_context text;
+    v_branch    pggit.branches;
+    v_context   text;
+    v_statement text;
 BEGIN
     IF coalesce(current_setting('pggit.branch', true), '') NOT IN ('', 'main') THEN
         GET DIAGNOSTICS v_context = PG_CONTEXT;
         v_branch := pggit._session_branch();
         IF v_branch.branch_id IS NOT NULL AND NOT pggit._is_own_ddl(v_context) THEN
-            PERFORM pggit._make_real_for_ddl(v_branch, pggit._statement_text(v_context));
+            v_statement := pggit._statement_text(v_context);
+            PERFORM pggit._make_real_for_ddl(v_branch, v_statement);
             IF TG_TAG = 'ALTER TABLE' THEN
-                PERFORM pggit._save_for_ddl(v_branch, pggit._statement_text(v_context));
+                PERFORM pggit._save_for_ddl(v_branch, v_statement);
             END IF;
         END IF;
     END IF;
@@ -203,14 +205,12 @@ CREATE OR REPLACE FUNCTION pggit._save_branch_rows(p_shown pggit.branch_tables)
     SET row_security = off
 AS $$
 DECLARE
-    v_limit text := coalesce(nullif(current_setting('pggit.save_limit', true), ''), '256MB');
+    v_why   text := pggit._why_not_saved(p_shown.relation);
     v_now   pggit._position := pggit._branch_now(p_shown.branch_id);
     v_seq   bigint;
 BEGIN
-    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
-        RETURN to_jsonb(format('a transaction that is %s may not see all rows', upper(current_setting('transaction_isolation'))));
-    ELSIF pg_table_size(p_shown.relation) > pg_size_bytes(v_limit) THEN
-        RETURN to_jsonb(format('the table has %s, and pggit.save_limit is %s', pg_size_pretty(pg_table_size(p_shown.relation)), v_limit));
+    IF v_why IS NOT NULL THEN
+        RETURN to_jsonb(v_why);
     END IF;
     -- The lock that the statement is about to take.
     EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', p_shown.relation::regclass);
@@ -402,7 +402,7 @@ CREATE OR REPLACE FUNCTION pggit._on_branch_end()
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_branch  pggit.branches := pggit._session_branch();
+    v_branch  pggit.branches;
     v_saved   jsonb := coalesce(nullif(current_setting('pggit.branch_saved', true), ''), '{}');
     v_shown   pggit.branch_tables;
     v_context text;
@@ -412,6 +412,7 @@ BEGIN
     IF pggit._is_own_ddl(v_context) THEN
         RETURN;
     END IF;
+    v_branch := pggit._session_branch();
     FOR v_one IN
         WITH done AS MATERIALIZED (
             SELECT d.classid, d.objid, d.object_type, d.object_identity, coalesce(d.schema_name, a.object_names[1]) AS schema_name
@@ -474,7 +475,7 @@ CREATE OR REPLACE FUNCTION pggit._on_branch_drop()
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_branch  pggit.branches := pggit._session_branch();
+    v_branch  pggit.branches;
     v_context text;
     v_one     record;
 BEGIN
@@ -482,6 +483,7 @@ BEGIN
     IF pggit._is_own_ddl(v_context) THEN
         RETURN;
     END IF;
+    v_branch := pggit._session_branch();
     DELETE FROM pggit.branch_copies AS c USING pg_event_trigger_dropped_objects() AS d
      WHERE (d.classid = 'pg_class'::regclass AND c.relation = d.objid AND d.objsubid = 0) OR (d.classid = 'pg_proc'::regclass AND to_regprocedure(c.routine) IS NULL);
     FOR v_one IN

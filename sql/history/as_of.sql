@@ -74,4 +74,4 @@ COMMENT ON FUNCTION pggit.as_of(anyelement, text) IS
 'All rows of a table as they were at a ref: SELECT * FROM pggit.as_of(NULL::public.orders, ''v1.2'').
 Exact at commits and tags. A time means the current branch as it was then: exact where the server keeps commit times or at a tick (pggit.tick), with a NOTICE where not. The rows have
 the columns of the type given: one that the table did not have then is NULL, one that had another type is converted. Cost follows the table. Raises VG001, VG002, VG005 (not tracked, or not
-yet), VG009, VG202, VG205, VG302 (a column that only the branch has), VG306 (a value does not fit the column''s type of now, or what dropped or retyped columns held was not saved).';
+yet), VG009, VG202, VG205, VG302 (a column that pggit has not noticed yet), VG306 (a value does not fit the column''s type of now, or what dropped or retyped columns held was not saved).';

@@ -46,6 +46,21 @@ $$;
 COMMENT ON FUNCTION pggit._log_all_rows(integer, "char", bigint) IS
 'Logs all rows of a table as they are, under an ordinal of this transaction.';
 
+CREATE OR REPLACE FUNCTION pggit._why_not_saved(p_relation oid)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted')
+                    THEN format('a transaction that is %s may not see all rows', upper(current_setting('transaction_isolation')))
+                WHEN s.size > pg_size_bytes(s.allowed) THEN format('the table has %s, and pggit.save_limit is %s', pg_size_pretty(s.size), s.allowed) END
+      FROM (SELECT (pg_table_size(p_relation) + coalesce((SELECT sum(pg_table_size(p.relation)) FROM pggit._partitions(p_relation) AS p), 0))::bigint AS size,
+                   coalesce(nullif(current_setting('pggit.save_limit', true), ''), '256MB') AS allowed) AS s;
+$$;
+
+COMMENT ON FUNCTION pggit._why_not_saved(oid) IS
+'Why the rows of a table are not saved before DDL takes some of their values: isolation, or the setting pggit.save_limit (256MB); NULL when they are.';
+
 CREATE OR REPLACE FUNCTION pggit._save_rows(p_table pggit.tables)
     RETURNS jsonb
     LANGUAGE plpgsql
@@ -53,16 +68,14 @@ CREATE OR REPLACE FUNCTION pggit._save_rows(p_table pggit.tables)
     SET row_security = off
 AS $$
 DECLARE
-    v_limit text    := coalesce(nullif(current_setting('pggit.save_limit', true), ''), '256MB');
+    v_why   text;
     v_kept  bigint  := nullif(current_setting('pggit.kept', true), '')::jsonb -> p_table.table_id::text;
     v_seq   bigint;
-    v_size  bigint  := pg_table_size(p_table.relation) + coalesce((SELECT sum(pg_table_size(p.relation)) FROM pggit._partitions(p_table.relation) AS p), 0);
     v_again boolean := false;
 BEGIN
-    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
-        RETURN to_jsonb(format('a transaction that is %s may not see all rows', upper(current_setting('transaction_isolation'))));
-    ELSIF v_size > pg_size_bytes(v_limit) THEN
-        RETURN to_jsonb(format('the table has %s, and pggit.save_limit is %s', pg_size_pretty(v_size), v_limit));
+    v_why := pggit._why_not_saved(p_table.relation);
+    IF v_why IS NOT NULL THEN
+        RETURN to_jsonb(v_why);
     END IF;
     -- The lock that the statement is about to take.
     EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', p_table.relation::regclass);

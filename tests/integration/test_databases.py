@@ -30,6 +30,8 @@ def test_the_operator_ticks(site: Site) -> None:
     before = database.rows(ticks)
     database.run("INSERT INTO items VALUES (100, 'ticked', 1)")
     site.until("vdb", name, lambda _: database.rows(ticks) > before)
+    exact = "SELECT r.is_exact FROM pggit.ticks AS t, pggit.resolve_time(t.ticked_at) AS r"
+    assert set(database.rows(exact)) == {(True,)}
 
 
 def test_tables_are_left_out_by_any_way_to_write_their_names(site: Site) -> None:

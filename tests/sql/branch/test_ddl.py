@@ -152,9 +152,16 @@ def test_name_and_key_stay_what_the_history_is_kept_by(shop: Database, dev: Conn
 
 
 def test_a_large_table_is_not_copied_by_a_word(shop: Database) -> None:
-    shop.run("SELECT pggit.create_branch('dev', p_materialize => 'none')")
+    shop.run("""
+        CREATE TABLE parted (id int PRIMARY KEY) PARTITION BY RANGE (id);
+        CREATE TABLE all_of_it PARTITION OF parted DEFAULT;
+        INSERT INTO parted SELECT generate_series(1, 1000);
+        SELECT pggit.create_branch('dev', p_materialize => 'none');
+    """)
     dev = shop.connect(branch="dev")
     query(dev, "SET pggit.materialize_ddl_limit = '1kB'")
+    with raises("VG307", "the statement needs a copy of table public.parted for branch 'dev'"):
+        query(dev, "ALTER TABLE parted ADD x int")
     with raises("VG307", "the statement needs a copy of table public.orders for branch 'dev'"):
         query(dev, "CREATE INDEX ON orders (amount)")
     query(dev, "SELECT pggit.materialize('dev', 'orders'); CREATE INDEX ON orders (amount)")

@@ -77,6 +77,9 @@ def test_two_branches_do_not_wait_for_each_other(db: Database) -> None:
         query(session, "INSERT INTO customers (email) VALUES ('same')")
     for session in sessions:
         session.commit()
+    both = "SELECT (SELECT count(*) FROM {0}.orders WHERE id = 999), (SELECT count(*) FROM {0}.customers WHERE email = 'same')"
+    found = [db.row(both.format(name)) for name in ('"public@work"', '"public@other"', "public")]
+    assert found == [(1, 1), (1, 1), (0, 0)]
 
 
 @pytest.mark.parametrize("held", ["orders", "customers"])

@@ -300,4 +300,7 @@ class History:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_random_history_counts_as_the_model_does(db: Database, seed: int) -> None:
-    History(db, seed).run(60)
+    history = History(db, seed)
+    history.run(60)  # asserts after each step
+    assert len(history.graph.rows) > 5
+    assert db.rows("SELECT * FROM pggit.verify()") == []
