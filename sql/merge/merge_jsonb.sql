@@ -35,3 +35,33 @@ $$;
 COMMENT ON FUNCTION pggit._merge_jsonb(jsonb, jsonb, jsonb) IS
 'Three-way merge of one jsonb cell: objects key by key, recursively; everything else, arrays too, is one value. clean is false, and merged NULL, when
 both sides changed the same value differently. A missing key is SQL NULL, which is not the JSON null.';
+
+CREATE OR REPLACE FUNCTION pggit._hstore_schema(p_type text)
+    RETURNS name
+    LANGUAGE sql STABLE
+AS $$
+    SELECT n.nspname FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace
+     WHERE t.oid = to_regtype(p_type) AND t.typname = 'hstore' AND to_regprocedure(format('%I.hstore_to_jsonb(%s)', n.nspname, p_type)) IS NOT NULL;
+$$;
+
+COMMENT ON FUNCTION pggit._hstore_schema(text) IS
+'Where a type is the hstore of the extension, the schema in which that is installed; otherwise NULL.';
+
+CREATE OR REPLACE FUNCTION pggit._merge_by_key_sql(p_type text, p_base text, p_ours text, p_theirs text, OUT merge text, OUT merged text)
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v_hstore name := pggit._hstore_schema(p_type);
+BEGIN
+    IF p_type = 'jsonb' THEN
+        merge  := format('pggit._merge_jsonb(%s, %s, %s)', p_base, p_ours, p_theirs);
+        merged := '%1$s.merged';
+    ELSIF v_hstore IS NOT NULL THEN
+        merge  := format('pggit._merge_jsonb(%1$I.hstore_to_jsonb(%2$s), %1$I.hstore_to_jsonb(%3$s), %1$I.hstore_to_jsonb(%4$s))', v_hstore, p_base, p_ours, p_theirs);
+        merged := format('CASE WHEN %%1$s.merged IS NOT NULL THEN (SELECT coalesce(%1$I.hstore(array_agg(e.key), array_agg(e.value)), '''') FROM jsonb_each_text(%%1$s.merged) AS e) END', v_hstore);
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._merge_by_key_sql(text, text, text, text) IS
+'For a type whose cells are merged key by key: the call of pggit._merge_jsonb for three expressions, and a format that makes the type''s value of the alias of its result. NULL for any other type.';

@@ -109,20 +109,21 @@ DECLARE
     v_json  text;
 BEGIN
     SELECT string_agg(CASE WHEN c.dropped_at IS NOT NULL THEN 'NULL'
-               WHEN c.type_name = 'jsonb' THEN format('CASE WHEN j%1$s.clean AND NOT w.torn && ''{0,%1$s}'' THEN j%1$s.merged ELSE (w.o).c%1$s END', c.column_id)
+               WHEN k.merge IS NOT NULL THEN format('CASE WHEN j%1$s.clean AND NOT w.torn && ''{0,%1$s}'' THEN %2$s ELSE (w.o).c%1$s END', c.column_id, format(k.merged, 'j' || c.column_id))
                ELSE format('CASE WHEN w.torn && ''{0,%1$s}'' THEN (w.o).c%1$s
                                  WHEN ROW((w.t).c%1$s)::record *= ROW((w.b).c%1$s)::record THEN (w.o).c%1$s
                                  WHEN ROW((w.o).c%1$s)::record *= ROW((w.b).c%1$s)::record THEN (w.t).c%1$s ELSE (w.o).c%1$s END', c.column_id) END,
                ', ' ORDER BY c.column_id),
            string_agg(CASE
-               WHEN c.type_name = 'jsonb' THEN format('CASE WHEN CASE WHEN w.torn && ''{0,%1$s}'' THEN ROW((w.o).c%1$s)::record *<> ROW((w.t).c%1$s)::record ELSE NOT j%1$s.clean END THEN %1$s END', c.column_id)
+               WHEN k.merge IS NOT NULL THEN format('CASE WHEN CASE WHEN w.torn && ''{0,%1$s}'' THEN ROW((w.o).c%1$s)::record *<> ROW((w.t).c%1$s)::record ELSE NOT j%1$s.clean END THEN %1$s END', c.column_id)
                ELSE format('CASE WHEN (w.torn && ''{0,%1$s}'' AND ROW((w.o).c%1$s)::record *<> ROW((w.t).c%1$s)::record) OR ROW((w.t).c%1$s)::record *<> ROW((w.b).c%1$s)::record AND ROW((w.o).c%1$s)::record *<> ROW((w.b).c%1$s)::record
                                   AND ROW((w.o).c%1$s)::record *<> ROW((w.t).c%1$s)::record THEN %1$s END', c.column_id) END,
                ', ' ORDER BY c.column_id) FILTER (WHERE c.dropped_at IS NULL AND c.key_position IS NULL),
-           string_agg(format(' CROSS JOIN LATERAL pggit._merge_jsonb((w.b).c%1$s, (w.o).c%1$s, (w.t).c%1$s) AS j%1$s', c.column_id), ''
-               ORDER BY c.column_id) FILTER (WHERE c.type_name = 'jsonb' AND c.dropped_at IS NULL)
+           string_agg(format(' CROSS JOIN LATERAL %2$s AS j%1$s', c.column_id, k.merge), ''
+               ORDER BY c.column_id) FILTER (WHERE k.merge IS NOT NULL AND c.dropped_at IS NULL)
       INTO v_want, v_cells, v_json
       FROM pggit.columns AS c
+     CROSS JOIN LATERAL pggit._merge_by_key_sql(c.type_name, '(w.b).c' || c.column_id, '(w.o).c' || c.column_id, '(w.t).c' || c.column_id) AS k
      WHERE c.table_id = p_table_id AND c.generated_as IS NULL;
 
     PERFORM pggit._drop_temporary(format('pg_temp.pggit_plan_%s', p_table_id));

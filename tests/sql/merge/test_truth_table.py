@@ -199,3 +199,41 @@ def test_a_json_cell_can_become_null_in_both_senses(db: Database, value: str | N
     db.run("SELECT pggit.resolve_conflict(%s, %s, 'value', %s)", merge, conflict, value)
     assert db.value("SELECT (pggit.continue_merge(%s)).result", merge) == "merged"
     assert db.value("SELECT doc::text FROM t") == stored
+
+
+@pytest.mark.parametrize("target", ["main", "side"])
+def test_hstore_by_key(db: Database, target: str) -> None:
+    source = "side" if target == "main" else "main"
+    db.run("""
+        CREATE SCHEMA "odd.place";
+        CREATE EXTENSION hstore SCHEMA "odd.place";
+        CREATE DOMAIN tags AS "odd.place".hstore;
+        CREATE TABLE t (id integer PRIMARY KEY, tags "odd.place".hstore, more tags);
+        INSERT INTO t SELECT i, 'a=>1, b=>1', 'a=>1, b=>1' FROM generate_series(1, 5) AS i;
+        INSERT INTO t VALUES (6, NULL, NULL);
+        SELECT pggit.track_schema('public');
+        SELECT pggit.create_branch('side', p_materialize => 'none');
+    """)
+    theirs, ours = db.connect(branch=source), db.connect(branch=target)
+    changes = {
+        1: ("a=>2, b=>1", "a=>1, b=>1, c=>NULL"),
+        2: ("a=>1", "a=>1, b=>1, d=>4"),
+        3: ("", "a=>1, b=>1"),
+        4: ("a=>2, b=>1", "a=>3, b=>1"),
+        5: ("a=>NULL, b=>1", "a=>1"),
+        6: ("a=>1", "b=>1"),
+    }
+    for key, (mine, other) in changes.items():
+        query(ours, "UPDATE t SET tags = %s, more = %s WHERE id = %s", mine, mine, key)
+        query(theirs, "UPDATE t SET tags = %s, more = %s WHERE id = %s", other, other, key)
+
+    merge = db.value("SELECT (pggit.merge(%s, %s)).merge_id", source, target)
+    assert db.rows(
+        "SELECT key -> 'id', column_name FROM pggit.merge_conflicts WHERE merge_id = %s ORDER BY 1, 2", merge
+    ) == [(4, "more"), (4, "tags"), (6, "more"), (6, "tags")]
+    assert db.value("SELECT pggit.resolve_conflicts(%s, 'theirs')", merge) == 4
+    assert db.value("SELECT (pggit.continue_merge(%s)).result", merge) == "merged"
+    merged = ["a=>2, b=>1, c=>NULL", "a=>1, d=>4", "", "a=>3, b=>1", "a=>NULL", "b=>1"]
+    for column in ("tags", "more"):
+        found = query(ours, f"SELECT {column}::text FROM t ORDER BY id").fetchall()
+        assert found == [(db.value('SELECT (%s::"odd.place".hstore)::text', wanted),) for wanted in merged]
