@@ -71,6 +71,13 @@
 \ir branch/branch_capabilities.sql
 \ir branch/ddl.sql
 \ir branch/rights.sql
+-- schema
+\ir schema/types.sql
+\ir schema/relations.sql
+\ir schema/fields.sql
+\ir schema/table_objects.sql
+\ir schema/other_objects.sql
+\ir schema/objects.sql
 -- conflict, merge
 \ir conflict/views.sql
 \ir conflict/resolve.sql

@@ -1,0 +1,132 @@
+-- The definitions of all objects of main or of a branch, as they are now.
+
+CREATE OR REPLACE FUNCTION pggit._object_hash(p_definition jsonb)
+    RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT encode(sha256(convert_to(p_definition::text, 'UTF8')), 'hex');
+$$;
+
+COMMENT ON FUNCTION pggit._object_hash(jsonb) IS
+'What a definition is known by: the sha256 of its canonical text.';
+
+CREATE OR REPLACE FUNCTION pggit._schema_path(p_branch_id integer)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT concat_ws(', ', pggit._path_sql(array_agg(n.nspname ORDER BY s.is_main, s.base_schema <> 'public', s.base_schema)), 'pg_temp')
+      FROM (SELECT b.namespace, b.base_schema, false AS is_main FROM pggit._schema_spaces(p_branch_id) AS b WHERE p_branch_id <> 1
+            UNION ALL SELECT m.namespace, m.base_schema, true FROM pggit._schema_spaces(1) AS m) AS s
+      JOIN pg_namespace AS n ON n.oid = s.namespace;
+$$;
+
+COMMENT ON FUNCTION pggit._schema_path(integer) IS
+'The search_path by which definitions are told, and generated DDL runs: the schemas of the branch and then those of main, public first. So an object of main and the same one of a branch
+have the same text.';
+
+CREATE OR REPLACE FUNCTION pggit._own_objects(p_branch_id integer)
+    RETURNS SETOF pggit._schema_object
+    LANGUAGE plpgsql
+    SET datestyle = 'ISO, YMD' SET timezone = 'UTC' SET intervalstyle = 'postgres' SET extra_float_digits = 1
+    SET bytea_output = 'hex' SET lc_monetary = 'C' SET quote_all_identifiers = off SET standard_conforming_strings = on
+AS $$
+DECLARE
+    v_relations pggit._schema_relation[] := ARRAY(SELECT r FROM pggit._schema_relations(p_branch_id) AS r);
+    v_before    text := current_setting('search_path');
+    v_object    pggit._schema_object;
+    v_schema    record;
+BEGIN
+    PERFORM set_config('search_path', pggit._schema_path(p_branch_id), true);
+    FOR v_object IN
+        SELECT * FROM pggit._table_objects(v_relations)
+        UNION ALL SELECT * FROM pggit._column_objects(p_branch_id, v_relations)
+        UNION ALL SELECT * FROM pggit._constraint_objects(v_relations)
+        UNION ALL SELECT * FROM pggit._index_objects(v_relations)
+        UNION ALL SELECT * FROM pggit._trigger_objects(v_relations)
+        UNION ALL SELECT * FROM pggit._policy_objects(v_relations)
+        UNION ALL SELECT * FROM pggit._rule_objects(v_relations)
+        UNION ALL SELECT * FROM pggit._statistics_objects(v_relations)
+        UNION ALL SELECT * FROM pggit._view_objects(v_relations)
+        UNION ALL SELECT * FROM pggit._sequence_objects(v_relations)
+        UNION ALL SELECT * FROM pggit._routine_objects(p_branch_id)
+        UNION ALL SELECT * FROM pggit._type_objects(p_branch_id)
+        UNION ALL SELECT * FROM pggit._database_objects() AS d WHERE p_branch_id = 1
+    LOOP
+        -- A name that two schemas have is told with its schema, which is quoted in a branch: @ is in it.
+        IF p_branch_id <> 1 AND v_object.definition::text LIKE '%@%.%' THEN
+            FOR v_schema IN SELECT quote_ident(s.schema_name) || '.' AS name, quote_ident(s.base_schema) || '.' AS base FROM pggit.branch_schemas AS s WHERE s.branch_id = p_branch_id LOOP
+                v_object.definition := replace(v_object.definition::text, btrim(to_jsonb(v_schema.name)::text, '"'), btrim(to_jsonb(v_schema.base)::text, '"'))::jsonb;
+            END LOOP;
+        END IF;
+        v_object.hash := pggit._object_hash(v_object.definition);
+        RETURN NEXT v_object;
+    END LOOP;
+    PERFORM set_config('search_path', v_before, true);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._own_objects(integer) IS
+'The objects that are in the schemas of a branch, or of main, with their definitions.';
+
+CREATE OR REPLACE FUNCTION pggit._objects_below(p_branch_id integer)
+    RETURNS SETOF pggit._schema_object
+    LANGUAGE sql
+AS $$
+    SELECT * FROM pggit._own_objects(1);
+$$;
+
+COMMENT ON FUNCTION pggit._objects_below(integer) IS
+'The objects of main where a branch stands on it.';
+
+CREATE OR REPLACE FUNCTION pggit._branch_objects(p_branch_id integer)
+    RETURNS SETOF pggit._schema_object
+    LANGUAGE sql
+AS $$
+    WITH own AS MATERIALIZED (
+        SELECT * FROM pggit._own_objects(p_branch_id)
+    ), base AS MATERIALIZED (
+        SELECT * FROM pggit._objects_below(p_branch_id)
+    ), tables AS MATERIALIZED (
+        SELECT b.object_name, b.table_id, bt.form, b.definition
+          FROM base AS b LEFT JOIN pggit.branch_tables AS bt ON bt.branch_id = p_branch_id AND bt.table_id = b.table_id
+         WHERE b.object_type = 'table'
+    ), patched AS (
+        -- A branch shows a partitioned table as one relation, and no table of a type or without WAL.
+        SELECT o.object_type, o.object_name, o.parent,
+               o.definition || coalesce((SELECT jsonb_object_agg(k.key, k.value) FROM jsonb_each(t.definition) AS k WHERE k.key IN ('partition_by', 'of_type', 'unlogged', 'access_method')), '{}') AS definition,
+               o.table_id, o.column_id
+          FROM own AS o LEFT JOIN tables AS t ON o.object_type = 'table' AND t.table_id = o.table_id
+         WHERE NOT (o.object_type = 'view' AND EXISTS (SELECT FROM base AS b WHERE b.object_type = 'materialized view' AND b.object_name = o.object_name))
+    )
+    SELECT p.object_type, p.object_name, p.parent, p.definition, pggit._object_hash(p.definition), p.table_id, p.column_id FROM patched AS p
+    UNION ALL
+    SELECT b.*
+      FROM base AS b
+      LEFT JOIN tables AS t ON t.object_name = CASE b.object_type WHEN 'table' THEN b.object_name ELSE b.parent END
+      LEFT JOIN own AS o ON o.object_type = b.object_type AND o.object_name = b.object_name
+      LEFT JOIN tables AS f ON b.object_type = 'constraint' AND f.object_name = b.definition ->> 'references'
+     WHERE o.object_name IS NULL
+       AND (t.table_id IS NULL OR t.form = 'view'
+            -- What a real table has not, because it is main's or pggit's to do.
+            OR (t.form = 'table' AND (b.object_type = 'rule' OR f.form = 'view' OR b.definition ->> 'definition' LIKE '%NOT ENFORCED')));
+$$;
+
+COMMENT ON FUNCTION pggit._branch_objects(integer) IS
+'The objects of a branch: those in its own schemas, and for what it has not (the tables that it shows as views, types, sequences, functions) those of main where it stands on it.';
+
+CREATE OR REPLACE FUNCTION pggit._schema_objects(p_branch_id integer)
+    RETURNS SETOF pggit._schema_object
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF p_branch_id = 1 THEN
+        RETURN QUERY SELECT * FROM pggit._own_objects(1);
+    ELSE
+        RETURN QUERY SELECT * FROM pggit._branch_objects(p_branch_id);
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._schema_objects(integer) IS
+'The versioned objects of main (1) or of a branch as they are now: type, name, parent, definition and its hash, and the ids of tracked tables and of their columns.';
