@@ -23,6 +23,7 @@
 \ir commit/log.sql
 \ir commit/tag.sql
 -- tracking
+\ir tracking/replaced_functions.sql
 \ir tracking/partitions.sql
 \ir tracking/moved_rows.sql
 \ir tracking/applied_rows.sql

@@ -314,6 +314,8 @@ DECLARE
     v_mark    pggit._mark;
     v_columns record;
 BEGIN
+    -- Where nobody told of it, whoever meets the change first follows it; the others wait here.
+    SELECT bt.* INTO p_shown FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_shown.branch_id AND bt.table_id = p_shown.table_id FOR NO KEY UPDATE;
     -- A restored table has other attnums where columns had been dropped.
     UPDATE pggit.branch_columns AS c SET attnum = a.attnum
       FROM pg_attribute AS a

@@ -10,6 +10,10 @@ BEGIN
     IF TG_ARGV[2] = 'watch' THEN
         PERFORM pggit._follow_branch_table(bt, NULL, true)
            FROM pggit.branch_tables AS bt WHERE bt.branch_id = TG_ARGV[1]::integer AND bt.table_id = TG_ARGV[0]::integer AND bt.watched[1] <> pggit._column_versions(bt.relation);
+        PERFORM pggit._await_function(format('_capture_%s_b%s_branch_%s', TG_ARGV[0], TG_ARGV[1], CASE WHEN TG_ARGV[3] = 'rows' AND TG_OP <> 'TRUNCATE' THEN 'row' ELSE lower(TG_OP) END));
+    END IF;
+    IF TG_OP = 'TRUNCATE' THEN
+        RETURN NULL;
     END IF;
     IF current_setting('pggit.base' || TG_ARGV[1], true) IS DISTINCT FROM pg_current_xact_id()::text THEN
         PERFORM pggit._lock_base(TG_ARGV[1]::integer);
@@ -23,7 +27,7 @@ $$;
 
 COMMENT ON FUNCTION pggit._before_branch_statement() IS
 'Draws the ordinal of a statement on a branch''s real table and keeps the branch where it stands on main. Arguments: table id, branch id, watch where no event trigger
-tells of DDL (changed columns are noticed here then), and rows where each row is logged by itself.';
+tells of DDL (changed columns are noticed here then, also by TRUNCATE), and rows where each row is logged by itself.';
 
 CREATE OR REPLACE FUNCTION pggit._undo_sql(p_table_id integer, p_rows text, p_columns text, p_stored text, p_live text, p_deleted text)
     RETURNS text
@@ -230,11 +234,12 @@ AS $$
 DECLARE
     v_shape text    := pggit._real_shape_name(p_branch_id, p_table_id, p_at);
     v_rows  boolean := p_rows OR pggit._is_row_by_row(p_name::regclass);
+    v_watch boolean := NOT pggit._is_told_of_ddl();
 BEGIN
     PERFORM pggit._ensure_real_capture(p_table_id, p_at, v_shape);
-    EXECUTE format('CREATE TRIGGER pggit_before BEFORE INSERT OR UPDATE OR DELETE ON %s
-                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._before_branch_statement(%s, %s, %L, %L)', p_name, p_table_id, p_branch_id,
-                   CASE WHEN pggit._is_told_of_ddl() THEN '' ELSE 'watch' END, CASE WHEN v_rows THEN 'rows' ELSE '' END);
+    EXECUTE format('CREATE TRIGGER pggit_before BEFORE INSERT OR UPDATE OR DELETE%s ON %s
+                    FOR EACH STATEMENT EXECUTE FUNCTION pggit._before_branch_statement(%s, %s, %L, %L)', CASE WHEN v_watch THEN ' OR TRUNCATE' ELSE '' END, p_name, p_table_id, p_branch_id,
+                   CASE WHEN v_watch THEN 'watch' ELSE '' END, CASE WHEN v_rows THEN 'rows' ELSE '' END);
     EXECUTE format('CREATE TRIGGER pggit_truncate BEFORE TRUNCATE ON %s
                     FOR EACH STATEMENT EXECUTE FUNCTION pggit._capture_%s_branch_truncate(%s)', p_name, v_shape, p_branch_id);
     EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER pggit_before, ENABLE ALWAYS TRIGGER pggit_truncate', p_name);

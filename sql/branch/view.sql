@@ -146,6 +146,7 @@ BEGIN
     IF p_body IS DISTINCT FROM (SELECT p.prosrc FROM pg_proc AS p WHERE p.oid = to_regprocedure(p_signature)) THEN
         PERFORM pg_advisory_xact_lock(hashtext('pggit.function'), hashtext(p_signature));
         IF p_body IS DISTINCT FROM (SELECT p.prosrc FROM pg_proc AS p WHERE p.oid = to_regprocedure(p_signature)) THEN
+            PERFORM pggit._lock_function(p_signature);
             -- Plans are kept for the session: one made while a store was small would read all of it, or of a branch in it, for each row later.
             EXECUTE format('CREATE OR REPLACE FUNCTION %s RETURNS %s LANGUAGE plpgsql %s SECURITY DEFINER
                                 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off AS %L',

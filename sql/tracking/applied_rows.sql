@@ -63,6 +63,7 @@ AS $$
 BEGIN
     PERFORM pggit._follow_shape(t.relation, true)
       FROM pggit.tables AS t WHERE t.table_id = TG_ARGV[0]::integer AND t.fingerprint IS DISTINCT FROM pggit._fingerprint(t.relation);
+    PERFORM pggit._await_capture(TG_ARGV[0]::integer);
     RETURN coalesce(NEW, OLD);
 END;
 $$;

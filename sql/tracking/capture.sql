@@ -75,6 +75,7 @@ BEGIN
     IF TG_ARGV[2] = 'watch' THEN
         PERFORM pggit._follow_shape(t.relation, true)
           FROM pggit.tables AS t WHERE t.table_id = TG_ARGV[0]::integer AND t.fingerprint IS DISTINCT FROM pggit._fingerprint(t.relation);
+        PERFORM pggit._await_capture(TG_ARGV[0]::integer);
     END IF;
     IF TG_OP <> 'TRUNCATE' AND TG_ARGV[3] IS DISTINCT FROM 'rows' THEN
         PERFORM pggit._open_statement(TG_ARGV[0], TG_OP);
@@ -253,6 +254,7 @@ $capture$
 $head$;
     v_known  text := '';
 BEGIN
+    PERFORM pggit._lock_capture(p_table_id);
     IF pggit._is_keyless(p_table_id) THEN
         PERFORM pggit._keyless_capture_functions(p_table_id);
         RETURN;
@@ -394,6 +396,7 @@ AS $$
 DECLARE
     v_event text;
 BEGIN
+    PERFORM pggit._lock_capture(p_table_id);
     FOREACH v_event IN ARRAY ARRAY['insert', 'update', 'delete', 'truncate', 'row'] LOOP
         EXECUTE format('CREATE OR REPLACE FUNCTION pggit._capture_%s_%s() RETURNS trigger LANGUAGE plpgsql AS $f$BEGIN RETURN coalesce(NEW, OLD); END$f$', p_table_id, v_event);
     END LOOP;

@@ -266,6 +266,7 @@ BEGIN
         AND ((t.schema_name, t.table_name) <> (n.nspname, c.relname)
              OR EXISTS (SELECT FROM pggit.columns AS l JOIN pg_attribute AS a ON a.attrelid = t.relation AND a.attnum = l.attnum
                          WHERE l.table_id = t.table_id AND l.dropped_at IS NULL AND NOT a.attisdropped AND l.name <> a.attname));
+    PERFORM pggit._await_function(p.proname) FROM pg_trigger AS g JOIN pg_proc AS p ON p.oid = g.tgfoid WHERE g.tgrelid = TG_RELID AND g.tgname = 'pggit_write';
     RETURN NULL;
 END;
 $$;

@@ -281,3 +281,10 @@ def test_no_write_fails_after_ddl_that_nobody_told_of(plain: Connection, notices
     with raises("VG306"):
         query(plain, "SELECT * FROM pggit.as_of(NULL::orders, 'HEAD~2')")
     assert rows(plain, "SELECT * FROM pggit.verify()") == []
+
+
+def test_truncate_meets_columns_that_nobody_told_of(plain: Connection) -> None:
+    query(plain, "SELECT pggit.materialize('dev', 'orders'); ALTER TABLE orders DROP note; TRUNCATE orders")
+    query(plain, "SELECT pggit.commit('empty')")
+    assert rows(plain, "SELECT deleted FROM pggit.diff('main')") == [(200,)]
+    assert rows(plain, "SELECT * FROM pggit.verify()") == []

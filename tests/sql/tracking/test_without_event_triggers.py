@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -113,6 +114,42 @@ def test_columns_come_and_go_under_writers(db: Database, plain: Connection) -> N
     query(plain, "SELECT pggit.commit('after')")
     assert rows(plain, "SELECT count(*) FROM t") == [(2 + sum(written),)]
     assert rows(plain, "SELECT * FROM pggit.verify()") == []
+
+
+@pytest.mark.parametrize("branch", ["main", "dev"])
+def test_what_is_followed_is_called_as_soon_as_it_is_seen(db: Database, plain: Connection, branch: str) -> None:
+    """What a transaction committed is seen before the other sessions are told that functions which they keep are old.
+
+    COMMIT PREPARED removes the files of dropped tables in between, so many of them make that time long.
+    """
+    query(plain, "SELECT pggit.create_branch('dev', p_materialize => 'all')")
+    follower, other = (db.connect(user="plain", branch=branch) for _ in range(2))
+    query(plain, "DO $$ BEGIN FOR i IN 1..500 LOOP EXECUTE format('CREATE TABLE pggit.x%s ()', i); END LOOP; END $$")
+    # Both keep the functions of the columns of now.
+    query(other, "UPDATE t SET w = 'y' WHERE id = 1")
+    query(follower, "UPDATE t SET w = 'y' WHERE id = 2")
+    query(follower, "ALTER TABLE t RENAME v TO vv")
+    query(
+        follower,
+        """
+        BEGIN;
+        UPDATE t SET w = 'z' WHERE id = 2;
+        DO $$ BEGIN FOR i IN 1..500 LOOP EXECUTE format('DROP TABLE pggit.x%s', i); END LOOP; END $$;
+        PREPARE TRANSACTION 'followed';
+        """,
+    )
+    writes = """
+        DO $$
+        BEGIN
+            WHILE EXISTS (SELECT FROM pg_prepared_xacts) LOOP END LOOP;
+            UPDATE t SET w = 'z' WHERE id = 1;
+        END $$"""
+    with ThreadPoolExecutor(1) as thread:
+        written = thread.submit(query, other, writes)
+        while db.rows("SELECT FROM pg_stat_activity WHERE pid = %s AND state = 'idle'", other.info.backend_pid):
+            pass
+        query(follower, "COMMIT PREPARED 'followed'")
+        written.result()
 
 
 def test_a_renamed_schema_is_followed(plain: Connection) -> None:
