@@ -94,6 +94,7 @@
 \ir merge/rules.sql
 \ir merge/add_merge_rule.sql
 \ir merge/delete_merge_rule.sql
+\ir merge/renumber.sql
 \ir merge/checks.sql
 \ir merge/merge.sql
 \ir merge/rebase.sql

@@ -113,6 +113,17 @@ $$;
 COMMENT ON FUNCTION pggit._require_row(pggit.conflicts, jsonb) IS
 'Raises VG204 unless a whole-row value names all columns of the table, no others, and keeps the key.';
 
+CREATE OR REPLACE FUNCTION pggit._means(p_resolution jsonb, p_conflict_id text, p_table text, p_key jsonb, p_column text)
+    RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT coalesce(p_conflict_id = p_resolution ->> 'conflict_id', true) AND coalesce(p_resolution ->> 'table' IN (p_table, regexp_replace(p_table, '^public\.', '')), true)
+           AND coalesce(p_key = p_resolution -> 'key', true) AND (p_resolution ->> 'column' IS NULL OR p_column IS NOT DISTINCT FROM p_resolution ->> 'column');
+$$;
+
+COMMENT ON FUNCTION pggit._means(jsonb, text, text, jsonb, text) IS
+'Whether a resolution of the option resolutions is for a conflict.';
+
 CREATE OR REPLACE FUNCTION pggit.resolve_conflict(p_merge_id uuid, p_conflict_id text, p_resolution text, p_value jsonb DEFAULT NULL)
     RETURNS void
     LANGUAGE plpgsql

@@ -282,3 +282,13 @@ CREATE TABLE IF NOT EXISTS pggit.merge_rules (
     created_at  timestamptz NOT NULL DEFAULT now(),
     created_by  text        NOT NULL
 );
+
+-- New keys drawn for rows of a branch by rule renumber; kept, so that plans made again give the same.
+CREATE TABLE IF NOT EXISTS pggit.reserved_keys (
+    branch_id integer NOT NULL REFERENCES pggit.branches,
+    table_id  integer NOT NULL REFERENCES pggit.tables,
+    key       jsonb   NOT NULL,
+    column_id integer NOT NULL,
+    new_value bigint  NOT NULL,
+    PRIMARY KEY (branch_id, table_id, key)
+);

@@ -132,10 +132,7 @@ BEGIN
         FOR v_hit IN
             SELECT m.conflict_id FROM pggit.merge_conflicts AS m
              WHERE m.merge_id = p_merge_id
-               AND (v_one ->> 'conflict_id' IS NULL OR m.conflict_id = v_one ->> 'conflict_id')
-               AND (v_one ->> 'table' IS NULL OR m.table_name = v_one ->> 'table' OR m.table_name = 'public.' || (v_one ->> 'table'))
-               AND (v_one -> 'key' IS NULL OR m.key = v_one -> 'key')
-               AND (v_one ->> 'column' IS NULL OR m.column_name = v_one ->> 'column')
+               AND pggit._means(v_one, m.conflict_id, m.table_name, m.key, m.column_name)
         LOOP
             PERFORM pggit._set_resolution(p_merge_id, v_hit.conflict_id, v_one ->> 'take', v_one -> 'value');
             v_found := v_found + 1;
@@ -220,6 +217,9 @@ DECLARE
     v_any     boolean;
     v_counts  record;
     v_per     jsonb := '{}';
+    v_before  pggit.conflicts[] := ARRAY(SELECT c FROM pggit.conflicts AS c WHERE c.merge_id = p_merge.merge_id);
+    v_doubles jsonb;
+    v_why_not text;
     v_effects text  := format(E'into %I\n', (SELECT b.name FROM pggit.branches AS b WHERE b.branch_id = p_merge.target_id));
 BEGIN
     v_kept := pggit._kept_resolutions(p_merge);
@@ -238,8 +238,21 @@ BEGIN
         END IF;
         PERFORM pggit._plan_rows(v_table.table_id, v_keys, pggit._base_row_sql(v_table.table_id, p_bases), p_ours, p_theirs);
         PERFORM pggit._list_conflicts(p_merge.merge_id, v_table);
-        PERFORM pggit._decide_by_rules(p_merge, v_table.table_id);
     END LOOP;
+
+    v_doubles := (SELECT jsonb_agg(to_jsonb(d)) FROM pggit._collisions(p_merge, v_kept) AS d);
+    IF v_doubles IS NOT NULL THEN
+        v_why_not := pggit._why_not_renumbered(p_merge, v_doubles, p_bases, p_ours, p_theirs);
+        IF v_why_not IS NULL THEN
+            DELETE FROM pggit.conflicts AS c WHERE c.merge_id = p_merge.merge_id;
+            INSERT INTO pggit.conflicts SELECT (c).* FROM unnest(v_before) AS c;
+            RETURN pggit._result(p_merge.merge_id, 'renumber');
+        END IF;
+    END IF;
+    PERFORM pggit._decide_by_rules(p_merge, d.table_id) FROM unnest(v_tables) AS d(table_id) WHERE NOT pggit._is_keyless(d.table_id);
+    UPDATE pggit.conflicts AS c SET note = concat_ws('; ', c.note, 'renumber: ' || v_why_not)
+      FROM jsonb_to_recordset(v_doubles) AS d(conflict_no integer)
+     WHERE c.merge_id = p_merge.merge_id AND c.conflict_no = d.conflict_no AND c.resolution IS NULL;
 
     UPDATE pggit.conflicts AS c
        SET resolution = k.value ->> 'take', resolved_value = k.value -> 'value', resolved_by = k.value ->> 'by', resolved_at = (k.value ->> 'at')::timestamptz, rule = NULL
@@ -290,6 +303,7 @@ $$;
 
 COMMENT ON FUNCTION pggit._plan(pggit.merges, text[], pggit._position, pggit._position) IS
 'Works a merge out, from its base, or after criss-cross merges several: rows into temporary tables, conflicts and violations into their tables. Resolutions given before are kept where the same conflict is there again.
+Where rows have to get new keys first, there is no plan yet and result is renumber.
 The plan hash is made from what the merge will do to which branch and from its conflicts, not from the heads.';
 
 CREATE OR REPLACE FUNCTION pggit._apply(p_merge pggit.merges, p_target pggit.branches, p_result pggit.merge_result, p_ours pggit._position, p_theirs pggit._position)
@@ -458,7 +472,9 @@ BEGIN
     END IF;
 
     v_result := pggit._plan(v_merge, v_bases, v_ours, v_theirs);
-    IF v_result.conflicts > 0 THEN
+    IF v_result.result = 'renumber' THEN
+        RETURN pggit._attempt_renumbered(v_merge, pggit._branch_to_renumber(v_merge), p_apply);
+    ELSIF v_result.conflicts > 0 THEN
         v_result.result := CASE WHEN p_apply THEN 'conflicted' ELSE 'planned' END;
         RETURN v_result;
     ELSIF v_result.violations > 0 THEN

@@ -5,7 +5,7 @@ CREATE OR REPLACE FUNCTION pggit._check_rule(p_rule jsonb)
     LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-    v_known  constant text[] := ARRAY['ours', 'theirs', 'base', 'max', 'min', 'sum', 'newest', 'union', 'concat', 'diff3', 'non_null', 'expression'];
+    v_known  constant text[] := ARRAY['ours', 'theirs', 'base', 'max', 'min', 'sum', 'newest', 'union', 'concat', 'diff3', 'non_null', 'expression', 'renumber'];
     v_rule   text := p_rule ->> 'rule';
     v_table  text := coalesce(p_rule ->> 'table', '*');
     v_column text := coalesce(p_rule ->> 'column', '*');
@@ -20,7 +20,10 @@ BEGIN
         WHEN (v_rule = 'expression') <> (p_rule ->> 'expression' IS NOT NULL) THEN 'expression belongs to the rule expression, and that needs it'
         WHEN p_rule ->> 'expression' ~ ';|--|/\*' THEN 'an expression has no ; and no comment in it'
         END INTO v_reason;
-    IF v_reason IS NULL AND position('*' IN v_table || v_column) = 0 AND NOT EXISTS (
+    IF v_reason IS NULL AND v_rule = 'renumber' AND (position('*' IN v_table) = 0 OR position('*' IN v_column) = 0)
+       AND NOT EXISTS (SELECT FROM pggit._generated_keys(v_table, v_column)) THEN
+        v_reason := format('no tracked table has in its key a column whose values come from a sequence: table %L, column %L', v_table, v_column);
+    ELSIF v_reason IS NULL AND v_rule <> 'renumber' AND position('*' IN v_table || v_column) = 0 AND NOT EXISTS (
         SELECT FROM pggit._ruled_columns(v_table, v_column, p_rule ->> 'by')) THEN
         v_reason := format('no tracked table has it: table %L, column %L%s', v_table, v_column, coalesce(format(', beside column %L', p_rule ->> 'by'), ''));
     END IF;
@@ -28,7 +31,7 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = 'VG202', SCHEMA = 'pggit',
             MESSAGE = format('merge rule %s: %s', coalesce(v_rule, p_rule::text), v_reason),
-            HINT    = format('Rules: %s. Tables and columns may have * in them; a column of the key needs no rule.', array_to_string(v_known, ', '));
+            HINT    = format('Rules: %s. Tables and columns may have * in them; the only rule for a column of the key is renumber.', array_to_string(v_known, ', '));
     END IF;
 END;
 $$;
@@ -46,6 +49,17 @@ $$;
 COMMENT ON FUNCTION pggit._fits(text, text) IS
 'Whether a name is a pattern, in which * stands for any characters.';
 
+CREATE OR REPLACE FUNCTION pggit._fits_table(p_table pggit.tables, p_pattern text)
+    RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT pggit._fits(p_table.table_name, p_pattern) OR pggit._fits(p_table.schema_name || '.' || p_table.table_name, p_pattern)
+           OR pggit._fits(format('%I.%I', p_table.schema_name, p_table.table_name), p_pattern);
+$$;
+
+COMMENT ON FUNCTION pggit._fits_table(pggit.tables, text) IS
+'Whether a table is meant by a pattern, with or without its schema.';
+
 CREATE OR REPLACE FUNCTION pggit._ruled_columns(p_table text, p_column text, p_by text DEFAULT NULL)
     RETURNS TABLE (table_id integer, column_id integer, by_id integer)
     LANGUAGE sql STABLE
@@ -55,8 +69,7 @@ AS $$
       JOIN pggit.columns AS c USING (table_id)
       LEFT JOIN pggit.columns AS b ON b.table_id = c.table_id AND b.name = p_by AND b.dropped_at IS NULL AND b.generated_as IS NULL
      WHERE t.untracked_at IS NULL AND c.dropped_at IS NULL AND c.generated_as IS NULL AND c.key_position IS NULL
-       AND (pggit._fits(t.table_name, p_table) OR pggit._fits(t.schema_name || '.' || t.table_name, p_table) OR pggit._fits(format('%I.%I', t.schema_name, t.table_name), p_table))
-       AND pggit._fits(c.name, p_column) AND (p_by IS NULL OR b.column_id IS NOT NULL);
+       AND pggit._fits_table(t, p_table) AND pggit._fits(c.name, p_column) AND (p_by IS NULL OR b.column_id IS NOT NULL);
 $$;
 
 COMMENT ON FUNCTION pggit._ruled_columns(text, text, text) IS
@@ -219,7 +232,7 @@ DECLARE
     v_column pggit.columns;
 BEGIN
     IF NOT EXISTS (SELECT FROM pggit.conflicts AS c WHERE c.merge_id = p_merge.merge_id AND c.table_id = p_table_id)
-       OR NOT EXISTS (SELECT FROM pggit._rules(p_merge)) THEN
+       OR NOT EXISTS (SELECT FROM pggit._rules(p_merge) AS r WHERE r.rule <> 'renumber') THEN
         RETURN;
     END IF;
 
@@ -230,7 +243,7 @@ BEGIN
                       FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL AND c.key_position IS NULL));
     FOR v_rule IN SELECT r.*, c.column_id, c.by_id
                     FROM pggit._rules(p_merge) AS r CROSS JOIN LATERAL pggit._ruled_columns(r.table_name, r.column_name, r.by_column) AS c
-                   WHERE c.table_id = p_table_id
+                   WHERE c.table_id = p_table_id AND r.rule <> 'renumber'
                    ORDER BY r.n, c.column_id LOOP
         SELECT c.* INTO v_column FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.column_id = v_rule.column_id;
         PERFORM pggit._decide_cells(p_table_id, v_column, v_rule.rule, v_rule.by_id, v_rule.expression);

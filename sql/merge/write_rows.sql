@@ -318,32 +318,23 @@ AS $$
 DECLARE
     v_column record;
     v_top    bigint;
-    v_last   bigint;
 BEGIN
     FOR v_column IN
-        SELECT c.column_id, s.sequence, q.seqincrement, q.seqmax FROM pggit.columns AS c
-         CROSS JOIN LATERAL (SELECT pg_get_serial_sequence(p_relation, c.name)::regclass AS sequence) AS s
+        SELECT c.column_id, s.sequence, q.seqmax FROM pggit.columns AS c
+         CROSS JOIN LATERAL (SELECT pggit._sequence_of(p_relation::regclass, c.name) AS sequence) AS s
           JOIN pg_sequence AS q ON q.seqrelid = s.sequence
          WHERE c.table_id = p_table_id AND c.type_name IN ('smallint', 'integer', 'bigint') AND c.dropped_at IS NULL AND q.seqincrement > 0
     LOOP
         -- No sequence comes to what is above its maximum, and one that cycles would never stop.
         EXECUTE format('SELECT max((p.want).c%1$s) FROM pg_temp.pggit_plan_%2$s AS p WHERE p.action IN (''insert'', ''update'') AND (p.want).c%1$s <= %3$s',
                        v_column.column_id, p_table_id, v_column.seqmax) INTO v_top;
-        EXECUTE format('SELECT s.last_value FROM %s AS s', v_column.sequence) INTO v_last;
-        -- nextval never goes back when others draw too; only over a wide gap is setval worth that risk.
-        IF v_top - v_last > 100000 THEN
-            PERFORM setval(v_column.sequence, v_top);
-        ELSE
-            WHILE v_last < v_top AND v_last <= v_column.seqmax - v_column.seqincrement LOOP
-                v_last := nextval(v_column.sequence);
-            END LOOP;
-        END IF;
+        PERFORM pggit._pass_sequence(v_column.sequence, v_top) WHERE v_top IS NOT NULL;
     END LOOP;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._pass_sequences(integer, text) IS
-'Moves the sequences of serial and identity columns past the values a merge has written.';
+'Moves the sequences of serial and identity columns, and of those with nextval as default, past the values a merge has written.';
 
 CREATE OR REPLACE FUNCTION pggit._require_untouched(p_tables integer[], p_mark pggit._mark)
     RETURNS void

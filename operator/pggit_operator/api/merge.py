@@ -75,6 +75,7 @@ class RuleName(StrEnum):
     CONCAT = "Concat"
     DIFF3 = "Diff3"
     NON_NULL = "NonNull"
+    RENUMBER = "Renumber"
 
 
 class Take(StrEnum):
@@ -147,12 +148,13 @@ class Rule(Model):
         default=None, description="Tables that it is for, with or without schema; * stands for any characters. All."
     )
     column: Pattern | None = Field(
-        default=None, description="Columns that it is for; * stands for any characters. All that are not of the key."
+        default=None, description="Columns that it is for; * stands for any characters. All that the rule can be for."
     )
     rule: RuleName = Field(
         description="Ours, Theirs or Base: that side's value. Max, Min: the larger or smaller of both. Sum: both "
         "changes of a number. Newest: the side whose column `by` is later. Union: the elements of both arrays. Concat: "
-        "what both added to a text. Diff3: both changes of a text by line. NonNull: the value beside NULL."
+        "what both added to a text. Diff3: both changes of a text by line. NonNull: the value beside NULL. Renumber, "
+        "for a column of the key that has a sequence: of two new rows with one key the branch's gets a new one."
     )
     by: Identifier | None = Field(default=None, description="With rule Newest: the column that says which is newer.")
 

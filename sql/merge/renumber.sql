@@ -1,0 +1,449 @@
+-- Rule renumber: both sides inserted a row with the same generated key, so the branch's row gets a new one. It is given on the branch itself, as a commit of its own before
+-- the merge: then all states agree on which row has which key, and later merges in either direction find nothing strange. Rows of main keep their keys.
+
+CREATE OR REPLACE FUNCTION pggit._sequence_of(p_relation oid, p_column name)
+    RETURNS oid
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT coalesce(pg_get_serial_sequence(p_relation::regclass::text, p_column)::regclass::oid,
+                    (SELECT s.oid FROM pg_attribute AS a
+                       JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+                       JOIN pg_depend AS p ON p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid AND p.refclassid = 'pg_class'::regclass
+                       JOIN pg_class AS s ON s.oid = p.refobjid AND s.relkind = 'S'
+                      WHERE a.attrelid = p_relation AND a.attname = p_column AND pg_get_expr(d.adbin, d.adrelid) ~ '^nextval\([^()]+\)$'));
+$$;
+
+COMMENT ON FUNCTION pggit._sequence_of(oid, name) IS
+'The sequence that gives a column its values (identity, serial, or nextval as default), or NULL.';
+
+CREATE OR REPLACE FUNCTION pggit._generated_keys(p_table text, p_column text)
+    RETURNS TABLE (table_id integer, column_id integer, sequence oid)
+    LANGUAGE sql STABLE
+AS $$
+    WITH named AS MATERIALIZED (
+        SELECT t.table_id, t.relation, c.column_id, c.name, c.key_position FROM pggit.tables AS t JOIN pggit.columns AS c USING (table_id) JOIN pg_class AS r ON r.oid = t.relation
+         WHERE t.untracked_at IS NULL AND c.dropped_at IS NULL AND c.key_position IS NOT NULL AND c.type_name IN ('smallint', 'integer', 'bigint', 'numeric')
+           AND pggit._fits_table(t, p_table) AND pggit._fits(c.name, p_column)
+    )
+    SELECT DISTINCT ON (n.table_id) n.table_id, n.column_id, s.sequence
+      FROM named AS n CROSS JOIN LATERAL pggit._sequence_of(n.relation, n.name) AS s(sequence)
+     WHERE s.sequence IS NOT NULL
+     ORDER BY n.table_id, n.key_position;
+$$;
+
+COMMENT ON FUNCTION pggit._generated_keys(text, text) IS
+'For each table that a rule renumber is for, by patterns as in pggit._ruled_columns, the column of the key that comes from a sequence, the first of several.';
+
+CREATE OR REPLACE FUNCTION pggit._collisions(p_merge pggit.merges, p_kept jsonb)
+    RETURNS TABLE (conflict_no integer, table_id integer, column_id integer, sequence oid, key jsonb, plan_row bigint)
+    LANGUAGE sql STABLE
+AS $$
+    SELECT DISTINCT ON (c.conflict_no) c.conflict_no, c.table_id, g.column_id, g.sequence, c.key, c.plan_row
+      FROM pggit._rules(p_merge) AS r
+     CROSS JOIN LATERAL pggit._generated_keys(r.table_name, r.column_name) AS g
+      JOIN pggit.conflicts AS c ON c.table_id = g.table_id
+      JOIN pggit.tables AS t ON t.table_id = c.table_id
+     WHERE r.rule = 'renumber' AND c.merge_id = p_merge.merge_id AND c.kind = 'insert_insert'
+       AND NOT EXISTS (SELECT FROM jsonb_array_elements(p_kept) AS k WHERE k.value ->> 'id' = c.conflict_id)
+       AND NOT EXISTS (SELECT FROM jsonb_array_elements(coalesce(p_merge.options -> 'resolutions', '[]')) AS o
+                        WHERE pggit._means(o.value, c.conflict_id, format('%I.%I', t.schema_name, t.table_name), c.key, NULL))
+     ORDER BY c.conflict_no, r.n, g.column_id;
+$$;
+
+COMMENT ON FUNCTION pggit._collisions(pggit.merges, jsonb) IS
+'The conflicts of a plan for which rule renumber is, and that nobody has decided: two rows with one generated key.';
+
+CREATE OR REPLACE FUNCTION pggit._branch_to_renumber(p_merge pggit.merges)
+    RETURNS integer
+    LANGUAGE sql STABLE
+AS $$
+    SELECT CASE WHEN p_merge.kind = 'merge'
+                THEN coalesce((SELECT b.branch_id FROM pggit.branches AS b WHERE b.name = p_merge.source AND b.deleted_at IS NULL AND b.branch_id <> 1), nullif(p_merge.target_id, 1)) END;
+$$;
+
+COMMENT ON FUNCTION pggit._branch_to_renumber(pggit.merges) IS
+'The branch whose rows get new keys in a merge: the source, or, where that is main or no branch, the target. NULL where only main is left.';
+
+CREATE OR REPLACE FUNCTION pggit._pass_sequence(p_sequence oid, p_top bigint)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_sequence pg_sequence;
+    v_last     bigint;
+BEGIN
+    SELECT q.* INTO STRICT v_sequence FROM pg_sequence AS q WHERE q.seqrelid = p_sequence;
+    EXECUTE format('SELECT s.last_value FROM %s AS s', p_sequence::regclass) INTO v_last;
+    -- nextval never goes back when others draw too; only over a wide gap is setval worth that risk.
+    IF p_top - v_last > 100000 THEN
+        PERFORM setval(p_sequence, p_top);
+    ELSE
+        WHILE v_last < p_top AND v_last <= v_sequence.seqmax - v_sequence.seqincrement LOOP
+            v_last := nextval(p_sequence);
+        END LOOP;
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._pass_sequence(oid, bigint) IS
+'Moves a sequence that counts up past a value that is not above its maximum.';
+
+CREATE OR REPLACE FUNCTION pggit._reserve_keys(p_collisions jsonb, p_branch_id integer, p_bases text[], p_ours pggit._position, p_theirs pggit._position)
+    RETURNS text
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_table  record;
+    v_side   text := CASE WHEN (p_theirs).branch_id = p_branch_id THEN 't' ELSE 'o' END;
+    v_new    text;
+    v_taken  text;
+    v_count  bigint;
+    v_top    bigint;
+BEGIN
+    FOR v_table IN SELECT c.table_id, c.column_id, c.sequence, q.seqincrement, q.seqmax, jsonb_agg(jsonb_build_object('row', c.plan_row, 'key', c.key)) AS rows
+                     FROM jsonb_to_recordset(p_collisions) AS c(table_id integer, column_id integer, sequence oid, key jsonb, plan_row bigint)
+                     JOIN pg_sequence AS q ON q.seqrelid = c.sequence
+                    GROUP BY c.table_id, c.column_id, c.sequence, q.seqincrement, q.seqmax
+                    ORDER BY c.table_id LOOP
+        v_new   := format('pg_temp.pggit_new_%s', v_table.table_id);
+        v_taken := (SELECT string_agg(format('EXISTS (SELECT FROM (SELECT %s) AS k CROSS JOIN LATERAL (%s) AS r)', pggit._record_columns(v_table.table_id, 'n.new'),
+                                             pggit._row_sql(v_table.table_id, at)), ' OR ')
+                      FROM (SELECT p_ours AS at UNION ALL SELECT p_theirs UNION ALL SELECT (pggit._ref(b.id)).at FROM unnest(p_bases) AS b(id)) AS p);
+        PERFORM pggit._drop_temporary(v_new);
+        -- A number once drawn is this row's in every plan, so that conflicts and approvals stay what they are.
+        EXECUTE format($sql$
+            CREATE TEMPORARY TABLE pggit_new_%1$s ON COMMIT DROP AS
+            SELECT x.value -> 'key' AS key, p.%2$s AS old, p.%2$s AS new, r.new_value
+              FROM jsonb_array_elements($1) AS x JOIN pg_temp.pggit_plan_%1$s AS p ON p.row_no = (x.value ->> 'row')::bigint
+              LEFT JOIN pggit.reserved_keys AS r ON r.branch_id = $2 AND r.table_id = %1$s AND r.key = x.value -> 'key'$sql$, v_table.table_id, v_side)
+          USING v_table.rows, p_branch_id;
+        EXECUTE format('UPDATE %s AS n SET new_value = nextval($1) WHERE n.new_value IS NULL', v_new) USING v_table.sequence::regclass;
+        LOOP
+            EXECUTE format('UPDATE %s AS n SET new.c%s = n.new_value', v_new, v_table.column_id);
+            EXECUTE format('SELECT count(*) FROM %s AS n WHERE %s', v_new, v_taken) INTO v_count;
+            EXIT WHEN v_count = 0;
+            IF v_table.seqincrement > 0 THEN
+                SELECT max(m.top) INTO v_top
+                  FROM unnest(ARRAY[(p_ours).branch_id, (p_theirs).branch_id]) AS b(id) CROSS JOIN LATERAL pggit._highest_key(v_table.table_id, v_table.column_id, b.id, v_table.seqmax) AS m(top);
+                PERFORM pggit._pass_sequence(v_table.sequence, v_top);
+            END IF;
+            EXECUTE format('UPDATE %s AS n SET new_value = nextval($1) WHERE %s', v_new, v_taken) USING v_table.sequence::regclass;
+        END LOOP;
+        EXECUTE format('INSERT INTO pggit.reserved_keys AS r (branch_id, table_id, key, column_id, new_value) SELECT $1, $2, n.key, $3, n.new_value FROM %s AS n
+                            ON CONFLICT (branch_id, table_id, key) DO UPDATE SET column_id = excluded.column_id, new_value = excluded.new_value', v_new)
+          USING p_branch_id, v_table.table_id, v_table.column_id;
+    END LOOP;
+    RETURN NULL;
+EXCEPTION WHEN sequence_generator_limit_exceeded OR numeric_value_out_of_range OR insufficient_privilege THEN
+    RETURN SQLERRM;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._reserve_keys(jsonb, integer, text[], pggit._position, pggit._position) IS
+'Draws a new key for the branch''s row of each collision (pggit._collisions), one that no side has, into pggit.reserved_keys and the temporary tables pggit_new_<table id> (key, old, new). Returns why it
+can''t, or NULL.';
+
+CREATE OR REPLACE FUNCTION pggit._why_not_renumbered(p_merge pggit.merges, p_collisions jsonb, p_bases text[], p_ours pggit._position, p_theirs pggit._position)
+    RETURNS text
+    LANGUAGE sql
+AS $$
+    SELECT CASE WHEN p_merge.kind <> 'merge' THEN 'only a merge of a branch can give its rows new keys'
+                WHEN pggit._branch_to_renumber(p_merge) IS NULL THEN 'the source is no branch, whose rows could get new keys, and the rows of main keep theirs'
+                ELSE pggit._reserve_keys(p_collisions, pggit._branch_to_renumber(p_merge), p_bases, p_ours, p_theirs) END;
+$$;
+
+COMMENT ON FUNCTION pggit._why_not_renumbered(pggit.merges, jsonb, text[], pggit._position, pggit._position) IS
+'Why collisions (pggit._collisions) stay conflicts; NULL when new keys are drawn for them.';
+
+CREATE OR REPLACE FUNCTION pggit._highest_key(p_table_id integer, p_column_id integer, p_branch_id integer, p_limit bigint)
+    RETURNS bigint
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v_top bigint;
+BEGIN
+    EXECUTE (SELECT format('SELECT max(b.%1$I) FROM %2$s AS b WHERE b.%1$I <= $1', c.name, pggit._relation_on(p_branch_id, t.relation))
+               FROM pggit.tables AS t JOIN pggit.columns AS c USING (table_id) WHERE t.table_id = p_table_id AND c.column_id = p_column_id)
+       INTO v_top USING p_limit;
+    RETURN v_top;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._highest_key(integer, integer, integer, bigint) IS
+'The highest value of a column on a branch that is not above a limit.';
+
+CREATE OR REPLACE FUNCTION pggit._references(p_branch_id integer)
+    RETURNS TABLE (child_id integer, parent_id integer, child_columns integer[], parent_columns integer[], operators text[])
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    WITH places AS MATERIALIZED (
+        SELECT r.relation, c.table_id, c.column_id, c.name
+          FROM (SELECT t.table_id, t.relation::oid FROM pggit.tables AS t WHERE t.untracked_at IS NULL
+                UNION ALL SELECT p.table_id, p.relation::oid FROM pggit.partitions AS p) AS r
+          JOIN pggit.columns AS c USING (table_id)
+         WHERE c.dropped_at IS NULL AND c.generated_as IS NULL
+        UNION ALL
+        SELECT bt.relation::oid, c.table_id, c.column_id, n.name
+          FROM pggit.branch_tables AS bt CROSS JOIN LATERAL pggit._names_on_branch(bt) AS n
+          JOIN pggit.columns AS c ON c.table_id = bt.table_id AND c.column_id = n.main_id AND c.generated_as IS NULL
+         WHERE bt.branch_id = p_branch_id AND bt.form = 'table'
+    ), parts AS MATERIALIZED (
+        -- Of a key with PERIOD (PostgreSQL 18) the period is no reference to a row.
+        SELECT k.oid, u.n, ca.attrelid AS child, ca.attname AS child_column, pa.attrelid AS parent, pa.attname AS parent_column, format('OPERATOR(%I.%s)', s.nspname, o.oprname) AS operator,
+               cardinality(k.conkey) - coalesce((to_jsonb(k) ->> 'conperiod')::boolean, false)::integer AS needed
+          FROM pg_constraint AS k
+         CROSS JOIN LATERAL unnest(k.conkey, k.confkey, k.conpfeqop) WITH ORDINALITY AS u(child, parent, operator, n)
+          JOIN pg_attribute AS ca ON ca.attrelid = k.conrelid AND ca.attnum = u.child
+          JOIN pg_attribute AS pa ON pa.attrelid = k.confrelid AND pa.attnum = u.parent
+          JOIN pg_operator AS o ON o.oid = u.operator
+          JOIN pg_namespace AS s ON s.oid = o.oprnamespace
+         WHERE k.contype = 'f' AND k.conparentid = 0
+    ), keys AS (
+        SELECT p.oid, c.table_id AS child_id, r.table_id AS parent_id, array_agg(c.column_id ORDER BY p.n) AS child_columns, array_agg(r.column_id ORDER BY p.n) AS parent_columns,
+               array_agg(p.operator ORDER BY p.n) AS operators
+          FROM parts AS p
+          JOIN places AS c ON c.relation = p.child AND c.name = p.child_column
+          JOIN places AS r ON r.relation = p.parent AND r.name = p.parent_column
+         WHERE p.n <= p.needed
+         GROUP BY p.oid, p.needed, c.table_id, r.table_id
+        HAVING count(*) = p.needed
+    )
+    SELECT DISTINCT k.child_id, k.parent_id, k.child_columns, k.parent_columns, k.operators FROM keys AS k ORDER BY 1, 2, 3, 4;
+$$;
+
+COMMENT ON FUNCTION pggit._references(integer) IS
+'The foreign keys between tracked tables, those of main and those that a branch''s real tables have: columns by their ids, and the operator for parent and child column.';
+
+CREATE OR REPLACE FUNCTION pggit._rows_on_sql(p_branch_id integer, p_table_id integer)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT CASE WHEN pggit._is_keyless(p_table_id)
+                THEN format('SELECT b.ctid AS at, %s FROM ONLY %s AS b', pggit._base_columns(p_table_id, 'b'), pggit._dense_relation(p_branch_id, p_table_id))
+                ELSE format('SELECT NULL::tid AS at, %s FROM (%s) AS q', pggit._stored_columns(p_table_id, 'q'),
+                            coalesce(pggit._dense_rows_sql(p_branch_id, p_table_id),
+                                     (SELECT format('SELECT %s FROM %s AS b', pggit._base_columns(p_table_id, 'b'), pggit._relation_on(p_branch_id, t.relation))
+                                        FROM pggit.tables AS t WHERE t.table_id = p_table_id))) END;
+$$;
+
+COMMENT ON FUNCTION pggit._rows_on_sql(integer, integer) IS
+'SELECT of the rows that a branch has now: columns c…, and for a table without a key the place at.';
+
+CREATE OR REPLACE FUNCTION pggit._move_row_table(p_table_id integer)
+    RETURNS text
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF to_regclass(format('pg_temp.pggit_moved_%s', p_table_id)) IS NULL THEN
+        EXECUTE format('CREATE TEMPORARY TABLE pggit_moved_%1$s (old pggit._delta_%1$s, new pggit._delta_%1$s, at tid) ON COMMIT DROP', p_table_id);
+    END IF;
+    RETURN format('pg_temp.pggit_moved_%s', p_table_id);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._move_row_table(integer) IS
+'The temporary table pggit_moved_<table id> of rows of a branch that change with new keys: before and after.';
+
+CREATE OR REPLACE FUNCTION pggit._follow_reference(p_branch_id integer, p_child_id integer, p_parent_id integer, p_child_columns integer[], p_parent_columns integer[], p_operators text[])
+    RETURNS bigint
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_parent text := pggit._move_row_table(p_parent_id);
+    v_child  text := pggit._move_row_table(p_child_id);
+    v_moves  text;
+    v_row    text;
+    v_old    text;
+    v_set    text;
+    v_other  text;
+    v_known  text := (SELECT coalesce(string_agg(format('(x.old).c%1$s OPERATOR(%2$s) q.c%1$s', c.column_id, pggit._key_operator(c.table_id, c.column_id)), ' AND '), 'x.at = q.at')
+                        FROM pggit.columns AS c WHERE c.table_id = p_child_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL);
+    v_count  bigint;
+BEGIN
+    SELECT format('ROW(%s)::record *<> ROW(%s)::record', string_agg(format('(m.old).c%s', u.p), ', '), string_agg(format('(m.new).c%s', u.p), ', ')),
+           string_agg(format('(m.old).c%s %s q.c%s', u.p, u.operator, u.c), ' AND '), string_agg(format('(m.old).c%s %s (x.old).c%s', u.p, u.operator, u.c), ' AND '),
+           string_agg(format('new.c%s = (m.new).c%s', u.c, u.p), ', '), string_agg(format('(x.new).c%s <> (m.new).c%s', u.c, u.p), ' OR ')
+      INTO v_moves, v_row, v_old, v_set, v_other
+      FROM unnest(p_child_columns, p_parent_columns, p_operators) AS u(c, p, operator);
+    EXECUTE format('SELECT count(*) FROM %s AS m WHERE %s', v_parent, v_moves) INTO v_count;
+    IF v_count = 0 THEN
+        RETURN 0;
+    END IF;
+
+    EXECUTE format('INSERT INTO %1$s (old, new, at) SELECT q.r, q.r, q.at FROM (SELECT q.*, %2$s AS r FROM (%3$s) AS q) AS q
+                     WHERE EXISTS (SELECT FROM %4$s AS m WHERE %5$s AND %6$s) AND NOT EXISTS (SELECT FROM %1$s AS x WHERE %7$s)',
+                   v_child, pggit._as_row_sql(p_child_id, 'q'), pggit._rows_on_sql(p_branch_id, p_child_id), v_parent, v_moves, v_row, v_known);
+    EXECUTE format('UPDATE %s AS x SET %s FROM %s AS m WHERE %s AND %s AND (%s)', v_child, v_set, v_parent, v_moves, v_old, v_other);
+    GET DIAGNOSTICS v_count = ROW_COUNT;
+    RETURN v_count;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._follow_reference(integer, integer, integer, integer[], integer[], text[]) IS
+'Lets the rows of a branch that refer by one foreign key to rows that move go with them; returns how many were changed.';
+
+CREATE OR REPLACE FUNCTION pggit._move_rows(p_merge pggit.merges, p_branch pggit.branches)
+    RETURNS pggit._position
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_at     pggit._position := pggit._working_position(p_branch.branch_id);
+    v_table  integer;
+    v_tables integer[] := '{}';
+    v_same   text;
+    v_any    boolean;
+    v_plan   pggit.merge_result;
+BEGIN
+    FOR v_table IN SELECT t.table_id FROM pggit.tables AS t WHERE to_regclass(format('pg_temp.pggit_moved_%s', t.table_id)) IS NOT NULL ORDER BY t.table_id LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM pg_temp.pggit_moved_%s AS m WHERE m.old *<> m.new)', v_table) INTO v_any;
+        CONTINUE WHEN NOT v_any;
+        v_tables := v_tables || v_table;
+        IF pggit._is_keyless(v_table) THEN
+            PERFORM pggit._empty_keyless_plan(v_table);
+            EXECUTE format('INSERT INTO pg_temp.pggit_plan_%1$s (at, o, want, action) SELECT m.at, m.old, NULL, ''delete'' FROM pg_temp.pggit_moved_%1$s AS m WHERE m.old *<> m.new
+                            UNION ALL SELECT NULL, NULL, m.new, ''insert'' FROM pg_temp.pggit_moved_%1$s AS m WHERE m.old *<> m.new', v_table);
+        ELSE
+            v_same := (SELECT string_agg(format('ROW((m.old).c%1$s)::record *= ROW((m.new).c%1$s)::record', c.column_id), ' AND ')
+                         FROM pggit.columns AS c WHERE c.table_id = v_table AND c.key_position IS NOT NULL AND c.dropped_at IS NULL);
+            PERFORM pggit._drop_temporary(format('pg_temp.pggit_plan_%s', v_table));
+            EXECUTE format($sql$
+                CREATE TEMPORARY TABLE pggit_plan_%1$s ON COMMIT DROP AS
+                SELECT w.*, 'take' AS outcome, row_number() OVER () AS row_no
+                  FROM (SELECT %2$s, m.old AS o, CASE WHEN %3$s THEN m.new END AS want, CASE WHEN %3$s THEN 'update' ELSE 'delete' END AS action
+                          FROM pg_temp.pggit_moved_%1$s AS m WHERE m.old *<> m.new
+                        UNION ALL
+                        SELECT %4$s, NULL, m.new, 'insert' FROM pg_temp.pggit_moved_%1$s AS m WHERE NOT (%3$s)) AS w$sql$,
+                v_table, pggit._key_of_sql(v_table, 'm.old'), v_same, pggit._key_of_sql(v_table, 'm.new'));
+        END IF;
+    END LOOP;
+
+    v_plan.detail := jsonb_build_object('planned_tables', v_tables);
+    -- As a cherry-pick does: the branch stays where it is on main.
+    p_merge.kind  := 'cherry_pick';
+    RETURN pggit._apply(p_merge, p_branch, v_plan, v_at, v_at);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._move_rows(pggit.merges, pggit.branches) IS
+'Writes the rows of the tables pggit_moved_<table id> to a branch, as a merge writes: without triggers or referential actions. Returns its position afterwards.';
+
+CREATE OR REPLACE FUNCTION pggit._key_of_sql(p_table_id integer, p_record text)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT string_agg(format('(%s).c%s AS c%2$s', p_record, c.column_id), ', ' ORDER BY c.key_position)
+      FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL;
+$$;
+
+COMMENT ON FUNCTION pggit._key_of_sql(integer, text) IS
+'The key''s c… columns out of a record.';
+
+CREATE OR REPLACE FUNCTION pggit._renumber(p_merge pggit.merges, p_branch_id integer, p_apply boolean)
+    RETURNS jsonb
+    LANGUAGE plpgsql
+    SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex'
+AS $$
+DECLARE
+    v_branch   pggit.branches;
+    v_key      record;
+    v_table    pggit.tables;
+    v_changed  bigint;
+    v_passes   integer := 0;
+    v_after    pggit._position;
+    v_one      jsonb;
+    v_keys     jsonb   := '[]';
+    v_followed bigint  := 0;
+    v_rows     bigint;
+BEGIN
+    PERFORM FROM pggit.branch_bases AS s WHERE s.branch_id = p_branch_id FOR UPDATE;
+    SELECT b.* INTO STRICT v_branch FROM pggit.branches AS b WHERE b.branch_id = p_branch_id;
+    FOR v_table IN SELECT t.* FROM pggit.tables AS t ORDER BY t.table_id LOOP
+        PERFORM pggit._drop_temporary(format('pg_temp.pggit_moved_%s', v_table.table_id));
+        IF to_regclass(format('pg_temp.pggit_new_%s', v_table.table_id)) IS NOT NULL THEN
+            EXECUTE format('INSERT INTO %s (old, new) SELECT n.old, n.new FROM pg_temp.pggit_new_%s AS n', pggit._move_row_table(v_table.table_id), v_table.table_id);
+        END IF;
+    END LOOP;
+
+    LOOP
+        v_changed := 0;
+        FOR v_key IN SELECT r.* FROM pggit._references(p_branch_id) AS r LOOP
+            v_changed := v_changed + pggit._follow_reference(p_branch_id, v_key.child_id, v_key.parent_id, v_key.child_columns, v_key.parent_columns, v_key.operators);
+        END LOOP;
+        EXIT WHEN v_changed = 0;
+        v_passes := v_passes + 1;
+        IF v_passes > 100 THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'VG310', SCHEMA = 'pggit',
+                MESSAGE = format('foreign keys of branch %L contradict one another, so that its rows can''t be given new keys', v_branch.name),
+                HINT    = 'Merge without the rule renumber, and decide the conflicts.';
+        END IF;
+    END LOOP;
+
+    FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE to_regclass(format('pg_temp.pggit_moved_%s', t.table_id)) IS NOT NULL ORDER BY t.schema_name, t.table_name LOOP
+        IF NOT pggit._is_keyless(v_table.table_id) THEN
+            EXECUTE format($sql$
+                SELECT coalesce(jsonb_agg(jsonb_build_object('table', $1, 'key', m.key, 'new_key', m.new_key) ORDER BY m.key) FILTER (WHERE m.key <> m.new_key), '[]')
+                  FROM (SELECT %1$s AS key, %2$s AS new_key FROM (SELECT %3$s AS j, %4$s AS k FROM pg_temp.pggit_moved_%5$s AS m) AS m) AS m$sql$,
+                pggit._key_json(v_table.table_id, 'm.j'), pggit._key_json(v_table.table_id, 'm.k'), pggit._row_json_sql(v_table.table_id, 'm.old'),
+                pggit._row_json_sql(v_table.table_id, 'm.new'), v_table.table_id)
+              INTO v_one USING format('%I.%I', v_table.schema_name, v_table.table_name);
+            v_keys := v_keys || v_one;
+        END IF;
+        EXECUTE format('SELECT count(*) FROM pg_temp.pggit_moved_%s AS m WHERE m.old *<> m.new', v_table.table_id) INTO v_rows;
+        v_followed := v_followed + v_rows;
+    END LOOP;
+
+    v_after := pggit._move_rows(p_merge, v_branch);
+    IF p_apply THEN
+        PERFORM pggit._record_commit(v_branch, ARRAY[v_branch.head], v_branch.head_at, v_after, pggit._content(v_branch.head_at, v_after), p_merge.requested_by,
+                                     format('New keys for %s rows before merging %s into %s', jsonb_array_length(v_keys), p_merge.source,
+                                            (SELECT b.name FROM pggit.branches AS b WHERE b.branch_id = p_merge.target_id)), clock_timestamp());
+    END IF;
+    RETURN jsonb_build_object('branch', v_branch.name, 'rows', v_followed,
+                              'keys', (SELECT coalesce(jsonb_agg(k.value ORDER BY k.n), '[]') FROM jsonb_array_elements(v_keys) WITH ORDINALITY AS k(value, n) WHERE k.n <= 100));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._renumber(pggit.merges, integer, boolean) IS
+'Gives rows of a branch the keys of pggit_new_<table id>, lets everything that refers to them follow, and, where it is for good, commits that on the branch. Returns what it did: branch, rows (how many
+were changed), keys (the first 100: table, key, new_key). Raises VG310, VG402.';
+
+CREATE OR REPLACE FUNCTION pggit._attempt_renumbered(p_merge pggit.merges, p_branch_id integer, p_apply boolean)
+    RETURNS pggit.merge_result
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_done       jsonb;
+    v_result     pggit.merge_result;
+    v_conflicts  pggit.conflicts[];
+    v_violations pggit.violations[];
+    v_is_undone  boolean := false;
+BEGIN
+    BEGIN
+        v_done   := pggit._renumber(p_merge, p_branch_id, p_apply);
+        v_result := pggit._attempt(p_merge.merge_id, p_apply);
+        IF NOT p_apply OR v_result.result NOT IN ('merged', 'fast_forward', 'up_to_date') THEN
+            v_conflicts  := ARRAY(SELECT c FROM pggit.conflicts AS c WHERE c.merge_id = p_merge.merge_id);
+            v_violations := ARRAY(SELECT v FROM pggit.violations AS v WHERE v.merge_id = p_merge.merge_id);
+            v_is_undone  := true;
+            RAISE EXCEPTION USING ERRCODE = 'transaction_rollback';
+        END IF;
+    EXCEPTION WHEN transaction_rollback THEN
+        -- Nothing is merged, so the branch keeps its keys too.
+        IF NOT v_is_undone THEN
+            RAISE;
+        END IF;
+        DELETE FROM pggit.conflicts AS c WHERE c.merge_id = p_merge.merge_id;
+        DELETE FROM pggit.violations AS v WHERE v.merge_id = p_merge.merge_id;
+        INSERT INTO pggit.conflicts SELECT (c).* FROM unnest(v_conflicts) AS c;
+        INSERT INTO pggit.violations SELECT (v).* FROM unnest(v_violations) AS v;
+    END;
+    v_result.detail := v_result.detail || jsonb_build_object('renumbered', jsonb_build_array(v_done) || coalesce(v_result.detail -> 'renumbered', '[]'));
+    RETURN v_result;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._attempt_renumbered(pggit.merges, integer, boolean) IS
+'The rest of an attempt at a merge after new keys were drawn (pggit._reserve_keys): the branch gets them and the merge is attempted again; unless that merges, the branch is left as it was.';
