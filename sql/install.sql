@@ -70,6 +70,8 @@
 \ir branch/delete_branch.sql
 \ir branch/materialize.sql
 \ir branch/branch_capabilities.sql
+\ir branch/table_ddl.sql
+\ir branch/new_tables.sql
 \ir branch/ddl.sql
 \ir branch/rights.sql
 -- schema

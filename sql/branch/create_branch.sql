@@ -205,6 +205,7 @@ DECLARE
     v_branch pggit.branches;
     v_tables pggit.tables[];
     v_real   integer[];
+    v_new    integer[];
     v_table  pggit.tables;
     v_schema record;
 BEGIN
@@ -240,13 +241,15 @@ BEGIN
 
     v_tables := ARRAY(SELECT t FROM pggit._tables_at(v_fork.at) AS t ORDER BY t.table_id);
     FOREACH v_table IN ARRAY v_tables LOOP
+        PERFORM pggit._take_columns(v_table.table_id, (v_fork.at).branch_id) WHERE NOT v_table.on_main;
         PERFORM pggit._require_shape_of_now(v_table, v_fork.at, 'a branch can''t begin there');
         -- What a real table has of rows that main has lost is not copied.
-        IF pggit._dense_relation((v_fork.at).branch_id, v_table.table_id) IS NOT NULL THEN
+        IF v_table.on_main AND pggit._dense_relation((v_fork.at).branch_id, v_table.table_id) IS NOT NULL THEN
             PERFORM pggit._require_no_gap(v_table, (1, (v_fork.at).s, (v_fork.at).s)::pggit._position);
         END IF;
     END LOOP;
-    v_real   := pggit._real_tables(v_tables, p_materialize);
+    v_new    := ARRAY(SELECT t.table_id FROM unnest(v_tables) AS t WHERE NOT t.on_main);
+    v_real   := pggit._real_tables(ARRAY(SELECT t FROM unnest(v_tables) AS t WHERE t.on_main), p_materialize) || pggit._parents_of_new((v_fork.at).branch_id);
     PERFORM pggit._require_relatives(v_tables);
     FOR v_schema IN
         SELECT DISTINCT t.schema_name FROM unnest(v_tables) AS t
@@ -262,14 +265,18 @@ BEGIN
         ELSIF (v_fork.at).branch_id <> 1 THEN
             PERFORM pggit._copy_owned(v_table.table_id, (v_fork.at).branch_id, (v_fork.at).x, v_branch.branch_id);
         END IF;
-        IF v_table.table_id = ANY (v_real) THEN
+        IF v_table.table_id = ANY (v_new) THEN
+            PERFORM pggit._copy_new_table(v_table.table_id, (v_fork.at).branch_id, v_branch.branch_id);
+        ELSIF v_table.table_id = ANY (v_real) THEN
             PERFORM pggit._create_real(v_branch.branch_id, v_table.table_id);
         ELSE
             PERFORM pggit._create_view(v_branch.branch_id, v_table.table_id);
         END IF;
     END LOOP;
     FOREACH v_table IN ARRAY v_tables LOOP
-        IF v_table.table_id = ANY (v_real) THEN
+        IF v_table.table_id = ANY (v_new) THEN
+            PERFORM pggit._copy_new_keys(v_table.table_id, (v_fork.at).branch_id, v_branch.branch_id);
+        ELSIF v_table.table_id = ANY (v_real) THEN
             PERFORM pggit._real_foreign_keys(v_branch.branch_id, v_table.table_id);
         END IF;
     END LOOP;

@@ -116,7 +116,9 @@ BEGIN
         IF v_branch.branch_id IS NOT NULL AND NOT pggit._is_own_ddl(v_context) THEN
             v_statement := pggit._statement_text(v_context);
             PERFORM pggit._make_real_for_ddl(v_branch, v_statement);
-            IF TG_TAG = 'ALTER TABLE' THEN
+            IF TG_TAG = 'DROP TABLE' THEN
+                PERFORM pggit._save_for_drop(v_branch, v_statement);
+            ELSIF TG_TAG = 'ALTER TABLE' THEN
                 PERFORM pggit._save_for_ddl(v_branch, v_statement);
             END IF;
         END IF;
@@ -301,6 +303,33 @@ COMMENT ON FUNCTION pggit._follow_branch_columns(pggit.branch_tables, pggit._mar
 'Takes over the columns that a branch''s real table has now. lost: values went that rows had; recomputed: rows got
 others for them; changed: the columns are others. Raises VG307 for a key column of another type.';
 
+CREATE OR REPLACE FUNCTION pggit._has_first_key(p_shown pggit.branch_tables)
+    RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT pggit._is_keyless(p_shown.table_id) AND EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = p_shown.relation AND i.indisprimary)
+           AND EXISTS (SELECT FROM pggit.tables AS t WHERE t.table_id = p_shown.table_id AND NOT t.on_main);
+$$;
+
+COMMENT ON FUNCTION pggit._has_first_key(pggit.branch_tables) IS
+'Whether a table that was made on the branch without a primary key has got one.';
+
+CREATE OR REPLACE FUNCTION pggit._begin_on_branch_anew(p_shown pggit.branch_tables)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM pggit._drop_capture(p_shown.relation);
+    PERFORM pggit._drop_on_branch(p_shown, '0');
+    PERFORM pggit._track_on_branch(p_shown.branch_id, p_shown.relation);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._begin_on_branch_anew(pggit.branch_tables) IS
+'A table that was made on a branch without a primary key has got one: to the history it is another table from now on, with all its rows.';
+
 CREATE OR REPLACE FUNCTION pggit._follow_branch_table(p_shown pggit.branch_tables, p_saved jsonb DEFAULT NULL, p_in_statement boolean DEFAULT false)
     RETURNS void
     LANGUAGE plpgsql
@@ -321,7 +350,10 @@ BEGIN
       FROM pg_attribute AS a
      WHERE p_shown.watched[3] <> pggit._place()::text AND c.branch_id = p_shown.branch_id AND c.table_id = p_shown.table_id AND c.dropped_at IS NULL
        AND a.attrelid = p_shown.relation AND a.attname = c.name AND NOT a.attisdropped;
-    IF NOT p_in_statement AND pggit._has_other_identity(p_shown) THEN
+    IF NOT p_in_statement AND pggit._has_first_key(p_shown) THEN
+        PERFORM pggit._begin_on_branch_anew(p_shown);
+        RETURN;
+    ELSIF NOT p_in_statement AND pggit._has_other_identity(p_shown) THEN
         PERFORM pggit._refuse_other_shape(p_shown);
     END IF;
     PERFORM pggit._record_transaction();  -- when it was, for refs by time
@@ -349,6 +381,7 @@ BEGIN
     ELSIF v_columns.changed THEN
         PERFORM pggit._ensure_real_capture(p_shown.table_id, v_now, pggit._real_shape_name(p_shown.branch_id, p_shown.table_id, v_now));
     END IF;
+    PERFORM pggit._take_columns(p_shown.table_id, p_shown.branch_id);
 END;
 $$;
 
@@ -421,7 +454,7 @@ BEGIN
               FROM pg_event_trigger_ddl_commands() AS d
               LEFT JOIN LATERAL pg_identify_object_as_address(d.classid, d.objid, d.objsubid) AS a ON d.schema_name IS NULL AND d.classid <> 0 AND d.objid <> 0
         )
-        SELECT DISTINCT d.object_type, d.object_identity, s.branch_id AS other_branch,
+        SELECT DISTINCT d.object_type, d.object_identity, d.objid, s.branch_id AS other_branch,
                EXISTS (SELECT FROM pggit.branch_schemas AS b WHERE b.base_schema = d.schema_name) AS is_main,
                TG_TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO') AND d.object_type = 'table'
                AND EXISTS (SELECT FROM pggit.branch_schemas AS b WHERE b.schema_name = d.schema_name AND b.branch_id = v_branch.branch_id) AS is_new_table
@@ -431,7 +464,7 @@ BEGIN
         IF v_branch.branch_id IS NOT NULL AND (v_one.is_main OR v_one.other_branch IS NOT NULL OR v_one.object_type IN ('extension', 'schema')) THEN
             PERFORM pggit._refuse_on_branch(v_branch, format('%s %s', v_one.object_type, v_one.object_identity));
         ELSIF v_branch.branch_id IS NOT NULL AND v_one.is_new_table THEN
-            RAISE WARNING 'table % is on branch % alone: it has no history, and merges do not take it in this version', v_one.object_identity, v_branch.name;
+            PERFORM pggit._follow_new_table(v_branch, v_one.objid);
         END IF;
     END LOOP;
     FOR v_shown IN
@@ -448,6 +481,9 @@ BEGIN
             PERFORM pggit._follow_branch_table(v_shown, v_saved -> v_shown.table_id::text);
         END IF;
     END LOOP;
+    IF TG_TAG = 'DROP TABLE' THEN
+        PERFORM pggit._unsave(v_branch.branch_id, s.key::integer, s.value) FROM jsonb_each(v_saved) AS s;
+    END IF;
     PERFORM set_config('pggit.branch_saved', '', true);
 END;
 $$;
@@ -493,15 +529,18 @@ BEGIN
             SELECT d.classid, d.objid, d.objsubid, d.original, d.object_type, d.object_identity, coalesce(d.schema_name, d.address_names[1]) AS schema_name
               FROM pg_event_trigger_dropped_objects() AS d WHERE NOT d.is_temporary
         )
-        SELECT d.*, b.name AS branch_name, EXISTS (SELECT FROM pggit.branch_schemas AS s WHERE s.base_schema = d.schema_name) AS is_main,
+        SELECT d.*, b.name AS branch_name, bt AS shown, bt.branch_id = v_branch.branch_id AND TG_TAG = 'DROP TABLE' AND NOT t.on_main AS may_go, EXISTS (SELECT FROM pggit.branch_schemas AS s WHERE s.base_schema = d.schema_name) AS is_main,
                EXISTS (SELECT FROM pggit.branch_schemas AS s WHERE s.schema_name = d.schema_name AND s.branch_id <> v_branch.branch_id) AS is_others
           FROM gone AS d
           LEFT JOIN pggit.branch_tables AS bt ON bt.relation = d.objid AND d.classid = 'pg_class'::regclass AND d.objsubid = 0
           LEFT JOIN pggit.branches AS b USING (branch_id)
+          LEFT JOIN pggit.tables AS t USING (table_id)
          ORDER BY d.original DESC
     LOOP
         IF v_branch.branch_id IS NOT NULL AND (v_one.is_main OR v_one.is_others OR v_one.object_type IN ('extension', 'schema')) THEN
             PERFORM pggit._refuse_on_branch(v_branch, format('%s %s', v_one.object_type, v_one.object_identity));
+        ELSIF v_one.may_go THEN
+            PERFORM pggit._drop_on_branch(v_one.shown, coalesce(nullif(current_setting('pggit.branch_saved', true), ''), '{}')::jsonb -> ((v_one.shown).table_id)::text);
         ELSIF v_one.branch_name IS NOT NULL AND (v_one.original OR v_branch.branch_id IS NOT NULL) THEN
             PERFORM pggit._refuse_drop(v_one.object_identity, v_one.branch_name);
         END IF;
@@ -546,12 +585,15 @@ DECLARE
     v_shown pggit.branch_tables;
 BEGIN
     FOR v_shown IN SELECT bt.* FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch.branch_id AND bt.form = 'table' ORDER BY bt.table_id LOOP
-        IF NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = v_shown.relation) THEN
+        IF NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = v_shown.relation) AND EXISTS (SELECT FROM pggit.tables AS t WHERE t.table_id = v_shown.table_id AND NOT t.on_main) THEN
+            PERFORM pggit._drop_on_branch(v_shown, p_saved -> v_shown.table_id::text);
+        ELSIF NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = v_shown.relation) THEN
             PERFORM pggit._refuse_drop(v_shown.names[1], p_branch.name);
         ELSIF p_saved ? v_shown.table_id::text OR pggit._has_other_shape(v_shown) THEN
             PERFORM pggit._follow_branch_table(v_shown, p_saved -> v_shown.table_id::text);
         END IF;
     END LOOP;
+    PERFORM pggit._follow_tables_of(p_branch);
 END;
 $$;
 
@@ -578,6 +620,7 @@ BEGIN
     IF v_branch.branch_id <> 1 AND NOT v_told THEN
         PERFORM pggit._make_real_for_ddl(v_branch, lower(p_sql));
         PERFORM pggit._save_for_ddl(v_branch, lower(p_sql));
+        PERFORM pggit._save_for_drop(v_branch, lower(p_sql)) WHERE p_sql ~* '\mdrop\M';
         v_main := pggit._main_objects(v_branch.branch_id);
     END IF;
 
@@ -609,7 +652,7 @@ BEGIN
     DROP EVENT TRIGGER IF EXISTS pggit_branch_end;
     DROP EVENT TRIGGER IF EXISTS pggit_branch_drop;
     CREATE EVENT TRIGGER pggit_branch_start ON ddl_command_start
-        WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE', 'CREATE INDEX', 'ALTER INDEX', 'DROP INDEX', 'CREATE TRIGGER', 'ALTER TRIGGER', 'DROP TRIGGER',
+        WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE', 'DROP TABLE', 'CREATE INDEX', 'ALTER INDEX', 'DROP INDEX', 'CREATE TRIGGER', 'ALTER TRIGGER', 'DROP TRIGGER',
                      'CREATE POLICY', 'ALTER POLICY', 'DROP POLICY', 'CREATE RULE', 'ALTER RULE', 'DROP RULE', 'CREATE STATISTICS', 'COMMENT')
         EXECUTE FUNCTION pggit._on_branch_start();
     CREATE EVENT TRIGGER pggit_branch_end ON ddl_command_end EXECUTE FUNCTION pggit._on_branch_end();

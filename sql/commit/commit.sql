@@ -54,6 +54,13 @@ BEGIN
                                                                  'columns', pggit._columns_json(p_table.table_id, p_to)));
     END IF;
 
+    -- A table that was made on a branch comes in empty, and all its rows are inserted.
+    IF v_presence = 'absent' AND (p_from).branch_id IS NOT NULL AND pggit._is_made_on_branch(p_table) THEN
+        v_content := jsonb_build_object('tracked', jsonb_build_object('rows', 0, 'columns', pggit._columns_json(p_table.table_id, p_to)));
+        SELECT c.* INTO v_changes FROM pggit._sum_up(p_table.table_id, p_from, p_to) AS c;
+        RETURN v_content || CASE WHEN v_changes.inserted > 0 THEN to_jsonb(v_changes) ELSE '{}' END;
+    END IF;
+
     -- A table that was not tracked at the parent comes in with the digest of the rows it had when tracking began.
     IF v_presence = 'absent' THEN
         p_from := (1, p_table.tracked_at, p_table.tracked_at)::pggit._position;
@@ -103,6 +110,9 @@ BEGIN
         IF v_one <> '{}' THEN
             v_content := v_content || jsonb_build_object(format('%I.%I', v_table.schema_name, v_table.table_name), v_one);
         END IF;
+    END LOOP;
+    FOR v_table IN SELECT t.* FROM pggit._tables_gone(p_from, p_to) AS t LOOP
+        v_content := jsonb_build_object(format('%I.%I', v_table.schema_name, v_table.table_name), '{"dropped": true}'::jsonb) || v_content;
     END LOOP;
     RETURN v_content;
 END;
@@ -155,7 +165,7 @@ BEGIN
     SELECT v_id, p_branch.branch_id, p_parents, p_merge_base, p_at, p_since, p_author, p_message, p_committed_at,
            coalesce(sum(coalesce((c.value ->> 'inserted')::bigint, 0) + coalesce((c.value ->> 'updated')::bigint, 0)
                         + coalesce((c.value ->> 'deleted')::bigint, 0)), 0),
-           count(*) FILTER (WHERE c.value ?| ARRAY['tracked', 'reshaped']), p_content
+           count(*) FILTER (WHERE c.value ?| ARRAY['tracked', 'reshaped', 'dropped']), p_content
       FROM jsonb_each(p_content) AS c
         -- The same change on the same parent by the same author at the same time is the same commit; one whose rows are collected has them again.
         ON CONFLICT (commit_id) DO UPDATE SET branch_id = excluded.branch_id, at = excluded.at, since = excluded.since, collected_at = NULL

@@ -4,17 +4,19 @@ CREATE OR REPLACE FUNCTION pggit._base_relation(p_table_id integer)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    SELECT format('%I.%I', t.schema_name, t.table_name) FROM pggit.tables AS t WHERE t.table_id = p_table_id;
+    SELECT CASE WHEN t.on_main THEN format('%I.%I', t.schema_name, t.table_name)
+                ELSE (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = t.relation) END
+      FROM pggit.tables AS t WHERE t.table_id = p_table_id;
 $$;
 
 COMMENT ON FUNCTION pggit._base_relation(integer) IS
-'Qualified name of a tracked table on main.';
+'Qualified name of a tracked table on main, or of what stands in for one that main does not have.';
 
 CREATE OR REPLACE FUNCTION pggit._base_rows(p_table_id integer)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    SELECT CASE WHEN EXISTS (SELECT FROM pg_class AS c WHERE c.oid = t.relation AND c.relkind = 'p') THEN '' ELSE 'ONLY ' END || format('%I.%I', t.schema_name, t.table_name)
+    SELECT CASE WHEN EXISTS (SELECT FROM pg_class AS c WHERE c.oid = t.relation AND c.relkind = 'p') THEN '' ELSE 'ONLY ' END || pggit._base_relation(t.table_id)
       FROM pggit.tables AS t WHERE t.table_id = p_table_id;
 $$;
 
@@ -127,7 +129,9 @@ DECLARE
     v_present text;
     v_out     text;
 BEGIN
-    IF v_branch = 1 THEN
+    IF pggit._is_away(p_table_id, p_position) THEN
+        RETURN pggit._no_rows_sql(p_table_id, p_position);
+    ELSIF v_branch = 1 THEN
         RETURN pggit._main_row_sql(p_table_id, (p_position).x, p_position);
     END IF;
 
@@ -205,7 +209,9 @@ DECLARE
     v_first  text;
     v_main   text;
 BEGIN
-    IF pggit._is_keyless(p_table_id) THEN
+    IF pggit._is_away(p_table_id, p_position) THEN
+        RETURN pggit._no_rows_sql(p_table_id, p_position);
+    ELSIF pggit._is_keyless(p_table_id) THEN
         RETURN pggit._keyless_state_sql(p_table_id, p_position);
     ELSIF v_branch = 1 THEN
         RETURN pggit._main_state_sql(p_table_id, (p_position).x, p_position);
@@ -255,6 +261,16 @@ $$;
 COMMENT ON FUNCTION pggit._own_columns(integer, text, text, pggit._position) IS
 'Stored columns of a mark, of one alias; where it has no row, the key of another. A key of the mask may be written otherwise than the row''s, as 1.0 is for 1.00.';
 
+CREATE OR REPLACE FUNCTION pggit._keys_at_sql(p_table_id integer, p_position pggit._position)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT format('SELECT %s FROM (%s) AS s', pggit._key_columns(p_table_id, 's'), pggit._state_sql(p_table_id, p_position));
+$$;
+
+COMMENT ON FUNCTION pggit._keys_at_sql(integer, pggit._position) IS
+'SELECT of all keys at a position; cost follows the table.';
+
 CREATE OR REPLACE FUNCTION pggit._candidates_sql(p_table_id integer, p_a pggit._position, p_b pggit._position)
     RETURNS text
     LANGUAGE plpgsql STABLE
@@ -265,6 +281,8 @@ DECLARE
 BEGIN
     IF pggit._is_keyless(p_table_id) THEN
         RETURN format('SELECT s.n FROM (%s) AS s', pggit._signed_sql(p_table_id, p_a, p_b));
+    ELSIF pggit._is_away(p_table_id, p_a) OR pggit._is_away(p_table_id, p_b) THEN
+        RETURN format('SELECT DISTINCT %s FROM (%s UNION ALL %s) AS r', pggit._key_columns(p_table_id, 'r'), pggit._keys_at_sql(p_table_id, p_a), pggit._keys_at_sql(p_table_id, p_b));
     END IF;
     v_sql := format('SELECT %s FROM pggit._log_%s AS l WHERE %s', pggit._key_columns(p_table_id, 'l'), p_table_id,
                     pggit._between_sql('l', pggit._base_mark(p_a), pggit._base_mark(p_b)));
@@ -335,11 +353,80 @@ COMMENT ON FUNCTION pggit._outlives_gap(pggit.tables, pggit._position) IS
 'Whether a position of a branch can be read though main''s rows of where it stands are lost: the branch''s real table and log have all its rows, or the position is of after the loss, and so what the branch
 showed then.';
 
+CREATE OR REPLACE FUNCTION pggit._before_all()
+    RETURNS pggit._mark
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT ('1:1:', '1', 0)::pggit._mark;
+$$;
+
+COMMENT ON FUNCTION pggit._before_all() IS
+'A mark that is in every other one, and in which nothing is.';
+
+CREATE OR REPLACE FUNCTION pggit._is_made_on_branch(p_table pggit.tables)
+    RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT (p_table).tracked_at::text = pggit._before_all()::text;
+$$;
+
+COMMENT ON FUNCTION pggit._is_made_on_branch(pggit.tables) IS
+'Whether a table began on a branch: it never had a row that no log tells of.';
+
+CREATE OR REPLACE FUNCTION pggit._last_change(p_table_id integer, p_position pggit._position)
+    RETURNS SETOF pggit.table_changes
+    LANGUAGE sql STABLE
+AS $$
+    SELECT c.*
+      FROM pggit.table_changes AS c
+     WHERE c.table_id = p_table_id
+       AND CASE WHEN c.branch_id = (p_position).branch_id THEN (c.at).snapshot IS NULL OR ((p_position).x).snapshot IS NULL OR pggit._mark_in(c.at, (p_position).x)
+                WHEN c.branch_id = 1 THEN (c.at).snapshot IS NULL OR pggit._mark_in(c.at, (p_position).s) END
+     ORDER BY c.branch_id = (p_position).branch_id DESC, c.change_no DESC
+     LIMIT 1;
+$$;
+
+COMMENT ON FUNCTION pggit._last_change(integer, pggit._position) IS
+'The last that became of a table by a position: on the branch itself, else on main where the branch stands. No row: nothing is said of it.';
+
+CREATE OR REPLACE FUNCTION pggit._name_at(p_table_id integer, p_position pggit._position)
+    RETURNS SETOF pggit.table_changes
+    LANGUAGE sql STABLE
+AS $$
+    SELECT coalesce(c.change_no, 0), t.table_id, coalesce(c.branch_id, 1), c.at, coalesce(c.is_there, true), coalesce(c.schema_name, t.schema_name), coalesce(c.table_name, t.table_name)
+      FROM pggit.tables AS t LEFT JOIN pggit._last_change(t.table_id, p_position) AS c ON true
+     WHERE t.table_id = p_table_id;
+$$;
+
+COMMENT ON FUNCTION pggit._name_at(integer, pggit._position) IS
+'The name that a table had at a position, in schemas of main, as its last change has it.';
+
+CREATE OR REPLACE FUNCTION pggit._is_away(p_table_id integer, p_position pggit._position)
+    RETURNS boolean
+    LANGUAGE sql STABLE
+AS $$
+    SELECT coalesce((SELECT NOT c.is_there FROM pggit._last_change(p_table_id, p_position) AS c), false);
+$$;
+
+COMMENT ON FUNCTION pggit._is_away(integer, pggit._position) IS
+'Whether a table that came later, or went before, has no rows at a position, whatever the stores say.';
+
+CREATE OR REPLACE FUNCTION pggit._no_rows_sql(p_table_id integer, p_position pggit._position)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT format('SELECT %s WHERE false', string_agg(format('NULL::%s AS c%s', c.type_name, c.column_id), ', ' ORDER BY c.column_id))
+      FROM pggit._columns_at(p_table_id, p_position) AS c WHERE c.generated_as IS NULL;
+$$;
+
+COMMENT ON FUNCTION pggit._no_rows_sql(integer, pggit._position) IS
+'SELECT of no row, with the columns of a position.';
+
 CREATE OR REPLACE FUNCTION pggit._presence(p_table pggit.tables, p_position pggit._position)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    SELECT CASE WHEN NOT pggit._mark_in((p_table).tracked_at, pggit._base_mark(p_position)) THEN 'absent'
+    SELECT CASE WHEN NOT coalesce((SELECT c.is_there FROM pggit._last_change((p_table).table_id, p_position) AS c), pggit._mark_in((p_table).tracked_at, pggit._base_mark(p_position))) THEN 'absent'
                 WHEN NOT pggit._mark_in((p_table).shape_at, pggit._base_mark(p_position))
                      AND ((p_position).branch_id = 1 OR NOT pggit._outlives_gap(p_table, p_position)) THEN 'gap'
                 WHEN EXISTS (SELECT FROM pggit.branch_gaps AS g WHERE g.branch_id = (p_position).branch_id AND g.table_id = (p_table).table_id
@@ -353,7 +440,7 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION pggit._presence(pggit.tables, pggit._position) IS
-'present, absent (not tracked yet at the position) or gap (what it held in columns of then has been lost since).';
+'present, absent (not there, or not tracked yet, at the position) or gap (what it held in columns of then has been lost since).';
 
 CREATE OR REPLACE FUNCTION pggit._refuse_gap(p_table pggit.tables)
     RETURNS void
@@ -429,6 +516,19 @@ $$;
 COMMENT ON FUNCTION pggit._tables_at(pggit._position) IS
 'The tables that were tracked at a position. Raises VG306 when what one of them held then has been lost since.';
 
+CREATE OR REPLACE FUNCTION pggit._tables_gone(p_from pggit._position, p_to pggit._position)
+    RETURNS SETOF pggit.tables
+    LANGUAGE sql STABLE
+AS $$
+    SELECT t.*
+      FROM pggit.tables AS t
+     WHERE t.untracked_at IS NULL AND (p_from).branch_id IS NOT NULL AND pggit._is_away(t.table_id, p_to) AND pggit._presence(t, p_from) <> 'absent'
+     ORDER BY t.schema_name, t.table_name;
+$$;
+
+COMMENT ON FUNCTION pggit._tables_gone(pggit._position, pggit._position) IS
+'The tables that were there at one position and have been dropped by another.';
+
 CREATE OR REPLACE FUNCTION pggit._record_columns(p_table_id integer, p_record text, p_at pggit._position DEFAULT NULL)
     RETURNS text
     LANGUAGE sql STABLE
@@ -464,7 +564,8 @@ BEGIN
     IF pggit._presence(p_table, p_position) <> 'present' THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG005', SCHEMA = 'pggit',
-            MESSAGE = format('table %I.%I was not tracked yet at %L', p_table.schema_name, p_table.table_name, coalesce(p_ref, 'HEAD'));
+            MESSAGE = format('table %I.%I was %s at %L', p_table.schema_name, p_table.table_name, CASE WHEN pggit._is_away(p_table.table_id, p_position) THEN 'not there' ELSE 'not tracked yet' END,
+                             coalesce(p_ref, 'HEAD'));
     END IF;
 END;
 $$;

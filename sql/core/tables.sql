@@ -73,7 +73,8 @@ CREATE TABLE IF NOT EXISTS pggit.tags (
     tagged_by text        NOT NULL
 );
 
--- place: where the fingerprint and the columns' attnums were true; a restored table has others until pggit._find_columns has looked for them.
+-- place: where the fingerprint and the columns' attnums were true; a restored table has others until pggit._find_columns has looked for them. Not on_main: branches alone have
+-- the table, and relation is an empty one that stands in for main's.
 CREATE TABLE IF NOT EXISTS pggit.tables (
     table_id     integer     GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     relation     regclass    NOT NULL,
@@ -88,9 +89,23 @@ CREATE TABLE IF NOT EXISTS pggit.tables (
     place        bigint      NOT NULL,
     relabelled_at pggit._mark,
     stores_dropped boolean   NOT NULL DEFAULT false,
-    storage      text
+    storage      text,
+    on_main      boolean     NOT NULL DEFAULT true
 );
 CREATE UNIQUE INDEX IF NOT EXISTS tables_relation_key ON pggit.tables (relation) WHERE untracked_at IS NULL;
+
+-- Where tables came, went or got another name, in this order. at is a mark of the branch's log (1: main's), NULL: the branch began with it. Where a branch says nothing of a table, it has it
+-- as main has where it stands; where main says nothing, the table has been there since tracked_at under the name it has.
+CREATE TABLE IF NOT EXISTS pggit.table_changes (
+    change_no   bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    table_id    integer     NOT NULL REFERENCES pggit.tables,
+    branch_id   integer     NOT NULL REFERENCES pggit.branches,
+    at          pggit._mark,
+    is_there    boolean     NOT NULL,
+    schema_name text        NOT NULL,
+    table_name  text        NOT NULL
+);
+CREATE INDEX IF NOT EXISTS table_changes_table_id_idx ON pggit.table_changes (table_id, branch_id);
 
 -- namespace: the schema's oid at place, by which it is found when it gets another name.
 CREATE TABLE IF NOT EXISTS pggit.tracked_schemas (

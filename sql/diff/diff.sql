@@ -7,16 +7,24 @@ DECLARE
 BEGIN
     FOR v_table IN SELECT t.* FROM pggit._changed_tables(p_from, p_to) AS t LOOP
         SELECT c.inserted, c.updated, c.deleted INTO inserted, updated, deleted FROM pggit._count_changes(v_table.table_id, p_from, p_to) AS c;
-        IF inserted + updated + deleted > 0 OR pggit._is_reshaped(v_table.table_id, p_from, p_to) THEN
+        IF inserted + updated + deleted > 0 OR pggit._is_reshaped(v_table.table_id, p_from, p_to) OR pggit._is_away(v_table.table_id, p_from) THEN
             table_name := format('%I.%I', v_table.schema_name, v_table.table_name);
             RETURN NEXT;
         END IF;
+    END LOOP;
+    FOR v_table IN SELECT t.* FROM pggit._tables_gone(p_from, p_to) AS t LOOP
+        PERFORM pggit._require_no_gap(v_table, p_from);
+        table_name := format('%I.%I', v_table.schema_name, v_table.table_name);
+        inserted   := 0;
+        updated    := 0;
+        EXECUTE format('SELECT count(*) FROM (%s) AS s', pggit._state_sql(v_table.table_id, p_from)) INTO deleted;
+        RETURN NEXT;
     END LOOP;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._diff(pggit._position, pggit._position) IS
-'Net changes between two positions, table by table; tables whose columns alone are others come with zeros.';
+'Net changes between two positions, table by table; tables whose columns alone are others come with zeros, and those that came or went with all their rows.';
 
 CREATE OR REPLACE FUNCTION pggit.diff(p_from text, p_to text DEFAULT 'WORKING')
     RETURNS TABLE (table_name text, inserted bigint, updated bigint, deleted bigint)
@@ -66,8 +74,9 @@ BEGIN
     PERFORM pggit._hold_base(v_table.table_id);
     v_from := pggit._ref(p_from);
     v_to   := pggit._ref(p_to);
-    PERFORM pggit._require_table_at(v_table, v_from.at, p_from);
-    PERFORM pggit._require_table_at(v_table, v_to.at, p_to);
+    -- One that came or went between the refs has no rows at one of them.
+    PERFORM pggit._require_table_at(v_table, v_from.at, p_from) WHERE NOT pggit._is_away(v_table.table_id, v_from.at);
+    PERFORM pggit._require_table_at(v_table, v_to.at, p_to) WHERE NOT pggit._is_away(v_table.table_id, v_to.at);
     PERFORM pggit._require_comparable(v_table, v_from.at, v_to.at);
     RETURN QUERY EXECUTE format($sql$
         WITH changes AS MATERIALIZED (%1$s)

@@ -502,6 +502,7 @@ BEGIN
     PERFORM pggit._forget_dropped(ARRAY(SELECT t.relation FROM pggit.tables AS t
                                          WHERE t.untracked_at IS NULL AND NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = t.relation)));
     PERFORM pggit._follow_changed();
+    PERFORM pggit._follow_tables_of(b) FROM pggit.branches AS b WHERE b.branch_id <> 1 AND b.deleted_at IS NULL;
     PERFORM pggit._follow_each(ARRAY(
         WITH untracked AS MATERIALIZED (
             SELECT c.oid

@@ -90,7 +90,7 @@ BEGIN
                 RAISE WARNING USING
                     MESSAGE = format('%s tables of schema %I are not tracked yet: one transaction can''t lock more', pggit.untracked_tables(p_schema, p_exclude), p_schema),
                     HINT    = format('Commit, and go on: SELECT pggit.track_schema(%L);', p_schema);
-                RETURN (SELECT count(*) FROM pggit.tables AS t WHERE t.schema_name = p_schema AND t.untracked_at IS NULL);
+                RETURN (SELECT count(*) FROM pggit.tables AS t WHERE t.schema_name = p_schema AND t.untracked_at IS NULL AND t.on_main);
             END IF;
             PERFORM pggit._track(v_table.oid);
             v_new := v_new + 1;

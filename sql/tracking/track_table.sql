@@ -1,3 +1,23 @@
+CREATE OR REPLACE FUNCTION pggit._relation_of_past(p_table text)
+    RETURNS oid
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v_parts text[] := parse_ident(p_table);
+BEGIN
+    -- The branch's own comes first, then the youngest.
+    RETURN (SELECT t.relation
+              FROM pggit.tables AS t LEFT JOIN pggit.table_changes AS c ON c.table_id = t.table_id AND c.branch_id = (pggit._branch(NULL)).branch_id
+             WHERE t.untracked_at IS NULL AND NOT t.on_main AND t.table_name = v_parts[cardinality(v_parts)] AND (cardinality(v_parts) = 1 OR t.schema_name = v_parts[cardinality(v_parts) - 1])
+             ORDER BY c.change_no DESC NULLS LAST, t.table_id DESC LIMIT 1);
+EXCEPTION WHEN invalid_parameter_value THEN
+    RETURN NULL;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._relation_of_past(text) IS
+'What stands in on main for a table of that name that branches alone have or had; NULL when there is none.';
+
 CREATE OR REPLACE FUNCTION pggit._relation(p_table text)
     RETURNS oid
     LANGUAGE plpgsql STABLE
@@ -12,6 +32,9 @@ BEGIN
     END;
 
     IF v_relation IS NULL THEN
+        v_relation := pggit._relation_of_past(p_table);
+    END IF;
+    IF v_relation IS NULL THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG004', SCHEMA = 'pggit',
             MESSAGE = format('there is no table %L', p_table),
@@ -22,7 +45,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._relation(text) IS
-'oid of a relation by name, as in SQL. Raises VG004.';
+'oid of a relation by name, as in SQL; of a table that branches alone have, or had, what stands in for it on main. Raises VG004.';
 
 CREATE OR REPLACE FUNCTION pggit._table(p_table text)
     RETURNS pggit.tables

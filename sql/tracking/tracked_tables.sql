@@ -5,7 +5,7 @@ SELECT format('%I.%I', t.schema_name, t.table_name) AS table_name,
        (SELECT sum(pg_total_relation_size(to_regclass(format('pggit.%s_%s', s.store, t.table_id))))::bigint
           FROM unnest(ARRAY['_log', '_delta', '_mask', '_undo']) AS s(store)) AS history_bytes
   FROM pggit.tables AS t
- WHERE t.untracked_at IS NULL;
+ WHERE t.untracked_at IS NULL AND t.on_main;
 
 COMMENT ON VIEW pggit.tracked_tables IS
 'Tables under version control: name, key columns, form (keyless: without a primary key, so that its rows are counted), and bytes that pggit keeps for the table (log and branches, with indexes).';
