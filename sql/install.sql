@@ -76,10 +76,13 @@
 \ir branch/rights.sql
 -- schema
 \ir schema/types.sql
+\ir schema/tables.sql
 \ir schema/relations.sql
 \ir schema/fields.sql
 \ir schema/table_objects.sql
 \ir schema/other_objects.sql
+\ir schema/fingerprint.sql
+\ir schema/trees.sql
 \ir schema/objects.sql
 -- conflict, merge
 \ir conflict/views.sql

@@ -156,7 +156,9 @@ CREATE OR REPLACE FUNCTION pggit._record_commit(p_branch pggit.branches, p_paren
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_id text := pggit._commit_id(p_parents, p_content, p_author, p_message, p_committed_at);
+    v_tree   bigint := pggit._scan_schema(p_branch.branch_id, p_at);
+    v_schema jsonb  := pggit._schema_content(pggit._parent_tree(p_parents, v_tree), v_tree);
+    v_id     text   := pggit._commit_id(p_parents, p_content || v_schema, p_author, p_message, p_committed_at);
 BEGIN
     IF EXISTS (SELECT FROM pggit.commits AS c WHERE c.commit_id = v_id) THEN
         PERFORM pggit._hold_commits();
@@ -165,11 +167,12 @@ BEGIN
     SELECT v_id, p_branch.branch_id, p_parents, p_merge_base, p_at, p_since, p_author, p_message, p_committed_at,
            coalesce(sum(coalesce((c.value ->> 'inserted')::bigint, 0) + coalesce((c.value ->> 'updated')::bigint, 0)
                         + coalesce((c.value ->> 'deleted')::bigint, 0)), 0),
-           count(*) FILTER (WHERE c.value ?| ARRAY['tracked', 'reshaped', 'dropped']), p_content
+           coalesce((SELECT sum(n.value::integer) FROM jsonb_each_text(v_schema -> 'schema') AS n WHERE n.key <> 'digest'), 0), p_content || v_schema
       FROM jsonb_each(p_content) AS c
         -- The same change on the same parent by the same author at the same time is the same commit; one whose rows are collected has them again.
         ON CONFLICT (commit_id) DO UPDATE SET branch_id = excluded.branch_id, at = excluded.at, since = excluded.since, collected_at = NULL
                                         WHERE c.collected_at IS NOT NULL;
+    INSERT INTO pggit.schema_commits (commit_id, tree_id) VALUES (v_id, v_tree) ON CONFLICT (commit_id) DO NOTHING;
 
     PERFORM pggit._move_head(p_branch.branch_id, v_id, p_at);
     RETURN v_id;
@@ -188,6 +191,8 @@ DECLARE
     v_branch  pggit.branches := pggit._lock_branch(p_branch_id);
     v_at      pggit._position;
     v_content jsonb;
+    v_parents text[]  := CASE WHEN v_branch.head IS NULL THEN '{}' ELSE ARRAY[v_branch.head] END;
+    v_tree    bigint;
 BEGIN
     IF p_at IS NULL THEN
         PERFORM pggit._follow_unseen();
@@ -195,10 +200,11 @@ BEGIN
     PERFORM pg_current_xact_id();
     v_at      := CASE WHEN p_at IS NULL THEN pggit._working_position(v_branch.branch_id) ELSE p_at END;
     v_content := pggit._content(v_branch.head_at, v_at);
-    IF v_content = '{}' AND NOT p_allow_empty AND v_branch.head IS NOT NULL THEN
+    v_tree    := pggit._scan_schema(v_branch.branch_id, v_at);
+    IF v_content = '{}' AND NOT p_allow_empty AND v_branch.head IS NOT NULL AND pggit._schema_content(pggit._parent_tree(v_parents, v_tree), v_tree) = '{}' THEN
         RETURN NULL;
     END IF;
-    RETURN pggit._record_commit(v_branch, CASE WHEN v_branch.head IS NULL THEN '{}' ELSE ARRAY[v_branch.head] END, v_branch.head_at, v_at,
+    RETURN pggit._record_commit(v_branch, v_parents, v_branch.head_at, v_at,
                                 v_content, coalesce(p_author, pggit._actor()), p_message, coalesce(p_committed_at, clock_timestamp()));
 END;
 $$;

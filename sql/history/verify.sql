@@ -29,6 +29,8 @@ BEGIN
         END IF;
     END LOOP;
 
+    RETURN QUERY SELECT * FROM pggit._verify_schema();
+
     -- What a commit changed, worked out again from the logs and the present rows.
     check_name := 'commit content';
     FOR v_commit IN SELECT c.* FROM pggit.commits AS c WHERE c.collected_at IS NULL ORDER BY c.commit_no LOOP
@@ -40,7 +42,7 @@ BEGIN
                                   OR (t.untracked_at IS NULL AND pggit._presence(t, v_commit.at) = 'present' AND (pggit._presence(t, v_commit.since) = 'gap' OR NOT pggit._is_comparable(t, v_commit.since, v_commit.at))
                                       AND NOT coalesce(v_commit.content #> ARRAY[format('%I.%I', t.schema_name, t.table_name), 'reshaped'] ? 'rows', false)));
         object := v_commit.commit_id;
-        IF pggit._without_names(v_commit.content) <> pggit._without_names(pggit._content(v_commit.since, v_commit.at)) THEN
+        IF pggit._without_names(v_commit.content - 'schema') <> pggit._without_names(pggit._content(v_commit.since, v_commit.at)) THEN
             problem := 'the history no longer gives the changes that were committed';
             RETURN NEXT;
         END IF;
@@ -85,7 +87,8 @@ $$;
 
 COMMENT ON FUNCTION pggit.verify() IS
 'Checks the whole repository and returns what is wrong; no row means all is well.
-commit id: every commit''s id follows from what is stored of it. commit content: the logs still give the changes each commit recorded. table rows: undoing all history gives the
+commit id: every commit''s id follows from what is stored of it. schema definition, schema tree, commit schema: the stored
+schemas are what their hashes say, and give the changes each commit recorded. commit content: the logs still give the changes each commit recorded. table rows: undoing all history gives the
 rows the table had when tracking began, which fails when rows or history were changed past the triggers. branch rows: a table without a primary key has
 the rows on each branch that the branch''s history gives. Where columns were dropped or retyped and what they held was not saved, the history
 before that is left out, and so is that of tables with an enum, a label of which was renamed, for it then has the new one. Reads everything; repeatable, changes nothing.';

@@ -1,5 +1,16 @@
 -- Parts that many definitions have.
 
+CREATE OR REPLACE FUNCTION pggit._object_hash(p_definition jsonb)
+    RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT encode(sha256(convert_to(p_definition::text, 'UTF8')), 'hex');
+$$;
+
+COMMENT ON FUNCTION pggit._object_hash(jsonb) IS
+'What a definition is known by: the sha256 of its canonical text.';
+
 CREATE OR REPLACE FUNCTION pggit._grants(p_acl aclitem[], p_kind "char", p_owner oid)
     RETURNS jsonb
     LANGUAGE sql STABLE

@@ -1,16 +1,5 @@
 -- The definitions of all objects of main or of a branch, as they are now.
 
-CREATE OR REPLACE FUNCTION pggit._object_hash(p_definition jsonb)
-    RETURNS text
-    LANGUAGE sql IMMUTABLE
-    SET search_path = pg_catalog
-AS $$
-    SELECT encode(sha256(convert_to(p_definition::text, 'UTF8')), 'hex');
-$$;
-
-COMMENT ON FUNCTION pggit._object_hash(jsonb) IS
-'What a definition is known by: the sha256 of its canonical text.';
-
 CREATE OR REPLACE FUNCTION pggit._schema_path(p_branch_id integer)
     RETURNS text
     LANGUAGE sql STABLE
@@ -68,16 +57,6 @@ $$;
 
 COMMENT ON FUNCTION pggit._own_objects(integer) IS
 'The objects that are in the schemas of a branch, or of main, with their definitions.';
-
-CREATE OR REPLACE FUNCTION pggit._objects_below(p_branch_id integer)
-    RETURNS SETOF pggit._schema_object
-    LANGUAGE sql
-AS $$
-    SELECT * FROM pggit._own_objects(1);
-$$;
-
-COMMENT ON FUNCTION pggit._objects_below(integer) IS
-'The objects of main where a branch stands on it.';
 
 CREATE OR REPLACE FUNCTION pggit._branch_objects(p_branch_id integer)
     RETURNS SETOF pggit._schema_object

@@ -6,7 +6,7 @@ CREATE OR REPLACE FUNCTION pggit._view_objects(p_relations pggit._schema_relatio
 AS $$
     SELECT CASE r.kind WHEN 'm' THEN 'materialized view' ELSE 'view' END, r.name, quote_ident(r.schema), jsonb_strip_nulls(jsonb_build_object(
                'query', pggit._stable_sql(rtrim(pg_get_viewdef(c.oid), ';')),
-               'columns', (SELECT jsonb_agg(a.attname ORDER BY a.attnum) FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0),
+               'columns', (SELECT jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod)) ORDER BY a.attnum) FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0),
                'options', pggit._options(c.reloptions),
                'column_defaults', (SELECT jsonb_object_agg(a.attname, pg_get_expr(d.adbin, d.adrelid)) FROM pg_attrdef AS d JOIN pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
                                     WHERE d.adrelid = c.oid),

@@ -6,7 +6,7 @@ CREATE OR REPLACE FUNCTION pggit._schema_spaces(p_branch_id integer)
 AS $$
     SELECT n.oid, n.nspname::text, s.schema_name IS NOT NULL, coalesce(s.excluded, '{}')
       FROM pg_namespace AS n LEFT JOIN pggit.tracked_schemas AS s ON s.schema_name = n.nspname
-     WHERE p_branch_id = 1 AND (s.schema_name IS NOT NULL OR n.nspname IN (SELECT t.schema_name FROM pggit.tables AS t WHERE t.untracked_at IS NULL))
+     WHERE p_branch_id = 1 AND (s.schema_name IS NOT NULL OR n.nspname IN (SELECT t.schema_name FROM pggit.tables AS t WHERE t.untracked_at IS NULL AND t.on_main))
     UNION ALL
     SELECT n.oid, s.base_schema, true, '{}'
       FROM pggit.branch_schemas AS s JOIN pg_namespace AS n ON n.nspname = s.schema_name

@@ -39,7 +39,7 @@ def test_writes_of_main_and_of_branches_follow_names(db: Database, ddl: str, nam
     branch = db.connect(branch="work")
     db.run(ddl)
     query(branch, "INSERT INTO t VALUES (2, 1); SELECT pggit.commit('of the branch')")
-    assert db.rows("SELECT result FROM pggit.merge('work', 'main')") == [("fast_forward",)]
+    assert db.rows("SELECT result FROM pggit.merge('work', 'main')") == [("merged",)]
     db.run(f"TRUNCATE {name}; SELECT pggit.commit('second')")
     assert db.rows(f"SELECT * FROM pggit.as_of(NULL::{name}, 'HEAD~1') ORDER BY id") == [(1, 1), (2, 1)]
     assert db.rows("SELECT * FROM pggit.verify()") == []

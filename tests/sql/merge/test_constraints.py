@@ -292,7 +292,7 @@ def test_a_role_that_may_not_hold_back_triggers_merges_all_the_same(db: Database
         GRANT CREATE ON SCHEMA public TO plain;
     """)
     session = db.connect(user="plain")
-    assert query(session, "SELECT (pggit.merge('side')).result").fetchone() == ("fast_forward",)
+    assert query(session, "SELECT (pggit.merge('side')).result").fetchone() == ("merged",)
     assert db.rows("TABLE t") == [(1, "new")]
     assert db.rows("TABLE log") == []
     db.run("INSERT INTO t VALUES (2, 'later')")

@@ -174,7 +174,7 @@ def test_a_merge_keeps_triggers_of_partitions_out(db: Database, plain_owner: Con
     query(db.connect(user="plain", branch="work"), "UPDATE p SET v = 'x', r = 3 - r")
     query(plain_owner, "CREATE FUNCTION bad() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''fired''; END'")
     query(plain_owner, "CREATE TRIGGER bad BEFORE INSERT OR UPDATE OR DELETE ON p2 FOR EACH ROW EXECUTE FUNCTION bad()")
-    assert history.rows("SELECT result FROM pggit.merge('work', 'main')") == [("fast_forward",)]
+    assert history.rows("SELECT result FROM pggit.merge('work', 'main')") == [("merged",)]
     assert history.rows("SELECT k, r, v FROM p ORDER BY k") == [(1, 2, "x"), (2, 1, "x")]
     assert history.rows("SELECT tgenabled FROM pg_trigger WHERE tgname = 'bad'") == [("O",)]
     assert history.wrong() == []

@@ -1,0 +1,52 @@
+-- How a commit knows, without a look at each definition, that nobody has changed the schema.
+
+CREATE OR REPLACE FUNCTION pggit._schema_fingerprint(p_branch_id integer)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH spaces AS MATERIALIZED (
+        SELECT n.oid, n.xmin FROM pggit._schema_spaces(p_branch_id) AS s JOIN pg_namespace AS n ON n.oid = s.namespace
+    ), relations AS MATERIALIZED (
+        SELECT c.oid, c.xmin FROM pg_class AS c JOIN spaces AS s ON c.relnamespace = s.oid
+    ), types AS MATERIALIZED (
+        SELECT y.oid, y.xmin FROM pg_type AS y JOIN spaces AS s ON y.typnamespace = s.oid
+    ), routines AS MATERIALIZED (
+        SELECT p.oid, p.xmin FROM pg_proc AS p JOIN spaces AS s ON p.pronamespace = s.oid
+    ), objects AS (
+        SELECT * FROM spaces UNION ALL SELECT * FROM relations UNION ALL SELECT * FROM types UNION ALL SELECT * FROM routines
+        UNION ALL SELECT a.attrelid, a.xmin FROM relations AS r JOIN pg_attribute AS a ON a.attrelid = r.oid
+        UNION ALL SELECT d.oid, d.xmin FROM relations AS r JOIN pg_attrdef AS d ON d.adrelid = r.oid
+        UNION ALL SELECT k.oid, k.xmin FROM relations AS r JOIN pg_constraint AS k ON k.conrelid = r.oid
+        UNION ALL SELECT k.oid, k.xmin FROM types AS y JOIN pg_constraint AS k ON k.contypid = y.oid
+        UNION ALL SELECT i.indexrelid, i.xmin FROM relations AS r JOIN pg_index AS i ON i.indexrelid = r.oid
+        UNION ALL SELECT h.inhrelid, h.xmin FROM relations AS r JOIN pg_inherits AS h ON h.inhrelid = r.oid
+        UNION ALL SELECT q.seqrelid, q.xmin FROM relations AS r JOIN pg_sequence AS q ON q.seqrelid = r.oid
+        UNION ALL SELECT g.oid, g.xmin FROM relations AS r JOIN pg_trigger AS g ON g.tgrelid = r.oid
+        UNION ALL SELECT l.oid, l.xmin FROM relations AS r JOIN pg_policy AS l ON l.polrelid = r.oid
+        UNION ALL SELECT w.oid, w.xmin FROM relations AS r JOIN pg_rewrite AS w ON w.ev_class = r.oid
+        UNION ALL SELECT x.oid, x.xmin FROM relations AS r JOIN pg_statistic_ext AS x ON x.stxrelid = r.oid
+        UNION ALL SELECT e.oid, e.xmin FROM types AS y JOIN pg_enum AS e ON e.enumtypid = y.oid
+        UNION ALL SELECT o.objoid, o.xmin FROM pg_description AS o
+        UNION ALL SELECT x.oid, x.xmin FROM pg_extension AS x
+    )
+    SELECT concat_ws(' ', count(*), sum(hashint8extended(o.oid::bigint, o.xmin::text::bigint)::numeric)) FROM objects AS o;
+$$;
+
+COMMENT ON FUNCTION pggit._schema_fingerprint(integer) IS
+'Another value whenever anything is made, changed or dropped in the versioned schemas of main or of a branch: which version of its row in the catalog each object has.';
+
+CREATE OR REPLACE FUNCTION pggit._schema_signature(p_branch_id integer)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT md5(concat_ws('|', (SELECT string_agg(s::text, ',' ORDER BY s.schema_name) FROM pggit.tracked_schemas AS s),
+                         (SELECT string_agg(concat_ws(' ', t.table_id, t.relation::oid), ',' ORDER BY t.table_id) FROM pggit.tables AS t WHERE p_branch_id = 1 AND t.untracked_at IS NULL),
+                         (SELECT string_agg(concat_ws(' ', bt.table_id, bt.relation::oid, bt.form), ',' ORDER BY bt.table_id) FROM pggit.branch_tables AS bt
+                           WHERE bt.branch_id = p_branch_id AND p_branch_id <> 1)))
+           || ' ' || pggit._schema_fingerprint(p_branch_id);
+$$;
+
+COMMENT ON FUNCTION pggit._schema_signature(integer) IS
+'What decides which objects a branch has and how they are: what is tracked, the forms of its tables, and the versions of what the catalog has.';

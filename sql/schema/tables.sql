@@ -1,0 +1,50 @@
+-- The schema of each commit: a tree of objects, told as its difference from another tree, and definitions by their hash.
+
+-- Not unique: who stores a definition that somebody else is storing just now must not wait for him.
+CREATE TABLE IF NOT EXISTS pggit.schema_definitions (
+    definition_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    hash          text   NOT NULL,
+    definition    jsonb  NOT NULL
+);
+CREATE INDEX IF NOT EXISTS schema_definitions_hash_idx ON pggit.schema_definitions (hash);
+
+-- parent_id: what the entries are a difference from; NULL where they are the whole tree. depth: how many trees have to be read. digest: of all names and hashes.
+CREATE TABLE IF NOT EXISTS pggit.schema_trees (
+    tree_id   bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    parent_id bigint  REFERENCES pggit.schema_trees,
+    depth     integer NOT NULL,
+    objects   integer NOT NULL,
+    digest    text    NOT NULL
+);
+
+-- hash NULL: the parent's tree has the object, this one has not.
+CREATE TABLE IF NOT EXISTS pggit.schema_entries (
+    tree_id     bigint NOT NULL REFERENCES pggit.schema_trees ON DELETE CASCADE,
+    object_type text   COLLATE "C" NOT NULL,
+    object_name text   COLLATE "C" NOT NULL,
+    parent      text,
+    hash        text,
+    table_id    integer,
+    column_id   integer,
+    PRIMARY KEY (tree_id, object_type, object_name)
+);
+
+CREATE TABLE IF NOT EXISTS pggit.schema_commits (
+    commit_id text   PRIMARY KEY REFERENCES pggit.commits ON DELETE CASCADE,
+    tree_id   bigint NOT NULL REFERENCES pggit.schema_trees
+);
+
+-- Which tree main had from a mark on.
+CREATE TABLE IF NOT EXISTS pggit.schema_places (
+    place_id bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at       pggit._mark NOT NULL,
+    tree_id  bigint      NOT NULL REFERENCES pggit.schema_trees
+);
+
+-- What was found when a branch was looked at last. Its tree holds until the signature is another, or the branch stands on another tree of main.
+CREATE TABLE IF NOT EXISTS pggit.schema_scans (
+    branch_id integer PRIMARY KEY REFERENCES pggit.branches,
+    signature text    NOT NULL,
+    below     bigint  REFERENCES pggit.schema_trees,
+    tree_id   bigint  NOT NULL REFERENCES pggit.schema_trees
+);
