@@ -22,14 +22,23 @@ def changes(session: Connection, ref: str = "HEAD") -> object:
 @pytest.mark.parametrize("told", [True, False])
 def test_commits_keep_the_schema_of_their_moment(db: Database, plain_owner: Connection, told: bool) -> None:
     session = db.conn if told else plain_owner
-    query(session, "CREATE TABLE t (id integer PRIMARY KEY, a text); SELECT pggit.track_schema('public'), pggit.commit('first')")
+    query(
+        session,
+        "CREATE TABLE t (id integer PRIMARY KEY, a text); SELECT pggit.track_schema('public'), pggit.commit('first')",
+    )
     query(session, "CREATE INDEX by_a ON t (a); CREATE VIEW v AS SELECT a FROM t; SELECT pggit.commit('second')")
     assert changes(session) == [("create", "index", "public.by_a"), ("create", "view", "public.v")]
-    query(session, "DROP INDEX by_a; CREATE OR REPLACE VIEW v AS SELECT a FROM t WHERE id > 0; INSERT INTO t VALUES (1); SELECT pggit.commit('third')")
+    query(
+        session,
+        "DROP INDEX by_a; CREATE OR REPLACE VIEW v AS SELECT a FROM t WHERE id > 0; INSERT INTO t VALUES (1); SELECT pggit.commit('third')",
+    )
     assert changes(session) == [("alter", "view", "public.v"), ("drop", "index", "public.by_a")]
     counts = query(session, "SELECT message, rows_changed, objects_changed FROM pggit.log()").fetchall()
     assert counts[:2] == [("third", 1, 2), ("second", 0, 2)]
-    names = [query(session, "SELECT object_name FROM pggit._schema_tree(pggit.resolve_ref(%s)) ORDER BY 1", ref).fetchall() for ref in ("HEAD", "HEAD~1", "HEAD~2")]
+    names = [
+        query(session, "SELECT object_name FROM pggit._schema_tree(pggit.resolve_ref(%s)) ORDER BY 1", ref).fetchall()
+        for ref in ("HEAD", "HEAD~1", "HEAD~2")
+    ]
     assert [[("public.by_a",) in n, ("public.v",) in n] for n in names] == [[False, True], [True, True], [False, False]]
     assert query(session, SAME, "HEAD", 1).fetchall() == []
     query(session, "INSERT INTO t VALUES (2); SELECT pggit.commit('rows alone')")
@@ -45,7 +54,11 @@ def test_ids_cover_changes_of_the_schema_and_are_as_before_where_there_are_none(
     def id_after(change: str) -> str:
         with db.conn.transaction(force_rollback=True):
             db.run(change)
-            return str(db.value("SELECT pggit.commit('second', p_author => 'a', p_allow_empty => true, p_committed_at => '2026-01-01')"))
+            return str(
+                db.value(
+                    "SELECT pggit.commit('second', p_author => 'a', p_allow_empty => true, p_committed_at => '2026-01-01')"
+                )
+            )
 
     parent = db.value("SELECT pggit.resolve_ref('main')")
     without = "SELECT pggit._commit_id(ARRAY[%s], '{}', 'a', 'second', '2026-01-01')"
@@ -58,7 +71,9 @@ def test_a_branch_stands_on_the_schema_that_main_had(db: Database) -> None:
     db.run(RICH)
     db.run(TRACKED)
     db.run("SELECT pggit.create_branch('work', p_materialize => 'public.above,public.below,public.secret')")
-    db.run("ALTER TABLE customers ADD later text; DROP INDEX trigrams; CREATE TYPE added AS ENUM (); SELECT pggit.commit('main goes on')")
+    db.run(
+        "ALTER TABLE customers ADD later text; DROP INDEX trigrams; CREATE TYPE added AS ENUM (); SELECT pggit.commit('main goes on')"
+    )
     work = db.connect(branch="work")
     assert query(work, "SELECT pggit.commit('nothing', p_allow_empty => true)").rowcount == 1
     assert changes(work) is None
@@ -79,7 +94,11 @@ def test_verify_finds_a_changed_byte_of_a_definition_and_an_object_put_in_or_out
     ):
         with db.conn.transaction(force_rollback=True):
             db.run(damage)
-            assert {check for check, _, _ in db.rows("SELECT * FROM pggit.verify()")} & {"schema definition", "schema tree", "commit schema"}
+            assert {check for check, _, _ in db.rows("SELECT * FROM pggit.verify()")} & {
+                "schema definition",
+                "schema tree",
+                "commit schema",
+            }
     assert db.rows("SELECT * FROM pggit.verify()") == []
 
 
@@ -88,5 +107,8 @@ def test_many_changes_of_one_tree(db: Database) -> None:
     for n in range(60):
         db.run(f"CREATE TABLE x{n} (id integer PRIMARY KEY); SELECT pggit.commit('more')")
     assert db.rows(SAME, "HEAD", 1) == []
-    assert db.value("SELECT count(*) FROM pggit._schema_tree(pggit.resolve_ref('HEAD~10')) WHERE object_type = 'table'") == 51
+    assert (
+        db.value("SELECT count(*) FROM pggit._schema_tree(pggit.resolve_ref('HEAD~10')) WHERE object_type = 'table'")
+        == 51
+    )
     assert db.value("SELECT count(*) FROM pggit.schema_trees WHERE parent_id IS NULL") == 2
