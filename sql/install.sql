@@ -108,6 +108,16 @@
 \ir merge/reset.sql
 \ir merge/stash.sql
 \ir merge/unstash.sql
+\ir conflict/conflict.sql
+\ir conflict/analyze_semantic_conflict.sql
+\ir conflict/attempt_auto_resolution.sql
+\ir conflict/validate_resolution.sql
+\ir conflict/three_way_merge_advanced.sql
+\ir conflict/identify_conflict_patterns.sql
+\ir conflict/suggest_conflict_prevention.sql
+\ir conflict/detect_conflicts.sql
+\ir merge/merge_data_branches.sql
+\ir merge/merge_status.sql
 -- access
 \ir access/tables.sql
 \ir access/owners.sql

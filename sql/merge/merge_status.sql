@@ -1,0 +1,25 @@
+CREATE OR REPLACE FUNCTION pggit.merge_status(p_merge_id uuid DEFAULT NULL)
+    RETURNS TABLE (merge_id uuid, kind text, source text, target text, result text, commit_id text, total_conflicts integer, open_conflicts integer, violations integer, reason text,
+                   requested_by text, created_at timestamptz, finished_at timestamptz)
+    LANGUAGE plpgsql STABLE
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT m.merge_id, m.kind, m.source, b.name, m.result, m.commit_id, (SELECT count(*)::integer FROM pggit.conflicts AS c WHERE c.merge_id = m.merge_id),
+           pggit._undecided(m.merge_id)::integer, (SELECT count(*)::integer FROM pggit.violations AS v WHERE v.merge_id = m.merge_id),
+           (m.outcome).detail ->> 'reason', m.requested_by, m.created_at, m.finished_at
+      FROM pggit.merges AS m JOIN pggit.branches AS b ON b.branch_id = m.target_id
+     WHERE CASE WHEN p_merge_id IS NULL THEN m.result IN ('planned', 'conflicted', 'refused') ELSE m.merge_id = p_merge_id END
+     ORDER BY m.created_at DESC, m.merge_id;
+    IF NOT FOUND AND p_merge_id IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG006', SCHEMA = 'pggit',
+            MESSAGE = format('there is no merge %s', p_merge_id);
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit.merge_status(uuid) IS
+'How a merge stands; with NULL all that are not settled, the newest first.
+kind is merge, revert, cherry_pick, reset, unstash or rebase; result as in pggit.merge; open_conflicts are those that nobody has decided; reason is why it was refused. Raises VG006.';
