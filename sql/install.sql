@@ -92,6 +92,7 @@
 \ir merge/merge_lines.sql
 \ir merge/merge_sets.sql
 \ir merge/rows.sql
+\ir merge/columns.sql
 \ir merge/keyless.sql
 \ir merge/violations.sql
 \ir merge/write_rows.sql

@@ -238,14 +238,15 @@ CREATE OR REPLACE FUNCTION pggit._add_branch_column(p_shown pggit.branch_tables,
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_id    integer := pggit._next_column_id(p_shown.table_id);
+    v_new   record := pggit._adopted_column(p_shown.branch_id, p_shown.table_id, p_column.name, p_column.type_name);
     v_store text;
 BEGIN
     INSERT INTO pggit.branch_columns (branch_id, table_id, column_id, attnum, name, type_name, generated_as, added_at, origin)
-    VALUES (p_shown.branch_id, p_shown.table_id, v_id, p_column.attnum, p_column.name, p_column.type_name, p_column.generated_as, p_mark, coalesce(p_origin, v_id));
+    VALUES (p_shown.branch_id, p_shown.table_id, v_new.column_id, p_column.attnum, p_column.name, p_column.type_name, p_column.generated_as, p_mark,
+            coalesce(v_new.origin, p_origin, v_new.column_id));
     IF p_column.generated_as IS NULL THEN
         FOREACH v_store IN ARRAY ARRAY['_delta', '_undo'] LOOP
-            PERFORM pggit._bounded(ARRAY[format('ALTER TABLE pggit.%s_%s ADD c%s %s%s', v_store, p_shown.table_id, v_id, p_column.type_name,
+            PERFORM pggit._bounded(ARRAY[format('ALTER TABLE pggit.%s_%s ADD COLUMN IF NOT EXISTS c%s %s%s', v_store, p_shown.table_id, v_new.column_id, p_column.type_name,
                                                 pggit._collate_sql(p_shown.relation, p_column.attnum))],
                                    ARRAY[to_regclass(format('pggit.%s_%s', v_store, p_shown.table_id))::oid], format('the history of branches of table %s', p_shown.relation::regclass));
         END LOOP;

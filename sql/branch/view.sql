@@ -291,6 +291,31 @@ COMMENT ON FUNCTION pggit._execute_soon(text, timestamptz) IS
 'Runs a command that takes locks. All of them together, from p_begun on, wait no longer than 0.9 seconds, so that nobody who waits for a lock held
 here for as long as PostgreSQL''s deadlock_timeout (1 s) finds it waiting too: it gives up (55P03) before that. What comes after these 0.9 seconds of work goes on as long as it need not wait.';
 
+CREATE OR REPLACE FUNCTION pggit._remake_view(p_shown pggit.branch_tables)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_name    text := p_shown.relation::regclass::text;
+    v_schema  text := (SELECT quote_ident(n.nspname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = p_shown.relation);
+    v_old     text := format('pggit_view_%s', p_shown.table_id);
+    v_readers record;
+BEGIN
+    SELECT array_agg(r.command ORDER BY r.n) AS commands, array_agg(r.objid) || p_shown.relation::oid AS known INTO v_readers FROM pggit._told_readers(p_shown.relation, p_shown.branch_id) AS r;
+    PERFORM pggit._require_no_reader(p_shown.relation, coalesce(v_readers.known, ARRAY[p_shown.relation::oid]));
+    PERFORM pggit._execute_soon(format('ALTER VIEW %s RENAME TO %I', v_name, v_old), clock_timestamp());
+    DELETE FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_shown.branch_id AND bt.table_id = p_shown.table_id;
+    PERFORM pggit._create_view(p_shown.branch_id, p_shown.table_id);
+    PERFORM pggit._copy_grants(p_shown.relation, (SELECT bt.relation FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_shown.branch_id AND bt.table_id = p_shown.table_id));
+    PERFORM pggit._read_again(p_shown.branch_id, v_readers.commands);
+    EXECUTE format('DROP VIEW %s.%I', v_schema, v_old);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._remake_view(pggit.branch_tables) IS
+'Makes a view of a branch anew, with the columns that main has now; what reads it reads the new one. Raises VG308.';
+
 CREATE OR REPLACE FUNCTION pggit._rebase_views(p_branch_id integer, p_mark pggit._mark)
     RETURNS void
     LANGUAGE plpgsql
@@ -300,17 +325,24 @@ DECLARE
     v_table record;
     v_shown pggit.branch_tables;
     v_begun timestamptz;
+    v_reshaped integer[];
 BEGIN
     PERFORM pggit._record_transaction();
     INSERT INTO pggit.base_moves (_seq, _xid, branch_id, s)
     SELECT nextval('pggit._ordinal'), pggit._transaction_number(), b.branch_id, b.s FROM pggit.branch_bases AS b WHERE b.branch_id = p_branch_id;
+    v_reshaped := ARRAY(SELECT bt.table_id FROM pggit.branch_tables AS bt
+                         WHERE bt.branch_id = p_branch_id AND bt.form = 'view'
+                           AND pggit._is_reshaped(bt.table_id, pggit._branch_now(p_branch_id), (p_branch_id, NULL, p_mark)::pggit._position));
     UPDATE pggit.branch_bases AS b SET s = p_mark WHERE b.branch_id = p_branch_id;
 
+    FOR v_shown IN SELECT bt.* FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.table_id = ANY (v_reshaped) ORDER BY bt.table_id LOOP
+        PERFORM pggit._remake_view(v_shown);
+    END LOOP;
     FOR v_table IN
         SELECT bt AS shown, bt.table_id, bt.relation::regclass::text AS name,
                (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute AS a WHERE a.attrelid = bt.relation AND a.attnum > 0) AS columns
           FROM pggit.branch_tables AS bt
-         WHERE bt.branch_id = p_branch_id AND bt.form = 'view' ORDER BY bt.table_id
+         WHERE bt.branch_id = p_branch_id AND bt.form = 'view' AND bt.table_id <> ALL (v_reshaped) ORDER BY bt.table_id
     LOOP
         v_begun := coalesce(v_begun, clock_timestamp());
         PERFORM pggit._execute_soon(format('CREATE OR REPLACE VIEW %s (%s) AS %s', v_table.name, v_table.columns, pggit._view_sql(p_branch_id, v_table.table_id, p_mark)), v_begun);

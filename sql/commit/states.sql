@@ -541,18 +541,17 @@ $$;
 COMMENT ON FUNCTION pggit._record_columns(integer, text, pggit._position) IS
 'Stored columns, of now or of a mark, taken out of a record.';
 
-CREATE OR REPLACE FUNCTION pggit._key_json(p_table_id integer, p_row text)
+CREATE OR REPLACE FUNCTION pggit._key_json(p_table_id integer, p_row text, p_at pggit._position DEFAULT NULL)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
     SELECT CASE WHEN bool_or(c.key_position IS NOT NULL)
                 THEN format('jsonb_build_object(%s)', string_agg(format('%L, %s -> %1$L', c.name, p_row), ', ' ORDER BY c.key_position) FILTER (WHERE c.key_position IS NOT NULL))
                 ELSE format('(%s - %L::text[])', p_row, coalesce(array_agg(c.name) FILTER (WHERE c.generated_as IS NOT NULL), '{}')) END
-      FROM pggit.columns AS c
-     WHERE c.table_id = p_table_id AND c.dropped_at IS NULL;
+      FROM pggit._columns_at(p_table_id, p_at) AS c;
 $$;
 
-COMMENT ON FUNCTION pggit._key_json(integer, text) IS
+COMMENT ON FUNCTION pggit._key_json(integer, text, pggit._position) IS
 'Expression: the key, by column name, of a row given as jsonb; where there is none the row itself, without generated columns.';
 
 CREATE OR REPLACE FUNCTION pggit._require_table_at(p_table pggit.tables, p_position pggit._position, p_ref text)
@@ -573,14 +572,26 @@ $$;
 COMMENT ON FUNCTION pggit._require_table_at(pggit.tables, pggit._position, text) IS
 'Raises VG005 unless the table was tracked at the position, and VG306 when what it held then has been lost since.';
 
+CREATE OR REPLACE FUNCTION pggit._store_columns(p_table_id integer)
+    RETURNS TABLE (column_id integer, attnum smallint)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT substr(a.attname, 2)::integer, a.attnum
+      FROM pg_attribute AS a
+     WHERE a.attrelid = format('pggit._delta_%s', p_table_id)::regclass AND a.attnum > 1 AND NOT a.attisdropped;
+$$;
+
+COMMENT ON FUNCTION pggit._store_columns(integer) IS
+'The columns of the delta table, whose rows have those of main and of all branches: id and place.';
+
 CREATE OR REPLACE FUNCTION pggit._as_row_sql(p_table_id integer, p_alias text, p_at pggit._position DEFAULT NULL)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    SELECT format('ROW(0, %s)::pggit._delta_%s', string_agg(CASE WHEN c.column_id IS NULL THEN 'NULL' ELSE p_alias || '.' || a.attname END, ', ' ORDER BY a.attnum), p_table_id)
-      FROM pg_attribute AS a
-      LEFT JOIN pggit._columns_at(p_table_id, p_at) AS c ON a.attname = 'c' || c.column_id
-     WHERE a.attrelid = format('pggit._delta_%s', p_table_id)::regclass AND a.attnum > 1 AND NOT a.attisdropped;
+    SELECT format('ROW(0, %s)::pggit._delta_%s', string_agg(CASE WHEN c.column_id IS NULL THEN 'NULL' ELSE format('%s.c%s', p_alias, c.column_id) END, ', ' ORDER BY s.attnum), p_table_id)
+      FROM pggit._store_columns(p_table_id) AS s
+      LEFT JOIN pggit._columns_at(p_table_id, p_at) AS c ON c.column_id = s.column_id;
 $$;
 
 COMMENT ON FUNCTION pggit._as_row_sql(integer, text, pggit._position) IS

@@ -1,13 +1,42 @@
+CREATE OR REPLACE FUNCTION pggit._resolve_schema(p_conflict pggit.schema_conflicts, p_resolution text, p_value jsonb)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF p_resolution IS NULL OR p_resolution <> ALL (CASE p_conflict.kind WHEN 'needs_fill' THEN ARRAY['ours', 'value'] ELSE ARRAY['ours', 'theirs'] END) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG204', SCHEMA = 'pggit',
+            MESSAGE = format('a conflict of kind %s is resolved by %s, not by %L', p_conflict.kind, CASE p_conflict.kind WHEN 'needs_fill' THEN 'ours or value' ELSE 'ours or theirs' END, p_resolution);
+    ELSIF (p_resolution = 'value') <> coalesce(jsonb_typeof(p_value) = 'string', false) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG204', SCHEMA = 'pggit',
+            MESSAGE = CASE p_resolution WHEN 'value' THEN 'the value is an SQL expression over the row, as a JSON string' ELSE format('resolution %L takes no value', p_resolution) END;
+    END IF;
+    UPDATE pggit.schema_conflicts AS c
+       SET resolution = p_resolution, resolved_value = p_value, resolved_by = pggit._actor(), resolved_at = now()
+     WHERE c.merge_id = p_conflict.merge_id AND c.conflict_id = p_conflict.conflict_id;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._resolve_schema(pggit.schema_conflicts, text, jsonb) IS
+'Decides a conflict of definitions. Raises VG204.';
+
 CREATE OR REPLACE FUNCTION pggit._set_resolution(p_merge_id uuid, p_conflict_id text, p_resolution text, p_value jsonb)
     RETURNS void
     LANGUAGE plpgsql
 AS $$
 DECLARE
     v_conflict pggit.conflicts;
+    v_schema   pggit.schema_conflicts;
     v_column   pggit.columns;
     v_probe    text;
     v_null     boolean;
 BEGIN
+    SELECT c.* INTO v_schema FROM pggit.schema_conflicts AS c WHERE c.merge_id = p_merge_id AND c.conflict_id = p_conflict_id;
+    IF FOUND THEN
+        PERFORM pggit._resolve_schema(v_schema, p_resolution, p_value);
+        RETURN;
+    END IF;
     SELECT c.* INTO v_conflict FROM pggit.conflicts AS c WHERE c.merge_id = p_merge_id AND c.conflict_id = p_conflict_id;
     IF NOT FOUND THEN
         RAISE EXCEPTION USING

@@ -1,5 +1,6 @@
 CREATE OR REPLACE VIEW pggit.merge_conflicts AS
-SELECT c.merge_id, c.conflict_no, c.conflict_id, c.kind, format('%I.%I', t.schema_name, t.table_name) AS table_name, c.key, k.name AS column_name,
+SELECT c.merge_id, c.conflict_no, c.conflict_id, c.kind, format('%I.%I', t.schema_name, t.table_name) AS table_name, c.key,
+       coalesce(k.name, (SELECT min(b.name) FROM pggit.branch_columns AS b WHERE b.table_id = c.table_id AND b.column_id = c.column_id)) AS column_name,
        c.base, c.ours, c.theirs, c.resolution, c.resolved_value, c.resolved_by, c.resolved_at, c.rule, c.note
   FROM pggit.conflicts AS c
   JOIN pggit.tables AS t USING (table_id)
@@ -17,3 +18,12 @@ SELECT v.merge_id, v.violation_id, v.kind, v.constraint_name, format('%I.%I', t.
 COMMENT ON VIEW pggit.merge_violations IS
 'Constraints that the merged state would violate, a row each: kind is not_null, check (a domain''s too), unique, exclusion, foreign_key or partition (no partition takes the row); side is theirs, both or resolution, and NULL for a row of ours that would be
 left without what it refers to.';
+
+CREATE OR REPLACE VIEW pggit.merge_schema_conflicts AS
+SELECT c.merge_id, c.conflict_id, c.object_type, c.object_name, c.kind, c.base, c.ours, c.theirs, c.resolution, c.resolved_value, c.resolved_by, c.resolved_at
+  FROM pggit.schema_conflicts AS c;
+
+COMMENT ON VIEW pggit.merge_schema_conflicts IS
+'Conflicts of definitions, a row each. Of a column, kind is update_delete (ours wrote to it or gave it another type, theirs dropped it), delete_update (the other way round), update_update (two types),
+insert_insert (added on both sides with two types), rename (two names) or needs_fill: theirs filled a new or retyped column with values of its own, and ours has inserted or changed rows since. resolution is ours, theirs or,
+for needs_fill, value: an SQL expression over the row; ours leaves what the column has in these rows anyway.';

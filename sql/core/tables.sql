@@ -273,6 +273,22 @@ CREATE TABLE IF NOT EXISTS pggit.conflicts (
     UNIQUE (merge_id, conflict_id)
 );
 
+CREATE TABLE IF NOT EXISTS pggit.schema_conflicts (
+    merge_id       uuid NOT NULL REFERENCES pggit.merges ON DELETE CASCADE,
+    conflict_id    text NOT NULL,
+    object_type    text NOT NULL,
+    object_name    text NOT NULL,
+    kind           text NOT NULL,
+    base           jsonb,
+    ours           jsonb,
+    theirs         jsonb,
+    resolution     text CHECK (resolution IN ('ours', 'theirs', 'value')),
+    resolved_value jsonb,
+    resolved_by    text,
+    resolved_at    timestamptz,
+    PRIMARY KEY (merge_id, conflict_id)
+);
+
 CREATE TABLE IF NOT EXISTS pggit.violations (
     merge_id        uuid    NOT NULL REFERENCES pggit.merges ON DELETE CASCADE,
     violation_no    integer NOT NULL,

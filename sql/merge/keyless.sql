@@ -106,7 +106,7 @@ CREATE OR REPLACE FUNCTION pggit._planned_row_sql(p_table_id integer)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    SELECT CASE WHEN pggit._is_keyless(p_table_id) THEN 'b.ctid = p.at' ELSE pggit._same_key(p_table_id, 'b', 'p', true, false) END;
+    SELECT CASE WHEN pggit._is_keyless(p_table_id) THEN 'b.ctid = p.at' ELSE pggit._same_key(p_table_id, 'b', 'p', true, false, pggit._target()) END;
 $$;
 
 COMMENT ON FUNCTION pggit._planned_row_sql(integer) IS

@@ -4,18 +4,14 @@ CREATE OR REPLACE FUNCTION pggit._check_options(p_kind text, p_options jsonb)
 AS $$
 DECLARE
     v_known text[] := ARRAY['on_conflict', 'resolutions', 'rules', 'checks', 'approved_plan', 'approved_by']
-                      || CASE p_kind WHEN 'merge' THEN ARRAY['fast_forward', 'squash'] WHEN 'revert' THEN ARRAY['parent', 'since'] ELSE ARRAY['parent'] END;
+                      || CASE p_kind WHEN 'merge' THEN ARRAY['fast_forward', 'squash', 'fill'] WHEN 'revert' THEN ARRAY['parent', 'since'] ELSE ARRAY['parent'] END;
     v_name  text;
 BEGIN
     IF jsonb_typeof(coalesce(p_options, '{}')) <> 'object' THEN
         RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = 'merge options are a JSON object';
     END IF;
     FOR v_name IN SELECT jsonb_object_keys(p_options) LOOP
-        IF v_name = 'fill' THEN
-            RAISE EXCEPTION USING
-                ERRCODE = 'VG307', SCHEMA = 'pggit',
-                MESSAGE = format('merge option %L does not exist in this version', v_name);
-        ELSIF v_name <> ALL (v_known) THEN
+        IF v_name <> ALL (v_known) THEN
             RAISE EXCEPTION USING
                 ERRCODE = 'VG202', SCHEMA = 'pggit',
                 MESSAGE = format('there is no %s option %L', replace(p_kind, '_', ' '), v_name),
@@ -34,6 +30,9 @@ BEGIN
     END IF;
     IF jsonb_typeof(coalesce(p_options -> 'squash', 'false')) <> 'boolean' THEN
         RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = 'squash must be true or false';
+    END IF;
+    IF jsonb_typeof(coalesce(p_options -> 'fill', '{}')) <> 'object' OR EXISTS (SELECT FROM jsonb_each(p_options -> 'fill') AS f WHERE jsonb_typeof(f.value) <> 'string') THEN
+        RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = 'fill is an object of SQL expressions by column, as {"orders.cents": "round(total * 100)"}';
     END IF;
     FOREACH v_name IN ARRAY ARRAY['resolutions', 'rules', 'checks'] LOOP
         IF jsonb_typeof(coalesce(p_options -> v_name, '[]')) <> 'array' THEN
@@ -55,7 +54,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._check_options(text, jsonb) IS
-'Raises VG202 for merge options that make no sense, VG307 for those this version does not have.';
+'Raises VG202 for merge options that make no sense.';
 
 CREATE OR REPLACE FUNCTION pggit._later(p_a pggit._mark, p_b pggit._mark)
     RETURNS pggit._mark
@@ -78,14 +77,7 @@ DECLARE
 BEGIN
     FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.untracked_at IS NULL ORDER BY t.schema_name, t.table_name LOOP
         v_presence := ARRAY[pggit._presence(v_table, p_base), pggit._presence(v_table, p_ours), pggit._presence(v_table, p_theirs)];
-        IF EXISTS (SELECT FROM unnest(ARRAY[p_base, p_ours, p_theirs], v_presence) AS p(branch_id, x, s, presence)
-                    WHERE p.presence <> 'absent' AND pggit._stored_columns(v_table.table_id, NULL, (p.branch_id, p.x, p.s)::pggit._position)
-                                                     <> pggit._stored_columns(v_table.table_id)) THEN
-            RETURN format('the columns of table %I.%I were changed on %s after these branches parted; merging a change of columns is not supported in this version',
-                          v_table.schema_name, v_table.table_name,
-                          coalesce((SELECT string_agg(DISTINCT format('branch %L', b.name), ', ') FROM pggit.branch_columns AS c JOIN pggit.branches AS b USING (branch_id)
-                                     WHERE c.table_id = v_table.table_id AND c.branch_id IN ((p_base).branch_id, (p_ours).branch_id, (p_theirs).branch_id)), 'main'));
-        ELSIF 'gap' = ANY (v_presence)
+        IF 'gap' = ANY (v_presence)
               OR ('absent' <> ALL (v_presence) AND NOT (pggit._is_comparable(v_table, p_base, p_ours) AND pggit._is_comparable(v_table, p_base, p_theirs))) THEN
             RETURN format('rows that table %I.%I had after these branches parted were lost before they were saved, so that nobody can tell what either changed',
                           v_table.schema_name, v_table.table_name);
@@ -101,22 +93,12 @@ BEGIN
       FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id) JOIN pggit.branches AS b USING (branch_id)
      WHERE bt.branch_id IN (p_source_id, p_target_id) AND t.untracked_at IS NOT NULL
      LIMIT 1;
-    IF v_reason IS NULL THEN
-        SELECT format('the columns of table %s on branch %L are not those of main; merging a change of columns is not supported in this version', bt.relation::regclass, b.name)
-          INTO v_reason
-          FROM pggit.branch_tables AS bt JOIN pggit.branches AS b USING (branch_id)
-         WHERE bt.branch_id IN (p_source_id, p_target_id) AND bt.form = 'table'
-           AND (SELECT jsonb_agg(jsonb_build_array(l.name, l.type_name) ORDER BY l.name) FROM pggit._live_columns(bt.relation) AS l)
-               IS DISTINCT FROM (SELECT jsonb_agg(jsonb_build_array(c.name, c.type_name) ORDER BY c.name) FROM pggit.columns AS c
-                                  WHERE c.table_id = bt.table_id AND c.dropped_at IS NULL)
-         LIMIT 1;
-    END IF;
     RETURN v_reason;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._why_not_mergeable(integer, integer, pggit._position, pggit._position, pggit._position) IS
-'Why the tables of the three states can''t be merged row by row (their shapes differ), or NULL when they can.';
+'Why the tables of the three states can''t be merged, or NULL when they can.';
 
 CREATE OR REPLACE FUNCTION pggit._settle_conflicts(p_merge_id uuid, p_options jsonb)
     RETURNS void
@@ -156,6 +138,16 @@ $$;
 COMMENT ON FUNCTION pggit._settle_conflicts(uuid, jsonb) IS
 'Resolves a plan''s conflicts by the options resolutions (conflict_id, or table, key and column; take; value) and on_conflict. Raises VG007, VG204.';
 
+CREATE OR REPLACE FUNCTION pggit._undecided_schema(p_merge_id uuid)
+    RETURNS integer
+    LANGUAGE sql STABLE
+AS $$
+    SELECT count(*)::integer FROM pggit.schema_conflicts AS c WHERE c.merge_id = p_merge_id AND c.resolution IS NULL;
+$$;
+
+COMMENT ON FUNCTION pggit._undecided_schema(uuid) IS
+'Number of a merge''s conflicts of definitions that nobody has decided.';
+
 CREATE OR REPLACE FUNCTION pggit._undecided(p_merge_id uuid)
     RETURNS bigint
     LANGUAGE sql STABLE
@@ -180,7 +172,7 @@ BEGIN
     v_result.rows_deleted     := 0;
     v_result.schema_changes   := 0;
     v_result.conflicts        := pggit._undecided(p_merge_id);
-    v_result.schema_conflicts := 0;
+    v_result.schema_conflicts := pggit._undecided_schema(p_merge_id);
     v_result.violations       := (SELECT count(*) FROM pggit.violations AS v WHERE v.merge_id = p_merge_id);
     v_result.detail           := p_detail;
     RETURN v_result;
@@ -204,7 +196,7 @@ $$;
 COMMENT ON FUNCTION pggit._kept_resolutions(pggit.merges) IS
 'What people have decided in a merge so far, for the next plan: array of {id, take, value, by, at}.';
 
-CREATE OR REPLACE FUNCTION pggit._plan(p_merge pggit.merges, p_bases text[], p_ours pggit._position, p_theirs pggit._position)
+CREATE OR REPLACE FUNCTION pggit._plan(p_merge pggit.merges, p_bases text[], p_before pggit._position, p_ours pggit._position, p_theirs pggit._position)
     RETURNS pggit.merge_result
     LANGUAGE plpgsql
 AS $$
@@ -220,6 +212,7 @@ DECLARE
     v_before  pggit.conflicts[] := ARRAY(SELECT c FROM pggit.conflicts AS c WHERE c.merge_id = p_merge.merge_id);
     v_doubles jsonb;
     v_why_not text;
+    v_missing record;
     v_effects text  := format(E'into %I\n', (SELECT b.name FROM pggit.branches AS b WHERE b.branch_id = p_merge.target_id));
 BEGIN
     v_kept := pggit._kept_resolutions(p_merge);
@@ -228,6 +221,7 @@ BEGIN
 
     FOR v_table IN SELECT t.* FROM pggit._tables_at(p_theirs) AS t LOOP
         SELECT string_agg(pggit._candidates_sql(v_table.table_id, (pggit._ref(b.id)).at, p_theirs), ' UNION ') INTO v_keys FROM unnest(p_bases) AS b(id);
+        v_keys := v_keys || pggit._keys_of_filled_sql(v_table.table_id, p_theirs) || pggit._keys_of_view_sql(v_table.table_id, p_ours);
         EXECUTE format('SELECT EXISTS (%s)', v_keys) INTO v_any;
         CONTINUE WHEN NOT v_any;
         PERFORM pggit._refresh_statistics(v_table.table_id, b.id) FROM unnest(ARRAY[(p_ours).branch_id, (p_theirs).branch_id]) AS b(id);
@@ -236,7 +230,9 @@ BEGIN
             PERFORM pggit._plan_keyless(v_table.table_id, p_bases, p_ours, p_theirs);
             CONTINUE;
         END IF;
-        PERFORM pggit._plan_rows(v_table.table_id, v_keys, pggit._base_row_sql(v_table.table_id, p_bases), p_ours, p_theirs);
+        v_missing := pggit._missing_cells(v_table.table_id, p_ours, p_theirs);
+        PERFORM pggit._plan_rows(v_table.table_id, v_keys, pggit._base_row_sql(v_table.table_id, p_bases), p_ours, p_theirs, v_missing.base, v_missing.ours, v_missing.theirs);
+        PERFORM pggit._fill_columns(p_merge, v_table, (pggit._ref(p_bases[1])).at, p_before, p_ours, p_theirs);
         PERFORM pggit._list_conflicts(p_merge.merge_id, v_table);
     END LOOP;
 
@@ -266,6 +262,7 @@ BEGIN
         EXECUTE format('ANALYZE pg_temp.pggit_plan_%s (%s, action)', v_table.table_id, coalesce(pggit._key_columns(v_table.table_id), 'at'));
     END LOOP;
     FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.table_id = ANY (v_tables) ORDER BY t.schema_name, t.table_name LOOP
+        v_table.relation := coalesce(pggit._relation_at(v_table.table_id, p_merge.target_id), v_table.relation);
         PERFORM pggit._check_rows(p_merge.merge_id, v_table);
         PERFORM pggit._check_unique(p_merge.merge_id, v_table, p_merge.target_id);
     END LOOP;
@@ -301,10 +298,20 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._plan(pggit.merges, text[], pggit._position, pggit._position) IS
+COMMENT ON FUNCTION pggit._plan(pggit.merges, text[], pggit._position, pggit._position, pggit._position) IS
 'Works a merge out, from its base, or after criss-cross merges several: rows into temporary tables, conflicts and violations into their tables. Resolutions given before are kept where the same conflict is there again.
 Where rows have to get new keys first, there is no plan yet and result is renumber.
-The plan hash is made from what the merge will do to which branch and from its conflicts, not from the heads.';
+The plan hash is made from what the merge will do to which branch and from its conflicts, not from the heads. p_before: ours before its columns were changed.';
+
+CREATE OR REPLACE FUNCTION pggit._base_after(p_merge pggit.merges, p_ours pggit._position, p_theirs pggit._position)
+    RETURNS pggit._mark
+    LANGUAGE sql STABLE
+AS $$
+    SELECT CASE WHEN p_merge.kind IN ('revert', 'cherry_pick', 'unstash') THEN (p_ours).s ELSE pggit._later((p_ours).s, pggit._base_mark(p_theirs)) END;
+$$;
+
+COMMENT ON FUNCTION pggit._base_after(pggit.merges, pggit._position, pggit._position) IS
+'Where a branch stands on main after a merge into it.';
 
 CREATE OR REPLACE FUNCTION pggit._apply(p_merge pggit.merges, p_target pggit.branches, p_result pggit.merge_result, p_ours pggit._position, p_theirs pggit._position)
     RETURNS pggit._position
@@ -349,7 +356,7 @@ BEGIN
         PERFORM pggit._require_untouched(v_tables, (p_ours).x);
         PERFORM pggit._release_triggers(v_held);
     ELSE
-        v_s := CASE WHEN p_merge.kind IN ('revert', 'cherry_pick', 'unstash') THEN (p_ours).s ELSE pggit._later((p_ours).s, pggit._base_mark(p_theirs)) END;
+        v_s := pggit._base_after(p_merge, p_ours, p_theirs);
         FOR v_table IN SELECT t.* FROM pggit.tables AS t JOIN pggit.branch_tables AS bt USING (table_id) WHERE bt.branch_id = p_target.branch_id ORDER BY t.table_id LOOP
             PERFORM pggit._write_branch(v_table.table_id, p_target.branch_id, p_ours, v_s, v_table.table_id = ANY (v_tables));
         END LOOP;
@@ -389,7 +396,7 @@ $$;
 COMMENT ON FUNCTION pggit._origin(pggit.merges, text) IS
 'What a revert, a cherry-pick or a reset is as a merge: base and theirs. A revert goes from the commit to its parent or to the earlier commit that option since names, a cherry-pick and what takes a stash back from the parent to the commit, a reset from the branch''s head to the commit.';
 
-CREATE OR REPLACE FUNCTION pggit._attempt(p_merge_id uuid, p_apply boolean)
+CREATE OR REPLACE FUNCTION pggit._attempt(p_merge_id uuid, p_apply boolean, p_rehearse boolean DEFAULT false)
     RETURNS pggit.merge_result
     LANGUAGE plpgsql
     SET lock_timeout = '900ms'
@@ -401,6 +408,7 @@ DECLARE
     v_target    pggit.branches;
     v_theirs    pggit._position;
     v_ours      pggit._position;
+    v_before    pggit._position;
     v_bases     text[];
     v_their_id  text;
     v_forward   boolean;
@@ -408,6 +416,8 @@ DECLARE
     v_reason    text;
     v_result    pggit.merge_result;
     v_mode      text;
+    v_shape     integer;
+    v_x         pggit._mark;
 BEGIN
     SELECT m.* INTO STRICT v_merge FROM pggit.merges AS m WHERE m.merge_id = p_merge_id;
     v_mode := coalesce(v_merge.options ->> 'fast_forward', 'auto');
@@ -471,17 +481,53 @@ BEGIN
         RETURN pggit._result(p_merge_id, 'refused', jsonb_build_object('reason', v_reason, 'sqlstate', 'VG302'));
     END IF;
 
-    v_result := pggit._plan(v_merge, v_bases, v_ours, v_theirs);
-    IF v_result.result = 'renumber' THEN
+    v_before := v_ours;
+    PERFORM set_config('pggit.merge_target', '', true);
+    IF v_target.branch_id <> 1 THEN
+        PERFORM pggit._note_branch_columns(v_target.branch_id);
+        PERFORM set_config('pggit.merge_target', (v_target.branch_id, NULL, pggit._base_after(v_merge, v_ours, v_theirs))::pggit._position::text, true);
+    END IF;
+    v_reason := pggit._plan_columns(v_merge, (pggit._ref(v_bases[1])).at, v_ours, v_theirs);
+    v_shape  := (SELECT count(*) FROM pg_temp.pggit_merged_columns AS m WHERE m.change <> 'none');
+    IF v_reason IS NULL AND cardinality(v_bases) > 1 AND EXISTS (SELECT FROM pg_temp.pggit_merged_columns) THEN
+        v_reason := 'these branches have more than one best common ancestor, and columns of theirs are not the same; merge the columns first, from a branch made at one of the ancestors';
+    END IF;
+    IF v_reason IS NOT NULL THEN
+        RETURN pggit._result(p_merge_id, 'refused', jsonb_build_object('reason', v_reason, 'sqlstate', 'VG302'));
+    ELSIF pggit._undecided_schema(p_merge_id) > 0 THEN
+        RETURN pggit._result(p_merge_id, CASE WHEN p_apply THEN 'conflicted' ELSE 'planned' END);
+    ELSIF v_shape > 0 THEN
+        IF NOT p_apply THEN
+            RETURN pggit._result(p_merge_id, 'rehearse');
+        END IF;
+        PERFORM pggit._make_real_for_merge(v_target, (pggit._target()).s);
+        v_reason := pggit._change_columns(v_target.branch_id, (v_theirs).branch_id);
+        IF v_reason IS NOT NULL THEN
+            RETURN pggit._result(p_merge_id, 'refused', jsonb_build_object('reason', v_reason, 'sqlstate', 'VG302'));
+        END IF;
+        v_x           := (v_ours).x;
+        v_x.own       := pggit._transaction_number();
+        v_x.watermark := nextval('pggit._ordinal');
+        v_ours        := (v_target.branch_id, v_x, CASE WHEN v_target.branch_id = 1 THEN v_x ELSE (v_ours).s END)::pggit._position;
+    END IF;
+
+    v_result := pggit._plan(v_merge, v_bases, v_before, v_ours, v_theirs);
+    IF v_result.result = 'renumber' AND v_shape > 0 THEN
+        RETURN pggit._result(p_merge_id, 'refused', jsonb_build_object('sqlstate', 'VG302',
+            'reason', 'rows have to get new keys (rule renumber) and columns have to change, which one merge can''t do; merge a branch with the columns alone first'));
+    ELSIF v_result.result = 'renumber' THEN
         RETURN pggit._attempt_renumbered(v_merge, pggit._branch_to_renumber(v_merge), p_apply);
-    ELSIF v_result.conflicts > 0 THEN
+    END IF;
+    v_result.schema_changes   := v_shape;
+    v_result.schema_conflicts := pggit._undecided_schema(p_merge_id);
+    IF v_result.conflicts + v_result.schema_conflicts > 0 THEN
         v_result.result := CASE WHEN p_apply THEN 'conflicted' ELSE 'planned' END;
         RETURN v_result;
     ELSIF v_result.violations > 0 THEN
         v_result.result := CASE WHEN p_apply THEN 'refused' ELSE 'planned' END;
         v_result.detail := v_result.detail || jsonb_build_object('reason', format('the merged state would violate constraints in %s places (pggit.merge_violations)', v_result.violations));
         RETURN v_result;
-    ELSIF p_apply AND v_merge.options ? 'approved_plan' AND v_result.plan_hash IS DISTINCT FROM v_merge.options ->> 'approved_plan' THEN
+    ELSIF p_apply AND NOT p_rehearse AND v_merge.options ? 'approved_plan' AND v_result.plan_hash IS DISTINCT FROM v_merge.options ->> 'approved_plan' THEN
         v_result.result := 'refused';
         v_result.detail := v_result.detail || jsonb_build_object('approved_plan', v_merge.options -> 'approved_plan', 'reason', format(
             CASE WHEN v_merge.options ->> 'approved_plan' IS NULL THEN 'plan %s has to be approved' ELSE 'what was approved is not what would be done now, which is plan %s' END,
@@ -512,7 +558,7 @@ BEGIN
         v_result.commit_id := pggit._record_commit(
             v_target,
             CASE WHEN v_merge.kind <> 'merge' OR coalesce((v_merge.options ->> 'squash')::boolean, false) THEN ARRAY[v_target.head] ELSE ARRAY[v_target.head, v_their_id] END,
-            v_ours, v_after, pggit._content(v_ours, v_after),
+            v_before, v_after, pggit._content(v_before, v_after),
             CASE v_merge.kind WHEN 'cherry_pick' THEN (SELECT c.author FROM pggit.commits AS c WHERE c.commit_id = v_their_id) ELSE v_merge.requested_by END,
             coalesce(v_merge.message, format('Merge %s into %s', v_merge.source, v_target.name)), clock_timestamp(), v_merge.base_commit);
     END IF;
@@ -520,8 +566,9 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._attempt(uuid, boolean) IS
-'One attempt at a merge (or revert, cherry-pick, reset, unstash), from locks to commit; p_apply false plans only. Waits for no lock longer than 0.9 seconds (under PostgreSQL''s deadlock_timeout), so that it never
+COMMENT ON FUNCTION pggit._attempt(uuid, boolean, boolean) IS
+'One attempt at a merge (or revert, cherry-pick, reset, unstash), from locks to commit; p_apply false plans only, and returns the result rehearse where the columns of the target have to change first:
+then the plan is a merge (p_rehearse) that is undone. Waits for no lock longer than 0.9 seconds (under PostgreSQL''s deadlock_timeout), so that it never
 takes part in a deadlock. Raises VG402, VG310, 55P03, or a constraint''s own error.';
 
 CREATE OR REPLACE FUNCTION pggit._record_result(p_result pggit.merge_result)
@@ -537,6 +584,24 @@ $$;
 COMMENT ON FUNCTION pggit._record_result(pggit.merge_result) IS
 'Notes what became of a merge.';
 
+CREATE OR REPLACE FUNCTION pggit._find_again(p_merge pggit.merges, p_conflicts pggit.conflicts[], p_schema_conflicts pggit.schema_conflicts[], p_violations pggit.violations[])
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    UPDATE pggit.merges AS m SET source_commit = p_merge.source_commit, base_commit = p_merge.base_commit WHERE m.merge_id = p_merge.merge_id;
+    DELETE FROM pggit.conflicts AS c WHERE c.merge_id = p_merge.merge_id;
+    DELETE FROM pggit.schema_conflicts AS c WHERE c.merge_id = p_merge.merge_id;
+    DELETE FROM pggit.violations AS v WHERE v.merge_id = p_merge.merge_id;
+    INSERT INTO pggit.conflicts SELECT * FROM unnest(p_conflicts);
+    INSERT INTO pggit.schema_conflicts SELECT * FROM unnest(p_schema_conflicts);
+    INSERT INTO pggit.violations SELECT * FROM unnest(p_violations);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._find_again(pggit.merges, pggit.conflicts[], pggit.schema_conflicts[], pggit.violations[]) IS
+'Writes down again what a plan had found that is undone.';
+
 CREATE OR REPLACE FUNCTION pggit._run(p_merge_id uuid, p_apply boolean)
     RETURNS pggit.merge_result
     LANGUAGE plpgsql
@@ -547,6 +612,12 @@ DECLARE
     v_message  text;
     v_hint     text;
     v_name     text;
+    v_rehearse boolean := false;
+    v_undone   boolean;
+    v_merge    pggit.merges;
+    v_conflicts        pggit.conflicts[];
+    v_schema_conflicts pggit.schema_conflicts[];
+    v_violations       pggit.violations[];
 BEGIN
     IF p_apply THEN
         PERFORM pggit._require_read_committed('a merge');
@@ -554,10 +625,28 @@ BEGIN
     END IF;
     LOOP
         v_attempts := v_attempts + 1;
+        v_undone   := false;
         BEGIN
-            v_result := pggit._attempt(p_merge_id, p_apply);
-            EXIT;
+            v_result := pggit._attempt(p_merge_id, p_apply OR v_rehearse, v_rehearse);
+            IF v_result.result = 'rehearse' THEN
+                PERFORM pggit._require_read_committed('planning a merge that changes columns');
+                v_rehearse := true;
+                CONTINUE;
+            END IF;
+            EXIT WHEN v_result.schema_changes = 0 OR (p_apply AND v_result.result IN ('merged', 'fast_forward'));
+            v_conflicts        := ARRAY(SELECT c FROM pggit.conflicts AS c WHERE c.merge_id = p_merge_id);
+            v_schema_conflicts := ARRAY(SELECT c FROM pggit.schema_conflicts AS c WHERE c.merge_id = p_merge_id);
+            v_violations       := ARRAY(SELECT v FROM pggit.violations AS v WHERE v.merge_id = p_merge_id);
+            SELECT m.* INTO v_merge FROM pggit.merges AS m WHERE m.merge_id = p_merge_id;
+            v_undone := true;
+            RAISE EXCEPTION USING ERRCODE = 'transaction_rollback';
         EXCEPTION
+            WHEN SQLSTATE '40000' THEN
+                IF NOT v_undone THEN
+                    RAISE;
+                END IF;
+                PERFORM pggit._find_again(v_merge, v_conflicts, v_schema_conflicts, v_violations);
+                EXIT;
             WHEN SQLSTATE 'VG402' OR unique_violation OR exclusion_violation THEN
                 IF v_attempts >= 5 THEN
                     IF SQLSTATE = 'VG402' THEN
@@ -582,6 +671,13 @@ BEGIN
         END;
     END LOOP;
 
+    IF v_rehearse AND v_result.result IN ('merged', 'fast_forward') THEN
+        v_result.detail    := v_result.detail || jsonb_build_object('fast_forward', v_result.result = 'fast_forward');
+        v_result.commit_id := NULL;
+    END IF;
+    IF v_rehearse AND v_result.result <> 'up_to_date' AND v_result.detail ->> 'reason' IS NULL THEN
+        v_result.result := 'planned';
+    END IF;
     v_result.detail := v_result.detail - 'planned_tables';
     PERFORM pggit._record_result(v_result);
     RETURN v_result;
@@ -650,6 +746,16 @@ anything is written; triggers take no part. result: merged (commit_id is the mer
 pggit.continue_merge), or refused (nothing written; detail.reason). Raises VG001, VG002, VG007, VG009, VG202, VG204, VG205, VG206, VG307, VG401 (locked by others, or
 the transaction is not READ COMMITTED), VG402 (others kept changing the same rows).';
 
+CREATE OR REPLACE FUNCTION pggit._work_in_columns_of(p_branch_id integer)
+    RETURNS void
+    LANGUAGE sql
+AS $$
+    SELECT set_config('pggit.merge_target', coalesce(CASE WHEN p_branch_id <> 1 THEN pggit._branch_now(p_branch_id)::text END, ''), true);
+$$;
+
+COMMENT ON FUNCTION pggit._work_in_columns_of(integer) IS
+'Sets what pggit._target says, for what is said about a merge outside it.';
+
 CREATE OR REPLACE FUNCTION pggit._open(p_merge_id uuid)
     RETURNS pggit.merges
     LANGUAGE plpgsql
@@ -664,6 +770,7 @@ BEGIN
             ERRCODE = 'VG006', SCHEMA = 'pggit',
             MESSAGE = format('there is no merge %s', p_merge_id);
     END IF;
+    PERFORM pggit._work_in_columns_of(v_merge.target_id);
     IF v_merge.result NOT IN ('planned', 'conflicted', 'refused') THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG303', SCHEMA = 'pggit',

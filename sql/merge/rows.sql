@@ -28,30 +28,74 @@ COMMENT ON FUNCTION pggit._one_change_sql(text[], text, text) IS
 'Expression: of values that all come from one before, the number of the one that is the change, when all that differ from it are the same; otherwise NULL.
 p_same is the comparison, a format of two arguments.';
 
+CREATE OR REPLACE FUNCTION pggit._target()
+    RETURNS pggit._position
+    LANGUAGE sql STABLE
+AS $$
+    SELECT nullif(current_setting('pggit.merge_target', true), '')::pggit._position;
+$$;
+
+COMMENT ON FUNCTION pggit._target() IS
+'The position whose columns a merge works in (local setting pggit.merge_target): the target as it will be. NULL: main as it is now.';
+
+CREATE OR REPLACE FUNCTION pggit._as_type(p_value text, p_type anyelement)
+    RETURNS anyelement
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path = pg_catalog
+AS $$
+DECLARE
+    v_value p_type%TYPE;
+BEGIN
+    v_value := p_value;
+    RETURN v_value;
+EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
+    RETURN NULL;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._as_type(text, anyelement) IS
+'The value of a type that a text stands for, or NULL where it stands for none.';
+
+CREATE OR REPLACE FUNCTION pggit._converted_sql(p_value text, p_from text, p_to text)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT CASE WHEN p_from = p_to THEN p_value
+                WHEN f.oid = t.oid OR EXISTS (SELECT FROM pg_cast AS c WHERE c.castsource = f.oid AND c.casttarget = t.oid AND c.castcontext IN ('i', 'a')) THEN format('%s::%s', p_value, p_to)
+                ELSE format('pggit._as_type(pggit._pinned_text(%s), NULL::%s)', p_value, p_to) END
+      FROM pg_type AS f, pg_type AS t
+     WHERE f.oid = p_from::regtype AND t.oid = p_to::regtype;
+$$;
+
+COMMENT ON FUNCTION pggit._converted_sql(text, text, text) IS
+'Expression: a value of one type as one of another, as an assignment would convert it; where PostgreSQL knows no such conversion by its text, and NULL where that stands for none.';
+
 CREATE OR REPLACE FUNCTION pggit._row_now_sql(p_table_id integer, p_position pggit._position)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    SELECT CASE WHEN bool_and(b.column_id IS NOT NULL) THEN pggit._row_sql(p_table_id, p_position)
+    SELECT CASE WHEN bool_and(b.column_id IS NOT DISTINCT FROM c.column_id) THEN pggit._row_sql(p_table_id, p_position)
                 ELSE format('SELECT %s FROM (%s) AS q',
-                            string_agg(CASE WHEN b.column_id IS NULL THEN format('NULL::%s AS c%s', c.type_name, c.column_id) ELSE 'q.c' || c.column_id END, ', ' ORDER BY c.column_id),
+                            string_agg(CASE WHEN b.column_id IS NULL THEN format('NULL::%s AS c%s', c.type_name, c.column_id)
+                                            ELSE format('%s AS c%s', pggit._converted_sql('q.c' || b.column_id, b.type_name, c.type_name), c.column_id) END, ', ' ORDER BY c.column_id),
                             pggit._row_sql(p_table_id, p_position)) END
-      FROM pggit._columns_at(p_table_id, NULL) AS c
+      FROM pggit._columns_at(p_table_id, pggit._target()) AS c
       JOIN pggit.tables AS t USING (table_id)
       LEFT JOIN pggit._columns_at(p_table_id, p_position) AS b
-        ON b.column_id = c.column_id AND (b.key_position IS NOT NULL OR pggit._presence(t, p_position) <> 'gap')
+        ON b.origin = c.origin AND b.generated_as IS NULL AND (b.key_position IS NOT NULL OR pggit._presence(t, p_position) <> 'gap')
      WHERE c.generated_as IS NULL;
 $$;
 
 COMMENT ON FUNCTION pggit._row_now_sql(integer, pggit._position) IS
-'pggit._row_sql with the columns of now: NULL in those that the table did not have then, or whose values of then are lost.';
+'pggit._row_sql with the columns of now: NULL in those that the table did not have then, or whose values of then are lost; others of another type are converted.';
 
 CREATE OR REPLACE FUNCTION pggit._base_row_sql(p_table_id integer, p_bases text[], p_depth integer DEFAULT 1)
     RETURNS text
     LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-    v_as_row  text     := pggit._as_row_sql(p_table_id, 'q');
+    v_as_row  text     := pggit._as_row_sql(p_table_id, 'q', pggit._target());
     v_before  text[]   := pggit._merge_bases(VARIADIC p_bases);
     v_numbers bigint[] := ARRAY(SELECT generate_series(1, cardinality(p_bases)));
     v_rows    text;
@@ -62,7 +106,7 @@ DECLARE
 BEGIN
     IF cardinality(p_bases) = 1 OR v_before IS NULL OR p_depth > 3 THEN
         RETURN format('SELECT %s, ''{}''::integer[] AS _torn FROM (SELECT) AS one LEFT JOIN LATERAL (%s) AS q ON true',
-                      pggit._stored_columns(p_table_id, 'q'), pggit._row_now_sql(p_table_id, (pggit._ref(p_bases[1])).at));
+                      pggit._stored_columns(p_table_id, 'q', pggit._target()), pggit._row_now_sql(p_table_id, (pggit._ref(p_bases[1])).at));
     END IF;
 
     SELECT string_agg(format('(SELECT %s FROM (%s) AS q) AS b%s', v_as_row, pggit._row_now_sql(p_table_id, (pggit._ref(b.id)).at), b.n), ', ')
@@ -70,15 +114,15 @@ BEGIN
                      pggit._key_columns(p_table_id, 'q'))
       INTO v_rows
       FROM unnest(p_bases) WITH ORDINALITY AS b(id, n);
-    SELECT string_agg(CASE WHEN c.dropped_at IS NOT NULL THEN 'NULL'
+    SELECT string_agg(CASE WHEN c.column_id IS NULL THEN 'NULL'
                            ELSE format('CASE coalesce(%s, 1) %s END', x.pick, (SELECT string_agg(format('WHEN %s THEN (s.b%1$s).c%s', n, c.column_id), ' ') FROM unnest(v_numbers) AS n)) END,
-                      ', ' ORDER BY c.column_id),
-           string_agg(format('CASE WHEN %s IS NULL THEN %s END', x.pick, c.column_id), ', ' ORDER BY c.column_id) FILTER (WHERE c.dropped_at IS NULL)
+                      ', ' ORDER BY s.attnum),
+           string_agg(format('CASE WHEN %s IS NULL THEN %s END', x.pick, c.column_id), ', ' ORDER BY c.column_id) FILTER (WHERE NOT c.column_id IS NULL)
       INTO v_cells, v_torn
-      FROM pggit.columns AS c
+      FROM pggit._store_columns(p_table_id) AS s
+      LEFT JOIN pggit._columns_at(p_table_id, pggit._target()) AS c ON c.column_id = s.column_id
      CROSS JOIN LATERAL (SELECT pggit._one_change_sql(ARRAY(SELECT format('(s.b%s).c%s', n, c.column_id) FROM unnest(v_numbers) AS n), '(s.z).c' || c.column_id,
-                                                      'ROW(%s)::record *= ROW(%s)::record') AS pick) AS x
-     WHERE c.table_id = p_table_id AND c.generated_as IS NULL;
+                                                      'ROW(%s)::record *= ROW(%s)::record') AS pick) AS x;
 
     RETURN format($sql$
         SELECT %1$s, m.torn AS _torn
@@ -87,7 +131,7 @@ BEGIN
             SELECT CASE s.pick %5$s ELSE CASE WHEN s.everywhere THEN ROW(0, %6$s)::pggit._delta_%7$s ELSE s.b1 END END AS v,
                    CASE WHEN s.pick IS NOT NULL THEN '{}' WHEN s.everywhere THEN array_remove(ARRAY[%8$s]::integer[], NULL) ELSE '{0}' END::integer[] AS torn
          ) AS m$sql$,
-        pggit._record_columns(p_table_id, 'm.v'), v_row,
+        pggit._record_columns(p_table_id, 'm.v', pggit._target()), v_row,
         (SELECT string_agg(format('NOT s.b%s IS NULL', n), ' AND ') || ' AND NOT s.z IS NULL' FROM unnest(v_numbers) AS n),
         v_rows, (SELECT string_agg(format('WHEN %s THEN s.b%1$s', n), ' ') FROM unnest(v_numbers) AS n), v_cells, p_table_id, v_torn);
 END;
@@ -98,7 +142,21 @@ COMMENT ON FUNCTION pggit._base_row_sql(integer, text[], integer) IS
 it is the change that one of them, or all alike, made to their own common ancestor; where they changed the row in different ways, so cell by cell. _torn has the ids of the cells for which that says nothing ({0}: of the whole
 row); the row of the youngest stands there, and sides that differ in them are in conflict. After the recursive merge of Git, three levels deep.';
 
-CREATE OR REPLACE FUNCTION pggit._plan_rows(p_table_id integer, p_keys text, p_base text, p_ours pggit._position, p_theirs pggit._position)
+CREATE OR REPLACE FUNCTION pggit._merged_row_sql(p_table_id integer, p_alias text, p_missing jsonb)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT format('ROW(0, %s)::pggit._delta_%s',
+                  string_agg(CASE WHEN c.column_id IS NULL THEN 'NULL' ELSE coalesce(p_missing ->> c.column_id::text, format('%s.c%s', p_alias, c.column_id)) END, ', ' ORDER BY s.attnum),
+                  p_table_id)
+      FROM pggit._store_columns(p_table_id) AS s LEFT JOIN pggit._columns_at(p_table_id, pggit._target()) AS c ON c.column_id = s.column_id;
+$$;
+
+COMMENT ON FUNCTION pggit._merged_row_sql(integer, text, jsonb) IS
+'pggit._as_row_sql, with expressions by column id for the columns that the alias has not got.';
+
+CREATE OR REPLACE FUNCTION pggit._plan_rows(p_table_id integer, p_keys text, p_base text, p_ours pggit._position, p_theirs pggit._position,
+                                            p_base_missing jsonb, p_ours_missing jsonb, p_theirs_missing jsonb)
     RETURNS void
     LANGUAGE plpgsql
 AS $$
@@ -108,23 +166,23 @@ DECLARE
     v_cells text;
     v_json  text;
 BEGIN
-    SELECT string_agg(CASE WHEN c.dropped_at IS NOT NULL THEN 'NULL'
+    SELECT string_agg(CASE WHEN c.column_id IS NULL THEN 'NULL'
                WHEN k.merge IS NOT NULL THEN format('CASE WHEN j%1$s.clean AND NOT w.torn && ''{0,%1$s}'' THEN %2$s ELSE (w.o).c%1$s END', c.column_id, format(k.merged, 'j' || c.column_id))
                ELSE format('CASE WHEN w.torn && ''{0,%1$s}'' THEN (w.o).c%1$s
                                  WHEN ROW((w.t).c%1$s)::record *= ROW((w.b).c%1$s)::record THEN (w.o).c%1$s
                                  WHEN ROW((w.o).c%1$s)::record *= ROW((w.b).c%1$s)::record THEN (w.t).c%1$s ELSE (w.o).c%1$s END', c.column_id) END,
-               ', ' ORDER BY c.column_id),
+               ', ' ORDER BY s.attnum),
            string_agg(CASE
                WHEN k.merge IS NOT NULL THEN format('CASE WHEN CASE WHEN w.torn && ''{0,%1$s}'' THEN ROW((w.o).c%1$s)::record *<> ROW((w.t).c%1$s)::record ELSE NOT j%1$s.clean END THEN %1$s END', c.column_id)
                ELSE format('CASE WHEN (w.torn && ''{0,%1$s}'' AND ROW((w.o).c%1$s)::record *<> ROW((w.t).c%1$s)::record) OR ROW((w.t).c%1$s)::record *<> ROW((w.b).c%1$s)::record AND ROW((w.o).c%1$s)::record *<> ROW((w.b).c%1$s)::record
                                   AND ROW((w.o).c%1$s)::record *<> ROW((w.t).c%1$s)::record THEN %1$s END', c.column_id) END,
-               ', ' ORDER BY c.column_id) FILTER (WHERE c.dropped_at IS NULL AND c.key_position IS NULL),
+               ', ' ORDER BY c.column_id) FILTER (WHERE NOT c.column_id IS NULL AND c.key_position IS NULL),
            string_agg(format(' CROSS JOIN LATERAL %2$s AS j%1$s', c.column_id, k.merge), ''
-               ORDER BY c.column_id) FILTER (WHERE k.merge IS NOT NULL AND c.dropped_at IS NULL)
+               ORDER BY c.column_id) FILTER (WHERE k.merge IS NOT NULL)
       INTO v_want, v_cells, v_json
-      FROM pggit.columns AS c
-     CROSS JOIN LATERAL pggit._merge_by_key_sql(c.type_name, '(w.b).c' || c.column_id, '(w.o).c' || c.column_id, '(w.t).c' || c.column_id) AS k
-     WHERE c.table_id = p_table_id AND c.generated_as IS NULL;
+      FROM pggit._store_columns(p_table_id) AS s
+      LEFT JOIN pggit._columns_at(p_table_id, pggit._target()) AS c ON c.column_id = s.column_id
+      LEFT JOIN LATERAL pggit._merge_by_key_sql(c.type_name, '(w.b).c' || c.column_id, '(w.o).c' || c.column_id, '(w.t).c' || c.column_id) AS k ON NOT c.column_id IS NULL;
 
     PERFORM pggit._drop_temporary(format('pg_temp.pggit_plan_%s', p_table_id));
     EXECUTE format($sql$
@@ -160,25 +218,26 @@ BEGIN
             UNION ALL
             SELECT w.*, ROW(0, %11$s)::pggit._delta_%1$s, array_remove(ARRAY[%12$s]::integer[], NULL) FROM judged AS w%13$s WHERE w.outcome = 'cells'
           ) AS m$sql$,
-        p_table_id, p_keys, p_base, pggit._row_sql(p_table_id, p_ours), pggit._row_sql(p_table_id, p_theirs),
+        p_table_id, p_keys, p_base, pggit._row_now_sql(p_table_id, p_ours), pggit._row_now_sql(p_table_id, p_theirs),
         pggit._key_columns(p_table_id, 'k'), v_first,
-        pggit._as_row_sql(p_table_id, 'b'), pggit._as_row_sql(p_table_id, 'o'), pggit._as_row_sql(p_table_id, 't'),
+        pggit._merged_row_sql(p_table_id, 'b', p_base_missing), pggit._merged_row_sql(p_table_id, 'o', p_ours_missing), pggit._merged_row_sql(p_table_id, 't', p_theirs_missing),
         v_want, v_cells, coalesce(v_json, ''));
     EXECUTE format('CREATE INDEX ON pg_temp.pggit_plan_%s (%s)', p_table_id, pggit._key_columns(p_table_id));
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._plan_rows(integer, text, text, pggit._position, pggit._position) IS
+COMMENT ON FUNCTION pggit._plan_rows(integer, text, text, pggit._position, pggit._position, jsonb, jsonb, jsonb) IS
 'Merges the rows of one table three ways into the temporary table pggit_plan_<table id>: key, torn (as in pggit._base_row_sql), the rows b, o and t, outcome, want (the merged row, NULL: none; for
 what is in conflict ours), cells (the column ids in conflict), row_no and action (insert, update, delete or none: what turns ours into want). Only keys that theirs changed against base are in it.
-outcome is take, keep, cells, or the kind of a conflict of whole rows: insert_insert, update_delete, delete_update.';
+outcome is take, keep, cells, or the kind of a conflict of whole rows: insert_insert, update_delete, delete_update. p_base_missing, p_ours_missing, p_theirs_missing: expressions over o
+and t, by column id, for what a column that a state has not got counts as there.';
 
 CREATE OR REPLACE FUNCTION pggit._row_json_sql(p_table_id integer, p_record text)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    SELECT format('(SELECT %s FROM (%s) AS r WHERE NOT (%s IS NULL))', pggit._json_sql(p_table_id, 'r'),
-                  pggit._named_sql(p_table_id, format('SELECT %s', pggit._record_columns(p_table_id, p_record))), p_record);
+    SELECT format('(SELECT %s FROM (%s) AS r WHERE NOT (%s IS NULL))', pggit._json_sql(p_table_id, 'r', pggit._target()),
+                  pggit._named_sql(p_table_id, format('SELECT %s', pggit._record_columns(p_table_id, p_record, pggit._target())), pggit._target()), p_record);
 $$;
 
 COMMENT ON FUNCTION pggit._row_json_sql(integer, text) IS
@@ -196,8 +255,8 @@ BEGIN
     SELECT string_agg(format('SELECT p.kj, ''update_update'', %1$s, %2$s((p.b).c%1$s), %2$s((p.o).c%1$s), %2$s((p.t).c%1$s), p.row_no
                                 FROM plan AS p WHERE %1$s = ANY (p.cells)', c.column_id, CASE WHEN pggit._holds_json(c.type_name) THEN 'pggit._to_jsonb' ELSE 'to_jsonb' END), ' UNION ALL ')
       INTO v_cells
-      FROM pggit.columns AS c
-     WHERE c.table_id = p_table.table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL AND c.key_position IS NULL;
+      FROM pggit._columns_at(p_table.table_id, pggit._target()) AS c
+     WHERE c.generated_as IS NULL AND c.key_position IS NULL;
 
     EXECUTE format($sql$
         WITH plan AS MATERIALIZED (
@@ -212,9 +271,9 @@ BEGIN
                    + row_number() OVER (ORDER BY f.key, f.column_id),
                left(encode(sha256(convert_to(jsonb_build_array($2, f.key, c.name, f.kind, f.base, f.ours, f.theirs)::text, 'UTF8')), 'hex'), 16),
                f.kind, $3, f.key, f.column_id, f.base, f.ours, f.theirs, f.row_no
-          FROM found AS f LEFT JOIN pggit.columns AS c ON c.table_id = $3 AND c.column_id = f.column_id
+          FROM found AS f LEFT JOIN pggit._columns_at($3, pggit._target()) AS c ON c.column_id = f.column_id
         $sql$,
-        pggit._key_json(p_table.table_id, 'p.rj'), pggit._row_json_sql(p_table.table_id, 'coalesce(p.o, p.t)'), p_table.table_id,
+        pggit._key_json(p_table.table_id, 'p.rj', pggit._target()), pggit._row_json_sql(p_table.table_id, 'coalesce(p.o, p.t)'), p_table.table_id,
         pggit._row_json_sql(p_table.table_id, 'p.b'), pggit._row_json_sql(p_table.table_id, 'p.o'), pggit._row_json_sql(p_table.table_id, 'p.t'),
         coalesce(' UNION ALL ' || v_cells, ''))
       USING p_merge_id, format('%I.%I', p_table.schema_name, p_table.table_name), p_table.table_id;
@@ -295,8 +354,8 @@ AS $$
                     THEN format('(jsonb_populate_record(NULL::pggit._delta_%s, jsonb_build_object(%L, %L::jsonb))).c%s',
                                 p_table_id, 'c' || p_column_id, p_value, p_column_id)
                 ELSE format('(%L::pggit._delta_%s).c%s', pggit._composite_text(p_table_id, p_column_id, p_value #>> '{}'), p_table_id, p_column_id) END
-      FROM pggit.columns AS c LEFT JOIN pg_type AS t ON t.oid = to_regtype(c.type_name)
-     WHERE c.table_id = p_table_id AND c.column_id = p_column_id;
+      FROM pggit._columns_at(p_table_id, pggit._target()) AS c LEFT JOIN pg_type AS t ON t.oid = to_regtype(c.type_name)
+     WHERE c.column_id = p_column_id;
 $$;
 
 COMMENT ON FUNCTION pggit._cell_from_json_sql(integer, integer, jsonb) IS
@@ -308,10 +367,9 @@ CREATE OR REPLACE FUNCTION pggit._row_from_json_sql(p_table_id integer, p_value 
 AS $$
     SELECT CASE WHEN p_value IS NULL OR p_value = 'null' THEN format('NULL::pggit._delta_%s', p_table_id)
            ELSE (SELECT format('ROW(0, %s)::pggit._delta_%s',
-                               string_agg(CASE WHEN c.dropped_at IS NULL THEN pggit._cell_from_json_sql(p_table_id, c.column_id, nullif(p_value -> c.name, 'null')) ELSE 'NULL' END,
-                                          ', ' ORDER BY c.column_id), p_table_id)
-                   FROM pggit.columns AS c
-                  WHERE c.table_id = p_table_id AND c.generated_as IS NULL) END;
+                               string_agg(CASE WHEN c.column_id IS NULL THEN 'NULL' ELSE pggit._cell_from_json_sql(p_table_id, c.column_id, nullif(p_value -> c.name, 'null')) END,
+                                          ', ' ORDER BY s.attnum), p_table_id)
+                   FROM pggit._store_columns(p_table_id) AS s LEFT JOIN pggit._columns_at(p_table_id, pggit._target()) AS c ON c.column_id = s.column_id) END;
 $$;
 
 COMMENT ON FUNCTION pggit._row_from_json_sql(integer, jsonb) IS

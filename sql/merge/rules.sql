@@ -66,9 +66,9 @@ CREATE OR REPLACE FUNCTION pggit._ruled_columns(p_table text, p_column text, p_b
 AS $$
     SELECT c.table_id, c.column_id, b.column_id
       FROM pggit.tables AS t
-      JOIN pggit.columns AS c USING (table_id)
-      LEFT JOIN pggit.columns AS b ON b.table_id = c.table_id AND b.name = p_by AND b.dropped_at IS NULL AND b.generated_as IS NULL
-     WHERE t.untracked_at IS NULL AND c.dropped_at IS NULL AND c.generated_as IS NULL AND c.key_position IS NULL
+     CROSS JOIN LATERAL pggit._columns_at(t.table_id, pggit._target()) AS c
+      LEFT JOIN LATERAL pggit._columns_at(t.table_id, pggit._target()) AS b ON b.name = p_by AND b.generated_as IS NULL
+     WHERE t.untracked_at IS NULL AND c.generated_as IS NULL AND c.key_position IS NULL
        AND pggit._fits_table(t, p_table) AND pggit._fits(c.name, p_column) AND (p_by IS NULL OR b.column_id IS NOT NULL);
 $$;
 
@@ -240,12 +240,12 @@ BEGIN
     EXECUTE format('ALTER TABLE %s ADD decided jsonb NOT NULL DEFAULT ''{}'', ADD notes jsonb NOT NULL DEFAULT ''{}''', v_plan);
     EXECUTE format('UPDATE %s AS p SET cells = array_remove(ARRAY[%s]::integer[], NULL) WHERE p.outcome = ''insert_insert''', v_plan,
                    (SELECT string_agg(format('CASE WHEN ROW((p.o).c%1$s)::record *<> ROW((p.t).c%1$s)::record THEN %1$s END', c.column_id), ', ')
-                      FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL AND c.key_position IS NULL));
+                      FROM pggit._columns_at(p_table_id, pggit._target()) AS c WHERE c.generated_as IS NULL AND c.key_position IS NULL));
     FOR v_rule IN SELECT r.*, c.column_id, c.by_id
                     FROM pggit._rules(p_merge) AS r CROSS JOIN LATERAL pggit._ruled_columns(r.table_name, r.column_name, r.by_column) AS c
                    WHERE c.table_id = p_table_id AND r.rule <> 'renumber'
                    ORDER BY r.n, c.column_id LOOP
-        SELECT c.* INTO v_column FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.column_id = v_rule.column_id;
+        SELECT c.* INTO v_column FROM pggit._columns_at(p_table_id, pggit._target()) AS c WHERE c.column_id = v_rule.column_id;
         PERFORM pggit._decide_cells(p_table_id, v_column, v_rule.rule, v_rule.by_id, v_rule.expression);
         IF v_rule.column_name = '*' AND v_rule.rule IN ('ours', 'theirs', 'base') THEN
             UPDATE pggit.conflicts AS c SET resolution = v_rule.rule, rule = v_rule.rule, resolved_by = pggit._actor(), resolved_at = now()
@@ -283,11 +283,11 @@ BEGIN
                     SELECT string_agg(DISTINCT p.decided ->> k.column_id::text, ', ') AS rules,
                            string_agg(quote_ident(k.name) || ': ' || coalesce(p.notes ->> k.column_id::text, 'no rule'), '; ' ORDER BY k.column_id)
                                FILTER (WHERE NOT p.decided ? k.column_id::text) AS open
-                      FROM unnest(p.cells) AS u(id) JOIN pggit.columns AS k ON k.table_id = %4$s AND k.column_id = u.id) AS r
+                      FROM unnest(p.cells) AS u(id) JOIN pggit._columns_at(%4$s, pggit._target()) AS k ON k.column_id = u.id) AS r
                  WHERE p.outcome = 'insert_insert' AND p.decided || p.notes <> '{}') AS d
          WHERE c.merge_id = $1 AND c.table_id = %4$s AND c.plan_row = d.row_no AND coalesce(c.column_id, 0) = d.column_id$sql$,
         v_plan, (SELECT string_agg(format('WHEN %1$s THEN to_jsonb((p.want).c%1$s)', c.column_id), ' ')
-                   FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL),
+                   FROM pggit._columns_at(p_table_id, pggit._target()) AS c WHERE c.generated_as IS NULL),
         pggit._row_json_sql(p_table_id, 'p.want'), p_table_id)
       USING p_merge_id;
 END;

@@ -1,10 +1,26 @@
 -- The merged state is checked before anything is written: what the plan wants, over the target as it is.
 
+CREATE OR REPLACE FUNCTION pggit._state_now_sql(p_table_id integer, p_now pggit._position)
+    RETURNS text
+    LANGUAGE sql
+AS $$
+    SELECT pggit._named_sql(p_table_id, format('SELECT %s FROM (%s) AS s',
+               (SELECT string_agg(CASE WHEN o.column_id IS NULL THEN format('%s AS c%s', coalesce(pggit._value_of_old_rows(pggit._relation_at(p_table_id, 1), c.name), 'NULL::' || c.type_name), c.column_id)
+                                       ELSE format('%s AS c%s', pggit._converted_sql('s.c' || o.column_id, o.type_name, c.type_name), c.column_id) END, ', ' ORDER BY c.column_id)
+                  FROM pggit._columns_at(p_table_id, pggit._target()) AS c LEFT JOIN pggit._columns_at(p_table_id, p_now) AS o ON o.origin = c.origin AND o.generated_as IS NULL
+                 WHERE c.generated_as IS NULL),
+               pggit._state_sql(p_table_id, ((p_now).branch_id, pggit._mark_now(), (p_now).s)::pggit._position)), pggit._target());
+$$;
+
+COMMENT ON FUNCTION pggit._state_now_sql(integer, pggit._position) IS
+'SELECT of all rows of a branch, as they will be with the columns that the target of a merge gets.';
+
 CREATE OR REPLACE FUNCTION pggit._relation_on(p_branch_id integer, p_relation oid)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    SELECT CASE WHEN o.columns IS NULL THEN format('%I.%I', n.nspname, c.relname) ELSE format('(SELECT %s FROM %I.%I AS b)', o.columns, n.nspname, c.relname) END
+    SELECT CASE WHEN bt.form = 'view' AND pggit._is_reshaped(t.table_id, pggit._branch_now(p_branch_id), pggit._target()) THEN format('(%s)', pggit._state_now_sql(t.table_id, pggit._branch_now(p_branch_id)))
+                WHEN o.columns IS NULL THEN format('%I.%I', n.nspname, c.relname) ELSE format('(SELECT %s FROM %I.%I AS b)', o.columns, n.nspname, c.relname) END
       FROM (SELECT p_relation) AS given
       LEFT JOIN pggit.tables AS t ON t.relation = p_relation AND t.untracked_at IS NULL
       LEFT JOIN pggit.branch_tables AS bt ON bt.branch_id = p_branch_id AND bt.table_id = t.table_id
@@ -35,7 +51,7 @@ CREATE OR REPLACE FUNCTION pggit._wants_sql(p_table_id integer, p_relation oid D
     LANGUAGE sql STABLE
 AS $$
     SELECT pggit._of_partition_sql(p_relation, pggit._named_sql(p_table_id, format('SELECT %s FROM pg_temp.pggit_plan_%s AS p WHERE p.action IN (''insert'', ''update'')',
-                                                                                   pggit._record_columns(p_table_id, 'p.want'), p_table_id)));
+                                                                                   pggit._record_columns(p_table_id, 'p.want', pggit._target()), p_table_id), pggit._target()));
 $$;
 
 COMMENT ON FUNCTION pggit._wants_sql(integer, oid) IS
@@ -46,7 +62,7 @@ CREATE OR REPLACE FUNCTION pggit._gone_sql(p_table_id integer, p_relation oid DE
     LANGUAGE sql STABLE
 AS $$
     SELECT pggit._of_partition_sql(p_relation, pggit._named_sql(p_table_id, format('SELECT %s FROM pg_temp.pggit_plan_%s AS p WHERE p.action IN (''delete'', ''update'')',
-                                                                                   pggit._record_columns(p_table_id, 'p.o'), p_table_id)));
+                                                                                   pggit._record_columns(p_table_id, 'p.o', pggit._target()), p_table_id), pggit._target()));
 $$;
 
 COMMENT ON FUNCTION pggit._gone_sql(integer, oid) IS
@@ -57,7 +73,7 @@ CREATE OR REPLACE FUNCTION pggit._untouched_sql(p_table_id integer, p_alias text
     LANGUAGE sql STABLE
 AS $$
     SELECT format('NOT EXISTS (SELECT FROM pg_temp.pggit_plan_%s AS x WHERE x.action <> ''none'' AND %s)',
-                  p_table_id, coalesce(pggit._same_key(p_table_id, 'x', p_alias, false, true), format('x.at = %s.ctid', p_alias)));
+                  p_table_id, coalesce(pggit._same_key(p_table_id, 'x', p_alias, false, true, pggit._target()), format('x.at = %s.ctid', p_alias)));
 $$;
 
 COMMENT ON FUNCTION pggit._untouched_sql(integer, text) IS
@@ -83,10 +99,10 @@ BEGIN
                WHERE p.action <> 'none' AND %4$s
                LIMIT 1
           ) AS s ON true$sql$,
-        pggit._key_json(p_table_id, 'v.j'), p_rows, p_table_id,
-        CASE WHEN pggit._is_keyless(p_table_id) THEN format('p.action = ''insert'' AND %s = f.key', pggit._key_json(p_table_id, pggit._row_json_sql(p_table_id, 'p.want')))
-             ELSE (SELECT string_agg(format('to_jsonb(p.c%s) = f.key -> %L', c.column_id, c.name), ' AND ') FROM pggit.columns AS c
-                    WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL) END)
+        pggit._key_json(p_table_id, 'v.j', pggit._target()), p_rows, p_table_id,
+        CASE WHEN pggit._is_keyless(p_table_id) THEN format('p.action = ''insert'' AND %s = f.key', pggit._key_json(p_table_id, pggit._row_json_sql(p_table_id, 'p.want'), pggit._target()))
+             ELSE (SELECT string_agg(format('to_jsonb(p.c%s) = f.key -> %L', c.column_id, c.name), ' AND ') FROM pggit._columns_at(p_table_id, pggit._target()) AS c
+                    WHERE c.key_position IS NOT NULL) END)
       USING p_merge_id, p_table_id, p_kind, p_constraint, p_detail;
 END;
 $$;
@@ -182,8 +198,8 @@ CREATE OR REPLACE FUNCTION pggit._check_unique(p_merge_id uuid, p_table pggit.ta
 AS $$
 DECLARE
     v_index record;
-    v_keys  text := coalesce(pggit._user_key_columns(p_table.table_id, 'n'), pggit._user_columns(p_table.table_id, 'n'));
-    v_found text := coalesce(pggit._user_key_columns(p_table.table_id, 'w'), pggit._user_columns(p_table.table_id, 'w'));
+    v_keys  text := coalesce(pggit._user_key_columns(p_table.table_id, 'n', pggit._target()), pggit._user_columns(p_table.table_id, 'n'));
+    v_found text := coalesce(pggit._user_key_columns(p_table.table_id, 'w', pggit._target()), pggit._user_columns(p_table.table_id, 'w'));
     v_wants text;
     v_there text;
 BEGIN
@@ -264,6 +280,12 @@ BEGIN
     FOR v_key IN SELECT f.* FROM pggit._foreign_keys(pggit._relations(p_tables)) AS f LOOP
         -- What a single partition says holds on main alone.
         CONTINUE WHEN p_target_id <> 1 AND EXISTS (SELECT FROM pggit.partitions AS p WHERE p.relation IN (v_key.child, v_key.parent));
+        -- With columns of its own, a branch has foreign keys of its own, which pggit._require_own_foreign_keys looks at.
+        CONTINUE WHEN p_target_id <> 1 AND 2 = (SELECT count(*) FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id)
+                                                 WHERE bt.branch_id = p_target_id AND bt.form = 'table' AND t.relation IN (pggit._root(v_key.child), pggit._root(v_key.parent)))
+                                       + (v_key.child = v_key.parent)::integer
+                      AND EXISTS (SELECT FROM pggit.branch_columns AS bc JOIN pggit.tables AS t USING (table_id)
+                                   WHERE bc.branch_id = p_target_id AND t.relation IN (pggit._root(v_key.child), pggit._root(v_key.parent)));
         v_child  := (SELECT t.table_id FROM pggit.tables AS t WHERE t.relation = pggit._root(v_key.child) AND t.table_id = ANY (p_tables));
         v_parent := (SELECT t.table_id FROM pggit.tables AS t WHERE t.relation = pggit._root(v_key.parent) AND t.table_id = ANY (p_tables));
         v_child_name  := pggit._relation_on(p_target_id, v_key.child);

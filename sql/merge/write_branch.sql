@@ -8,7 +8,10 @@ DECLARE
     v_plan   text := format('pg_temp.pggit_plan_%s', p_table_id);
     v_dense  text := pggit._dense_relation(p_branch_id, p_table_id);
     v_first  text := 'c' || (SELECT c.column_id FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position = 1);
-    v_stored text := pggit._stored_columns(p_table_id);
+    v_stored text := pggit._stored_columns(p_table_id, NULL, pggit._target());
+    v_missing jsonb := (SELECT coalesce(jsonb_object_agg(c.column_id, coalesce(pggit._value_of_old_rows(pggit._relation_at(p_table_id, 1), c.name), 'm.c' || c.column_id)), '{}')
+                          FROM pggit._columns_at(p_table_id, pggit._target()) AS c
+                         WHERE c.generated_as IS NULL AND NOT EXISTS (SELECT FROM pggit._columns_at(p_table_id, p_ours) AS o WHERE o.origin = c.origin));
     v_seq    bigint;
 BEGIN
     IF pggit._is_keyless(p_table_id) THEN
@@ -29,10 +32,10 @@ BEGIN
                   LEFT JOIN pggit._mask_%1$s AS mask ON mask._b = %12$s AND %13$s %14$s) AS w$sql$,
         p_table_id, pggit._key_columns(p_table_id, 'l'), pggit._between_sql('l', (p_ours).s, p_s_new),
         CASE WHEN p_planned THEN format('UNION SELECT %s FROM %s AS p', pggit._key_columns(p_table_id, 'p'), v_plan) ELSE 'GROUP BY ' || pggit._key_columns(p_table_id, 'l') END,
-        pggit._row_sql(p_table_id, p_ours), pggit._main_row_sql(p_table_id, p_s_new, NULL),
-        pggit._key_columns(p_table_id, 'k'), v_first, pggit._as_row_sql(p_table_id, 'o'), pggit._as_row_sql(p_table_id, 'm'),
-        CASE WHEN p_planned THEN format('CASE WHEN p.action IS NOT NULL THEN p.want WHEN o.%s IS DISTINCT FROM NULL THEN %s END', v_first, pggit._as_row_sql(p_table_id, 'o'))
-             ELSE format('CASE WHEN o.%s IS DISTINCT FROM NULL THEN %s END', v_first, pggit._as_row_sql(p_table_id, 'o')) END,
+        pggit._row_now_sql(p_table_id, p_ours), pggit._row_now_sql(p_table_id, (1, p_s_new, p_s_new)::pggit._position),
+        pggit._key_columns(p_table_id, 'k'), v_first, pggit._as_row_sql(p_table_id, 'o', pggit._target()), pggit._as_row_sql(p_table_id, 'm', pggit._target()),
+        CASE WHEN p_planned THEN format('CASE WHEN p.action IS NOT NULL THEN p.want WHEN o.%s IS DISTINCT FROM NULL THEN %s END', v_first, pggit._merged_row_sql(p_table_id, 'o', v_missing))
+             ELSE format('CASE WHEN o.%s IS DISTINCT FROM NULL THEN %s END', v_first, pggit._merged_row_sql(p_table_id, 'o', v_missing)) END,
         p_branch_id, pggit._same_key(p_table_id, 'mask', 'k'),
         CASE WHEN p_planned THEN format('LEFT JOIN %s AS p ON %s', v_plan, pggit._same_key(p_table_id, 'p', 'k')) ELSE '' END);
     EXECUTE format('DELETE FROM %s AS w WHERE w.own = w.owned AND coalesce(w.want *= w.o, w.want IS NULL AND w.o IS NULL)', v_put);
@@ -48,13 +51,13 @@ BEGIN
         INSERT INTO pggit._undo_%1$s (_seq, _xid, _b, _owned, _live, %2$s)
         SELECT %3$s, %4$L, %5$s, w.owned, CASE WHEN w.owned THEN d._b IS NOT NULL END, %6$s
           FROM %7$s AS w LEFT JOIN pggit._delta_%1$s AS d ON d._b = %5$s AND w.owned AND %8$s$sql$,
-        p_table_id, v_stored, v_seq, pggit._transaction_number(), p_branch_id, pggit._own_columns(p_table_id, 'w', 'd', NULL), v_put, pggit._same_key(p_table_id, 'd', 'w'));
+        p_table_id, v_stored, v_seq, pggit._transaction_number(), p_branch_id, pggit._own_columns(p_table_id, 'w', 'd', pggit._target()), v_put, pggit._same_key(p_table_id, 'd', 'w'));
     EXECUTE format('DELETE FROM pggit._mask_%s AS m USING %s AS w WHERE m._b = %s AND %s AND NOT w.own', p_table_id, v_put, p_branch_id, pggit._same_key(p_table_id, 'm', 'w'));
     EXECUTE format('DELETE FROM pggit._delta_%s AS d USING %s AS w WHERE d._b = %s AND %s', p_table_id, v_put, p_branch_id, pggit._same_key(p_table_id, 'd', 'w'));
     EXECUTE format('INSERT INTO pggit._mask_%s (_b, %s) SELECT %s, %s FROM %s AS w WHERE w.own AND NOT w.owned', p_table_id, v_keys, p_branch_id,
                    pggit._key_columns(p_table_id, 'w'), v_put);
     EXECUTE format('INSERT INTO pggit._delta_%s (_b, %s) SELECT %s, %s FROM %s AS w WHERE w.own AND NOT w.want IS NULL', p_table_id, v_stored, p_branch_id,
-                   pggit._record_columns(p_table_id, 'w.want'), v_put);
+                   pggit._record_columns(p_table_id, 'w.want', pggit._target()), v_put);
 END;
 $$;
 
@@ -110,9 +113,9 @@ BEGIN
             SELECT nextval('pggit._ordinal'), %6$L, %3$s, w.owned, NOT w.o IS NULL, false, %4$s
               FROM %5$s AS w
              WHERE w.own <> w.owned AND coalesce(w.want *= w.o, w.want IS NULL AND w.o IS NULL)$sql$,
-            v_id, pggit._stored_columns(v_id), p_branch_id,
+            v_id, pggit._stored_columns(v_id, NULL, pggit._target()), p_branch_id,
             (SELECT string_agg(format(CASE WHEN c.key_position IS NULL THEN '(w.o).c%1$s' ELSE 'coalesce((w.o).c%1$s, w.c%1$s)' END, c.column_id), ', ' ORDER BY c.column_id)
-               FROM pggit.columns AS c WHERE c.table_id = v_id AND c.generated_as IS NULL AND c.dropped_at IS NULL), v_put,
+               FROM pggit._columns_at(v_id, pggit._target()) AS c WHERE c.generated_as IS NULL), v_put,
             pggit._transaction_number());
         EXECUTE format('DELETE FROM pggit._mask_%s AS m USING %s AS w WHERE m._b = %s AND %s AND NOT w.own', v_id, v_put, p_branch_id, pggit._same_key(v_id, 'm', 'w'));
         EXECUTE format('INSERT INTO pggit._mask_%s (_b, %s) SELECT %s, %s FROM %s AS w WHERE w.own ON CONFLICT DO NOTHING', v_id, pggit._key_columns(v_id), p_branch_id,
@@ -147,8 +150,10 @@ BEGIN
           JOIN pg_namespace AS os ON os.oid = o.oprnamespace
          WHERE c.contype = 'f' AND c.convalidated
            AND EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.form = 'table' AND bt.relation IN (c.conrelid, c.confrelid))
-           AND NOT EXISTS (SELECT FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id) JOIN pg_constraint AS m ON m.conrelid = t.relation
-                            WHERE bt.branch_id = p_branch_id AND bt.relation = c.conrelid AND m.contype = 'f' AND m.conname = c.conname)
+           AND (NOT EXISTS (SELECT FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id) JOIN pg_constraint AS m ON m.conrelid = t.relation
+                             WHERE bt.branch_id = p_branch_id AND bt.relation = c.conrelid AND m.contype = 'f' AND m.conname = c.conname)
+                OR EXISTS (SELECT FROM pggit.branch_tables AS bt JOIN pggit.branch_columns AS bc USING (branch_id, table_id)
+                            WHERE bt.branch_id = p_branch_id AND bt.relation IN (c.conrelid, c.confrelid)))
          GROUP BY c.oid, c.conname, c.conrelid, c.confrelid, n.nspname, k.relname
     LOOP
         EXECUTE format('SELECT EXISTS (SELECT FROM %s AS c WHERE %s AND NOT EXISTS (SELECT FROM %s AS p WHERE %s))', v_key.child, v_key.given, v_key.parent, v_key.same) INTO v_orphans;
@@ -161,4 +166,4 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._require_own_foreign_keys(integer) IS
-'Checks, after a merge into a branch, the foreign keys that only the branch has: no plan knows them, and no trigger of theirs has fired. Reads the tables. Raises 23503.';
+'Checks, after a merge into a branch, the foreign keys that only the branch has, or whose tables have columns of their own there: no plan knows them, and no trigger of theirs has fired. Reads the tables. Raises 23503.';

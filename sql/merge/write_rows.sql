@@ -46,21 +46,20 @@ $$;
 COMMENT ON FUNCTION pggit._release_triggers(jsonb) IS
 'Puts back the triggers that pggit._hold_triggers took out.';
 
-CREATE OR REPLACE FUNCTION pggit._swaps_sql(p_table_id integer)
+CREATE OR REPLACE FUNCTION pggit._swaps_sql(p_table_id integer, p_relation regclass)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
     SELECT coalesce(string_agg(DISTINCT format('ROW((p.o).c%1$s)::record *<> ROW((p.want).c%1$s)::record', c.column_id), ' OR '), 'false')
-      FROM pggit.tables AS t
-      JOIN pggit.columns AS c ON c.table_id = t.table_id AND c.dropped_at IS NULL AND c.generated_as IS NULL
-      JOIN pg_attribute AS a ON a.attrelid = t.relation AND a.attname = c.name
-      JOIN pg_index AS i ON i.indrelid = t.relation AND (i.indisunique OR i.indisexclusion)
+      FROM pggit._columns_at(p_table_id, pggit._target()) AS c
+      JOIN pg_attribute AS a ON a.attrelid = p_relation AND a.attname = c.name
+      JOIN pg_index AS i ON i.indrelid = p_relation AND (i.indisunique OR i.indisexclusion)
                         AND (a.attidentity = 'a' OR a.attnum = ANY (i.indkey) OR i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
-                             OR EXISTS (SELECT FROM pg_attribute AS g WHERE g.attrelid = t.relation AND g.attgenerated <> '' AND g.attnum = ANY (i.indkey)))
-     WHERE t.table_id = p_table_id;
+                             OR EXISTS (SELECT FROM pg_attribute AS g WHERE g.attrelid = p_relation AND g.attgenerated <> '' AND g.attnum = ANY (i.indkey)))
+     WHERE c.generated_as IS NULL;
 $$;
 
-COMMENT ON FUNCTION pggit._swaps_sql(integer) IS
+COMMENT ON FUNCTION pggit._swaps_sql(integer, regclass) IS
 'Condition on a planned row p: its update changes what a unique index or exclusion constraint looks at, so that updates one by one could collide on the way to a valid end;
 or it changes a GENERATED ALWAYS identity, which an UPDATE may not.';
 
@@ -72,8 +71,8 @@ DECLARE
     v_rows    text := pggit._rows_of(p_relation::regclass);
     v_plan    text := format('pg_temp.pggit_plan_%s', p_table_id);
     v_same    text := pggit._planned_row_sql(p_table_id);
-    v_guard   text := format('ROW(%s)::record *= ROW(%s)::record', pggit._cast_columns(p_table_id, 'b'), pggit._record_columns(p_table_id, 'p.o'));
-    v_swap    text := CASE current_setting('session_replication_role') WHEN 'replica' THEN pggit._swaps_sql(p_table_id) ELSE 'false' END;
+    v_guard   text := format('ROW(%s)::record *= ROW(%s)::record', pggit._cast_columns(p_table_id, 'b'), pggit._record_columns(p_table_id, 'p.o', pggit._target()));
+    v_swap    text := CASE current_setting('session_replication_role') WHEN 'replica' THEN pggit._swaps_sql(p_table_id, p_relation::regclass) ELSE 'false' END;
     v_set     text;
     v_want    bigint;
     v_done    bigint;
@@ -92,9 +91,9 @@ BEGIN
     EXECUTE format('SELECT count(*) FROM %s AS p WHERE p.action = ''update'' AND NOT (%s)', v_plan, v_swap) INTO v_want;
     IF v_want > 0 THEN
         SELECT string_agg(format('%I = (p.want).c%s', c.name, c.column_id), ', ' ORDER BY c.column_id) INTO v_set
-          FROM pggit.columns AS c
+          FROM pggit._columns_at(p_table_id, pggit._target()) AS c
           JOIN pg_attribute AS a ON a.attrelid = p_relation::regclass AND a.attname = c.name
-         WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL AND a.attidentity <> 'a';
+         WHERE c.generated_as IS NULL AND a.attidentity <> 'a';
         EXECUTE format('UPDATE %s AS b SET %s FROM %s AS p WHERE %s AND p.action = ''update'' AND NOT (%s) AND %s',
                        v_rows, v_set, v_plan, v_same, v_swap, v_guard);
         GET DIAGNOSTICS v_done = ROW_COUNT;
@@ -102,7 +101,7 @@ BEGIN
     END IF;
 
     EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s AS p WHERE p.action = ''insert'' OR (p.action = ''update'' AND (%s))',
-                   p_relation, pggit._column_names(p_table_id), pggit._record_columns(p_table_id, 'p.want'), v_plan, v_swap);
+                   p_relation, pggit._column_names(p_table_id), pggit._record_columns(p_table_id, 'p.want', pggit._target()), v_plan, v_swap);
 END;
 $$;
 
@@ -118,7 +117,7 @@ DECLARE
     v_rows   text := pggit._rows_of(p_relation::regclass);
     v_plan   text := format('pg_temp.pggit_plan_%s', p_table_id);
     v_same   text := pggit._planned_row_sql(p_table_id);
-    v_guard  text := format('ROW(%s)::record *= ROW(%s)::record', pggit._cast_columns(p_table_id, 'b'), pggit._record_columns(p_table_id, 'p.o'));
+    v_guard  text := format('ROW(%s)::record *= ROW(%s)::record', pggit._cast_columns(p_table_id, 'b'), pggit._record_columns(p_table_id, 'p.o', pggit._target()));
     v_set    text;
     v_delete bigint;
     v_update bigint;
@@ -129,15 +128,15 @@ BEGIN
     EXECUTE format('SELECT count(*) FILTER (WHERE p.action = ''delete''), count(*) FILTER (WHERE p.action = ''update''), count(*) FILTER (WHERE p.action = ''insert'') FROM %s AS p',
                    v_plan) INTO v_delete, v_update, v_insert;
     SELECT string_agg(format('%I = (p.want).c%s', c.name, c.column_id), ', ' ORDER BY c.column_id) INTO v_set
-      FROM pggit.columns AS c
+      FROM pggit._columns_at(p_table_id, pggit._target()) AS c
       JOIN pg_attribute AS a ON a.attrelid = p_relation::regclass AND a.attname = c.name
-     WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL AND a.attidentity <> 'a';
+     WHERE c.generated_as IS NULL AND a.attidentity <> 'a';
 
     RETURN QUERY VALUES
         (1, v_delete, format('DELETE FROM %s AS b USING %s AS p WHERE %s AND p.action = ''delete'' AND %s', v_rows, v_plan, v_same, v_guard)),
         (2, v_update, format('UPDATE %s AS b SET %s FROM %s AS p WHERE %s AND p.action = ''update'' AND %s', v_rows, v_set, v_plan, v_same, v_guard)),
         (3, v_insert, format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s AS p WHERE p.action = ''insert''',
-                             p_relation, pggit._column_names(p_table_id), pggit._record_columns(p_table_id, 'p.want'), v_plan));
+                             p_relation, pggit._column_names(p_table_id), pggit._record_columns(p_table_id, 'p.want', pggit._target()), v_plan));
 END;
 $$;
 
@@ -200,8 +199,8 @@ CREATE OR REPLACE FUNCTION pggit._cast_columns(p_table_id integer, p_alias text)
     LANGUAGE sql STABLE
 AS $$
     SELECT string_agg(format('%s.%I::%s', p_alias, c.name, c.type_name), ', ' ORDER BY c.column_id)
-      FROM pggit.columns AS c
-     WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL;
+      FROM pggit._columns_at(p_table_id, pggit._target()) AS c
+     WHERE c.generated_as IS NULL;
 $$;
 
 COMMENT ON FUNCTION pggit._cast_columns(integer, text) IS
@@ -212,8 +211,8 @@ CREATE OR REPLACE FUNCTION pggit._column_names(p_table_id integer)
     LANGUAGE sql STABLE
 AS $$
     SELECT string_agg(quote_ident(c.name), ', ' ORDER BY c.column_id)
-      FROM pggit.columns AS c
-     WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL;
+      FROM pggit._columns_at(p_table_id, pggit._target()) AS c
+     WHERE c.generated_as IS NULL;
 $$;
 
 COMMENT ON FUNCTION pggit._column_names(integer) IS
@@ -320,10 +319,10 @@ DECLARE
     v_top    bigint;
 BEGIN
     FOR v_column IN
-        SELECT c.column_id, s.sequence, q.seqmax FROM pggit.columns AS c
+        SELECT c.column_id, s.sequence, q.seqmax FROM pggit._columns_at(p_table_id, pggit._target()) AS c
          CROSS JOIN LATERAL (SELECT pggit._sequence_of(p_relation::regclass, c.name) AS sequence) AS s
           JOIN pg_sequence AS q ON q.seqrelid = s.sequence
-         WHERE c.table_id = p_table_id AND c.type_name IN ('smallint', 'integer', 'bigint') AND c.dropped_at IS NULL AND q.seqincrement > 0
+         WHERE c.type_name IN ('smallint', 'integer', 'bigint') AND q.seqincrement > 0
     LOOP
         -- No sequence comes to what is above its maximum, and one that cycles would never stop.
         EXECUTE format('SELECT max((p.want).c%1$s) FROM pg_temp.pggit_plan_%2$s AS p WHERE p.action IN (''insert'', ''update'') AND (p.want).c%1$s <= %3$s',
@@ -384,7 +383,7 @@ BEGIN
                                       AND NOT EXISTS (SELECT FROM pg_temp.pggit_plan_%1$s AS p WHERE p.action <> 'none' AND %8$s))$sql$,
                 v_table.table_id, pggit._base_rows(v_table.table_id), pggit._same_key(v_table.table_id, 'b', 'p', true, false),
                 (SELECT c.name FROM pggit.columns AS c WHERE c.table_id = v_table.table_id AND c.key_position = 1),
-                pggit._cast_columns(v_table.table_id, 'b'), pggit._record_columns(v_table.table_id, 'p.want'), p_watermark,
+                pggit._cast_columns(v_table.table_id, 'b'), pggit._record_columns(v_table.table_id, 'p.want', pggit._target()), p_watermark,
                 pggit._same_key(v_table.table_id, 'l', 'p'), v_xid) INTO v_right;
         ELSE
             EXECUTE format('SELECT NOT EXISTS (SELECT FROM pggit._log_%s AS l WHERE l._xid = %L::xid8 AND l._seq > %s)',

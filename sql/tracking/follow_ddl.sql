@@ -120,22 +120,41 @@ $$;
 COMMENT ON FUNCTION pggit._next_column_id(integer) IS
 'A number that no column of a table has had, on main or on a branch.';
 
+CREATE OR REPLACE FUNCTION pggit._adopted_column(p_branch_id integer, p_table_id integer, p_name text, p_type text, OUT column_id integer, OUT origin integer)
+    LANGUAGE sql STABLE
+AS $$
+    WITH merged AS MATERIALIZED (
+        SELECT m.value FROM jsonb_array_elements(coalesce(nullif(current_setting('pggit.adopted', true), ''), '[]')::jsonb) AS m
+         WHERE (m.value ->> 'branch')::integer = p_branch_id AND (m.value ->> 'table')::integer = p_table_id AND m.value ->> 'name' = p_name
+    )
+    SELECT CASE WHEN m.value ->> 'type' = p_type
+                     AND NOT EXISTS (SELECT FROM pggit.columns AS c WHERE p_branch_id = 1 AND c.table_id = p_table_id AND c.column_id = (m.value ->> 'id')::integer)
+                     AND NOT EXISTS (SELECT FROM pggit.branch_columns AS c WHERE c.branch_id = p_branch_id AND c.table_id = p_table_id AND c.column_id = (m.value ->> 'id')::integer)
+                THEN (m.value ->> 'id')::integer ELSE pggit._next_column_id(p_table_id) END,
+           (m.value ->> 'origin')::integer
+      FROM (SELECT) AS one LEFT JOIN merged AS m ON true;
+$$;
+
+COMMENT ON FUNCTION pggit._adopted_column(integer, integer, text, text) IS
+'Which number a new column of a table gets. One that a merge brings (local setting pggit.adopted: array of {branch, table, name, type, id, origin}) is the column that it is on the other side: it keeps its origin, and its number where the
+values in the stores have the same type.';
+
 CREATE OR REPLACE FUNCTION pggit._add_column(p_table_id integer, p_column record, p_origin integer, p_mark pggit._mark)
     RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_id     integer := pggit._next_column_id(p_table_id);
+    v_new    record := pggit._adopted_column(1, p_table_id, p_column.name, p_column.type_name);
     v_stored text;
     v_store  text;
 BEGIN
     INSERT INTO pggit.columns (table_id, column_id, attnum, name, type_name, generated_as, added_at, origin)
-    VALUES (p_table_id, v_id, p_column.attnum, p_column.name, p_column.type_name, p_column.generated_as, p_mark, coalesce(p_origin, v_id))
+    VALUES (p_table_id, v_new.column_id, p_column.attnum, p_column.name, p_column.type_name, p_column.generated_as, p_mark, coalesce(v_new.origin, p_origin, v_new.column_id))
     RETURNING pggit._stored_column(columns) INTO v_stored;
     IF p_column.generated_as IS NULL THEN
         FOREACH v_store IN ARRAY ARRAY['_log', '_delta', '_undo'] LOOP
-            EXECUTE format('ALTER TABLE pggit.%s_%s ADD %s', v_store, p_table_id, v_stored);
+            EXECUTE format('ALTER TABLE pggit.%s_%s ADD COLUMN IF NOT EXISTS %s', v_store, p_table_id, v_stored);
         END LOOP;
     END IF;
 END;

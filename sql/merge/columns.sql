@@ -1,0 +1,629 @@
+-- Merging the columns of tables three ways. A column is matched by its origin, which a new name and another type keep. The target gets the merged columns first, then its rows are
+-- merged in these; pggit_merged_columns is what was decided.
+
+CREATE OR REPLACE FUNCTION pggit._relation_at(p_table_id integer, p_branch_id integer)
+    RETURNS regclass
+    LANGUAGE sql STABLE
+AS $$
+    SELECT CASE WHEN p_branch_id = 1 THEN t.relation
+                ELSE (SELECT bt.relation FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.table_id = p_table_id AND bt.form = 'table') END
+      FROM pggit.tables AS t WHERE t.table_id = p_table_id;
+$$;
+
+COMMENT ON FUNCTION pggit._relation_at(integer, integer) IS
+'The real table that a tracked table is on a branch; NULL where it is a view.';
+
+CREATE OR REPLACE FUNCTION pggit._merged_columns(p_table_id integer, p_base pggit._position, p_ours pggit._position, p_theirs pggit._position)
+    RETURNS TABLE (origin integer, base pggit.columns, ours pggit.columns, theirs pggit.columns, change text)
+    LANGUAGE sql STABLE
+AS $$
+    SELECT coalesce(b.origin, o.origin, t.origin), b, o, t,
+           CASE WHEN o IS NULL AND b IS NULL THEN 'add'
+                WHEN t IS NULL AND NOT b IS NULL AND NOT o IS NULL THEN 'drop'
+                WHEN o IS NULL OR t IS NULL THEN 'none'
+                WHEN t.column_id <> o.column_id AND t.column_id IS DISTINCT FROM b.column_id
+                     AND (t.type_name, t.generated_as IS NULL) IS DISTINCT FROM (o.type_name, o.generated_as IS NULL) THEN 'retype'
+                WHEN t.name <> o.name THEN 'rename'
+                ELSE 'none' END
+      FROM pggit._columns_at(p_table_id, p_base) AS b
+      FULL JOIN pggit._columns_at(p_table_id, p_ours) AS o ON o.origin = b.origin
+      FULL JOIN pggit._columns_at(p_table_id, p_theirs) AS t ON t.origin = coalesce(o.origin, b.origin);
+$$;
+
+COMMENT ON FUNCTION pggit._merged_columns(integer, pggit._position, pggit._position, pggit._position) IS
+'The columns of a table at the three states of a merge, and what ours has to go through: add, drop, retype, rename or none.';
+
+CREATE OR REPLACE FUNCTION pggit._begin_schema(p_merge_id uuid)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM pggit._drop_temporary('pg_temp.pggit_decided');
+    CREATE TEMPORARY TABLE pggit_decided ON COMMIT DROP AS SELECT c.* FROM pggit.schema_conflicts AS c WHERE c.merge_id = p_merge_id AND c.resolution IS NOT NULL;
+    DELETE FROM pggit.schema_conflicts AS c WHERE c.merge_id = p_merge_id;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._begin_schema(uuid) IS
+'Begins a plan of definitions anew; what was decided in the one before stands in the temporary table pggit_decided.';
+
+CREATE OR REPLACE FUNCTION pggit._open_schema_conflict(p_merge_id uuid, p_type text, p_name text, p_kind text, p_base jsonb, p_ours jsonb, p_theirs jsonb)
+    RETURNS pggit.schema_conflicts
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_id       text := left(encode(sha256(convert_to(jsonb_build_array(p_type, p_name, p_kind, p_base, p_ours, p_theirs)::text, 'UTF8')), 'hex'), 16);
+    v_options  jsonb := (SELECT m.options FROM pggit.merges AS m WHERE m.merge_id = p_merge_id);
+    v_conflict pggit.schema_conflicts;
+BEGIN
+    SELECT d.* INTO v_conflict FROM pg_temp.pggit_decided AS d WHERE d.conflict_id = v_id;
+    IF NOT FOUND THEN
+        v_conflict := (p_merge_id, v_id, p_type, p_name, p_kind, p_base, p_ours, p_theirs, NULL, NULL, NULL, NULL)::pggit.schema_conflicts;
+        SELECT r.value ->> 'take', r.value -> 'value' INTO v_conflict.resolution, v_conflict.resolved_value
+          FROM jsonb_array_elements(coalesce(v_options -> 'resolutions', '[]')) AS r WHERE r.value ->> 'conflict_id' = v_id;
+        v_conflict.resolution := coalesce(v_conflict.resolution, CASE WHEN v_options ->> 'on_conflict' IN ('ours', 'theirs') THEN v_options ->> 'on_conflict' END);
+        IF v_conflict.resolution IS NOT NULL THEN
+            v_conflict.resolved_by := pggit._actor();
+            v_conflict.resolved_at := now();
+        END IF;
+    END IF;
+    INSERT INTO pggit.schema_conflicts SELECT v_conflict.* ON CONFLICT DO NOTHING;
+    RETURN v_conflict;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._open_schema_conflict(uuid, text, text, text, jsonb, jsonb, jsonb) IS
+'Notes a conflict of definitions, with the resolution that it was given before or that the merge''s options have for it. Its id is made from the object, the kind and the three sides, so that it is the same in every plan.';
+
+CREATE OR REPLACE FUNCTION pggit._value_of_old_rows(p_relation regclass, p_name text)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT CASE WHEN a.atthasmissing THEN format('(%L::%s[])[1]', a.attmissingval::text, pggit._base_type(a.atttypid, a.atttypmod))
+                WHEN a.attidentity <> '' THEN NULL
+                WHEN d.oid IS NULL THEN format('NULL::%s', pggit._base_type(a.atttypid, a.atttypmod))
+                WHEN NOT EXISTS (SELECT FROM regexp_matches(d.adbin::text, '\{([A-Z]+)', 'g') AS m
+                                  WHERE m[1] <> ALL (ARRAY['CONST', 'RELABELTYPE', 'COERCEVIAIO', 'FUNCEXPR', 'OPEXPR', 'ARRAYEXPR', 'ARRAYCOERCEEXPR', 'CASETESTEXPR']))
+                     AND NOT EXISTS (SELECT FROM regexp_matches(d.adbin::text, ':(?:op)?funcid (\d+)', 'g') AS m
+                                      WHERE NOT EXISTS (SELECT FROM pg_proc AS p WHERE p.oid = m[1]::oid AND p.provolatile = 'i' AND p.pronamespace = 'pg_catalog'::regnamespace))
+                    THEN format('(%s)::%s', pg_get_expr(d.adbin, d.adrelid), pggit._base_type(a.atttypid, a.atttypmod)) END
+      FROM pg_attribute AS a LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+     WHERE a.attrelid = p_relation AND a.attname = p_name AND NOT a.attisdropped;
+$$;
+
+COMMENT ON FUNCTION pggit._value_of_old_rows(regclass, text) IS
+'What a column that was added has in the rows that were there before, as an expression; NULL where that is another value in each row (a sequence, random values).';
+
+CREATE OR REPLACE FUNCTION pggit._changed_cells_sql(p_table_id integer, p_base pggit._position, p_side pggit._position, p_from integer, p_to integer, p_new_row text)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT format('SELECT %1$s FROM (%2$s) AS k LEFT JOIN LATERAL (%3$s) AS b ON true LEFT JOIN LATERAL (%4$s) AS n ON true
+                    WHERE n.%5$s IS DISTINCT FROM NULL AND CASE WHEN b.%5$s IS NOT DISTINCT FROM NULL THEN ROW(n.c%7$s)::record *<> ROW(%8$s)::record ELSE ROW(n.c%7$s)::record *<> ROW(b.c%6$s)::record END',
+                  pggit._key_columns(p_table_id, 'k'), pggit._candidates_sql(p_table_id, p_base, p_side), pggit._row_sql(p_table_id, p_base), pggit._row_sql(p_table_id, p_side),
+                  (SELECT 'c' || c.column_id FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position = 1 AND c.dropped_at IS NULL), p_from, p_to, p_new_row);
+$$;
+
+COMMENT ON FUNCTION pggit._changed_cells_sql(integer, pggit._position, pggit._position, integer, integer, text) IS
+'SELECT of the keys of the rows in which one side has changed a cell, from the column p_from of the base to its own column p_to; new rows count where they have not p_new_row in it.';
+
+CREATE OR REPLACE FUNCTION pggit._touched_rows_sql(p_table_id integer, p_base pggit._position, p_side pggit._position)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT format('SELECT %1$s, o.%5$s IS NOT DISTINCT FROM NULL AS is_new FROM (%2$s) AS k LEFT JOIN LATERAL (%3$s) AS o ON true LEFT JOIN LATERAL (%4$s) AS n ON true
+                    WHERE n.%5$s IS DISTINCT FROM NULL AND (o.%5$s IS NOT DISTINCT FROM NULL OR %6$s)',
+                  pggit._key_columns(p_table_id, 'k'), pggit._candidates_sql(p_table_id, p_base, p_side), pggit._row_sql(p_table_id, p_base), pggit._row_sql(p_table_id, p_side),
+                  (SELECT 'c' || c.column_id FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position = 1 AND c.dropped_at IS NULL),
+                  pggit._differ_sql(p_table_id, p_base, p_side));
+$$;
+
+COMMENT ON FUNCTION pggit._touched_rows_sql(integer, pggit._position, pggit._position) IS
+'SELECT of the keys of the rows that one side has, and has inserted (is_new) or changed since the base.';
+
+CREATE OR REPLACE FUNCTION pggit._alias_columns(p_table_id integer, p_base pggit._position, p_ours pggit._position, p_theirs pggit._position)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_same record;
+BEGIN
+    FOR v_same IN
+        SELECT (t.theirs).column_id, (o.ours).origin
+          FROM pggit._merged_columns(p_table_id, p_base, p_ours, p_theirs) AS t
+          JOIN pggit._merged_columns(p_table_id, p_base, p_ours, p_theirs) AS o ON (o.ours).name = (t.theirs).name
+         WHERE t.base IS NULL AND t.ours IS NULL AND o.base IS NULL AND o.theirs IS NULL
+    LOOP
+        UPDATE pggit.branch_columns AS c SET origin = v_same.origin WHERE c.table_id = p_table_id AND c.column_id = v_same.column_id;
+        UPDATE pggit.columns AS c SET origin = v_same.origin WHERE c.table_id = p_table_id AND c.column_id = v_same.column_id;
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._alias_columns(integer, pggit._position, pggit._position, pggit._position) IS
+'Both sides have added a column of one name: from here on it is one, of one origin.';
+
+CREATE OR REPLACE FUNCTION pggit._column_json(p_column pggit.columns)
+    RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT CASE WHEN NOT p_column IS NULL THEN jsonb_strip_nulls(jsonb_build_object('name', (p_column).name, 'type', (p_column).type_name, 'generated_as', (p_column).generated_as)) END;
+$$;
+
+COMMENT ON FUNCTION pggit._column_json(pggit.columns) IS
+'A column as one side of a conflict of definitions.';
+
+CREATE OR REPLACE FUNCTION pggit._name_at_base(p_table_id integer, p_origin integer, p_theirs pggit._position)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT bt.names[1 + (SELECT count(*) FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.column_id = c.origin AND c.origin <= p_origin)::integer]
+      FROM pggit.branch_tables AS bt WHERE bt.branch_id = (p_theirs).branch_id AND bt.table_id = p_table_id;
+$$;
+
+COMMENT ON FUNCTION pggit._name_at_base(integer, integer, pggit._position) IS
+'The name that a column had where two sides parted.';
+
+CREATE OR REPLACE FUNCTION pggit._decide_column(p_merge_id uuid, p_table pggit.tables, p_column record, p_base pggit._position, p_ours pggit._position, p_theirs pggit._position,
+                                                OUT change text, OUT name text)
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_base   pggit.columns := p_column.base;
+    v_ours   pggit.columns := p_column.ours;
+    v_theirs pggit.columns := p_column.theirs;
+    v_name   text := coalesce((v_ours).name, (v_theirs).name, (v_base).name);
+    v_object text := format('%I.%I.%I', p_table.schema_name, p_table.table_name, v_name);
+    v_rows   bigint := 0;
+    v_kind   text;
+    v_taken  text;
+BEGIN
+    change := p_column.change;
+    name   := v_name;
+    IF NOT v_ours IS NULL AND NOT v_theirs IS NULL AND (v_ours).name <> (v_theirs).name THEN
+        -- Who has renamed it?
+        CASE pggit._name_at_base(p_table.table_id, p_column.origin, p_theirs)
+            WHEN (v_ours).name THEN name := (v_theirs).name;
+            WHEN (v_theirs).name THEN NULL;
+            ELSE
+                v_taken := (pggit._open_schema_conflict(p_merge_id, 'column', v_object, 'rename', NULL, pggit._column_json(v_ours), pggit._column_json(v_theirs))).resolution;
+                name := CASE v_taken WHEN 'theirs' THEN (v_theirs).name ELSE (v_ours).name END;
+        END CASE;
+        change := CASE WHEN change = 'rename' AND name = (v_ours).name THEN 'none' ELSE change END;
+    END IF;
+
+    IF change = 'drop' AND (v_ours).generated_as IS NULL AND (v_base).generated_as IS NULL THEN
+        EXECUTE format('SELECT count(*) FROM (%s) AS changed',
+                       pggit._changed_cells_sql(p_table.table_id, p_base, p_ours, (v_base).column_id, (v_ours).column_id,
+                                                coalesce(pggit._value_of_old_rows(pggit._relation_at(p_table.table_id, (p_ours).branch_id), (v_ours).name),
+                                                         format('n.c%s', (v_ours).column_id)))) INTO v_rows;
+    ELSIF v_ours IS NULL AND NOT v_base IS NULL AND NOT v_theirs IS NULL AND (v_theirs).generated_as IS NULL AND (v_base).generated_as IS NULL THEN
+        EXECUTE format('SELECT count(*) FROM (%s) AS changed',
+                       pggit._changed_cells_sql(p_table.table_id, p_base, p_theirs, (v_base).column_id, (v_theirs).column_id,
+                                                coalesce(pggit._value_of_old_rows(pggit._relation_at(p_table.table_id, (p_theirs).branch_id), (v_theirs).name),
+                                                         format('n.c%s', (v_theirs).column_id)))) INTO v_rows;
+    END IF;
+
+    v_kind := CASE WHEN change = 'drop' AND (v_rows > 0 OR (v_ours).column_id <> (v_base).column_id) THEN 'update_delete'
+                   WHEN v_ours IS NULL AND NOT v_base IS NULL AND NOT v_theirs IS NULL AND (v_rows > 0 OR (v_theirs).column_id <> (v_base).column_id) THEN 'delete_update'
+                   WHEN change = 'retype' AND (v_ours).column_id IS DISTINCT FROM (v_base).column_id THEN CASE WHEN v_base IS NULL THEN 'insert_insert' ELSE 'update_update' END END;
+    IF v_kind IS NOT NULL THEN
+        v_taken := (pggit._open_schema_conflict(p_merge_id, 'column', v_object, v_kind, pggit._column_json(v_base),
+                       pggit._column_json(v_ours) || CASE WHEN v_rows > 0 AND change = 'drop' THEN jsonb_build_object('changed_rows', v_rows) ELSE '{}' END,
+                       pggit._column_json(v_theirs) || CASE WHEN v_rows > 0 AND v_ours IS NULL THEN jsonb_build_object('changed_rows', v_rows) ELSE '{}' END)).resolution;
+        change := CASE WHEN v_taken = 'theirs' THEN CASE v_kind WHEN 'delete_update' THEN 'add' ELSE change END ELSE 'none' END;
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._decide_column(uuid, pggit.tables, record, pggit._position, pggit._position, pggit._position) IS
+'What a merge does to one column of its target, and the name the column has afterwards. Opens a conflict where both sides changed it in different ways: update_delete (ours has written to it or given
+it another type, theirs dropped it), delete_update, update_update (two types), insert_insert (added twice, with two types) or rename (two names).';
+
+CREATE OR REPLACE FUNCTION pggit._plan_columns(p_merge pggit.merges, p_base pggit._position, p_ours pggit._position, p_theirs pggit._position)
+    RETURNS text
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_table   pggit.tables;
+    v_column  record;
+    v_decided record;
+    v_clash   text;
+BEGIN
+    PERFORM pggit._begin_schema(p_merge.merge_id);
+    PERFORM pggit._drop_temporary('pg_temp.pggit_merged_columns');
+    CREATE TEMPORARY TABLE pggit_merged_columns (table_id integer, origin integer, base_id integer, ours_id integer, theirs_id integer, change text, name text, ours_name text, theirs_name text,
+                                                 is_generated boolean) ON COMMIT DROP;
+    FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.untracked_at IS NULL ORDER BY t.schema_name, t.table_name LOOP
+        CONTINUE WHEN 'absent' IN (pggit._presence(v_table, p_base), pggit._presence(v_table, p_ours), pggit._presence(v_table, p_theirs));
+        CONTINUE WHEN NOT EXISTS (SELECT FROM pggit._merged_columns(v_table.table_id, p_base, p_ours, p_theirs) AS m
+                                   WHERE m.change <> 'none' OR (m.base).column_id IS DISTINCT FROM (m.ours).column_id OR (m.base).column_id IS DISTINCT FROM (m.theirs).column_id);
+        IF pggit._is_keyless(v_table.table_id) THEN
+            RETURN format('the columns of table %I.%I, which has no primary key, were changed after these branches parted; such a change can''t be merged', v_table.schema_name, v_table.table_name);
+        END IF;
+        PERFORM pggit._alias_columns(v_table.table_id, p_base, p_ours, p_theirs);
+        FOR v_column IN SELECT m.* FROM pggit._merged_columns(v_table.table_id, p_base, p_ours, p_theirs) AS m ORDER BY m.origin LOOP
+            v_decided := pggit._decide_column(p_merge.merge_id, v_table, v_column, p_base, p_ours, p_theirs);
+            INSERT INTO pg_temp.pggit_merged_columns
+            VALUES (v_table.table_id, v_column.origin, (v_column.base).column_id, (v_column.ours).column_id, (v_column.theirs).column_id, v_decided.change, v_decided.name,
+                    (v_column.ours).name, (v_column.theirs).name, coalesce((v_column.theirs).generated_as, (v_column.ours).generated_as) IS NOT NULL);
+        END LOOP;
+        SELECT m.name INTO v_clash FROM pg_temp.pggit_merged_columns AS m
+         WHERE m.table_id = v_table.table_id AND m.change <> 'drop' AND (m.change = 'add' OR m.ours_id IS NOT NULL) GROUP BY m.name HAVING count(*) > 1 LIMIT 1;
+        IF v_clash IS NOT NULL THEN
+            RETURN format('the merged table %I.%I would have two columns %I; rename one of them', v_table.schema_name, v_table.table_name, v_clash);
+        END IF;
+    END LOOP;
+    RETURN NULL;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._plan_columns(pggit.merges, pggit._position, pggit._position, pggit._position) IS
+'Merges the columns of all tables into the temporary table pggit_merged_columns: all columns of each table whose columns are not the same everywhere. Returns why that can''t be, if so.';
+
+CREATE OR REPLACE FUNCTION pggit._execute_all(p_commands text[])
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_command text;
+BEGIN
+    FOREACH v_command IN ARRAY p_commands LOOP
+        EXECUTE v_command;
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._execute_all(text[]) IS
+'Runs commands one after the other.';
+
+CREATE OR REPLACE FUNCTION pggit._as_owner(p_relation regclass, p_commands text[])
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_owner  name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = p_relation);
+    v_helper text := format('pggit._as_%s', (SELECT c.relowner FROM pg_class AS c WHERE c.oid = p_relation));
+BEGIN
+    IF v_owner = current_user THEN
+        PERFORM pggit._execute_all(p_commands);
+        RETURN;
+    END IF;
+    -- SET ROLE could be undone by what the commands call; a function of the owner's can't be left.
+    IF to_regproc(v_helper) IS NULL THEN
+        EXECUTE format('CREATE FUNCTION %s(p_commands text[]) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS %L', v_helper,
+                       'DECLARE v_command text; BEGIN FOREACH v_command IN ARRAY p_commands LOOP EXECUTE v_command; END LOOP; END');
+        EXECUTE format('REVOKE ALL ON FUNCTION %s(text[]) FROM PUBLIC', v_helper);
+        EXECUTE format('ALTER FUNCTION %s(text[]) OWNER TO %I', v_helper, v_owner);
+    END IF;
+    EXECUTE format('SELECT %s($1)', v_helper) USING p_commands;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._as_owner(regclass, text[]) IS
+'Runs commands as the owner of a table, whoever runs the merge: code that comes from a branch gets no other rights.';
+
+CREATE OR REPLACE FUNCTION pggit._column_commands(p_table_id integer, p_target_id integer, p_source_id integer)
+    RETURNS TABLE (command text, n integer)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_ours   regclass := pggit._relation_at(p_table_id, p_target_id);
+    v_theirs regclass := pggit._relation_at(p_table_id, p_source_id);
+    v_table  text     := v_ours::text;
+BEGIN
+    RETURN QUERY
+    SELECT format('ALTER TABLE %s DROP COLUMN %I', v_table, m.ours_name), 1 FROM pg_temp.pggit_merged_columns AS m WHERE m.table_id = p_table_id AND m.change = 'drop'
+    UNION ALL
+    -- By way of names that nobody has, so that columns may swap theirs.
+    SELECT format('ALTER TABLE %s RENAME COLUMN %I TO %I', v_table, m.ours_name, 'pggit ' || m.origin), 2 FROM pg_temp.pggit_merged_columns AS m
+     WHERE m.table_id = p_table_id AND m.change NOT IN ('drop', 'add') AND m.ours_name <> m.name
+    UNION ALL
+    SELECT format('ALTER TABLE %s RENAME COLUMN %I TO %I', v_table, 'pggit ' || m.origin, m.name), 3 FROM pg_temp.pggit_merged_columns AS m
+     WHERE m.table_id = p_table_id AND m.change NOT IN ('drop', 'add') AND m.ours_name <> m.name
+    UNION ALL
+    SELECT format('ALTER TABLE %s ALTER COLUMN %I DROP DEFAULT, ALTER COLUMN %2$I TYPE %s%s USING %s', v_table, m.name, k.type, k.collation, pggit._converted_sql(quote_ident(m.name), o.type_name, k.type)), 4
+      FROM pg_temp.pggit_merged_columns AS m
+      JOIN pg_attribute AS a ON a.attrelid = v_theirs AND a.attname = m.theirs_name
+     CROSS JOIN LATERAL (SELECT format_type(a.atttypid, a.atttypmod) AS type, pggit._collate_sql(v_theirs, a.attnum) AS collation) AS k
+      JOIN pggit._live_columns(v_ours) AS o ON o.name = m.ours_name
+     WHERE m.table_id = p_table_id AND m.change = 'retype' AND NOT m.is_generated
+    UNION ALL
+    SELECT format('ALTER TABLE %s ADD COLUMN %I %s%s%s', v_table, m.name, format_type(a.atttypid, a.atttypmod), pggit._collate_sql(v_theirs, a.attnum),
+                  CASE WHEN a.attgenerated <> '' THEN format(' GENERATED ALWAYS AS (%s) %s', pg_get_expr(d.adbin, d.adrelid), CASE a.attgenerated WHEN 's' THEN 'STORED' ELSE 'VIRTUAL' END)
+                       ELSE coalesce(' DEFAULT ' || pggit._value_of_old_rows(v_theirs, m.theirs_name), '') END), 5
+      FROM pg_temp.pggit_merged_columns AS m
+      JOIN pg_attribute AS a ON a.attrelid = v_theirs AND a.attname = m.theirs_name
+      LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+     WHERE m.table_id = p_table_id AND m.change = 'add';
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._column_commands(integer, integer, integer) IS
+'The commands, in order (n), that give the merge''s target the merged columns of one table. A new column gets in all rows what the source''s old rows have in it.';
+
+CREATE OR REPLACE FUNCTION pggit._change_columns(p_target_id integer, p_source_id integer)
+    RETURNS text
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_following text := coalesce(current_setting('pggit.following', true), '');
+    v_branch    text := coalesce(current_setting('pggit.branch', true), '');
+    v_table     pggit.tables;
+    v_shown     pggit.branch_tables;
+    v_commands  text[];
+    v_saved     jsonb;
+BEGIN
+    PERFORM set_config('pggit.adopted', coalesce((
+        SELECT jsonb_agg(jsonb_build_object('branch', p_target_id, 'table', m.table_id, 'name', m.name, 'type', c.type_name, 'id', c.column_id, 'origin', c.origin))
+          FROM pg_temp.pggit_merged_columns AS m
+         CROSS JOIN LATERAL pggit._columns_at(m.table_id, CASE WHEN p_source_id <> 1 THEN pggit._branch_now(p_source_id) END) AS c
+         WHERE m.change IN ('add', 'retype') AND c.column_id = m.theirs_id), '[]')::text, true);
+    -- What is done to the tables is followed here, not by event triggers.
+    PERFORM set_config('pggit.following', 'on', true), set_config('pggit.branch', '', true);
+    FOR v_table IN SELECT t.* FROM pggit.tables AS t
+                    WHERE EXISTS (SELECT FROM pg_temp.pggit_merged_columns AS m WHERE m.table_id = t.table_id AND m.change <> 'none') ORDER BY t.table_id LOOP
+        v_saved := NULL;
+        IF p_target_id = 1 THEN
+            IF EXISTS (SELECT FROM pg_temp.pggit_merged_columns AS m WHERE m.table_id = v_table.table_id AND m.change IN ('drop', 'retype')) THEN
+                v_saved := pggit._save_rows(v_table);
+            END IF;
+        ELSE
+            SELECT bt.* INTO v_shown FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_target_id AND bt.table_id = v_table.table_id AND bt.form = 'table';
+            CONTINUE WHEN NOT FOUND;
+            IF EXISTS (SELECT FROM pg_temp.pggit_merged_columns AS m WHERE m.table_id = v_table.table_id AND m.change IN ('drop', 'retype')) THEN
+                v_saved := pggit._save_branch_rows(v_shown);
+            END IF;
+        END IF;
+        IF jsonb_typeof(v_saved) = 'string' THEN
+            RETURN format('what table %I.%I holds in columns that go can''t be saved: %s', v_table.schema_name, v_table.table_name, v_saved #>> '{}');
+        END IF;
+        v_commands := ARRAY(SELECT c.command FROM pggit._column_commands(v_table.table_id, p_target_id, p_source_id) AS c ORDER BY c.n, c.command);
+        PERFORM pggit._as_owner(pggit._relation_at(v_table.table_id, p_target_id), v_commands);
+        IF p_target_id = 1 THEN
+            PERFORM pggit._follow_shape(v_table.relation, false, v_saved);
+        ELSE
+            PERFORM pggit._follow_branch_table(v_shown, v_saved);
+        END IF;
+    END LOOP;
+    PERFORM set_config('pggit.adopted', '', true), set_config('pggit.following', v_following, true), set_config('pggit.branch', v_branch, true), set_config('pggit.rewritten', '', true);
+    RETURN NULL;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._change_columns(integer, integer) IS
+'Gives the tables of a merge''s target the merged columns, as their owners, and their history too: a column of the source''s is that column there. Returns why that can''t be, if so.';
+
+CREATE OR REPLACE FUNCTION pggit._missing_cells(p_table_id integer, p_ours pggit._position, p_theirs pggit._position, OUT base jsonb, OUT ours jsonb, OUT theirs jsonb)
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_relation regclass := coalesce(pggit._relation_at(p_table_id, (p_ours).branch_id), pggit._relation_at(p_table_id, 1));
+    v_key      text     := (SELECT 'c' || c.column_id FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position = 1 AND c.dropped_at IS NULL);
+BEGIN
+    SELECT coalesce(jsonb_object_agg(x.id, format('CASE WHEN o.%s IS DISTINCT FROM NULL THEN %s ELSE %s END', v_key, x.ours, x.theirs)) FILTER (WHERE m.base_id IS NULL OR m.change = 'add'), '{}'),
+           coalesce(jsonb_object_agg(x.id, x.ours) FILTER (WHERE NOT x.is_there), '{}'),
+           coalesce(jsonb_object_agg(x.id, format('CASE WHEN o.%s IS DISTINCT FROM NULL THEN %s ELSE %s END', v_key, x.ours, x.theirs)) FILTER (WHERE m.theirs_id IS NULL), '{}')
+      INTO base, ours, theirs
+      FROM pg_temp.pggit_merged_columns AS m
+      JOIN pggit._columns_at(p_table_id, pggit._target()) AS c ON c.origin = m.origin AND c.generated_as IS NULL
+     CROSS JOIN LATERAL (SELECT pggit._value_of_old_rows(v_relation, c.name) AS old, EXISTS (SELECT FROM pggit._columns_at(p_table_id, p_ours) AS k WHERE k.origin = c.origin) AS is_there) AS d
+     CROSS JOIN LATERAL (
+        SELECT c.column_id AS id, d.is_there,
+               CASE WHEN d.is_there THEN 'o.c' || c.column_id ELSE coalesce(d.old, 't.c' || c.column_id) END AS ours,
+               CASE WHEN m.theirs_id IS NOT NULL THEN 't.c' || c.column_id
+                    ELSE coalesce(d.old, format('pggit._as_type(pggit._default_of(%s, %L), NULL::%s)', v_relation::oid, c.name, c.type_name)) END AS theirs) AS x
+     WHERE m.table_id = p_table_id;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._missing_cells(integer, pggit._position, pggit._position) IS
+'For the rows of a merge whose columns differ: what a column that is new since the base counts as where it is missing, expressions by column id over o and t. In base and theirs it is what ours has in it now, so that only a
+value that differs from that is a change; a row that only theirs has takes ours'' default in a column of ours.';
+
+CREATE OR REPLACE FUNCTION pggit._default_of(p_relation oid, p_name text)
+    RETURNS text
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_default text := (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attribute AS a JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+                        WHERE a.attrelid = p_relation AND a.attname = p_name AND NOT a.attisdropped);
+    v_setting text := coalesce(current_setting('pggit.default', true), '');
+BEGIN
+    v_default := coalesce(v_default, (SELECT format('nextval(%L)', pg_get_serial_sequence(p_relation::regclass::text, a.attname)) FROM pg_attribute AS a
+                                       WHERE a.attrelid = p_relation AND a.attname = p_name AND NOT a.attisdropped AND a.attidentity <> ''));
+    IF v_default IS NULL THEN
+        RETURN NULL;
+    END IF;
+    PERFORM pggit._as_owner(p_relation::regclass, ARRAY[format('SELECT set_config(''pggit.default'', to_jsonb((%s)::text)::text, true)', v_default)]);
+    v_default := current_setting('pggit.default', true)::jsonb #>> '{}';
+    PERFORM set_config('pggit.default', v_setting, true);
+    RETURN v_default;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._default_of(oid, text) IS
+'A value of a column''s default, computed as the owner of the table, as text.';
+
+CREATE OR REPLACE FUNCTION pggit._filled_columns(p_table_id integer, p_theirs pggit._position)
+    RETURNS TABLE (column_id integer, name text, type_name text, everywhere boolean)
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_column record;
+    v_old    text;
+    v_found  boolean;
+BEGIN
+    FOR v_column IN
+        SELECT c.*, m.change, m.theirs_name, m.theirs_id FROM pg_temp.pggit_merged_columns AS m JOIN pggit._columns_at(p_table_id, pggit._target()) AS c ON c.origin = m.origin
+         WHERE m.table_id = p_table_id AND m.change IN ('add', 'retype') AND c.generated_as IS NULL ORDER BY c.column_id
+    LOOP
+        v_old := CASE v_column.change WHEN 'retype' THEN format('(p.b).c%s', v_column.column_id) ELSE pggit._value_of_old_rows(pggit._relation_at(p_table_id, (p_theirs).branch_id), v_column.theirs_name) END;
+        CONTINUE WHEN v_old IS NULL;
+        EXECUTE format('SELECT EXISTS (SELECT FROM pg_temp.pggit_plan_%s AS p WHERE NOT p.b IS NULL AND NOT p.t IS NULL AND ROW((p.t).c%s)::record *<> ROW((%s)::%s)::record)',
+                       p_table_id, v_column.column_id, v_old, v_column.type_name) INTO v_found;
+        IF v_found THEN
+            column_id := v_column.column_id;
+            name      := v_column.name;
+            type_name := v_column.type_name;
+            everywhere := v_column.change = 'retype';
+            IF NOT everywhere THEN
+                EXECUTE format('SELECT NOT EXISTS (SELECT FROM (%s) AS s WHERE ROW(s.c%s)::record *= ROW((%s)::%s)::record)',
+                               pggit._state_sql(p_table_id, p_theirs), v_column.theirs_id, v_old, v_column.type_name) INTO everywhere;
+            END IF;
+            RETURN NEXT;
+        END IF;
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._filled_columns(integer, pggit._position) IS
+'The columns that theirs added, or gave another type, and then filled with values of its own: others than the default, or than the plain conversion. everywhere: in all rows, so that they seem to be computed from
+the rest of the row.';
+
+CREATE OR REPLACE FUNCTION pggit._fill_columns(p_merge pggit.merges, p_table pggit.tables, p_base pggit._position, p_ours pggit._position, p_now pggit._position, p_theirs pggit._position)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_id      integer := p_table.table_id;
+    v_plan    text    := format('pg_temp.pggit_plan_%s', p_table.table_id);
+    v_touched text    := format('pg_temp.pggit_touched_%s', p_table.table_id);
+    v_column  record;
+    v_rows    bigint;
+    v_fill    text;
+    v_object  text;
+    v_conflict pggit.schema_conflicts;
+BEGIN
+    FOR v_column IN SELECT f.* FROM pggit._filled_columns(v_id, p_theirs) AS f LOOP
+        IF v_rows IS NULL THEN
+            PERFORM pggit._drop_temporary(v_touched);
+            EXECUTE format('CREATE TEMPORARY TABLE pggit_touched_%s ON COMMIT DROP AS %s', v_id, pggit._touched_rows_sql(v_id, p_base, p_ours));
+        END IF;
+        EXECUTE format('SELECT count(*) FROM %s AS k WHERE k.is_new OR $1', v_touched) INTO v_rows USING v_column.everywhere;
+        CONTINUE WHEN v_rows = 0;
+        -- What theirs made of such a row is not an answer to what ours made of it.
+        EXECUTE format('UPDATE %s AS p SET cells = array_remove(p.cells, %s) WHERE $1 AND EXISTS (SELECT FROM %s AS k WHERE %s)', v_plan, v_column.column_id, v_touched, pggit._same_key(v_id, 'p', 'k'))
+          USING v_column.everywhere;
+        v_object := format('%I.%I.%I', p_table.schema_name, p_table.table_name, v_column.name);
+        v_fill   := (SELECT f.value FROM jsonb_each_text(coalesce(p_merge.options -> 'fill', '{}')) AS f
+                      WHERE f.key IN (v_object, format('%s.%s.%s', p_table.schema_name, p_table.table_name, v_column.name), format('%s.%s', p_table.table_name, v_column.name)) LIMIT 1);
+        IF v_fill IS NULL THEN
+            v_conflict := pggit._open_schema_conflict(p_merge.merge_id, 'column', v_object, 'needs_fill', NULL, jsonb_build_object('rows', v_rows),
+                                                      jsonb_build_object('name', v_column.name, 'type', v_column.type_name));
+            CONTINUE WHEN v_conflict.resolution IS DISTINCT FROM 'value';
+            v_fill := v_conflict.resolved_value #>> '{}';
+        END IF;
+        PERFORM pggit._fill(p_table, v_column.column_id, v_column.type_name, v_fill, p_now, v_column.everywhere);
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._fill_columns(pggit.merges, pggit.tables, pggit._position, pggit._position, pggit._position, pggit._position) IS
+'Theirs has filled a new column with values of its own; rows that ours has inserted since need some, too, and where theirs filled all rows, so that the values may come from the other columns, also those that
+ours has changed. They come from the merge option fill or from a resolution, an expression over the row; otherwise a conflict of kind needs_fill is opened.';
+
+CREATE OR REPLACE FUNCTION pggit._fill(p_table pggit.tables, p_column_id integer, p_type text, p_expression text, p_now pggit._position, p_everywhere boolean)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_id      integer := p_table.table_id;
+    v_plan    text    := format('pg_temp.pggit_plan_%s', p_table.table_id);
+    v_touched text    := format('(SELECT * FROM pg_temp.pggit_touched_%s AS k%s)', p_table.table_id, CASE WHEN p_everywhere THEN '' ELSE ' WHERE k.is_new' END);
+BEGIN
+    EXECUTE format('INSERT INTO %1$s (%2$s, torn, b, o, outcome, want, cells, row_no, action)
+                    SELECT %8$s, ''{}'', r.o, r.o, ''keep'', r.o, ''{}'', (SELECT coalesce(max(p.row_no), 0) FROM %1$s AS p) + row_number() OVER (), ''none''
+                      FROM (SELECT %3$s, %4$s AS o FROM %5$s AS k CROSS JOIN LATERAL (%6$s) AS o WHERE NOT EXISTS (SELECT FROM %1$s AS p WHERE %7$s)) AS r (%2$s, o)',
+                   v_plan, pggit._key_columns(v_id), pggit._key_columns(v_id, 'k'), pggit._merged_row_sql(v_id, 'o', '{}'), v_touched, pggit._row_now_sql(v_id, p_now), pggit._same_key(v_id, 'p', 'k'),
+                   pggit._key_columns(v_id, 'r'));
+    EXECUTE format('UPDATE %1$s AS p SET want.c%2$s = (SELECT (%3$s)::%4$s FROM (%5$s) AS r)
+                     WHERE NOT p.want IS NULL AND EXISTS (SELECT FROM %6$s AS k WHERE %7$s)',
+                   v_plan, p_column_id, p_expression, p_type, pggit._named_sql(v_id, format('SELECT %s', pggit._record_columns(v_id, 'p.want', pggit._target())), pggit._target()), v_touched, pggit._same_key(v_id, 'p', 'k'));
+    EXECUTE format('UPDATE %1$s AS p SET action = CASE WHEN p.o IS NULL AND NOT p.want IS NULL THEN ''insert'' WHEN p.want IS NULL AND NOT p.o IS NULL THEN ''delete''
+                                                       WHEN p.o *<> p.want THEN ''update'' ELSE ''none'' END WHERE EXISTS (SELECT FROM %2$s AS k WHERE %3$s)',
+                   v_plan, v_touched, pggit._same_key(v_id, 'p', 'k'));
+EXCEPTION
+    WHEN OTHERS THEN
+        IF NOT pggit._is_ours_to_judge(SQLSTATE) THEN
+            RAISE;
+        END IF;
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG312', SCHEMA = 'pggit',
+            MESSAGE = format('what is to fill column %I of table %I.%I fails: %s', (SELECT c.name FROM pggit._columns_at(v_id, pggit._target()) AS c WHERE c.column_id = p_column_id),
+                             p_table.schema_name, p_table.table_name, SQLERRM);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._fill(pggit.tables, integer, text, text, pggit._position, boolean) IS
+'Fills a column, in the plan, of the rows that ours has inserted or (p_everywhere) changed, with an expression over the merged row. Raises VG312 when that fails.';
+
+CREATE OR REPLACE FUNCTION pggit._keys_of_filled_sql(p_table_id integer, p_theirs pggit._position)
+    RETURNS text
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    RETURN coalesce((SELECT format(' UNION SELECT %s FROM (%s) AS s', pggit._key_columns(p_table_id, 's'), pggit._state_sql(p_table_id, p_theirs))
+                      WHERE EXISTS (SELECT FROM pg_temp.pggit_merged_columns AS m
+                                     WHERE m.table_id = p_table_id AND m.change = 'add' AND NOT m.is_generated
+                                       AND (m.base_id IS NOT NULL OR pggit._value_of_old_rows(pggit._relation_at(p_table_id, (p_theirs).branch_id), m.theirs_name) IS NULL))), '');
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._keys_of_filled_sql(integer, pggit._position) IS
+'UNION with all keys of theirs, where a column of theirs has another value in each row without any row having been written: a sequence''s numbers, random values. Empty otherwise.';
+
+CREATE OR REPLACE FUNCTION pggit._keys_of_view_sql(p_table_id integer, p_ours pggit._position)
+    RETURNS text
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    RETURN CASE WHEN (p_ours).branch_id <> 1 AND pggit._relation_at(p_table_id, (p_ours).branch_id) IS NULL AND pggit._is_reshaped(p_table_id, p_ours, pggit._target())
+                THEN format(' UNION SELECT %s FROM pggit._mask_%s AS m WHERE m._b = %s', pggit._key_columns(p_table_id, 'm'), p_table_id, (p_ours).branch_id) ELSE '' END;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._keys_of_view_sql(integer, pggit._position) IS
+'UNION with the keys that a branch owns of a table that it shows as a view, where the view gets other columns: what the branch has stored gets them, too. Empty otherwise.';
+
+CREATE OR REPLACE FUNCTION pggit._note_branch_columns(p_target_id integer)
+    RETURNS void
+    LANGUAGE sql
+AS $$
+    INSERT INTO pggit.branch_columns
+    SELECT c.* FROM pggit.branch_tables AS bt CROSS JOIN LATERAL pggit._columns_as_made(bt) AS c
+     WHERE bt.branch_id = p_target_id AND bt.form = 'table'
+       AND (SELECT array_agg((c.column_id, c.name)::text ORDER BY c.column_id) FROM pggit._columns_as_made(bt) AS c)
+           <> (SELECT array_agg((c.column_id, c.name)::text ORDER BY c.column_id) FROM pggit._columns_at(bt.table_id, NULL) AS c)
+        ON CONFLICT DO NOTHING;
+$$;
+
+COMMENT ON FUNCTION pggit._note_branch_columns(integer) IS
+'Writes down the columns of a branch''s real tables that are no longer those of main, which the branch is about to move along on: they are the branch''s own from here on.';
+
+CREATE OR REPLACE FUNCTION pggit._make_real_for_merge(p_target pggit.branches, p_s pggit._mark)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_table record;
+BEGIN
+    FOR v_table IN
+        SELECT format('%I.%I', t.schema_name, t.table_name) AS name, t.table_id
+          FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id)
+         WHERE bt.branch_id = p_target.branch_id AND bt.form = 'view'
+           AND EXISTS (SELECT FROM pg_temp.pggit_merged_columns AS m WHERE m.table_id = bt.table_id AND m.change <> 'none')
+           AND ARRAY(SELECT CASE WHEN m.change IN ('add', 'retype') THEN m.theirs_id ELSE m.ours_id END FROM pg_temp.pggit_merged_columns AS m
+                      WHERE m.table_id = bt.table_id AND m.change <> 'drop' AND (m.change = 'add' OR m.ours_id IS NOT NULL) ORDER BY 1)
+               <> ARRAY(SELECT c.column_id FROM pggit._columns_at(bt.table_id, (p_target.branch_id, NULL, p_s)::pggit._position) AS c ORDER BY 1)
+         ORDER BY t.table_id
+    LOOP
+        PERFORM pggit.materialize(p_target.name, v_table.name);
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._make_real_for_merge(pggit.branches, pggit._mark) IS
+'A branch shows a table as a view as long as its columns are main''s where the branch stands (p_s: after the merge). One that gets others becomes a table.';
