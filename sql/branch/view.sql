@@ -332,7 +332,8 @@ BEGIN
     SELECT nextval('pggit._ordinal'), pggit._transaction_number(), b.branch_id, b.s FROM pggit.branch_bases AS b WHERE b.branch_id = p_branch_id;
     v_reshaped := ARRAY(SELECT bt.table_id FROM pggit.branch_tables AS bt
                          WHERE bt.branch_id = p_branch_id AND bt.form = 'view'
-                           AND pggit._is_reshaped(bt.table_id, pggit._branch_now(p_branch_id), (p_branch_id, NULL, p_mark)::pggit._position));
+                           AND (pggit._is_reshaped(bt.table_id, pggit._branch_now(p_branch_id), (p_branch_id, NULL, p_mark)::pggit._position)
+                                OR EXISTS (SELECT FROM pggit._view_columns(bt) AS v JOIN pggit.columns AS c ON c.table_id = bt.table_id AND c.column_id = v.column_id WHERE c.name <> v.name)));
     UPDATE pggit.branch_bases AS b SET s = p_mark WHERE b.branch_id = p_branch_id;
 
     FOR v_shown IN SELECT bt.* FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.table_id = ANY (v_reshaped) ORDER BY bt.table_id LOOP

@@ -182,11 +182,8 @@ def test_what_can_not_be_saved_is_not_dropped(shop: Database) -> None:
         shop.run('ALTER TABLE "public@dev".orders DROP COLUMN status')
 
 
-def test_columns_of_a_branch_are_not_merged_as_if_they_were_main_s(shop: Database, dev: Connection) -> None:
+def test_no_branch_begins_at_columns_of_another(shop: Database, dev: Connection) -> None:
     query(dev, "ALTER TABLE orders ADD x int; UPDATE orders SET x = 1 WHERE id = 1; SELECT pggit.commit('x')")
-    ((result, detail),) = shop.rows("SELECT result, detail ->> 'reason' FROM pggit.merge('dev', 'main')")
-    assert result == "refused"
-    assert "the columns of table public.orders were changed on branch 'dev'" in str(detail)
     with raises("VG302", "a branch can't begin there"):
         shop.run("SELECT pggit.create_branch('sub', 'dev')")
 
@@ -194,12 +191,12 @@ def test_columns_of_a_branch_are_not_merged_as_if_they_were_main_s(shop: Databas
 @pytest.mark.parametrize(
     ("ddl", "main", "state"),
     [
-        ("ALTER TABLE orders ADD CONSTRAINT cheap CHECK (amount < 500)", "UPDATE orders SET amount = 501", "23514"),
+        ("ALTER TABLE orders ADD CONSTRAINT cheap CHECK (amount < 500)", "UPDATE orders SET amount = 501", None),
         ("ALTER TABLE orders ADD CONSTRAINT one UNIQUE (amount)", "UPDATE orders SET amount = 9", None),
         (
             "UPDATE orders SET note = '{}'; ALTER TABLE orders ALTER note SET NOT NULL",
             "INSERT INTO orders (customer_id) VALUES (1)",
-            "23502",
+            None,
         ),
         (
             "ALTER TABLE customers ADD CONSTRAINT first FOREIGN KEY (region) REFERENCES orders",
@@ -219,8 +216,10 @@ def test_constraints_of_a_branch_hold_in_merges_into_it(
     query(dev, ddl + "; SELECT pggit.commit('shape', p_allow_empty => true)")
     shop.run(main + "; SELECT pggit.commit('rows')")
     before = rows(dev, "SELECT * FROM orders ORDER BY id")
-    ((result, found),) = shop.rows("SELECT result, detail ->> 'sqlstate' FROM pggit.merge('main', 'dev')")
-    assert (result, found) == ("refused", state)
+    ((result, found, violations),) = shop.rows(
+        "SELECT result, detail ->> 'sqlstate', violations FROM pggit.merge('main', 'dev')"
+    )
+    assert (result, found, violations > 0) == ("refused", state, state is None)
     assert rows(dev, "SELECT * FROM orders ORDER BY id") == before
 
 

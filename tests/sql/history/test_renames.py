@@ -113,8 +113,9 @@ def test_a_branch_is_written_under_the_names_it_has(db: Database, told: bool, fo
     if form == "none" and "z" not in ddl:
         db.run("INSERT INTO t (k, v) VALUES (50, 'main'); SELECT pggit.commit('of main')")
         assert db.rows("SELECT result FROM pggit.merge('main', 'work')") == [("merged",)]
-        query(branch, "UPDATE t SET v = v || '!' WHERE id >= 7")
-        assert query(branch, "SELECT * FROM t ORDER BY id").fetchall() == [
+        # The names that main has by now have come along.
+        query(branch, "UPDATE t SET v = v || '!' WHERE k >= 7")
+        assert query(branch, "SELECT * FROM t ORDER BY k").fetchall() == [
             rows[0],
             (7, "new!", 14, 5),
             (50, "main!", 100, None),
