@@ -154,18 +154,21 @@ $$;
 COMMENT ON FUNCTION pggit._column_json(pggit.columns) IS
 'A column as one side of a conflict of definitions.';
 
-CREATE OR REPLACE FUNCTION pggit._name_at_base(p_table_id integer, p_origin integer, p_theirs pggit._position)
+CREATE OR REPLACE FUNCTION pggit._name_at(p_table_id integer, p_origin integer, p_commit_id text)
     RETURNS text
     LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT bt.names[1 + (SELECT count(*) FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.column_id = c.origin AND c.origin <= p_origin)::integer]
-      FROM pggit.branch_tables AS bt WHERE bt.branch_id = (p_theirs).branch_id AND bt.table_id = p_table_id;
+    -- The name in a column's identifier stands behind that of its table.
+    SELECT (parse_ident(substr(e.object_name, length(e.parent) + 2)))[1]
+      FROM pggit.schema_commits AS s CROSS JOIN LATERAL pggit._tree_entries(s.tree_id) AS e
+     WHERE s.commit_id = p_commit_id AND e.object_type = 'column' AND e.table_id = p_table_id AND e.column_id = p_origin;
 $$;
 
-COMMENT ON FUNCTION pggit._name_at_base(integer, integer, pggit._position) IS
-'The name that a column had where two sides parted.';
+COMMENT ON FUNCTION pggit._name_at(integer, integer, text) IS
+'The name that a column had at a commit.';
 
-CREATE OR REPLACE FUNCTION pggit._decide_column(p_merge_id uuid, p_table pggit.tables, p_column record, p_base pggit._position, p_ours pggit._position, p_theirs pggit._position,
+CREATE OR REPLACE FUNCTION pggit._decide_column(p_merge_id uuid, p_table pggit.tables, p_column record, p_base_id text, p_ours pggit._position, p_theirs pggit._position,
                                                 OUT change text, OUT name text)
     LANGUAGE plpgsql
 AS $$
@@ -175,6 +178,7 @@ DECLARE
     v_theirs pggit.columns := p_column.theirs;
     v_name   text := coalesce((v_ours).name, (v_theirs).name, (v_base).name);
     v_object text := format('%I.%I.%I', p_table.schema_name, p_table.table_name, v_name);
+    v_at     pggit._position := (pggit._ref(p_base_id)).at;
     v_rows   bigint := 0;
     v_kind   text;
     v_taken  text;
@@ -183,7 +187,7 @@ BEGIN
     name   := v_name;
     IF NOT v_ours IS NULL AND NOT v_theirs IS NULL AND (v_ours).name <> (v_theirs).name THEN
         -- Who has renamed it?
-        CASE pggit._name_at_base(p_table.table_id, p_column.origin, p_theirs)
+        CASE pggit._name_at(p_table.table_id, p_column.origin, p_base_id)
             WHEN (v_ours).name THEN name := (v_theirs).name;
             WHEN (v_theirs).name THEN NULL;
             ELSE
@@ -195,12 +199,12 @@ BEGIN
 
     IF change = 'drop' AND (v_ours).generated_as IS NULL AND (v_base).generated_as IS NULL THEN
         EXECUTE format('SELECT count(*) FROM (%s) AS changed',
-                       pggit._changed_cells_sql(p_table.table_id, p_base, p_ours, (v_base).column_id, (v_ours).column_id,
+                       pggit._changed_cells_sql(p_table.table_id, v_at, p_ours, (v_base).column_id, (v_ours).column_id,
                                                 coalesce(pggit._value_of_old_rows(pggit._relation_at(p_table.table_id, (p_ours).branch_id), (v_ours).name),
                                                          format('n.c%s', (v_ours).column_id)))) INTO v_rows;
     ELSIF v_ours IS NULL AND NOT v_base IS NULL AND NOT v_theirs IS NULL AND (v_theirs).generated_as IS NULL AND (v_base).generated_as IS NULL THEN
         EXECUTE format('SELECT count(*) FROM (%s) AS changed',
-                       pggit._changed_cells_sql(p_table.table_id, p_base, p_theirs, (v_base).column_id, (v_theirs).column_id,
+                       pggit._changed_cells_sql(p_table.table_id, v_at, p_theirs, (v_base).column_id, (v_theirs).column_id,
                                                 coalesce(pggit._value_of_old_rows(pggit._relation_at(p_table.table_id, (p_theirs).branch_id), (v_theirs).name),
                                                          format('n.c%s', (v_theirs).column_id)))) INTO v_rows;
     END IF;
@@ -217,11 +221,11 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._decide_column(uuid, pggit.tables, record, pggit._position, pggit._position, pggit._position) IS
+COMMENT ON FUNCTION pggit._decide_column(uuid, pggit.tables, record, text, pggit._position, pggit._position) IS
 'What a merge does to one column of its target, and the name the column has afterwards. Opens a conflict where both sides changed it in different ways: update_delete (ours has written to it or given
 it another type, theirs dropped it), delete_update, update_update (two types), insert_insert (added twice, with two types) or rename (two names).';
 
-CREATE OR REPLACE FUNCTION pggit._plan_columns(p_merge pggit.merges, p_base pggit._position, p_ours pggit._position, p_theirs pggit._position)
+CREATE OR REPLACE FUNCTION pggit._plan_columns(p_merge pggit.merges, p_base_id text, p_ours pggit._position, p_theirs pggit._position)
     RETURNS text
     LANGUAGE plpgsql
 AS $$
@@ -230,21 +234,22 @@ DECLARE
     v_column  record;
     v_decided record;
     v_clash   text;
+    v_base    pggit._position := (pggit._ref(p_base_id)).at;
 BEGIN
     PERFORM pggit._begin_schema(p_merge.merge_id);
     PERFORM pggit._drop_temporary('pg_temp.pggit_merged_columns');
     CREATE TEMPORARY TABLE pggit_merged_columns (table_id integer, origin integer, base_id integer, ours_id integer, theirs_id integer, change text, name text, ours_name text, theirs_name text,
                                                  is_generated boolean) ON COMMIT DROP;
     FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.untracked_at IS NULL ORDER BY t.schema_name, t.table_name LOOP
-        CONTINUE WHEN 'absent' IN (pggit._presence(v_table, p_base), pggit._presence(v_table, p_ours), pggit._presence(v_table, p_theirs));
-        CONTINUE WHEN NOT EXISTS (SELECT FROM pggit._merged_columns(v_table.table_id, p_base, p_ours, p_theirs) AS m
+        CONTINUE WHEN 'absent' IN (pggit._presence(v_table, v_base), pggit._presence(v_table, p_ours), pggit._presence(v_table, p_theirs));
+        CONTINUE WHEN NOT EXISTS (SELECT FROM pggit._merged_columns(v_table.table_id, v_base, p_ours, p_theirs) AS m
                                    WHERE m.change <> 'none' OR (m.base).column_id IS DISTINCT FROM (m.ours).column_id OR (m.base).column_id IS DISTINCT FROM (m.theirs).column_id);
         IF pggit._is_keyless(v_table.table_id) THEN
             RETURN format('the columns of table %I.%I, which has no primary key, were changed after these branches parted; such a change can''t be merged', v_table.schema_name, v_table.table_name);
         END IF;
-        PERFORM pggit._alias_columns(v_table.table_id, p_base, p_ours, p_theirs);
-        FOR v_column IN SELECT m.* FROM pggit._merged_columns(v_table.table_id, p_base, p_ours, p_theirs) AS m ORDER BY m.origin LOOP
-            v_decided := pggit._decide_column(p_merge.merge_id, v_table, v_column, p_base, p_ours, p_theirs);
+        PERFORM pggit._alias_columns(v_table.table_id, v_base, p_ours, p_theirs);
+        FOR v_column IN SELECT m.* FROM pggit._merged_columns(v_table.table_id, v_base, p_ours, p_theirs) AS m ORDER BY m.origin LOOP
+            v_decided := pggit._decide_column(p_merge.merge_id, v_table, v_column, p_base_id, p_ours, p_theirs);
             INSERT INTO pg_temp.pggit_merged_columns
             VALUES (v_table.table_id, v_column.origin, (v_column.base).column_id, (v_column.ours).column_id, (v_column.theirs).column_id, v_decided.change, v_decided.name,
                     (v_column.ours).name, (v_column.theirs).name, coalesce((v_column.theirs).generated_as, (v_column.ours).generated_as) IS NOT NULL);
@@ -259,7 +264,7 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._plan_columns(pggit.merges, pggit._position, pggit._position, pggit._position) IS
+COMMENT ON FUNCTION pggit._plan_columns(pggit.merges, text, pggit._position, pggit._position) IS
 'Merges the columns of all tables into the temporary table pggit_merged_columns: all columns of each table whose columns are not the same everywhere. Returns why that can''t be, if so.';
 
 CREATE OR REPLACE FUNCTION pggit._execute_all(p_commands text[])

@@ -396,6 +396,17 @@ $$;
 COMMENT ON FUNCTION pggit._origin(pggit.merges, text) IS
 'What a revert, a cherry-pick or a reset is as a merge: base and theirs. A revert goes from the commit to its parent or to the earlier commit that option since names, a cherry-pick and what takes a stash back from the parent to the commit, a reset from the branch''s head to the commit.';
 
+CREATE OR REPLACE FUNCTION pggit._is_pending(p_branch pggit.branches, p_at pggit._position)
+    RETURNS boolean
+    LANGUAGE sql
+AS $$
+    SELECT pggit._content(p_branch.head_at, p_at) <> '{}' OR pggit._schema_content(pggit._parent_tree(ARRAY[p_branch.head], t.tree), t.tree) <> '{}'
+      FROM pggit._scan_schema(p_branch.branch_id, p_at) AS t(tree);
+$$;
+
+COMMENT ON FUNCTION pggit._is_pending(pggit.branches, pggit._position) IS
+'Whether a branch has changes of rows or of its schema that are not committed.';
+
 CREATE OR REPLACE FUNCTION pggit._attempt(p_merge_id uuid, p_apply boolean, p_rehearse boolean DEFAULT false)
     RETURNS pggit.merge_result
     LANGUAGE plpgsql
@@ -465,12 +476,12 @@ BEGIN
     END IF;
 
     IF v_merge.kind = 'merge' AND v_merge.base_commit = v_their_id AND (p_apply OR v_source.branch_id IS NULL OR v_source.branch_id = v_target.branch_id
-                                             OR pggit._content(v_source.head_at, v_theirs) = '{}') THEN
+                                             OR NOT pggit._is_pending(v_source, v_theirs)) THEN
         RETURN pggit._result(p_merge_id, 'up_to_date');
     END IF;
     v_forward := v_merge.kind = 'reset'
                  OR (v_merge.kind = 'merge' AND v_merge.base_commit = v_target.head AND NOT coalesce((v_merge.options ->> 'squash')::boolean, false)
-                     AND v_mode <> 'never' AND (p_apply OR pggit._content(v_target.head_at, v_ours) = '{}'));
+                     AND v_mode <> 'never' AND (p_apply OR NOT pggit._is_pending(v_target, v_ours)));
     IF v_mode = 'only' AND NOT v_forward THEN
         RETURN pggit._result(p_merge_id, 'refused', jsonb_build_object('reason', format('branch %L has moved on, so this merge is no fast-forward, and fast-forward only is asked for', v_target.name)));
     END IF;
@@ -487,7 +498,7 @@ BEGIN
         PERFORM pggit._note_branch_columns(v_target.branch_id);
         PERFORM set_config('pggit.merge_target', (v_target.branch_id, NULL, pggit._base_after(v_merge, v_ours, v_theirs))::pggit._position::text, true);
     END IF;
-    v_reason := pggit._plan_columns(v_merge, (pggit._ref(v_bases[1])).at, v_ours, v_theirs);
+    v_reason := pggit._plan_columns(v_merge, v_bases[1], v_ours, v_theirs);
     v_shape  := (SELECT count(*) FROM pg_temp.pggit_merged_columns AS m WHERE m.change <> 'none');
     IF v_reason IS NULL AND cardinality(v_bases) > 1 AND EXISTS (SELECT FROM pg_temp.pggit_merged_columns) THEN
         v_reason := 'these branches have more than one best common ancestor, and columns of theirs are not the same; merge the columns first, from a branch made at one of the ancestors';
