@@ -307,18 +307,17 @@ BEGIN
     INSERT INTO pggit.branch_schemas (branch_id, base_schema, schema_name) VALUES (p_branch.branch_id, p_schema, v_name);
 
     FOR v_grant IN
-        SELECT g.grantee FROM pg_namespace AS n, aclexplode(n.nspacl) AS g
-         WHERE n.nspname = p_schema AND g.privilege_type = 'USAGE'
-        UNION SELECT n.nspowner FROM pg_namespace AS n WHERE n.nspname = p_schema
-        UNION SELECT c.relowner FROM pggit.tables AS t JOIN pg_class AS c ON c.oid = t.relation WHERE t.schema_name = p_schema AND t.untracked_at IS NULL
+        SELECT g.grantee, g.privilege_type FROM pg_namespace AS n, aclexplode(n.nspacl) AS g WHERE n.nspname = p_schema
+        UNION SELECT n.nspowner, 'ALL' FROM pg_namespace AS n WHERE n.nspname = p_schema
+        UNION SELECT c.relowner, 'USAGE' FROM pggit.tables AS t JOIN pg_class AS c ON c.oid = t.relation WHERE t.schema_name = p_schema AND t.untracked_at IS NULL
     LOOP
-        EXECUTE format('GRANT USAGE ON SCHEMA %I TO %s', v_name, CASE WHEN v_grant.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(v_grant.grantee)) END);
+        EXECUTE format('GRANT %s ON SCHEMA %I TO %s', v_grant.privilege_type, v_name, CASE WHEN v_grant.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(v_grant.grantee)) END);
     END LOOP;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._create_branch_schema(pggit.branches, text) IS
-'Makes the schema of a branch that stands for one of main, usable by whoever may use that one. Raises VG101 when the name is taken.';
+'Makes the schema of a branch that stands for one of main: who may use that one or make objects in it, such as indexes, may do so here. Raises VG101 when the name is taken.';
 
 CREATE OR REPLACE FUNCTION pggit.create_branch(p_name text, p_from text DEFAULT NULL, p_mode text DEFAULT 'schema', p_materialize text DEFAULT 'auto')
     RETURNS pggit.branch_info

@@ -16,8 +16,8 @@ BEGIN
     EXECUTE format('CREATE TABLE %s (LIKE %s INCLUDING COMMENTS INCLUDING COMPRESSION INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING STORAGE)%s',
                    v_name, p_table.relation::regclass, coalesce(' WITH (' || v_options || ')', ''));
 
-    -- Indexes are built with the rights of the table's owner: never with more than the owner on main has.
-    IF current_setting('is_superuser')::boolean THEN
+    -- Indexes are built with the rights of the table's owner: never with more than the owner on main has. The setting is_superuser is the session's, not that of who acts here.
+    IF (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user) THEN
         EXECUTE (SELECT format('ALTER TABLE %s OWNER TO %I', v_name, pg_get_userbyid(c.relowner)) FROM pg_class AS c WHERE c.oid = p_table.relation);
     END IF;
 

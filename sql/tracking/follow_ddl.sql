@@ -481,6 +481,32 @@ $$;
 COMMENT ON FUNCTION pggit._follow_each(oid[]) IS
 'pggit._follow_shape for relations that nobody told of. Waits for no lock longer than 0.9 seconds.';
 
+CREATE OR REPLACE FUNCTION pggit._follow_branches(p_relation oid)
+    RETURNS void
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET lock_timeout = '900ms'
+AS $$
+DECLARE
+    v_shown pggit.branch_tables;
+BEGIN
+    FOR v_shown IN
+        SELECT bt.* FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id)
+         WHERE bt.form = 'table' AND (p_relation IS NULL OR p_relation IN (bt.relation, t.relation)) AND bt.watched[1] <> pggit._column_versions(bt.relation)
+    LOOP
+        BEGIN
+            PERFORM pggit._follow_branch_table(v_shown, NULL, true);
+        EXCEPTION WHEN lock_not_available OR SQLSTATE 'VG401' THEN
+            RAISE WARNING 'table % could not be followed, the next commit tries again: %', v_shown.relation::regclass, SQLERRM;
+        END;
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._follow_branches(oid) IS
+'Where no event trigger tells of DDL: follows the real tables of branches that have changed, or only those that stand for one table. They are of all branches, for a diff reads others than the session''s.';
+
 CREATE OR REPLACE FUNCTION pggit._follow_changed(p_relation oid DEFAULT NULL)
     RETURNS void
     LANGUAGE plpgsql
@@ -493,16 +519,13 @@ BEGIN
         PERFORM pggit._follow_each(ARRAY(SELECT t.relation FROM pggit.tables AS t
                                           WHERE t.untracked_at IS NULL AND (p_relation IS NULL OR t.relation = p_relation) AND (t.fingerprint <> pggit._fingerprint(t.relation)
                                                OR EXISTS (SELECT FROM pggit.partitions AS p WHERE p.table_id = t.table_id AND NOT p.captured))));
-        PERFORM pggit._follow_branch_table(bt, NULL, true)
-           FROM pggit.branch_tables AS bt
-          WHERE bt.form = 'table' AND (bt.relation = p_relation OR bt.branch_id = ((pggit._session_branch())).branch_id)
-            AND bt.watched[1] <> pggit._column_versions(bt.relation);
+        PERFORM pggit._follow_branches(p_relation);
     END IF;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._follow_changed(oid) IS
-'Where no event trigger tells of DDL: follows the tracked tables, or the one given, that have changed, and those of the session''s branch. What reads the history begins with it.';
+'Where no event trigger tells of DDL: follows the tracked tables, or the one given, that have changed, on main and on branches. What reads the history begins with it.';
 
 CREATE OR REPLACE FUNCTION pggit._follow_unseen()
     RETURNS void

@@ -287,3 +287,12 @@ def test_truncate_meets_columns_that_nobody_told_of(plain: Connection) -> None:
     query(plain, "SELECT pggit.commit('empty')")
     assert rows(plain, "SELECT deleted FROM pggit.diff('main')") == [(200,)]
     assert rows(plain, "SELECT * FROM pggit.verify()") == []
+
+
+def test_main_reads_a_branch_whose_columns_nobody_told_of(plain: Connection) -> None:
+    query(plain, "SELECT pggit.materialize('dev', 'orders'); UPDATE orders SET status = 'seen' WHERE id = 1")
+    query(plain, "SELECT pggit.commit('seen'); ALTER TABLE orders RENAME note TO remark; SELECT pggit.checkout('main')")
+    assert rows(plain, "SELECT * FROM pggit.verify()") == []
+    assert rows(plain, "SELECT updated FROM pggit.diff('main', 'dev')") == [(1,)]
+    query(plain, 'ALTER TABLE "public@dev".orders RENAME remark TO note')
+    assert rows(plain, "SELECT status FROM pggit.as_of(NULL::orders, 'dev') WHERE id = 1") == [("seen",)]
