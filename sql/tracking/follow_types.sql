@@ -48,6 +48,26 @@ $$;
 COMMENT ON FUNCTION pggit._follow_types() IS
 'Takes over the new names of types that were renamed or moved to another schema, also into the functions that write branches.';
 
+CREATE OR REPLACE FUNCTION pggit._free_stand_in(p_table_id integer, p_column_id integer)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_column record;
+BEGIN
+    SELECT t.relation::regclass AS relation, c.name INTO v_column
+      FROM pggit.tables AS t JOIN pggit.columns AS c USING (table_id) WHERE t.table_id = p_table_id AND c.column_id = p_column_id AND NOT t.on_main;
+    IF FOUND THEN
+        EXECUTE format('ALTER TABLE %s ALTER %I TYPE text USING %2$I::text', v_column.relation, v_column.name);
+        UPDATE pggit.tables AS t SET fingerprint = pggit._fingerprint(t.relation), storage = pggit._storage(t.relation) WHERE t.table_id = p_table_id;
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._free_stand_in(integer, integer) IS
+'Makes a column text in what stands in for a table that main does not have.';
+
 CREATE OR REPLACE FUNCTION pggit._free_types(p_of_relations boolean)
     RETURNS void
     LANGUAGE plpgsql
@@ -61,14 +81,21 @@ DECLARE
 BEGIN
     PERFORM set_config('pggit.following', 'on', true);
     FOR v_column IN
+        WITH gone AS (
+            SELECT c.table_id, c.column_id FROM pggit.columns AS c JOIN pggit.tables AS t USING (table_id)
+             WHERE c.dropped_at IS NOT NULL OR t.untracked_at IS NOT NULL OR (NOT t.on_main AND NOT EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.table_id = t.table_id))
+            UNION
+            SELECT b.table_id, b.column_id FROM pggit.branch_columns AS b
+             WHERE NOT EXISTS (SELECT FROM pggit.columns AS c WHERE c.table_id = b.table_id AND c.column_id = b.column_id)
+             GROUP BY b.table_id, b.column_id HAVING bool_and(b.dropped_at IS NOT NULL)
+        )
         SELECT c.table_id, c.column_id, array_agg(a.attrelid::regclass ORDER BY a.attrelid) AS stores
-          FROM pggit.columns AS c
-          JOIN pggit.tables AS t USING (table_id)
+          FROM gone AS c
           JOIN pg_attribute AS a ON a.attrelid IN (to_regclass('pggit._log_' || c.table_id), to_regclass('pggit._delta_' || c.table_id),
                                                    to_regclass('pggit._mask_' || c.table_id), to_regclass('pggit._undo_' || c.table_id))
                                 AND a.attname = 'c' || c.column_id AND NOT a.attisdropped
           JOIN pg_type AS y ON y.oid = a.atttypid
-         WHERE (c.dropped_at IS NOT NULL OR t.untracked_at IS NOT NULL) AND y.typnamespace <> 'pg_catalog'::regnamespace
+         WHERE y.typnamespace <> 'pg_catalog'::regnamespace
            AND (NOT p_of_relations OR EXISTS (SELECT FROM pg_type AS r JOIN pg_class AS k ON k.oid = r.typrelid WHERE r.oid IN (y.oid, y.typelem) AND k.relkind <> 'c'))
            AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
                                                        AND d.classid = 'pg_rewrite'::regclass)
@@ -78,6 +105,7 @@ BEGIN
             FOR v_at IN 1 .. cardinality(v_column.stores) LOOP
                 EXECUTE format('ALTER TABLE %s ALTER c%s TYPE text USING c%2$s::text', v_column.stores[v_at], v_column.column_id);
             END LOOP;
+            PERFORM pggit._free_stand_in(v_column.table_id, v_column.column_id);
             UPDATE pggit.columns AS c SET type_name = 'text' WHERE c.table_id = v_column.table_id AND c.column_id = v_column.column_id;
             UPDATE pggit.branch_columns AS c SET type_name = 'text' WHERE c.table_id = v_column.table_id AND c.column_id = v_column.column_id;
         EXCEPTION WHEN feature_not_supported OR undefined_object OR undefined_function OR datatype_mismatch OR lock_not_available THEN
@@ -89,7 +117,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._free_types(boolean) IS
-'History of dropped columns and tables that are no longer tracked becomes text where it is of a type of the user''s, so that it does not stand in the way of what is done to the type;
+'History of dropped columns and tables that are no longer tracked, or that no branch has any more, becomes text where it is of a type of the user''s, so that it does not stand in the way of what is done to the type;
 p_of_relations: only where it is of the row type of a table or view.
 Waits for no lock longer than 0.9 seconds. What a branch still shows stays as it is.';
 

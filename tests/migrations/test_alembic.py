@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.postgres import Database, query
+from fixtures.postgres import Connection, Database, query
 
 from .tools import alembic, contents, dump, owned, shape
 
@@ -16,10 +16,8 @@ ROWS = """
 """
 
 
-@pytest.fixture(params=["a superuser", "a plain owner"])
-def library(db: Database, request: pytest.FixtureRequest) -> Database:
-    """Main after the second migration, with rows, and a branch of it; pggit was installed by one or the other."""
-    core = request.getfixturevalue("plain_owner") if request.param == "a plain owner" else db.conn
+def branched(db: Database, core: Connection) -> Database:
+    """Main after the second migration, with rows, and a branch of it."""
     alembic(owned(db), "main", "upgrade", "0002")
     query(core, ROWS + "SELECT pggit.track_schema('public'); SELECT pggit.commit('first');")
     query(core, "SELECT pggit.create_branch('dev', p_materialize => 'all')")
@@ -34,7 +32,8 @@ def elsewhere(empty_db: Database) -> Database:
     return empty_db
 
 
-def test_migrations_go_up_and_down(library: Database, elsewhere: Database) -> None:
+def test_migrations_go_up_and_down(db: Database, elsewhere: Database) -> None:
+    library = branched(db, db.conn)
     main, rows = dump(library), contents(library, "public")
     began = shape(library, "public@dev"), contents(library, "public@dev")
     assert began == (shape(elsewhere, "public"), contents(elsewhere, "public"))
@@ -57,3 +56,13 @@ def test_a_new_branch_has_nothing_to_migrate(db: Database) -> None:
     db.run("SELECT pggit.track_schema('public'); SELECT pggit.commit('first')")
     db.run("SELECT pggit.create_branch('dev', p_materialize => 'all')")
     assert "No new upgrade operations detected" in alembic(db, "dev", "check")
+
+
+def test_where_a_plain_owner_installed_pggit(db: Database, plain_owner: Connection) -> None:
+    library = branched(db, plain_owner)
+    main, rows = dump(library), contents(library, "public")
+    alembic(library, "dev", "upgrade", "head")
+    assert "No new upgrade operations detected" in alembic(library, "dev", "check")
+    query(plain_owner, "SELECT pggit.checkout('dev'); SELECT pggit.commit('migrated'); SELECT pggit.checkout('main')")
+    assert (dump(library), contents(library, "public")) == (main, rows)
+    assert library.rows("SELECT * FROM pggit.verify()") == []

@@ -223,6 +223,16 @@ def test_constraints_of_a_branch_hold_in_merges_into_it(
     assert rows(dev, "SELECT * FROM orders ORDER BY id") == before
 
 
+def test_a_type_of_the_branch_goes_with_what_had_it(shop: Database, dev: Connection) -> None:
+    query(dev, "CREATE TYPE verdict AS ENUM ('good', 'bad'); ALTER TABLE orders ADD v verdict")
+    query(dev, "CREATE TABLE reviews (v verdict PRIMARY KEY, w verdict); INSERT INTO reviews VALUES ('bad', 'good')")
+    query(dev, "UPDATE orders SET v = 'good', amount = 9 WHERE id = 1; SELECT pggit.commit('verdicts')")
+    query(dev, "DROP TABLE reviews; ALTER TABLE orders DROP v; DROP TYPE verdict; SELECT pggit.commit('gone')")
+    changed = rows(dev, "SELECT new_row -> 'v' FROM pggit.diff_rows('orders', 'main', 'HEAD~1')")
+    assert changed == [("good",)]
+    assert shop.rows("SELECT * FROM pggit.verify()") == []
+
+
 # --- without event triggers -------------------------------------------------------------------------------------------
 
 
