@@ -63,6 +63,16 @@ COMMENT ON FUNCTION pggit._open_undo(jsonb, text, text, text, jsonb) IS
 'Records the wish to revert what the merge of the same installation and namespace and this name brought. Raises VG006 (it has not merged, or is not there), VG202 (the
 target does not have it) and what pggit._open_merge raises.';
 
+CREATE OR REPLACE FUNCTION pggit._distrusted(p_options jsonb)
+    RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT CASE WHEN p_options ? 'checks' THEN p_options || jsonb_build_object('checks_as', 'nobody') ELSE p_options END;
+$$;
+
+COMMENT ON FUNCTION pggit._distrusted(jsonb) IS
+'Options of a merge that an object outside asks for: who writes that may have fewer rights in the database than who carries it out.';
+
 CREATE OR REPLACE FUNCTION pggit._open_run(p_owner jsonb, p_source text, p_revert_of text, p_target text, p_message text, p_options jsonb)
     RETURNS uuid
     LANGUAGE sql
@@ -85,6 +95,7 @@ DECLARE
     v_new   uuid;
 BEGIN
     PERFORM pggit._require_owner(p_owner);
+    p_options := pggit._distrusted(p_options);
     PERFORM pg_advisory_xact_lock(hashtextextended(format('pggit merge %s', p_owner - 'uid'), 0));
     SELECT r.* INTO v_plan
       FROM pggit.merge_plans AS r
@@ -187,6 +198,7 @@ DECLARE
     v_asked   jsonb := p_options || CASE WHEN p_options ? 'approved_plan' THEN jsonb_build_object('resolutions', p_resolutions) ELSE '{}' END;
 BEGIN
     PERFORM pggit._require_owner(p_owner);
+    p_options := pggit._distrusted(p_options);
     IF (p_source IS NULL) = (p_revert_of IS NULL) THEN
         RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = 'either a source is merged or a merge is reverted';
     END IF;
@@ -256,7 +268,7 @@ COMMENT ON FUNCTION pggit.run_merge(jsonb, text, text, text, jsonb, jsonb, text)
 undoes, likewise once, what the merge of that name in the same installation and namespace brought. One that was refused, or waits with conflicts,
 runs again when either branch has a new commit, the source new changes, or the options are others; one with conflicts goes on as soon as p_resolutions decide
 them all, and one that was refused with what they decided when they decide otherwise: a list of objects with conflict_id, or table (with key and column for one cell), take (ours, theirs, base, value) and value in text form,
-NULL without. With option approved_plan nothing is done but to plan, and merge_id is that plan, until the option names the plan''s hash. Raises VG104 (this owner ran another merge),
+NULL without. Checks run as a role that may read the target and nothing else. With option approved_plan nothing is done but to plan, and merge_id is that plan, until the option names the plan''s hash. Raises VG104 (this owner ran another merge),
 VG007 (a resolution names no conflict), VG204 (a value that is none of the column''s type), VG006 (p_revert_of has not merged), VG202 (its commit is not in p_target) and what pggit.merge raises.';
 
 CREATE OR REPLACE FUNCTION pggit.delete_merged_source(p_owner jsonb)

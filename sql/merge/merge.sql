@@ -3,7 +3,7 @@ CREATE OR REPLACE FUNCTION pggit._check_options(p_kind text, p_options jsonb)
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_known text[] := ARRAY['on_conflict', 'resolutions', 'rules', 'checks', 'approved_plan', 'approved_by']
+    v_known text[] := ARRAY['on_conflict', 'resolutions', 'rules', 'checks', 'checks_as', 'approved_plan', 'approved_by']
                       || CASE p_kind WHEN 'merge' THEN ARRAY['fast_forward', 'squash', 'fill'] WHEN 'revert' THEN ARRAY['parent', 'since'] ELSE ARRAY['parent'] END;
     v_name  text;
 BEGIN
@@ -27,6 +27,11 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = 'VG202', SCHEMA = 'pggit',
             MESSAGE = format('fast_forward is %L, but must be auto, never or only', p_options ->> 'fast_forward');
+    END IF;
+    IF coalesce(p_options ->> 'checks_as', 'caller') NOT IN ('caller', 'nobody') THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG202', SCHEMA = 'pggit',
+            MESSAGE = format('checks_as is %L, but must be caller or nobody', p_options ->> 'checks_as');
     END IF;
     IF jsonb_typeof(coalesce(p_options -> 'squash', 'false')) <> 'boolean' THEN
         RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = 'squash must be true or false';
@@ -556,7 +561,7 @@ BEGIN
     END IF;
 
     v_after := pggit._apply(v_merge, v_target, v_result, v_ours, v_theirs);
-    PERFORM pggit._run_checks(v_merge.options -> 'checks', v_target.name);
+    PERFORM pggit._run_checks(v_merge, v_target.name);
     IF v_forward THEN
         PERFORM pggit._move_head(v_target.branch_id, v_their_id, v_after);
         v_result.result    := 'fast_forward';
@@ -751,7 +756,7 @@ COMMENT ON FUNCTION pggit.merge(text, text, text, jsonb) IS
 'Merges a branch, tag or commit into a branch, three ways, row by row and cell by cell, in the calling transaction.
 p_target NULL is the session''s branch. What is not committed on either side is committed first. p_options: on_conflict (stop, ours, theirs), resolutions (array of {conflict_id} or {table, key,
 column}, with take: ours, theirs, base, value, and value), rules (array of {table, column, rule, by, expression}: see pggit.add_merge_rule), checks (array of {name, sql}: queries of one boolean
-that must be true on the merged state, read only, else the merge is refused), fast_forward (auto, never, only), squash, approved_plan (the plan_hash of pggit.plan_merge: with
+that must be true on the merged state, read only, else the merge is refused), checks_as (caller: they run with the rights of whoever merges; nobody: as a role made for it that may read the target and nothing else), fast_forward (auto, never, only), squash, approved_plan (the plan_hash of pggit.plan_merge: with
 other effects than those, or null, the result is refused and has the plan_hash to approve), approved_by (a text to keep beside it). The merged state is checked for NOT NULL, CHECK, unique indexes and foreign keys before
 anything is written; triggers take no part. result: merged (commit_id is the merge commit), fast_forward, up_to_date, conflicted (nothing written; pggit.resolve_conflict, then
 pggit.continue_merge), or refused (nothing written; detail.reason). Raises VG001, VG002, VG007, VG009, VG202, VG204, VG205, VG206, VG307, VG401 (locked by others, or

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import psycopg
 import pytest
 
+from fixtures.objects import Body
 from fixtures.operating import Database, Site, a_name, condition, open_by, states
 
 CONFLICT = {"table": "items", "key": {"id": "1"}, "column": "price"}
@@ -439,6 +441,56 @@ def test_what_waits_follows_the_rows_that_change_meanwhile(site: Site) -> None:
     assert body["status"]["conflicts"]["open"] == 0
     assert items(owner)[0][2] == "15"
     amend(site, name, approvedPlan=body["status"]["plan"]["hash"])
+    site.wait("dbm", name, "Merged")
+    assert items(owner)[0][2] == "12"
+
+
+def test_a_policy_of_the_database_wants_approval(site: Site) -> None:
+    """Whatever the Merge says; other targets are left alone."""
+    database, owner = site.versioned(mergePolicies=[{"target": "ma*", "approval": "Required"}])
+    branch, secret = site.branch(database)
+    other, _ = site.branch(database)
+    change(secret, "UPDATE items SET price = 12 WHERE id = 1")
+    name, aside = a_name("merge"), a_name("merge")
+    spec = {"databaseRef": {"name": database}, "source": branch}
+    site.namespace.apply("Merge", aside, {**spec, "target": other})
+    site.wait("dbm", aside, "Merged")
+
+    site.namespace.apply("Merge", name, spec)
+    body = site.wait("dbm", name, "AwaitingApproval")
+    plan = body["status"]["plan"]["hash"]
+    assert f"set spec.approval to Required and spec.approvedPlan to {plan}" in condition(body)["message"]
+    assert items(owner)[0][2] == "10.00"
+
+    site.namespace.apply("Merge", name, {**spec, "approval": "Required", "approvedPlan": plan})
+    site.wait("dbm", name, "Merged")
+    assert items(owner)[0][2] == "12"
+
+
+def _refused(body: Body, said: str) -> bool:
+    return condition(body)["reason"] == "Refused" and said in condition(body)["message"]
+
+
+def test_checks_hold_or_nothing_is_merged(site: Site) -> None:
+    """They see the merged rows, as somebody who may read nothing else, and say nothing of what is in them."""
+    database, owner = site.versioned()
+    owner.run("CREATE SCHEMA hidden; CREATE TABLE hidden.words AS SELECT 'a word' AS word")
+    branch, secret = site.branch(database)
+    change(secret, "UPDATE items SET price = 12 WHERE id = 1")
+    name = a_name("merge")
+    spec = {"databaseRef": {"name": database}, "source": branch}
+    for sql, said in {
+        "SELECT sum(price) < 100 FROM items": "false",
+        "SELECT word = 'a word' FROM hidden.words": "it failed with SQLSTATE 42501",
+        "SELECT name::integer = 1 FROM items": "it failed with SQLSTATE 22P02",
+    }.items():
+        site.namespace.apply("Merge", name, {**spec, "checks": [{"name": "total", "sql": sql}]})
+        body = site.until("dbm", name, partial(_refused, said=said), what=said)
+        assert "check 'total' does not hold on the merged state" in condition(body)["message"]
+        assert items(owner)[0][2] == "10.00"
+
+    checks = [{"name": "total", "sql": "SELECT sum(price) = 131.50 FROM items"}]
+    site.namespace.apply("Merge", name, {**spec, "checks": checks})
     site.wait("dbm", name, "Merged")
     assert items(owner)[0][2] == "12"
 

@@ -68,6 +68,21 @@ class Connection(Model):
     )
 
 
+class PolicyApproval(StrEnum):
+    """What every Merge into a target needs."""
+
+    REQUIRED = "Required"
+
+
+class MergePolicy(Model):
+    """What every Merge into some branches has to keep to; a Merge can only be stricter."""
+
+    target: Annotated[str, Field(min_length=1, max_length=253)] = Field(
+        description="Branches that it is for; * stands for any characters."
+    )
+    approval: PolicyApproval = Field(description="Required: as if each of these Merges said approval: Required.")
+
+
 SchemaName = Annotated[
     Identifier,
     Field(
@@ -105,6 +120,12 @@ class DatabaseSpec(Model):
         default=ConflictValues.HIDE,
         description="Show: the status of a Merge holds the three values of each conflict, so row data goes into the "
         "Kubernetes API.",
+    )
+    merge_policies: list[MergePolicy] = Field(
+        default_factory=list,
+        max_length=64,
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        description="What Merges have to keep to, by target. Without: what each says itself.",
     )
     suspend: bool = Field(default=False, description="Leave the database alone until this is false again.")
 

@@ -169,6 +169,18 @@ RuleItem = Annotated[
 ]
 
 
+class Check(Model):
+    """A query that must be true on the merged rows."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=128)] = Field(
+        description="What it is about: the status names it where it does not hold."
+    )
+    sql: Annotated[str, StringConstraints(min_length=1, max_length=8192)] = Field(
+        description="A query of one boolean, such as `SELECT bool_and(pieces >= 0) FROM stock`. It sees the target as "
+        "it will be, read only, and may read nothing but the target."
+    )
+
+
 class MergeSpec(Model):
     """What is asked for."""
 
@@ -206,6 +218,13 @@ class MergeSpec(Model):
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
         description="How cells are decided that both sides changed, before they become conflicts; the first that fits "
         "and can decide does. They come before the rules that the database keeps (pggit.merge_rules).",
+    )
+    checks: list[Check] = Field(
+        default_factory=list,
+        max_length=50,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        description="What must hold on the merged rows, before anybody can see them; if one does not, the merge is "
+        "refused. The database's login needs CREATEROLE: each runs as a role that is there only meanwhile.",
     )
     approval: Approval = Field(
         default=Approval.NONE,

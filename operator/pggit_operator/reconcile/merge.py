@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -93,12 +94,25 @@ def _wish(world: World, merge: Merge, resolutions: Sequence[Resolution]) -> sql.
         source=spec.source,
         revert_of=spec.revert_of,
         target=spec.target,
-        options=_options(merge, verified=world.settings.approvers_verified),
+        options=_options(
+            merge, verified=world.settings.approvers_verified, approved_by_policy=_policy_asks(world, merge)
+        ),
         resolutions=[_resolution(one) for one in resolutions],
     )
 
 
-def _options(merge: Merge, *, verified: bool) -> dict[str, Any]:
+def _policy_asks(world: World, merge: Merge) -> bool:
+    """Whether the database wants every merge into this target approved."""
+    policies = database_of(world, merge, merge.spec.database_ref).spec.merge_policies
+    return any(_fits(merge.spec.target, one.target) for one in policies)
+
+
+def _fits(name: str, pattern: str) -> bool:
+    """Whether a name is a pattern, in which * stands for any characters."""
+    return re.fullmatch(".*".join(re.escape(part) for part in pattern.split("*")), name) is not None
+
+
+def _options(merge: Merge, *, verified: bool, approved_by_policy: bool) -> dict[str, Any]:
     """What the SQL core calls options; no more than was asked for, so that equal wishes are equal."""
     spec = merge.spec
     options: dict[str, Any] = {"on_conflict": spec.on_conflict.lower()}
@@ -108,7 +122,9 @@ def _options(merge: Merge, *, verified: bool) -> dict[str, Any]:
         options["squash"] = True
     if spec.rules:
         options["rules"] = [_rule(one) for one in spec.rules]
-    if spec.approval is Approval.REQUIRED:
+    if spec.checks:
+        options["checks"] = [{"name": one.name, "sql": one.sql} for one in spec.checks]
+    if spec.approval is Approval.REQUIRED or approved_by_policy:
         options["approved_plan"] = spec.approved_plan
         if spec.approved_by is not None:
             options["approved_by"] = spec.approved_by if verified else f"{spec.approved_by} (unverified)"
@@ -212,9 +228,10 @@ def _verdict(merge: Merge, done: sql.Merge, facts: MergeStatus, *, again: bool) 
 def _awaited(merge: Merge, done: sql.Merge, rows: str) -> str:
     given = merge.spec.approved_plan
     changed = "" if given is None else f"; what was approved is another plan, {given[:12]}…: its effects have changed"
+    asked = "" if merge.spec.approval is Approval.REQUIRED else "spec.approval to Required and "
     return (
         f"{_doing(merge)} waits for approval{changed}. It would give: {rows}; to approve that, set "
-        f"spec.approvedPlan to {done.plan_hash}"
+        f"{asked}spec.approvedPlan to {done.plan_hash}"
     )
 
 
