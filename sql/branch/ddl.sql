@@ -113,7 +113,11 @@ BEGIN
     IF coalesce(current_setting('pggit.branch', true), '') NOT IN ('', 'main') THEN
         GET DIAGNOSTICS v_context = PG_CONTEXT;
         v_branch := pggit._session_branch();
-        IF v_branch.branch_id IS NOT NULL AND NOT pggit._is_own_ddl(v_context) THEN
+        IF v_branch.branch_id IS NULL OR pggit._is_own_ddl(v_context) THEN
+            RETURN;
+        ELSIF TG_TAG IN ('GRANT', 'REVOKE', 'ALTER DEFAULT PRIVILEGES') THEN
+            PERFORM set_config('pggit.other_rights', pggit._other_rights(v_branch.branch_id), true);
+        ELSE
             v_statement := pggit._statement_text(v_context);
             PERFORM pggit._make_real_for_ddl(v_branch, v_statement);
             IF TG_TAG = 'DROP TABLE' THEN
@@ -127,7 +131,31 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._on_branch_start() IS
-'Event trigger: before DDL on a branch, the views that it names become tables.';
+'Event trigger: before DDL on a branch, the views that it names become tables. Rights are compared afterwards, for PostgreSQL does not tell on what they were granted.';
+
+CREATE OR REPLACE FUNCTION pggit._other_rights(p_branch_id integer)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH spaces AS MATERIALIZED (
+        SELECT n.oid, n.nspacl FROM pg_namespace AS n
+         WHERE EXISTS (SELECT FROM pggit.branch_schemas AS s WHERE n.nspname = s.base_schema OR (n.nspname = s.schema_name AND s.branch_id <> p_branch_id))
+    ), relations AS MATERIALIZED (
+        SELECT c.oid, c.relacl FROM pg_class AS c JOIN spaces AS s ON c.relnamespace = s.oid
+    ), rights AS (
+        SELECT s.oid, 0 AS part, s.nspacl::text AS acl FROM spaces AS s
+        UNION ALL SELECT r.oid, 0, r.relacl::text FROM relations AS r
+        UNION ALL SELECT r.oid, a.attnum, a.attacl::text FROM relations AS r JOIN pg_attribute AS a ON a.attrelid = r.oid
+        UNION ALL SELECT p.oid, 0, p.proacl::text FROM pg_proc AS p JOIN spaces AS s ON p.pronamespace = s.oid
+        UNION ALL SELECT y.oid, 0, y.typacl::text FROM pg_type AS y JOIN spaces AS s ON y.typnamespace = s.oid
+        UNION ALL SELECT d.oid, 0, d.defaclacl::text FROM pg_default_acl AS d WHERE d.defaclnamespace = 0 OR d.defaclnamespace IN (SELECT s.oid FROM spaces AS s)
+    )
+    SELECT md5(string_agg(concat_ws(' ', r.oid, r.part, r.acl), ',' ORDER BY r.oid, r.part)) FROM rights AS r WHERE r.acl IS NOT NULL;
+$$;
+
+COMMENT ON FUNCTION pggit._other_rights(integer) IS
+'Another value whenever anybody gets or loses rights on main or on another branch, or on what is going to be made anywhere.';
 
 CREATE OR REPLACE FUNCTION pggit._refuse_on_branch(p_branch pggit.branches, p_what text)
     RETURNS void
@@ -449,6 +477,10 @@ BEGIN
         RETURN;
     END IF;
     v_branch := pggit._session_branch();
+    IF v_branch.branch_id IS NOT NULL AND TG_TAG IN ('GRANT', 'REVOKE', 'ALTER DEFAULT PRIVILEGES')
+       AND current_setting('pggit.other_rights', true) IS DISTINCT FROM pggit._other_rights(v_branch.branch_id) THEN
+        PERFORM pggit._refuse_on_branch(v_branch, 'rights on something');
+    END IF;
     FOR v_one IN
         WITH done AS MATERIALIZED (
             SELECT d.classid, d.objid, d.object_type, d.object_identity, coalesce(d.schema_name, a.object_names[1]) AS schema_name
@@ -654,7 +686,7 @@ BEGIN
     DROP EVENT TRIGGER IF EXISTS pggit_branch_drop;
     CREATE EVENT TRIGGER pggit_branch_start ON ddl_command_start
         WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE', 'DROP TABLE', 'CREATE INDEX', 'ALTER INDEX', 'DROP INDEX', 'CREATE TRIGGER', 'ALTER TRIGGER', 'DROP TRIGGER',
-                     'CREATE POLICY', 'ALTER POLICY', 'DROP POLICY', 'CREATE RULE', 'ALTER RULE', 'DROP RULE', 'CREATE STATISTICS', 'COMMENT')
+                     'CREATE POLICY', 'ALTER POLICY', 'DROP POLICY', 'CREATE RULE', 'ALTER RULE', 'DROP RULE', 'CREATE STATISTICS', 'COMMENT', 'GRANT', 'REVOKE', 'ALTER DEFAULT PRIVILEGES')
         EXECUTE FUNCTION pggit._on_branch_start();
     CREATE EVENT TRIGGER pggit_branch_end ON ddl_command_end EXECUTE FUNCTION pggit._on_branch_end();
     CREATE EVENT TRIGGER pggit_branch_drop ON sql_drop EXECUTE FUNCTION pggit._on_branch_drop();

@@ -35,11 +35,11 @@ BEGIN
         IF v_column.attoptions IS NOT NULL THEN
             EXECUTE format('ALTER TABLE %s ALTER %I SET (%s)', v_name, v_column.attname, array_to_string(v_column.attoptions, ', '));
         END IF;
-        -- It stays an identity column; what its own sequence gives, counting down, is replaced by the next number of main's.
+        -- It stays an identity column; what its own sequence gives, counting down, is replaced by the next number of main's. It may be set to any number, as what loads rows does.
         IF v_column.attidentity <> '' THEN
-            EXECUTE format('ALTER TABLE %s ALTER %I ADD GENERATED %s AS IDENTITY (SEQUENCE NAME %I.%I INCREMENT BY -1 START WITH -1 MAXVALUE -1 CYCLE)',
+            EXECUTE format('ALTER TABLE %s ALTER %I ADD GENERATED %s AS IDENTITY (SEQUENCE NAME %I.%I INCREMENT BY -1 START WITH -1 MAXVALUE %s CYCLE)',
                            v_name, v_column.attname, CASE v_column.attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END,
-                           p_schema, v_column.sequence_name);
+                           p_schema, v_column.sequence_name, CASE v_column.type_name WHEN 'smallint' THEN 32767 WHEN 'integer' THEN 2147483647 ELSE 9223372036854775807 END);
             EXECUTE format('CREATE TRIGGER "  pggit_identity" BEFORE INSERT ON %s FOR EACH ROW EXECUTE FUNCTION pggit._draw_identity(%L, %L, %L)',
                            v_name, v_column.attname, format('%I.%I', p_schema, v_column.sequence_name), v_column.sequence::regclass);
         END IF;
@@ -50,6 +50,26 @@ $$;
 COMMENT ON FUNCTION pggit._real_columns(pggit.tables, text) IS
 'Creates a branch''s real table with the columns, defaults, identity and storage of the table on main; keys and indexes come after the rows.';
 
+CREATE OR REPLACE FUNCTION pggit._next_above(p_sequence regclass, p_value bigint)
+    RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_next bigint := nextval(p_sequence);
+BEGIN
+    -- Draws them one by one: setval could take the sequence back behind what others draw at the same time. Whoever goes further than this may meet given keys.
+    FOR v_step IN 1 .. CASE WHEN p_value >= 0 THEN 100000 ELSE 0 END LOOP
+        EXIT WHEN v_next - 1 > p_value;
+        v_next := nextval(p_sequence);
+    END LOOP;
+    RETURN v_next;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._next_above(regclass, bigint) IS
+'The next number of a sequence of main''s; where that of a branch was set to a number, one that is above it.';
+
 CREATE OR REPLACE FUNCTION pggit._draw_identity()
     RETURNS trigger
     LANGUAGE plpgsql
@@ -58,12 +78,21 @@ CREATE OR REPLACE FUNCTION pggit._draw_identity()
 AS $$
 DECLARE
     v_value bigint;
+    v_drawn boolean;
+    v_next  bigint;
 BEGIN
     EXECUTE format('SELECT ($1).%I', TG_ARGV[0]) INTO v_value USING NEW;
-    IF v_value < 0 THEN
+    v_drawn := v_value < 0;
+    IF NOT v_drawn AND pg_sequence_last_value(TG_ARGV[1]::regclass) >= 0 THEN
+        -- Somebody has set it. The number given to setval was not drawn: only drawing logs numbers ahead.
+        EXECUTE format('SELECT s.log_cnt > 0 FROM %s AS s', TG_ARGV[1]) INTO v_drawn;
+    END IF;
+    IF v_drawn THEN
         BEGIN
             IF v_value = currval(TG_ARGV[1]::regclass) THEN
-                NEW := jsonb_populate_record(NEW, jsonb_build_object(TG_ARGV[0], nextval(TG_ARGV[2]::regclass)));
+                v_next := pggit._next_above(TG_ARGV[2]::regclass, v_value);
+                NEW    := jsonb_populate_record(NEW, jsonb_build_object(TG_ARGV[0], v_next));
+                PERFORM setval(TG_ARGV[1]::regclass, -1) WHERE v_value >= 0;
             END IF;
         EXCEPTION WHEN object_not_in_prerequisite_state THEN
             NULL;

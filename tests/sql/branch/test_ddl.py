@@ -53,6 +53,7 @@ CATALOG = """
         "CREATE TRIGGER t BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
         "CREATE POLICY mine ON orders USING (true)",
         "COMMENT ON TABLE orders IS 'what they buy'",
+        "GRANT SELECT ON orders TO pg_monitor",
         "DO $$ BEGIN EXECUTE 'ALTER TABLE or' || 'ders ADD COLUMN x int'; ALTER TABLE orders ADD y int; END $$",
     ],
 )
@@ -113,6 +114,9 @@ def test_a_commit_between_two_statements_of_a_transaction_has_the_columns_of_the
         ("RESET ROLE; ALTER TABLE public.customers DROP region", "customers"),
         ('ALTER TABLE "public@other".orders ADD x int', 'table "public@other".orders'),
         ("CREATE EXTENSION citext", "extension citext"),
+        ("GRANT SELECT ON ALL TABLES IN SCHEMA public TO pg_monitor", "rights on something"),
+        ('GRANT SELECT (id) ON "public@other".orders TO pg_monitor', "rights on something"),
+        ("ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO pg_monitor", "rights on something"),
     ],
 )
 def test_ddl_never_reaches_main_or_another_branch(shop: Database, ddl: str, what: str) -> None:
