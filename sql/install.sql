@@ -84,6 +84,12 @@
 \ir schema/fingerprint.sql
 \ir schema/trees.sql
 \ir schema/objects.sql
+\ir schema/statements.sql
+\ir schema/alter.sql
+\ir schema/renames.sql
+\ir schema/steps.sql
+\ir schema/diff_schema.sql
+\ir schema/generate_migration.sql
 -- conflict, merge
 \ir conflict/views.sql
 \ir conflict/resolve.sql
