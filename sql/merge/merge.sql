@@ -433,6 +433,7 @@ DECLARE
     v_result    pggit.merge_result;
     v_mode      text;
     v_shape     integer;
+    v_commands  text[];
     v_x         pggit._mark;
 BEGIN
     SELECT m.* INTO STRICT v_merge FROM pggit.merges AS m WHERE m.merge_id = p_merge_id;
@@ -517,6 +518,8 @@ BEGIN
             RETURN pggit._result(p_merge_id, 'rehearse');
         END IF;
         PERFORM pggit._make_real_for_merge(v_target, (pggit._target()).s);
+        v_commands := ARRAY(SELECT c.command FROM (SELECT DISTINCT m.table_id FROM pg_temp.pggit_merged_columns AS m WHERE m.change <> 'none') AS t
+                             CROSS JOIN LATERAL pggit._column_commands(t.table_id, v_target.branch_id, (v_theirs).branch_id) AS c ORDER BY t.table_id, c.n, c.command);
         v_reason := pggit._change_columns(v_target.branch_id, (v_theirs).branch_id);
         IF v_reason IS NOT NULL THEN
             RETURN pggit._result(p_merge_id, 'refused', jsonb_build_object('reason', v_reason, 'sqlstate', 'VG302'));
@@ -533,6 +536,10 @@ BEGIN
             'reason', 'rows have to get new keys (rule renumber) and columns have to change, which one merge can''t do; merge a branch with the columns alone first'));
     ELSIF v_result.result = 'renumber' THEN
         RETURN pggit._attempt_renumbered(v_merge, pggit._branch_to_renumber(v_merge), p_apply);
+    END IF;
+    IF v_commands IS NOT NULL THEN
+        v_result.detail    := v_result.detail || jsonb_build_object('ddl', v_commands);
+        v_result.plan_hash := encode(sha256(convert_to(v_result.plan_hash || v_commands::text, 'UTF8')), 'hex');
     END IF;
     v_result.schema_changes   := v_shape;
     v_result.schema_conflicts := pggit._undecided_schema(p_merge_id);

@@ -135,3 +135,23 @@ def test_options_that_make_no_sense(history: Database, options: str) -> None:
     history.run(BRANCH, "none")
     with raises("VG202", "approved_"):
         history.run("SELECT pggit.merge('dev', 'main', NULL, %s)", options)
+
+
+def test_changed_columns_are_part_of_what_is_approved(history: Database) -> None:
+    """Also where no row is written in them."""
+    history.run("CREATE TABLE u (id integer PRIMARY KEY)")
+    history.run("SELECT pggit.commit('another table')")
+    history.run(BRANCH, "all")
+    dev(history, "UPDATE t SET a = 'dev' WHERE id = 1")
+    plans = [planned(history)]
+    for change in (
+        "ADD COLUMN c integer DEFAULT 5",
+        "ALTER COLUMN c TYPE bigint",
+        "RENAME COLUMN c TO d",
+        "DROP COLUMN d",
+    ):
+        dev(history, f"ALTER TABLE u {change}")
+        assert merged(history, plans[-1])[0] == "refused", change
+        plans.append(planned(history))
+    assert len(set(plans)) == 4, "in the end the table is as it was"
+    assert merged(history, plans[0])[0] != "refused"
