@@ -71,6 +71,20 @@ $$;
 COMMENT ON FUNCTION pggit._later(pggit._mark, pggit._mark) IS
 'The later of two marks of main. Any mark is right as a branch''s base; the later one keeps what the branch owns small.';
 
+CREATE OR REPLACE FUNCTION pggit._why_not_tracked(p_branch_id integer)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT format('table %I.%I is on branch %L but is no longer tracked on main', t.schema_name, t.table_name, b.name)
+      FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id) JOIN pggit.branches AS b USING (branch_id)
+     WHERE bt.branch_id = p_branch_id AND t.untracked_at IS NOT NULL
+     ORDER BY t.schema_name, t.table_name LIMIT 1;
+$$;
+
+COMMENT ON FUNCTION pggit._why_not_tracked(integer) IS
+'Names a table that a branch shows and main has no more, or has with another key: what the branch writes of it is in no commit. NULL when there is none.';
+
 CREATE OR REPLACE FUNCTION pggit._why_not_mergeable(p_source_id integer, p_target_id integer, p_base pggit._position, p_ours pggit._position, p_theirs pggit._position)
     RETURNS text
     LANGUAGE plpgsql STABLE
@@ -78,7 +92,6 @@ AS $$
 DECLARE
     v_table    pggit.tables;
     v_presence text[];
-    v_reason   text;
 BEGIN
     FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.untracked_at IS NULL ORDER BY t.schema_name, t.table_name LOOP
         v_presence := ARRAY[pggit._presence(v_table, p_base), pggit._presence(v_table, p_ours), pggit._presence(v_table, p_theirs)];
@@ -94,11 +107,7 @@ BEGIN
         END IF;
     END LOOP;
 
-    SELECT format('table %I.%I is on branch %L but is no longer tracked on main', t.schema_name, t.table_name, b.name) INTO v_reason
-      FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id) JOIN pggit.branches AS b USING (branch_id)
-     WHERE bt.branch_id IN (p_source_id, p_target_id) AND t.untracked_at IS NOT NULL
-     LIMIT 1;
-    RETURN v_reason;
+    RETURN coalesce(pggit._why_not_tracked(p_source_id), pggit._why_not_tracked(p_target_id));
 END;
 $$;
 
@@ -483,7 +492,9 @@ BEGIN
 
     IF v_merge.kind = 'merge' AND v_merge.base_commit = v_their_id AND (p_apply OR v_source.branch_id IS NULL OR v_source.branch_id = v_target.branch_id
                                              OR NOT pggit._is_pending(v_source, v_theirs)) THEN
-        RETURN pggit._result(p_merge_id, 'up_to_date');
+        v_reason := pggit._why_not_tracked(v_source.branch_id);
+        RETURN CASE WHEN v_reason IS NULL THEN pggit._result(p_merge_id, 'up_to_date')
+                    ELSE pggit._result(p_merge_id, 'refused', jsonb_build_object('reason', v_reason, 'sqlstate', 'VG302')) END;
     END IF;
     v_forward := v_merge.kind = 'reset'
                  OR (v_merge.kind = 'merge' AND v_merge.base_commit = v_target.head AND NOT coalesce((v_merge.options ->> 'squash')::boolean, false)

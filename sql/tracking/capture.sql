@@ -416,6 +416,7 @@ BEGIN
     FOR v_trigger IN
         SELECT g.tgname FROM pg_trigger AS g JOIN pg_proc AS p ON p.oid = g.tgfoid
          WHERE g.tgrelid = p_relation AND p.pronamespace = 'pggit'::regnamespace AND g.tgparentid = 0
+           AND p.proname NOT IN ('_draw_identity', '_check_child', '_check_parent', '_settle_statement')
     LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', v_trigger, p_relation::regclass);
     END LOOP;
@@ -423,7 +424,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._drop_capture(oid) IS
-'Takes pggit''s triggers off a relation.';
+'Takes the triggers off a relation that capture its changes. Those by which a branch''s real table has its keys and foreign keys stay.';
 
 CREATE OR REPLACE FUNCTION pggit._drop_all_capture(p_table pggit.tables)
     RETURNS void

@@ -237,6 +237,17 @@ def test_a_type_of_the_branch_goes_with_what_had_it(shop: Database, dev: Connect
     assert shop.rows("SELECT * FROM pggit.verify()") == []
 
 
+def test_a_table_keeps_what_makes_its_keys(shop: Database) -> None:
+    """Identity columns, and foreign keys whose other end is a view, are triggers of pggit's too."""
+    shop.run("SELECT pggit.create_branch('dev', p_materialize => 'orders')")
+    dev = shop.connect(branch="dev")
+    query(dev, "ALTER TABLE orders ADD x int")
+    with raises("23503"):
+        query(dev, "INSERT INTO orders (customer_id) VALUES (999)")
+    query(dev, "ALTER TABLE customers ADD x int; INSERT INTO customers (email) VALUES ('new')")
+    assert rows(dev, "SELECT id FROM customers WHERE email = 'new'") == [(21,)]
+
+
 # --- without event triggers -------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,20 @@
+"""A branch goes on showing a table that main has no more, or with another key. What it writes of it is in no commit."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.postgres import Database, query
+
+
+@pytest.mark.parametrize("ddl", ["DROP TABLE t", "ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (a)"])
+def test_a_merge_says_that_it_is_not_tracked(small: Database, ddl: str) -> None:
+    small.run("UPDATE t SET a = 'b'; SELECT pggit.create_branch('dev', p_materialize => 'all')")
+    dev = small.connect(branch="dev")
+    small.run("ALTER TABLE t ALTER a SET NOT NULL")
+    small.run(ddl)
+    query(dev, "UPDATE t SET a = 'written on dev'")
+    for function in ("plan_merge", "merge"):
+        result, detail = small.row(f"SELECT result, detail FROM pggit.{function}('dev', 'main')")
+        assert result == "refused"
+        assert detail["reason"] == "table public.t is on branch 'dev' but is no longer tracked on main"
