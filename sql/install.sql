@@ -108,6 +108,7 @@
 \ir merge/delete_merge_rule.sql
 \ir merge/renumber.sql
 \ir merge/checks.sql
+\ir merge/tables.sql
 \ir merge/merge.sql
 \ir merge/rebase.sql
 \ir merge/revert.sql

@@ -209,8 +209,8 @@ $$;
 COMMENT ON FUNCTION pggit._take_columns(integer, integer) IS
 'Gives what stands in for a table that main does not have the columns that the table has on a branch now.';
 
-CREATE OR REPLACE FUNCTION pggit._copy_new_table(p_table_id integer, p_from integer, p_branch_id integer)
-    RETURNS void
+CREATE OR REPLACE FUNCTION pggit._copy_new_table(p_table_id integer, p_from integer, p_branch_id integer, p_rows boolean DEFAULT true)
+    RETURNS text[]
     LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -240,11 +240,13 @@ BEGIN
     INSERT INTO pggit.branch_columns (branch_id, table_id, column_id, attnum, name, type_name, key_position, generated_as, origin)
     SELECT p_branch_id, p_table_id, c.column_id, a.attnum, c.name, c.type_name, c.key_position, c.generated_as, c.origin
       FROM pggit.columns AS c JOIN pg_attribute AS a ON a.attrelid = v_name::regclass AND a.attname = c.name WHERE c.table_id = p_table_id AND c.dropped_at IS NULL;
-    PERFORM pggit._note_table(p_table_id, p_branch_id, NULL, true, v_from.base_schema, v_from.table_name);
-    EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE %s', v_name,
-                   (SELECT string_agg(quote_ident(c.name), ', ' ORDER BY c.column_id) FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL),
-                   pggit._state_sql(p_table_id, (pggit._working_position(p_branch_id))));
-    EXECUTE format('DELETE FROM pggit._delta_%s AS d WHERE d._b = %s', p_table_id, p_branch_id);
+    PERFORM pggit._note_table(p_table_id, p_branch_id, CASE WHEN NOT p_rows THEN pggit._next_mark() END, true, v_from.base_schema, v_from.table_name);
+    IF p_rows THEN
+        EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE %s', v_name,
+                       (SELECT string_agg(quote_ident(c.name), ', ' ORDER BY c.column_id) FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL),
+                       pggit._state_sql(p_table_id, (pggit._working_position(p_branch_id))));
+        EXECUTE format('DELETE FROM pggit._delta_%s AS d WHERE d._b = %s', p_table_id, p_branch_id);
+    END IF;
     PERFORM pggit._execute_on(p_branch_id, v_ddl.rows_then);
     PERFORM pggit._copy_grants(v_from.relation, v_name::regclass);
     FOR v_one IN SELECT format('%I.%I', n.nspname, o.name) AS old, format('%I.%I', v_schema, o.name) AS new FROM pggit._own_sequences(v_from.relation) AS o
@@ -255,11 +257,13 @@ BEGIN
     VALUES (p_branch_id, p_table_id, v_name::regclass, 'table', pggit._names_of(v_name::regclass), ARRAY[pggit._column_versions(v_name::regclass), pggit._storage(v_name::regclass), pggit._place()::text]);
     PERFORM pggit._capture_real(p_branch_id, p_table_id, v_name, pggit._branch_now(p_branch_id));
     EXECUTE format('ANALYZE %s', v_name);
+    RETURN v_ddl.rows_first || v_ddl.rows_then;
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._copy_new_table(integer, integer, integer) IS
-'Gives a new branch a table that main does not have, as the branch that it begins at has it: definition, rows, sequences of its own. Raises VG302 when that one has it no more.';
+COMMENT ON FUNCTION pggit._copy_new_table(integer, integer, integer, boolean) IS
+'Gives a branch a table that main does not have, as another branch has it: definition, sequences of its own, and what a new branch (p_rows) begins with, rows. Returns the statements. Raises VG302 when
+that one has it no more.';
 
 CREATE OR REPLACE FUNCTION pggit._copy_new_keys(p_table_id integer, p_from integer, p_branch_id integer)
     RETURNS void

@@ -1,3 +1,21 @@
+CREATE OR REPLACE FUNCTION pggit._draw_from(p_name text, p_schema text, p_column name, p_identity "char", p_sequence_name name, p_sequence oid)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    -- It stays an identity column; what its own sequence gives, counting down, is replaced by the next number of main's. It may be set to any number, as what loads rows does.
+    EXECUTE format('ALTER TABLE %s ALTER %I ADD GENERATED %s AS IDENTITY (SEQUENCE NAME %I.%I INCREMENT BY -1 START WITH -1 MAXVALUE %s CYCLE)',
+                   p_name, p_column, CASE p_identity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END, p_schema, p_sequence_name,
+                   (SELECT CASE format_type(q.seqtypid, NULL) WHEN 'smallint' THEN 32767 WHEN 'integer' THEN 2147483647 ELSE 9223372036854775807 END FROM pg_sequence AS q WHERE q.seqrelid = p_sequence));
+    EXECUTE format('CREATE TRIGGER "  pggit_identity" BEFORE INSERT ON %s FOR EACH ROW EXECUTE FUNCTION pggit._draw_identity(%L, %L, %L)',
+                   p_name, p_column, format('%I.%I', p_schema, p_sequence_name), p_sequence::regclass);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._draw_from(text, text, name, "char", name, oid) IS
+'Makes a column of a branch''s real table an identity column that draws its numbers from a sequence of main''s.';
+
 CREATE OR REPLACE FUNCTION pggit._real_columns(p_table pggit.tables, p_schema text)
     RETURNS void
     LANGUAGE plpgsql
@@ -35,13 +53,8 @@ BEGIN
         IF v_column.attoptions IS NOT NULL THEN
             EXECUTE format('ALTER TABLE %s ALTER %I SET (%s)', v_name, v_column.attname, array_to_string(v_column.attoptions, ', '));
         END IF;
-        -- It stays an identity column; what its own sequence gives, counting down, is replaced by the next number of main's. It may be set to any number, as what loads rows does.
         IF v_column.attidentity <> '' THEN
-            EXECUTE format('ALTER TABLE %s ALTER %I ADD GENERATED %s AS IDENTITY (SEQUENCE NAME %I.%I INCREMENT BY -1 START WITH -1 MAXVALUE %s CYCLE)',
-                           v_name, v_column.attname, CASE v_column.attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END,
-                           p_schema, v_column.sequence_name, CASE v_column.type_name WHEN 'smallint' THEN 32767 WHEN 'integer' THEN 2147483647 ELSE 9223372036854775807 END);
-            EXECUTE format('CREATE TRIGGER "  pggit_identity" BEFORE INSERT ON %s FOR EACH ROW EXECUTE FUNCTION pggit._draw_identity(%L, %L, %L)',
-                           v_name, v_column.attname, format('%I.%I', p_schema, v_column.sequence_name), v_column.sequence::regclass);
+            PERFORM pggit._draw_from(v_name, p_schema, v_column.attname, v_column.attidentity, v_column.sequence_name, v_column.sequence);
         END IF;
     END LOOP;
 END;
@@ -214,7 +227,7 @@ $$;
 COMMENT ON FUNCTION pggit._real_behaviour(pggit.tables, text) IS
 'Gives a branch''s real table the triggers, policies, comment and grants of the table on main.';
 
-CREATE OR REPLACE FUNCTION pggit._create_real(p_branch_id integer, p_table_id integer)
+CREATE OR REPLACE FUNCTION pggit._create_real(p_branch_id integer, p_table_id integer, p_rows boolean DEFAULT true)
     RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -230,11 +243,13 @@ BEGIN
 
     PERFORM pggit._real_columns(v_table, v_schema);
     EXECUTE format('ALTER TABLE %s DISABLE TRIGGER USER', v_name);
-    EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE %s', v_name,
-                   (SELECT string_agg(quote_ident(c.name), ', ' ORDER BY c.column_id) FROM pggit.columns AS c
-                     WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL),
-                   CASE WHEN pggit._is_keyless(p_table_id) THEN pggit._keyless_state_sql(p_table_id, pggit._working_position(p_branch_id))
-                        ELSE pggit._flat_sql(p_table_id, p_branch_id, (SELECT b.s FROM pggit.branch_bases AS b WHERE b.branch_id = p_branch_id)) END);
+    IF p_rows THEN
+        EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE %s', v_name,
+                       (SELECT string_agg(quote_ident(c.name), ', ' ORDER BY c.column_id) FROM pggit.columns AS c
+                         WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL),
+                       CASE WHEN pggit._is_keyless(p_table_id) THEN pggit._keyless_state_sql(p_table_id, pggit._working_position(p_branch_id))
+                            ELSE pggit._flat_sql(p_table_id, p_branch_id, (SELECT b.s FROM pggit.branch_bases AS b WHERE b.branch_id = p_branch_id)) END);
+    END IF;
     EXECUTE format('ALTER TABLE %s ENABLE TRIGGER USER', v_name);
     EXECUTE format('DELETE FROM pggit._delta_%s AS d WHERE d._b = %s', p_table_id, p_branch_id);
 
@@ -249,8 +264,8 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._create_real(integer, integer) IS
-'Makes a table of a branch a real one: rows first, then keys, indexes, triggers, policies, grants and capture. Foreign keys come when all tables are there.';
+COMMENT ON FUNCTION pggit._create_real(integer, integer, boolean) IS
+'Makes a table of a branch a real one: rows first (p_rows), then keys, indexes, triggers, policies, grants and capture. Foreign keys come when all tables are there.';
 
 CREATE OR REPLACE FUNCTION pggit._real_foreign_keys(p_branch_id integer, p_table_id integer)
     RETURNS void

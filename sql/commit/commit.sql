@@ -54,8 +54,9 @@ BEGIN
                                                                  'columns', pggit._columns_json(p_table.table_id, p_to)));
     END IF;
 
-    -- A table that was made on a branch comes in empty, and all its rows are inserted.
-    IF v_presence = 'absent' AND (p_from).branch_id IS NOT NULL AND pggit._is_made_on_branch(p_table) THEN
+    -- A table that was made on a branch, or that a merge brought to one, comes in empty, and all its rows are inserted.
+    IF v_presence = 'absent' AND (p_from).branch_id IS NOT NULL
+       AND (pggit._is_made_on_branch(p_table) OR EXISTS (SELECT FROM pggit._last_change(p_table.table_id, p_to) AS c WHERE c.branch_id <> 1)) THEN
         v_content := jsonb_build_object('tracked', jsonb_build_object('rows', 0, 'columns', pggit._columns_json(p_table.table_id, p_to)));
         SELECT c.* INTO v_changes FROM pggit._sum_up(p_table.table_id, p_from, p_to) AS c;
         RETURN v_content || CASE WHEN v_changes.inserted > 0 THEN to_jsonb(v_changes) ELSE '{}' END;

@@ -92,6 +92,9 @@ DECLARE
     v_within constant text := 'CASE WHEN %s THEN 1 ELSE -1 END';
     v_sql    text;
 BEGIN
+    IF pggit._is_away(p_table_id, p_from) OR pggit._is_away(p_table_id, p_to) OR pggit._meets_rows_unlogged(p_table_id, p_from, p_to) THEN
+        RETURN format('SELECT %1$s, 1 AS n FROM (%2$s) AS l UNION ALL SELECT %1$s, -1 FROM (%3$s) AS l', v_row, pggit._state_sql(p_table_id, p_to), pggit._state_sql(p_table_id, p_from));
+    END IF;
     v_sql := format(v_one, pggit._counted_sql(p_table_id, pggit._shared_columns(p_table_id, p_from, p_to), 'l', true), format(v_within, pggit._in_sql('l', pggit._base_mark(p_to))), v_sign, v_main,
                     pggit._between_sql('l', pggit._base_mark(p_from), pggit._base_mark(p_to)));
     IF (p_from).branch_id = (p_to).branch_id THEN

@@ -87,6 +87,75 @@ COMMENT ON FUNCTION pggit._dense_rows_sql(integer, integer, pggit._position) IS
 'SELECT of the rows of a branch''s real table, columns c… of now or of a position; NULL where there is none. It was made with the columns that main had where the branch stands, in their order,
 and keeps them under the names they had then until the branch itself changes them. A column that it has no more is NULL: all rows were logged before it went.';
 
+CREATE OR REPLACE FUNCTION pggit._before_all()
+    RETURNS pggit._mark
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT ('1:1:', '1', 0)::pggit._mark;
+$$;
+
+COMMENT ON FUNCTION pggit._before_all() IS
+'A mark that is in every other one, and in which nothing is.';
+
+CREATE OR REPLACE FUNCTION pggit._is_made_on_branch(p_table pggit.tables)
+    RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT (p_table).tracked_at::text = pggit._before_all()::text;
+$$;
+
+COMMENT ON FUNCTION pggit._is_made_on_branch(pggit.tables) IS
+'Whether a table began on a branch: it never had a row that no log tells of.';
+
+CREATE OR REPLACE FUNCTION pggit._last_change(p_table_id integer, p_position pggit._position)
+    RETURNS SETOF pggit.table_changes
+    LANGUAGE sql STABLE
+AS $$
+    SELECT c.*
+      FROM pggit.table_changes AS c
+     WHERE c.table_id = p_table_id
+       AND CASE WHEN c.branch_id = (p_position).branch_id THEN (c.at).snapshot IS NULL OR ((p_position).x).snapshot IS NULL OR pggit._mark_in(c.at, (p_position).x)
+                WHEN c.branch_id = 1 THEN (c.at).snapshot IS NULL OR pggit._mark_in(c.at, (p_position).s) END
+     ORDER BY c.branch_id = (p_position).branch_id DESC, c.change_no DESC
+     LIMIT 1;
+$$;
+
+COMMENT ON FUNCTION pggit._last_change(integer, pggit._position) IS
+'The last that became of a table by a position: on the branch itself, else on main where the branch stands. No row: nothing is said of it.';
+
+CREATE OR REPLACE FUNCTION pggit._name_at(p_table_id integer, p_position pggit._position)
+    RETURNS SETOF pggit.table_changes
+    LANGUAGE sql STABLE
+AS $$
+    SELECT coalesce(c.change_no, 0), t.table_id, coalesce(c.branch_id, 1), c.at, coalesce(c.is_there, true), coalesce(c.schema_name, t.schema_name), coalesce(c.table_name, t.table_name)
+      FROM pggit.tables AS t LEFT JOIN pggit._last_change(t.table_id, p_position) AS c ON true
+     WHERE t.table_id = p_table_id;
+$$;
+
+COMMENT ON FUNCTION pggit._name_at(integer, pggit._position) IS
+'The name that a table had at a position, in schemas of main, as its last change has it.';
+
+CREATE OR REPLACE FUNCTION pggit._is_away(p_table_id integer, p_position pggit._position)
+    RETURNS boolean
+    LANGUAGE sql STABLE
+AS $$
+    SELECT coalesce((SELECT NOT c.is_there FROM pggit._last_change(p_table_id, p_position) AS c), false);
+$$;
+
+COMMENT ON FUNCTION pggit._is_away(integer, pggit._position) IS
+'Whether a table that came later, or went before, has no rows at a position, whatever the stores say.';
+
+CREATE OR REPLACE FUNCTION pggit._no_rows_sql(p_table_id integer, p_position pggit._position)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT format('SELECT %s WHERE false', string_agg(format('NULL::%s AS c%s', c.type_name, c.column_id), ', ' ORDER BY c.column_id))
+      FROM pggit._columns_at(p_table_id, p_position) AS c WHERE c.generated_as IS NULL;
+$$;
+
+COMMENT ON FUNCTION pggit._no_rows_sql(integer, pggit._position) IS
+'SELECT of no row, with the columns of a position.';
+
 -- The first log row of a key that is out of a mark: the oldest transaction by _at, and in it the lowest ordinal. The window keeps the planner from looking for that
 -- transaction by the index on _xid, which would read everything else the transaction did.
 CREATE OR REPLACE FUNCTION pggit._first_out_sql(p_log text, p_condition text)
@@ -104,14 +173,14 @@ CREATE OR REPLACE FUNCTION pggit._main_row_sql(p_table_id integer, p_mark pggit.
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    SELECT format($sql$
+    SELECT CASE WHEN pggit._is_away(p_table_id, (1, p_mark, p_mark)::pggit._position) THEN pggit._no_rows_sql(p_table_id, p_at) ELSE format($sql$
             SELECT %1$s FROM (%2$s) AS f WHERE f._op <> 'I'
             UNION ALL
             SELECT %3$s FROM %4$s AS b WHERE %5$s AND NOT EXISTS (SELECT FROM pggit._log_%6$s AS h WHERE %7$s AND %8$s)$sql$,
         pggit._log_columns(p_table_id, 'f', p_at),
         pggit._first_out_sql(format('pggit._log_%s', p_table_id), pggit._same_key(p_table_id, 'h', 'k') || ' AND ' || pggit._key_out_sql('h', p_mark)),
         pggit._base_columns(p_table_id, 'b', p_at), pggit._base_rows(p_table_id), pggit._same_key(p_table_id, 'b', 'k', true, false),
-        p_table_id, pggit._same_key(p_table_id, 'h', 'k'), pggit._key_out_sql('h', p_mark));
+        p_table_id, pggit._same_key(p_table_id, 'h', 'k'), pggit._key_out_sql('h', p_mark)) END;
 $$;
 
 COMMENT ON FUNCTION pggit._main_row_sql(integer, pggit._mark, pggit._position) IS
@@ -186,13 +255,13 @@ CREATE OR REPLACE FUNCTION pggit._main_state_sql(p_table_id integer, p_mark pggi
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    SELECT format($sql$
+    SELECT CASE WHEN pggit._is_away(p_table_id, (1, p_mark, p_mark)::pggit._position) THEN pggit._no_rows_sql(p_table_id, p_at) ELSE format($sql$
         SELECT %1$s FROM %2$s AS b WHERE NOT EXISTS (SELECT FROM pggit._log_%3$s AS h WHERE %4$s AND %5$s)
         UNION ALL
         SELECT %6$s FROM (%7$s) AS f WHERE f._op <> 'I'$sql$,
         pggit._base_columns(p_table_id, 'b', p_at), pggit._base_rows(p_table_id), p_table_id, pggit._same_key(p_table_id, 'h', 'b', false, true),
         pggit._out_sql('h', p_mark), pggit._log_columns(p_table_id, 'f', p_at),
-        pggit._all_first_out_sql(format('pggit._log_%s', p_table_id), pggit._key_columns(p_table_id, 'h'), pggit._out_sql('h', p_mark)));
+        pggit._all_first_out_sql(format('pggit._log_%s', p_table_id), pggit._key_columns(p_table_id, 'h'), pggit._out_sql('h', p_mark))) END;
 $$;
 
 COMMENT ON FUNCTION pggit._main_state_sql(integer, pggit._mark, pggit._position) IS
@@ -271,6 +340,18 @@ $$;
 COMMENT ON FUNCTION pggit._keys_at_sql(integer, pggit._position) IS
 'SELECT of all keys at a position; cost follows the table.';
 
+CREATE OR REPLACE FUNCTION pggit._meets_rows_unlogged(p_table_id integer, p_a pggit._position, p_b pggit._position)
+    RETURNS boolean
+    LANGUAGE sql STABLE
+AS $$
+    SELECT pggit._is_away(p_table_id, (1, a.mark, a.mark)::pggit._position) <> pggit._is_away(p_table_id, (1, b.mark, b.mark)::pggit._position)
+           AND NOT (SELECT pggit._is_made_on_branch(t) FROM pggit.tables AS t WHERE t.table_id = p_table_id)
+      FROM (SELECT pggit._base_mark(p_a)) AS a(mark), (SELECT pggit._base_mark(p_b)) AS b(mark);
+$$;
+
+COMMENT ON FUNCTION pggit._meets_rows_unlogged(integer, pggit._position, pggit._position) IS
+'Whether a table came to main between two positions with rows that were there when tracking began, of which no log tells.';
+
 CREATE OR REPLACE FUNCTION pggit._candidates_sql(p_table_id integer, p_a pggit._position, p_b pggit._position)
     RETURNS text
     LANGUAGE plpgsql STABLE
@@ -281,7 +362,7 @@ DECLARE
 BEGIN
     IF pggit._is_keyless(p_table_id) THEN
         RETURN format('SELECT s.n FROM (%s) AS s', pggit._signed_sql(p_table_id, p_a, p_b));
-    ELSIF pggit._is_away(p_table_id, p_a) OR pggit._is_away(p_table_id, p_b) THEN
+    ELSIF pggit._is_away(p_table_id, p_a) OR pggit._is_away(p_table_id, p_b) OR pggit._meets_rows_unlogged(p_table_id, p_a, p_b) THEN
         RETURN format('SELECT DISTINCT %s FROM (%s UNION ALL %s) AS r', pggit._key_columns(p_table_id, 'r'), pggit._keys_at_sql(p_table_id, p_a), pggit._keys_at_sql(p_table_id, p_b));
     END IF;
     v_sql := format('SELECT %s FROM pggit._log_%s AS l WHERE %s', pggit._key_columns(p_table_id, 'l'), p_table_id,
@@ -353,81 +434,22 @@ COMMENT ON FUNCTION pggit._outlives_gap(pggit.tables, pggit._position) IS
 'Whether a position of a branch can be read though main''s rows of where it stands are lost: the branch''s real table and log have all its rows, or the position is of after the loss, and so what the branch
 showed then.';
 
-CREATE OR REPLACE FUNCTION pggit._before_all()
-    RETURNS pggit._mark
-    LANGUAGE sql IMMUTABLE
-AS $$
-    SELECT ('1:1:', '1', 0)::pggit._mark;
-$$;
-
-COMMENT ON FUNCTION pggit._before_all() IS
-'A mark that is in every other one, and in which nothing is.';
-
-CREATE OR REPLACE FUNCTION pggit._is_made_on_branch(p_table pggit.tables)
-    RETURNS boolean
-    LANGUAGE sql IMMUTABLE
-AS $$
-    SELECT (p_table).tracked_at::text = pggit._before_all()::text;
-$$;
-
-COMMENT ON FUNCTION pggit._is_made_on_branch(pggit.tables) IS
-'Whether a table began on a branch: it never had a row that no log tells of.';
-
-CREATE OR REPLACE FUNCTION pggit._last_change(p_table_id integer, p_position pggit._position)
-    RETURNS SETOF pggit.table_changes
-    LANGUAGE sql STABLE
-AS $$
-    SELECT c.*
-      FROM pggit.table_changes AS c
-     WHERE c.table_id = p_table_id
-       AND CASE WHEN c.branch_id = (p_position).branch_id THEN (c.at).snapshot IS NULL OR ((p_position).x).snapshot IS NULL OR pggit._mark_in(c.at, (p_position).x)
-                WHEN c.branch_id = 1 THEN (c.at).snapshot IS NULL OR pggit._mark_in(c.at, (p_position).s) END
-     ORDER BY c.branch_id = (p_position).branch_id DESC, c.change_no DESC
-     LIMIT 1;
-$$;
-
-COMMENT ON FUNCTION pggit._last_change(integer, pggit._position) IS
-'The last that became of a table by a position: on the branch itself, else on main where the branch stands. No row: nothing is said of it.';
-
-CREATE OR REPLACE FUNCTION pggit._name_at(p_table_id integer, p_position pggit._position)
-    RETURNS SETOF pggit.table_changes
-    LANGUAGE sql STABLE
-AS $$
-    SELECT coalesce(c.change_no, 0), t.table_id, coalesce(c.branch_id, 1), c.at, coalesce(c.is_there, true), coalesce(c.schema_name, t.schema_name), coalesce(c.table_name, t.table_name)
-      FROM pggit.tables AS t LEFT JOIN pggit._last_change(t.table_id, p_position) AS c ON true
-     WHERE t.table_id = p_table_id;
-$$;
-
-COMMENT ON FUNCTION pggit._name_at(integer, pggit._position) IS
-'The name that a table had at a position, in schemas of main, as its last change has it.';
-
-CREATE OR REPLACE FUNCTION pggit._is_away(p_table_id integer, p_position pggit._position)
+CREATE OR REPLACE FUNCTION pggit._is_after_gap(p_table pggit.tables, p_mark pggit._mark)
     RETURNS boolean
     LANGUAGE sql STABLE
 AS $$
-    SELECT coalesce((SELECT NOT c.is_there FROM pggit._last_change(p_table_id, p_position) AS c), false);
+    SELECT pggit._mark_in((p_table).shape_at, p_mark) OR pggit._is_away((p_table).table_id, (1, p_mark, p_mark)::pggit._position);
 $$;
 
-COMMENT ON FUNCTION pggit._is_away(integer, pggit._position) IS
-'Whether a table that came later, or went before, has no rows at a position, whatever the stores say.';
-
-CREATE OR REPLACE FUNCTION pggit._no_rows_sql(p_table_id integer, p_position pggit._position)
-    RETURNS text
-    LANGUAGE sql STABLE
-AS $$
-    SELECT format('SELECT %s WHERE false', string_agg(format('NULL::%s AS c%s', c.type_name, c.column_id), ', ' ORDER BY c.column_id))
-      FROM pggit._columns_at(p_table_id, p_position) AS c WHERE c.generated_as IS NULL;
-$$;
-
-COMMENT ON FUNCTION pggit._no_rows_sql(integer, pggit._position) IS
-'SELECT of no row, with the columns of a position.';
+COMMENT ON FUNCTION pggit._is_after_gap(pggit.tables, pggit._mark) IS
+'Whether nothing that main had of a table at a mark has been lost since; where main did not have it, nothing can be.';
 
 CREATE OR REPLACE FUNCTION pggit._presence(p_table pggit.tables, p_position pggit._position)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
     SELECT CASE WHEN NOT coalesce((SELECT c.is_there FROM pggit._last_change((p_table).table_id, p_position) AS c), pggit._mark_in((p_table).tracked_at, pggit._base_mark(p_position))) THEN 'absent'
-                WHEN NOT pggit._mark_in((p_table).shape_at, pggit._base_mark(p_position))
+                WHEN NOT pggit._is_after_gap(p_table, pggit._base_mark(p_position))
                      AND ((p_position).branch_id = 1 OR NOT pggit._outlives_gap(p_table, p_position)) THEN 'gap'
                 WHEN EXISTS (SELECT FROM pggit.branch_gaps AS g WHERE g.branch_id = (p_position).branch_id AND g.table_id = (p_table).table_id
                                                                   AND NOT pggit._mark_in(g.at, (p_position).x)) THEN 'gap'
@@ -476,7 +498,7 @@ CREATE OR REPLACE FUNCTION pggit._is_comparable(p_table pggit.tables, p_a pggit.
     LANGUAGE sql STABLE
 AS $$
     SELECT (p_a).branch_id = (p_b).branch_id
-           OR (pggit._mark_in((p_table).shape_at, pggit._base_mark(p_a)) AND pggit._mark_in((p_table).shape_at, pggit._base_mark(p_b)));
+           OR (pggit._is_after_gap(p_table, pggit._base_mark(p_a)) AND pggit._is_after_gap(p_table, pggit._base_mark(p_b)));
 $$;
 
 COMMENT ON FUNCTION pggit._is_comparable(pggit.tables, pggit._position, pggit._position) IS

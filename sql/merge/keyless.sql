@@ -5,7 +5,7 @@ CREATE OR REPLACE FUNCTION pggit._counts_sql(p_table_id integer, p_position pggi
     LANGUAGE sql STABLE
 AS $$
     SELECT format('SELECT s.k, (array_agg(s.r))[1] AS r, count(*) AS n FROM (SELECT %s FROM (%s) AS q) AS s GROUP BY s.k',
-                  pggit._counted_sql(p_table_id, pggit._shared_columns(p_table_id, NULL, NULL), 'q'), pggit._keyless_state_sql(p_table_id, p_position));
+                  pggit._counted_sql(p_table_id, pggit._shared_columns(p_table_id, NULL, NULL), 'q'), pggit._state_sql(p_table_id, p_position));
 $$;
 
 COMMENT ON FUNCTION pggit._counts_sql(integer, pggit._position) IS

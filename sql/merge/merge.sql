@@ -99,6 +99,8 @@ BEGIN
               OR ('absent' <> ALL (v_presence) AND NOT (pggit._is_comparable(v_table, p_base, p_ours) AND pggit._is_comparable(v_table, p_base, p_theirs))) THEN
             RETURN format('rows that table %I.%I had after these branches parted were lost before they were saved, so that nobody can tell what either changed',
                           v_table.schema_name, v_table.table_name);
+        ELSIF pggit._is_away(v_table.table_id, p_base) OR pggit._is_away(v_table.table_id, p_ours) OR pggit._is_away(v_table.table_id, p_theirs) THEN
+            CONTINUE;  -- pggit._table_steps has seen to it
         ELSIF v_presence = '{present,present,absent}' THEN
             RETURN format('table %I.%I was not under version control there yet; taking it away is not supported in this version', v_table.schema_name, v_table.table_name);
         ELSIF v_presence[3] = 'present' AND 'absent' = ANY (v_presence) THEN
@@ -234,6 +236,7 @@ BEGIN
     DELETE FROM pggit.violations AS v WHERE v.merge_id = p_merge.merge_id;
 
     FOR v_table IN SELECT t.* FROM pggit._tables_at(p_theirs) AS t LOOP
+        CONTINUE WHEN pggit._stays_dropped(v_table.table_id, p_merge.target_id, p_ours);
         SELECT string_agg(pggit._candidates_sql(v_table.table_id, (pggit._ref(b.id)).at, p_theirs), ' UNION ') INTO v_keys FROM unnest(p_bases) AS b(id);
         v_keys := v_keys || pggit._keys_of_filled_sql(v_table.table_id, p_theirs) || pggit._keys_of_view_sql(v_table.table_id, p_ours);
         EXECUTE format('SELECT EXISTS (%s)', v_keys) INTO v_any;
@@ -444,6 +447,8 @@ DECLARE
     v_shape     integer;
     v_commands  text[];
     v_x         pggit._mark;
+    v_steps     record;
+    v_done      record;
 BEGIN
     SELECT m.* INTO STRICT v_merge FROM pggit.merges AS m WHERE m.merge_id = p_merge_id;
     v_mode := coalesce(v_merge.options ->> 'fast_forward', 'auto');
@@ -503,6 +508,17 @@ BEGIN
         RETURN pggit._result(p_merge_id, 'refused', jsonb_build_object('reason', format('branch %L has moved on, so this merge is no fast-forward, and fast-forward only is asked for', v_target.name)));
     END IF;
 
+    v_steps := pggit._table_steps(v_bases, v_ours, v_theirs);
+    IF v_steps.reason IS NOT NULL THEN
+        RETURN pggit._result(p_merge_id, 'refused', jsonb_build_object('reason', v_steps.reason, 'sqlstate', 'VG302'));
+    ELSIF v_steps.steps <> '[]' AND NOT p_apply THEN
+        RETURN pggit._result(p_merge_id, 'rehearse');
+    END IF;
+    v_done := pggit._try_steps(v_steps.steps, v_ours, v_theirs);
+    IF v_done.refused IS NOT NULL THEN
+        RETURN pggit._result(p_merge_id, 'refused', v_done.refused);
+    END IF;
+
     SELECT pggit._why_not_mergeable(v_source.branch_id, v_target.branch_id, (pggit._ref(b.id)).at, v_ours, v_theirs) AS reason INTO v_reason
       FROM unnest(v_bases) AS b(id) ORDER BY 1 NULLS LAST LIMIT 1;
     IF v_reason IS NOT NULL THEN
@@ -546,13 +562,16 @@ BEGIN
         RETURN pggit._result(p_merge_id, 'refused', jsonb_build_object('sqlstate', 'VG302',
             'reason', 'rows have to get new keys (rule renumber) and columns have to change, which one merge can''t do; merge a branch with the columns alone first'));
     ELSIF v_result.result = 'renumber' THEN
-        RETURN pggit._attempt_renumbered(v_merge, pggit._branch_to_renumber(v_merge), p_apply);
+        v_result                := pggit._attempt_renumbered(v_merge, pggit._branch_to_renumber(v_merge), p_apply);
+        v_result.schema_changes := v_result.schema_changes + jsonb_array_length(v_steps.steps);
+        RETURN v_result;
     END IF;
-    IF v_commands IS NOT NULL THEN
+    v_commands := v_done.statements || coalesce(v_commands, '{}');
+    IF v_commands <> '{}' THEN
         v_result.detail    := v_result.detail || jsonb_build_object('ddl', v_commands);
         v_result.plan_hash := encode(sha256(convert_to(v_result.plan_hash || v_commands::text, 'UTF8')), 'hex');
     END IF;
-    v_result.schema_changes   := v_shape;
+    v_result.schema_changes   := v_shape + jsonb_array_length(v_steps.steps);
     v_result.schema_conflicts := pggit._undecided_schema(p_merge_id);
     IF v_result.conflicts + v_result.schema_conflicts > 0 THEN
         v_result.result := CASE WHEN p_apply THEN 'conflicted' ELSE 'planned' END;
@@ -572,7 +591,7 @@ BEGIN
         RETURN v_result;
     END IF;
 
-    IF v_merge.kind IN ('revert', 'cherry_pick', 'unstash') AND v_result.rows_inserted + v_result.rows_updated + v_result.rows_deleted = 0 THEN
+    IF v_merge.kind IN ('revert', 'cherry_pick', 'unstash') AND v_result.rows_inserted + v_result.rows_updated + v_result.rows_deleted = 0 AND v_steps.steps = '[]' THEN
         v_result.result := 'up_to_date';
         DELETE FROM pggit.stashes AS s WHERE s.commit_id = v_merge.source_commit AND v_merge.kind = 'unstash';
         RETURN v_result;
@@ -667,7 +686,7 @@ BEGIN
                 v_rehearse := true;
                 CONTINUE;
             END IF;
-            EXIT WHEN v_result.schema_changes = 0 OR (p_apply AND v_result.result IN ('merged', 'fast_forward'));
+            EXIT WHEN (v_result.schema_changes = 0 AND coalesce(current_setting('pggit.made_tables', true), '') = '') OR (p_apply AND v_result.result IN ('merged', 'fast_forward'));
             v_conflicts        := ARRAY(SELECT c FROM pggit.conflicts AS c WHERE c.merge_id = p_merge_id);
             v_schema_conflicts := ARRAY(SELECT c FROM pggit.schema_conflicts AS c WHERE c.merge_id = p_merge_id);
             v_violations       := ARRAY(SELECT v FROM pggit.violations AS v WHERE v.merge_id = p_merge_id);

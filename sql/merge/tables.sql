@@ -1,0 +1,462 @@
+-- Tables in a merge: those that one side made, dropped or renamed. What has to be done to the target is worked out as steps and done before the rows are planned, which then are planned as ever; where nothing
+-- is to be written after all, it is rolled back.
+
+CREATE OR REPLACE FUNCTION pggit._made_like(p_table_id integer, p_position pggit._position)
+    RETURNS pggit.branch_tables
+    LANGUAGE sql STABLE
+AS $$
+    SELECT bt.* FROM pggit.branch_tables AS bt WHERE bt.table_id = p_table_id AND bt.branch_id = (p_position).branch_id AND NOT pggit._is_reshaped(p_table_id, p_position, pggit._branch_now(bt.branch_id));
+$$;
+
+COMMENT ON FUNCTION pggit._made_like(integer, pggit._position) IS
+'The table of a branch that has the definition which a table had at a position of that branch; NULL when there is none any more.';
+
+CREATE OR REPLACE FUNCTION pggit._same_name(p_table_id integer, p_theirs pggit._position, p_ours pggit._position)
+    RETURNS integer
+    LANGUAGE sql STABLE
+AS $$
+    SELECT t.table_id
+      FROM pggit._name_at(p_table_id, p_theirs) AS n JOIN pggit.tables AS t ON t.untracked_at IS NULL AND t.table_id <> p_table_id
+     CROSS JOIN LATERAL pggit._name_at(t.table_id, p_ours) AS o
+     WHERE pggit._presence(t, p_ours) = 'present' AND (o.schema_name, o.table_name) = (n.schema_name, n.table_name)
+     LIMIT 1;
+$$;
+
+COMMENT ON FUNCTION pggit._same_name(integer, pggit._position, pggit._position) IS
+'Another table, which ours has under the name of one of theirs.';
+
+CREATE OR REPLACE FUNCTION pggit._defined_on(p_table_id integer, p_branch_id integer)
+    RETURNS text[]
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_relation oid := CASE p_branch_id WHEN 1 THEN (SELECT t.relation FROM pggit.tables AS t WHERE t.table_id = p_table_id)
+                                       ELSE (SELECT bt.relation FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.table_id = p_table_id AND bt.form = 'table') END;
+    v_ddl      record;
+BEGIN
+    v_ddl := pggit._define(v_relation, p_branch_id, 'there', c.relname) FROM pg_class AS c WHERE c.oid = v_relation;
+    RETURN v_ddl.rows_first || v_ddl.rows_then || v_ddl.keys;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._defined_on(integer, integer) IS
+'The definition of a table of a branch, or main''s (1), as statements that are the same wherever it is; NULL where the branch shows a view.';
+
+CREATE OR REPLACE FUNCTION pggit._why_not_one(p_table_id integer, p_theirs pggit._position, p_other integer, p_ours pggit._position, p_name text)
+    RETURNS text
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_ours   text := (SELECT b.name FROM pggit.branches AS b WHERE b.branch_id = (p_ours).branch_id);
+    v_theirs text := (SELECT b.name FROM pggit.branches AS b WHERE b.branch_id = (p_theirs).branch_id);
+    v_made   text[] := pggit._defined_on(p_table_id, (p_theirs).branch_id);
+    v_there  text[] := pggit._defined_on(p_other, CASE WHEN EXISTS (SELECT FROM pggit.tables AS t WHERE t.table_id = p_other AND t.on_main) THEN 1 ELSE (p_ours).branch_id END);
+BEGIN
+    IF v_made IS NULL OR v_there IS NULL OR v_made <> v_there THEN
+        RETURN format('%L and %L both made a table %s, and not the same one%s', v_theirs, v_ours, p_name,
+                      (SELECT format(': %s', string_agg(d.statement, '; ')) FROM (SELECT s.statement FROM unnest(v_made || v_there) AS s(statement) GROUP BY s.statement HAVING count(*) = 1 ORDER BY 1 LIMIT 2) AS d));
+    ELSIF EXISTS (SELECT FROM pggit.branch_columns AS c WHERE c.table_id IN (p_table_id, p_other) AND c.dropped_at IS NOT NULL)
+          OR (SELECT array_agg(c.name ORDER BY c.column_id) FROM pggit.columns AS c WHERE c.table_id = p_table_id)
+             <> (SELECT array_agg(c.name ORDER BY c.column_id) FROM pggit.columns AS c WHERE c.table_id = p_other AND c.dropped_at IS NULL) THEN
+        RETURN format('%L and %L both made a table %s, and columns of it were changed since', v_theirs, v_ours, p_name);
+    ELSIF NOT EXISTS (SELECT FROM pggit.tables AS t WHERE t.table_id IN (p_table_id, p_other) AND NOT t.on_main) THEN
+        RETURN format('%L and %L have different tables by the name %s', v_theirs, v_ours, p_name);
+    END IF;
+    RETURN NULL;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._why_not_one(integer, pggit._position, integer, pggit._position, text) IS
+'Why two tables that both sides made under one name are not one table, or NULL when they are: their definitions are the same.';
+
+CREATE OR REPLACE FUNCTION pggit._join_tables(p_from integer, p_into integer)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_shown  pggit.branch_tables;
+    v_store  text;
+    v_ids    jsonb := (SELECT jsonb_object_agg(f.column_id, i.column_id) FROM pggit.columns AS f JOIN pggit.columns AS i USING (name) WHERE f.table_id = p_from AND i.table_id = p_into AND i.dropped_at IS NULL);
+    v_into   text;
+    v_from   text;
+    v_table  pggit.tables := (SELECT t FROM pggit.tables AS t WHERE t.table_id = p_into);
+BEGIN
+    IF v_table.on_main AND NOT EXISTS (SELECT FROM pggit.table_changes AS c WHERE c.table_id = p_into AND c.branch_id = 1) THEN
+        PERFORM pggit._note_table(p_into, 1, NULL, false, v_table.schema_name, v_table.table_name);
+        PERFORM pggit._note_table(p_into, 1, v_table.tracked_at, true, v_table.schema_name, v_table.table_name);
+    END IF;
+    FOREACH v_store IN ARRAY ARRAY['_undo', '_delta', '_mask'] LOOP
+        CONTINUE WHEN to_regclass(format('pggit.%s_%s', v_store, p_from)) IS NULL;
+        SELECT string_agg(quote_ident(CASE WHEN a.attname ~ '^c[0-9]+$' THEN 'c' || (v_ids ->> substr(a.attname, 2)) ELSE a.attname END), ', ' ORDER BY a.attnum), string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
+          INTO v_into, v_from
+          FROM pg_attribute AS a WHERE a.attrelid = format('pggit.%s_%s', v_store, p_from)::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> '_at';
+        EXECUTE format('INSERT INTO pggit.%1$s_%2$s (%3$s) SELECT %4$s FROM pggit.%1$s_%5$s%6$s', v_store, p_into, v_into, v_from, p_from, CASE v_store WHEN '_undo' THEN ' ORDER BY _at' ELSE '' END);
+    END LOOP;
+    UPDATE pggit.branch_columns AS c SET table_id = p_into, column_id = (v_ids ->> c.column_id::text)::integer, origin = (v_ids ->> c.column_id::text)::integer WHERE c.table_id = p_from;
+    UPDATE pggit.branch_gaps AS g SET table_id = p_into WHERE g.table_id = p_from;
+    UPDATE pggit.conflicts AS c SET table_id = p_into, column_id = (v_ids ->> c.column_id::text)::integer WHERE c.table_id = p_from;
+    UPDATE pggit.violations AS v SET table_id = p_into WHERE v.table_id = p_from;
+    DELETE FROM pggit.table_changes AS c WHERE c.table_id = p_from AND c.branch_id = 1;
+    UPDATE pggit.table_changes AS c SET table_id = p_into WHERE c.table_id = p_from;
+    UPDATE pggit.branch_tables AS bt SET table_id = p_into WHERE bt.table_id = p_from;
+    FOR v_shown IN SELECT bt.* FROM pggit.branch_tables AS bt WHERE bt.table_id = p_into AND bt.form = 'table' LOOP
+        PERFORM pggit._drop_capture(v_shown.relation);
+        PERFORM pggit._capture_real(v_shown.branch_id, p_into, pggit._dense_relation(v_shown.branch_id, p_into), pggit._branch_now(v_shown.branch_id));
+    END LOOP;
+    PERFORM pggit._forget_table(p_from);
+    PERFORM pggit._share_sequences(p_into) WHERE v_table.on_main;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._join_tables(integer, integer) IS
+'Two tables are one: all branches'' histories of one that main does not have go on under the id of the other.';
+
+CREATE OR REPLACE FUNCTION pggit._forget_table(p_table_id integer)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_routine regprocedure;
+BEGIN
+    EXECUTE format('DROP TABLE %s, pggit._log_%2$s, pggit._delta_%2$s, pggit._undo_%2$s', (SELECT t.relation::regclass FROM pggit.tables AS t WHERE t.table_id = p_table_id), p_table_id);
+    EXECUTE format('DROP TABLE IF EXISTS pggit._mask_%s', p_table_id);
+    FOR v_routine IN SELECT p.oid FROM pg_proc AS p WHERE p.pronamespace = 'pggit'::regnamespace AND p.proname ~ format('^_capture_%s_', p_table_id)
+                        AND NOT EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgfoid = p.oid) LOOP
+        EXECUTE format('DROP FUNCTION %s', v_routine);
+    END LOOP;
+    DELETE FROM pggit.columns AS c WHERE c.table_id = p_table_id;
+    DELETE FROM pggit.tables AS t WHERE t.table_id = p_table_id;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._forget_table(integer) IS
+'Removes a table that main does not have and no branch any more, with its stores.';
+
+CREATE OR REPLACE FUNCTION pggit._table_steps(p_bases text[], p_ours pggit._position, p_theirs pggit._position, OUT steps jsonb, OUT reason text)
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_base   pggit._position;
+    v_table  pggit.tables;
+    v_was    boolean;
+    v_theirs boolean;
+    v_ours   boolean;
+    v_name   text;
+    v_other  integer;
+BEGIN
+    steps := '[]';
+    FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.untracked_at IS NULL ORDER BY t.table_id LOOP
+        v_ours   := pggit._presence(v_table, p_ours) <> 'absent';
+        v_theirs := pggit._presence(v_table, p_theirs) <> 'absent';
+        CONTINUE WHEN v_ours = v_theirs;
+        SELECT format('%I.%I', n.schema_name, n.table_name) INTO v_name FROM pggit._name_at(v_table.table_id, CASE WHEN v_ours THEN p_ours ELSE p_theirs END) AS n;
+        v_was    := EXISTS (SELECT FROM unnest(p_bases) AS b(id) WHERE pggit._presence(v_table, (pggit._ref(b.id)).at) <> 'absent');
+        v_base   := (pggit._ref(p_bases[1])).at;
+        IF v_theirs AND NOT v_was THEN
+            v_other := pggit._same_name(v_table.table_id, p_theirs, p_ours);
+            IF v_other IS NULL THEN
+                steps := steps || jsonb_build_object('do', 'create', 'table', v_table.table_id);
+                CONTINUE;
+            END IF;
+            reason := pggit._why_not_one(v_table.table_id, p_theirs, v_other, p_ours, v_name);
+            EXIT WHEN reason IS NOT NULL;
+            steps := steps || jsonb_build_object('do', 'join', 'table', v_table.table_id, 'other', v_other);
+        END IF;
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._table_steps(text[], pggit._position, pggit._position, OUT jsonb, OUT text) IS
+'What a merge has to do to the tables of ours before their rows are merged, or why that can''t be.';
+
+CREATE OR REPLACE FUNCTION pggit._owner_on_main(p_schema text, p_branch_id integer)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT o.name
+      FROM (SELECT 1 AS n, r.rolname::text AS name, r.oid, count(*) AS tables
+              FROM pggit.tables AS t JOIN pg_class AS c ON c.oid = t.relation JOIN pg_roles AS r ON r.oid = c.relowner
+             WHERE t.on_main AND t.untracked_at IS NULL AND t.schema_name = p_schema GROUP BY r.rolname, r.oid
+            UNION ALL SELECT 2, r.rolname, r.oid, 0 FROM pggit.branches AS b JOIN pg_roles AS r ON r.rolname = b.created_by WHERE b.branch_id = p_branch_id
+            UNION ALL SELECT 3, r.rolname, r.oid, 0 FROM pg_roles AS r WHERE r.rolname = current_user) AS o
+     WHERE pggit._may_own_for(o.oid)
+     ORDER BY o.n, o.tables DESC, o.name LIMIT 1;
+$$;
+
+COMMENT ON FUNCTION pggit._owner_on_main(text, integer) IS
+'Who is to own a table that a branch brings to main: who owns most tables of the schema, else who made the branch, else who merges; of these the first that this role may make an owner.';
+
+CREATE OR REPLACE FUNCTION pggit._grant_by_default(p_relation oid, p_kind "char")
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_word  text := CASE p_kind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END;
+    v_grant record;
+BEGIN
+    FOR v_grant IN SELECT DISTINCT g.grantee FROM pg_class AS c, aclexplode(c.relacl) AS g WHERE c.oid = p_relation AND g.grantee <> c.relowner LOOP
+        EXECUTE format('REVOKE ALL ON %s %s FROM %s', v_word, p_relation::regclass, CASE WHEN v_grant.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(v_grant.grantee)) END);
+    END LOOP;
+    FOR v_grant IN
+        SELECT g.* FROM pg_class AS c JOIN pg_default_acl AS d ON d.defaclrole = c.relowner AND d.defaclobjtype = p_kind AND d.defaclnamespace IN (0, c.relnamespace), aclexplode(d.defaclacl) AS g
+         WHERE c.oid = p_relation AND g.grantee <> c.relowner
+    LOOP
+        EXECUTE format('GRANT %s ON %s %s TO %s%s', v_grant.privilege_type, v_word, p_relation::regclass,
+                       CASE WHEN v_grant.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(v_grant.grantee)) END, CASE WHEN v_grant.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END);
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._grant_by_default(oid, "char") IS
+'Gives a new table (r) or sequence (S) the grants that its owner''s default privileges say, and no others.';
+
+CREATE OR REPLACE FUNCTION pggit._create_on_main(p_table_id integer, p_from pggit.branch_tables, p_schema text, p_name text)
+    RETURNS text[]
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_name   text   := format('%I.%I', p_schema, p_name);
+    v_ddl    record;
+    v_owner  text   := pggit._owner_on_main(p_schema, p_from.branch_id);
+    v_code   text;
+    v_before oid    := (SELECT t.relation FROM pggit.tables AS t WHERE t.table_id = p_table_id);
+BEGIN
+    PERFORM pggit._take_columns(p_table_id, p_from.branch_id);
+    v_before := (SELECT t.relation FROM pggit.tables AS t WHERE t.table_id = p_table_id);
+    v_ddl    := pggit._define(p_from.relation, p_from.branch_id, p_schema, p_name);
+    PERFORM pggit._execute_on(1, v_ddl.rows_first || v_ddl.rows_then);
+    IF v_owner <> current_user THEN
+        EXECUTE format('ALTER TABLE %s OWNER TO %I', v_name, v_owner);
+    END IF;
+    PERFORM pggit._grant_by_default(v_name::regclass, 'r');
+    PERFORM pggit._grant_by_default(o.sequence, 'S') FROM pggit._own_sequences(v_name::regclass) AS o;
+
+    v_code := pggit._foreign_code(v_name::regclass);
+    IF v_code IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG302', SCHEMA = 'pggit',
+            MESSAGE = format('table %s, which the merge would make, has constraints or indexes that call functions of another user, %s: they would run with the rights of who merges', v_name, v_code),
+            HINT    = 'Merge as the functions'' owner, or let a superuser own them.';
+    END IF;
+
+    UPDATE pggit.tables AS t
+       SET relation = v_name::regclass, on_main = true, schema_name = p_schema, table_name = p_name, fingerprint = pggit._fingerprint(v_name::regclass), storage = pggit._storage(v_name::regclass), place = pggit._place()
+     WHERE t.table_id = p_table_id;
+    UPDATE pggit.columns AS c SET attnum = a.attnum, catalog_row = pggit._row_version(a.xmin, a.ctid)
+      FROM pg_attribute AS a WHERE c.table_id = p_table_id AND a.attrelid = v_name::regclass AND a.attname = c.name;
+    EXECUTE format('DROP TABLE %s', v_before::regclass);
+    PERFORM pggit._create_capture(p_table_id);
+    PERFORM pggit._note_table(p_table_id, 1, pggit._next_mark(), true, p_schema, p_name);
+    PERFORM pggit._share_sequences(p_table_id);
+    RETURN v_ddl.rows_first || v_ddl.rows_then || format('ALTER TABLE %s OWNER TO %I', v_name, v_owner);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._create_on_main(integer, pggit.branch_tables, text, text) IS
+'Makes a table on main as a branch has it, without rows and foreign keys, and returns the statements. It is one table with the branch''s from then on. Raises VG302 for code that would run with other rights than its owner''s.';
+
+CREATE OR REPLACE FUNCTION pggit._share_sequences(p_table_id integer)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_one  record;
+    v_last bigint;
+BEGIN
+    FOR v_one IN
+        SELECT m.sequence AS main, m.is_identity, b.sequence AS branch, format('%I.%I', n.nspname, c.relname) AS table_name, n.nspname AS schema_name, a.attname, a.attidentity, k.relname AS sequence_name,
+               pg_get_expr(d.adbin, d.adrelid) = format('nextval(%L::regclass)', b.sequence::regclass) AS is_serial
+          FROM pggit.tables AS t CROSS JOIN LATERAL pggit._own_sequences(t.relation) AS m
+          JOIN pggit.branch_tables AS bt USING (table_id) CROSS JOIN LATERAL pggit._own_sequences(bt.relation) AS b
+          JOIN pg_class AS c ON c.oid = bt.relation JOIN pg_namespace AS n ON n.oid = c.relnamespace JOIN pg_class AS k ON k.oid = b.sequence
+          JOIN pg_attribute AS a ON a.attrelid = bt.relation AND a.attname = b.column_name
+          LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+         WHERE t.table_id = p_table_id AND m.column_name = b.column_name
+         ORDER BY bt.branch_id, a.attnum
+    LOOP
+        EXECUTE format('SELECT CASE WHEN b.last_value * sign(q.seqincrement) >= m.last_value * sign(q.seqincrement) AND b.is_called THEN b.last_value END
+                          FROM %s AS b, %s AS m, pg_sequence AS q WHERE q.seqrelid = %L::regclass', v_one.branch::regclass, v_one.main::regclass, v_one.main::regclass) INTO v_last;
+        IF v_last IS NOT NULL THEN
+            PERFORM setval(v_one.main, v_last);
+        END IF;
+        IF v_one.is_identity THEN
+            EXECUTE format('ALTER TABLE %s ALTER %I DROP IDENTITY', v_one.table_name, v_one.attname);
+            PERFORM pggit._draw_from(v_one.table_name, v_one.schema_name, v_one.attname, v_one.attidentity, v_one.sequence_name, v_one.main);
+        ELSIF v_one.is_serial THEN
+            EXECUTE format('ALTER TABLE %s ALTER %I SET DEFAULT nextval(%L)', v_one.table_name, v_one.attname, v_one.main::regclass);
+        END IF;
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._share_sequences(integer) IS
+'A table has come to main: its sequences there go on where those of the branches were, and branches draw from them, so that numbers given on different branches never meet.';
+
+CREATE OR REPLACE FUNCTION pggit._create_on_branch(p_table pggit.tables, p_from pggit.branch_tables, p_branch_id integer)
+    RETURNS text[]
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_branch pggit.branches := (SELECT b FROM pggit.branches AS b WHERE b.branch_id = p_branch_id);
+    v_parent record;
+BEGIN
+    IF NOT EXISTS (SELECT FROM pggit.branch_schemas AS s WHERE s.branch_id = p_branch_id AND s.base_schema = p_table.schema_name) THEN
+        PERFORM pggit._create_branch_schema(v_branch, p_table.schema_name);
+    END IF;
+    IF NOT p_table.on_main THEN
+        PERFORM pggit._take_columns(p_table.table_id, p_from.branch_id);
+        RETURN pggit._copy_new_table(p_table.table_id, p_from.branch_id, p_branch_id, false);
+    END IF;
+    IF EXISTS (SELECT FROM pg_inherits AS h JOIN pg_class AS c ON c.oid = h.inhparent AND c.relkind = 'r' WHERE p_table.relation IN (h.inhrelid, h.inhparent)) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG302', SCHEMA = 'pggit',
+            MESSAGE = format('table %s takes part in inheritance, and came to main after the branch began: in this version no merge takes it', p_table.relation),
+            HINT    = 'A branch of main as it is now has it.';
+    END IF;
+    -- What main says of a table says it of the time before it was tracked there, too.
+    IF NOT EXISTS (SELECT FROM pggit.table_changes AS c WHERE c.table_id = p_table.table_id AND c.branch_id = 1) THEN
+        PERFORM pggit._note_table(p_table.table_id, 1, NULL, false, p_table.schema_name, p_table.table_name);
+        PERFORM pggit._note_table(p_table.table_id, 1, p_table.tracked_at, true, p_table.schema_name, p_table.table_name);
+    END IF;
+    PERFORM pggit._note_table(p_table.table_id, p_branch_id, pggit._next_mark(), true, p_table.schema_name, p_table.table_name);
+    IF pggit._is_keyless(p_table.table_id) OR pggit._why_no_view(p_table.relation) IS NOT NULL
+       OR (pggit._total_size(p_table.relation) <= pg_size_bytes(coalesce(nullif(current_setting('pggit.materialize_limit', true), ''), '64MB'))
+           AND NOT EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.form = 'view')) THEN
+        PERFORM pggit._create_real(p_branch_id, p_table.table_id, false);
+    ELSE
+        PERFORM pggit._create_view(p_branch_id, p_table.table_id);
+    END IF;
+    RETURN ARRAY[format('-- %s as main has it', p_table.relation)];
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._create_on_branch(pggit.tables, pggit.branch_tables, integer) IS
+'Gives a branch a table that main has, as a view or a real one as the others of the branch are, or that another branch has; without rows.';
+
+CREATE OR REPLACE FUNCTION pggit._create_step(p_table_id integer, p_target_id integer, p_theirs pggit._position)
+    RETURNS text[]
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_table pggit.tables;
+    v_from  pggit.branch_tables := pggit._made_like(p_table_id, p_theirs);
+    v_named pggit.table_changes;
+BEGIN
+    SELECT t.* INTO v_table FROM pggit.tables AS t WHERE t.table_id = p_table_id;
+    SELECT n.* INTO v_named FROM pggit._name_at(p_table_id, p_theirs) AS n;
+    IF NOT v_table.on_main AND v_from.relation IS NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG302', SCHEMA = 'pggit',
+            MESSAGE = format('table %I.%I would have to be made as it was then, and no branch has it so any more', v_named.schema_name, v_named.table_name);
+    ELSIF p_target_id <> 1 THEN
+        RETURN pggit._create_on_branch(v_table, v_from, p_target_id);
+    ELSIF to_regclass(format('%I.%I', v_named.schema_name, v_named.table_name)) IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG302', SCHEMA = 'pggit',
+            MESSAGE = format('main has something else by the name of table %I.%I, which the merge would make', v_named.schema_name, v_named.table_name),
+            HINT    = 'Rename one of them.';
+    END IF;
+    RETURN pggit._create_on_main(p_table_id, v_from, v_named.schema_name, v_named.table_name);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._create_step(integer, integer, pggit._position) IS
+'Makes a table of theirs on the target, and returns the statements. Raises VG302 when that can''t be.';
+
+CREATE OR REPLACE FUNCTION pggit._key_step(p_table_id integer, p_target_id integer, p_theirs pggit._position)
+    RETURNS text[]
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_from pggit.branch_tables := pggit._made_like(p_table_id, p_theirs);
+    v_keys text[];
+BEGIN
+    IF p_target_id = 1 THEN
+        SELECT (pggit._define(v_from.relation, v_from.branch_id, t.schema_name, t.table_name)).keys INTO v_keys FROM pggit.tables AS t WHERE t.table_id = p_table_id;
+        PERFORM pggit._execute_on(1, v_keys);
+    ELSIF (SELECT t.on_main FROM pggit.tables AS t WHERE t.table_id = p_table_id) THEN
+        PERFORM pggit._real_foreign_keys(p_target_id, p_table_id);
+    ELSE
+        PERFORM pggit.materialize((SELECT b.name FROM pggit.branches AS b WHERE b.branch_id = p_target_id), format('%I.%I', t.schema_name, t.table_name))
+           FROM pg_constraint AS k JOIN pggit.branch_tables AS bt ON bt.relation = k.confrelid JOIN pggit.tables AS t USING (table_id)
+          WHERE k.conrelid = v_from.relation AND k.contype = 'f' AND t.on_main;
+        PERFORM pggit._copy_new_keys(p_table_id, v_from.branch_id, p_target_id);
+    END IF;
+    RETURN coalesce(v_keys, '{}');
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._key_step(integer, integer, pggit._position) IS
+'Gives a table that a merge has made on the target its foreign keys, when all tables are there, and returns the statements.';
+
+CREATE OR REPLACE FUNCTION pggit._stays_dropped(p_table_id integer, p_target_id integer, p_ours pggit._position)
+    RETURNS boolean
+    LANGUAGE sql STABLE
+AS $$
+    SELECT pggit._is_away(p_table_id, p_ours)
+           AND CASE p_target_id WHEN 1 THEN NOT (SELECT t.on_main FROM pggit.tables AS t WHERE t.table_id = p_table_id)
+                                ELSE NOT EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_target_id AND bt.table_id = p_table_id) END;
+$$;
+
+COMMENT ON FUNCTION pggit._stays_dropped(integer, integer, pggit._position) IS
+'Whether the target of a merge has dropped a table and this merge has not made it again: then its rows are not planned.';
+
+CREATE OR REPLACE FUNCTION pggit._take_steps(p_steps jsonb, p_ours pggit._position, p_theirs pggit._position)
+    RETURNS text[]
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_following text   := current_setting('pggit.following', true);
+    v_done      text[] := '{}';
+    v_step      jsonb;
+    v_id        integer;
+BEGIN
+    PERFORM set_config('pggit.following', 'on', true);
+    FOR v_step IN SELECT s FROM jsonb_array_elements(p_steps) AS s WHERE s ->> 'do' = 'join' LOOP
+        IF (SELECT t.on_main FROM pggit.tables AS t WHERE t.table_id = (v_step ->> 'table')::integer) THEN
+            PERFORM pggit._join_tables((v_step ->> 'other')::integer, (v_step ->> 'table')::integer);
+        ELSE
+            PERFORM pggit._join_tables((v_step ->> 'table')::integer, (v_step ->> 'other')::integer);
+        END IF;
+    END LOOP;
+    FOR v_id IN SELECT (s ->> 'table')::integer FROM jsonb_array_elements(p_steps) AS s WHERE s ->> 'do' = 'create' LOOP
+        v_done := v_done || pggit._create_step(v_id, (p_ours).branch_id, p_theirs);
+    END LOOP;
+    FOR v_id IN SELECT (s ->> 'table')::integer FROM jsonb_array_elements(p_steps) AS s WHERE s ->> 'do' = 'create' LOOP
+        v_done := v_done || pggit._key_step(v_id, (p_ours).branch_id, p_theirs);
+    END LOOP;
+    PERFORM set_config('pggit.following', coalesce(v_following, ''), true);
+    RETURN v_done;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._take_steps(jsonb, pggit._position, pggit._position) IS
+'Does what pggit._table_steps says to the tables of a merge''s target, and returns the statements, for people to read. Event triggers leave it alone.';
+
+CREATE OR REPLACE FUNCTION pggit._try_steps(p_steps jsonb, p_ours pggit._position, p_theirs pggit._position, OUT statements text[], OUT refused jsonb)
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_message text;
+    v_detail  text;
+    v_hint    text;
+BEGIN
+    statements := '{}';
+    PERFORM set_config('pggit.made_tables', '', true);
+    IF p_steps <> '[]' THEN
+        statements := pggit._take_steps(p_steps, p_ours, p_theirs);
+        PERFORM set_config('pggit.made_tables', 'on', true);
+    END IF;
+EXCEPTION WHEN SQLSTATE 'VG302' OR syntax_error_or_access_rule_violation OR feature_not_supported OR dependent_objects_still_exist OR invalid_schema_name THEN
+    GET STACKED DIAGNOSTICS v_message = MESSAGE_TEXT, v_detail = PG_EXCEPTION_DETAIL, v_hint = PG_EXCEPTION_HINT;
+    refused := jsonb_strip_nulls(jsonb_build_object('reason', concat_ws(': ', v_message, nullif(v_detail, '')), 'hint', nullif(v_hint, ''), 'sqlstate', 'VG302'));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._try_steps(jsonb, pggit._position, pggit._position, OUT text[], OUT jsonb) IS
+'pggit._take_steps; where that can''t be, why not, as the detail of a refused merge. The local setting pggit.made_tables tells pggit._run that there is something to undo when nothing is merged.';
