@@ -289,6 +289,7 @@ BEGIN
             PERFORM pggit._draw_from(v_one.table_name, v_one.schema_name, v_one.attname, v_one.attidentity, v_one.sequence_name, v_one.main);
         ELSIF v_one.is_serial THEN
             EXECUTE format('ALTER TABLE %s ALTER %I SET DEFAULT nextval(%L)', v_one.table_name, v_one.attname, v_one.main::regclass);
+            EXECUTE format('DROP SEQUENCE %s', v_one.branch::regclass);
         END IF;
     END LOOP;
 END;
