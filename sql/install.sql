@@ -58,6 +58,7 @@
 \ir branch/write_function.sql
 \ir branch/foreign_keys.sql
 \ir branch/view.sql
+\ir branch/older_columns.sql
 \ir branch/real_capture_keyless.sql
 \ir branch/real_capture.sql
 \ir branch/real_table.sql

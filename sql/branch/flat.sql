@@ -1,23 +1,27 @@
 -- The SELECT behind every branch view, and what else is generated from a table's own definitions.
 
-CREATE OR REPLACE FUNCTION pggit._arm_columns(p_table_id integer, p_alias text)
+CREATE OR REPLACE FUNCTION pggit._arm_columns(p_table_id integer, p_alias text, p_at pggit._position DEFAULT NULL)
     RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT string_agg(format('%s.%I%s AS c%s', p_alias, c.name, CASE WHEN t.typtype = 'd' THEN '::' || (c.type_name::regtype)::text ELSE '' END, c.column_id),
+    SELECT string_agg(CASE WHEN a.attnum IS NULL THEN format('NULL::%s%s AS c%s', c.type_name, pggit._collate_sql(d.attrelid, d.attnum), c.column_id)
+                           ELSE format('%s.%I%s AS c%s', p_alias, a.attname, CASE WHEN t.typtype = 'd' THEN '::' || (c.type_name::regtype)::text ELSE '' END, c.column_id) END,
                       ', ' ORDER BY c.column_id)
-      FROM pggit.columns AS c
+      FROM pggit._columns_at(p_table_id, p_at) AS c
       JOIN pggit.tables AS k USING (table_id)
-      JOIN pg_attribute AS a ON a.attrelid = k.relation AND a.attname = c.name
-      JOIN pg_type AS t ON t.oid = a.atttypid
-     WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL;
+      LEFT JOIN pggit.columns AS m ON m.table_id = c.table_id AND m.column_id = c.column_id AND m.dropped_at IS NULL
+      LEFT JOIN pg_attribute AS a ON a.attrelid = k.relation AND a.attname = m.name
+      LEFT JOIN pg_type AS t ON t.oid = a.atttypid
+      LEFT JOIN pg_attribute AS d ON d.attrelid = to_regclass(format('pggit._delta_%s', p_table_id)) AND d.attname = 'c' || c.column_id
+     WHERE c.generated_as IS NULL;
 $$;
 
-COMMENT ON FUNCTION pggit._arm_columns(integer, text) IS
-'Select list of main''s arm in a branch view. A domain is seen as its base type without a length: with one, a function would stand between column and index.';
+COMMENT ON FUNCTION pggit._arm_columns(integer, text, pggit._position) IS
+'Select list of main''s arm in a branch view: the columns of now, or of a position. A domain is seen as its base type without a length: with one, a function would stand between column and index.
+A column that main has no more is NULL: all rows of then are in the log.';
 
-CREATE OR REPLACE FUNCTION pggit._flat_sql(p_table_id integer, p_branch text, p_floor text, p_own text, p_watermark text, p_snapshot text)
+CREATE OR REPLACE FUNCTION pggit._flat_sql(p_table_id integer, p_branch text, p_floor text, p_own text, p_watermark text, p_snapshot text, p_at pggit._position DEFAULT NULL)
     RETURNS text
     LANGUAGE plpgsql STABLE
 AS $$
@@ -31,7 +35,7 @@ DECLARE
 BEGIN
     IF p_branch IS NOT NULL THEN
         v_delta := format(' UNION ALL SELECT %s, d._b, %s, (-1)::bigint, (-1)::bigint, ''U''::"char" FROM pggit._delta_%s AS d',
-                          pggit._stored_columns(p_table_id, 'd'), v_last, p_table_id);
+                          pggit._stored_columns(p_table_id, 'd', p_at), v_last, p_table_id);
         v_mask  := format('SELECT %s, m._b, %s AS _xid, (-1)::bigint AS _seq, (-1)::bigint AS _at FROM pggit._mask_%s AS m UNION ALL ',
                           pggit._key_columns(p_table_id, 'm'), v_last, p_table_id);
     END IF;
@@ -44,15 +48,15 @@ BEGIN
         %11$sSELECT %12$s, %3$s AS _b, h._xid, h._seq, h._at FROM pggit._log_%8$s AS h) AS x
          WHERE x._b = %3$s AND %13$s AND %14$s
            AND CASE WHEN x._xid = u._xid THEN x._seq < u._seq ELSE x._at < u._at END)$sql$,
-        pggit._stored_columns(p_table_id, 'u'), pggit._arm_columns(p_table_id, 'b'), coalesce(p_branch, '1'), v_last, v_far,
-        pggit._base_rows(p_table_id), pggit._stored_columns(p_table_id, 'h'), p_table_id, v_delta, format(v_out, 'u'), v_mask,
+        pggit._stored_columns(p_table_id, 'u', p_at), pggit._arm_columns(p_table_id, 'b', p_at), coalesce(p_branch, '1'), v_last, v_far,
+        pggit._base_rows(p_table_id), pggit._stored_columns(p_table_id, 'h', p_at), p_table_id, v_delta, format(v_out, 'u'), v_mask,
         pggit._key_columns(p_table_id, 'h'), pggit._same_key(p_table_id, 'x', 'u'), format(v_out, 'x'));
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._flat_sql(integer, text, text, text, text, text) IS
+COMMENT ON FUNCTION pggit._flat_sql(integer, text, text, text, text, text, pggit._position) IS
 'SELECT c1, c2, … of a branch''s rows (p_branch NULL: main''s) over base, log and delta. The other arguments are SQL for the mark where the branch
-stands on main: lowest transaction that may be out of it, own transaction, watermark, snapshot.
+stands on main: lowest transaction that may be out of it, own transaction, watermark, snapshot. The columns are main''s of now, or those of p_at.
 The planner keeps index paths only while every arm is one bare relation with the same column types and the rows are told apart outside, in one anti-join.';
 
 CREATE OR REPLACE FUNCTION pggit._flat_sql(p_table_id integer, p_branch_id integer, p_mark pggit._mark)
@@ -62,11 +66,11 @@ AS $$
     SELECT pggit._flat_sql(p_table_id, p_branch_id::text,
                            format('%L::xid8', least(pg_snapshot_xmin((p_mark).snapshot), (p_mark).own)),
                            format('%L::xid8', (p_mark).own), format('%s::bigint', coalesce((p_mark).watermark, 0)),
-                           format('%L::pg_snapshot', (p_mark).snapshot));
+                           format('%L::pg_snapshot', (p_mark).snapshot), (p_branch_id, NULL, p_mark)::pggit._position);
 $$;
 
 COMMENT ON FUNCTION pggit._flat_sql(integer, integer, pggit._mark) IS
-'The same with the mark as constants.';
+'The same with the mark as constants, and the columns that main had there.';
 
 CREATE OR REPLACE FUNCTION pggit._index_keys(p_index oid)
     RETURNS TABLE (n integer, expression text, operator text, attnum smallint, opclass text)

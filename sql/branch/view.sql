@@ -69,11 +69,15 @@ CREATE OR REPLACE FUNCTION pggit._view_sql(p_branch_id integer, p_table_id integ
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT pggit._named_sql(p_table_id, pggit._flat_sql(p_table_id, p_branch_id, p_mark));
+    SELECT format('SELECT %s FROM (%s) AS q',
+                  (SELECT string_agg(format('q.%I', c.name), ', ' ORDER BY array_position(bt.shape, c.column_id), c.attnum)
+                     FROM pggit._shown_columns(p_table_id, (p_branch_id, NULL, p_mark)::pggit._position) AS c
+                     LEFT JOIN pggit.branch_tables AS bt ON bt.branch_id = p_branch_id AND bt.table_id = p_table_id),
+                  pggit._named_sql(p_table_id, pggit._flat_sql(p_table_id, p_branch_id, p_mark), (p_branch_id, NULL, p_mark)::pggit._position));
 $$;
 
 COMMENT ON FUNCTION pggit._view_sql(integer, integer, pggit._mark) IS
-'SELECT of a branch''s rows of a table as users see them, with its place on main as constants.';
+'SELECT of a branch''s rows of a table as users see them, with its place on main as constants and the columns that main had there, in the order in which the branch shows them.';
 
 CREATE OR REPLACE FUNCTION pggit._column_sequence(p_relation oid, p_attnum smallint)
     RETURNS oid
@@ -91,11 +95,11 @@ COMMENT ON FUNCTION pggit._column_sequence(oid, smallint) IS
 'The sequence that belongs to a column, or NULL.';
 
 CREATE OR REPLACE FUNCTION pggit._column_defaults(p_table_id integer)
-    RETURNS TABLE (name text, expression text)
+    RETURNS TABLE (column_id integer, expression text)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT a.attname::text,
+    SELECT c.column_id,
            CASE WHEN q.sequence IS NOT NULL AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) = format('nextval(%L::regclass)', q.sequence::regclass))
                 THEN format('pggit._next_%s_%s()', c.table_id, c.column_id)
                 ELSE coalesce(pg_get_expr(d.adbin, d.adrelid), pg_get_expr(t.typdefaultbin, 0)) END
@@ -237,6 +241,8 @@ CREATE OR REPLACE FUNCTION pggit._create_view(p_branch_id integer, p_table_id in
 AS $$
 DECLARE
     v_table   pggit.tables;
+    v_at      pggit._position := pggit._branch_now(p_branch_id);
+    v_shown   pggit.branch_tables;
     v_name    text;
     v_default record;
 BEGIN
@@ -246,15 +252,19 @@ BEGIN
 
     PERFORM pggit._ensure_read_indexes(p_table_id);
     PERFORM pggit._ensure_sequence_functions(p_table_id);
-    PERFORM pggit._ensure_write_function(p_table_id);
-    EXECUTE format('CREATE VIEW %s AS %s', v_name,
-                   pggit._view_sql(p_branch_id, p_table_id, (SELECT b.s FROM pggit.branch_bases AS b WHERE b.branch_id = p_branch_id)));
+    EXECUTE format('CREATE VIEW %s AS %s', v_name, pggit._view_sql(p_branch_id, p_table_id, (v_at).s));
+    INSERT INTO pggit.branch_tables (branch_id, table_id, relation, form, shape)
+    VALUES (p_branch_id, p_table_id, v_name::regclass, 'view', ARRAY(SELECT c.column_id FROM pggit._columns_at(p_table_id, v_at) AS c ORDER BY c.attnum))
+    RETURNING branch_tables.* INTO v_shown;
+    PERFORM pggit._ensure_write_function(p_table_id, v_shown);
     PERFORM pggit._check_index_paths(v_name, pggit._user_key_columns(p_table_id, format('%I', v_table.table_name)), pggit._has_ordered_key(p_table_id));
 
-    FOR v_default IN SELECT d.name, d.expression FROM pggit._column_defaults(p_table_id) AS d LOOP
+    FOR v_default IN
+        SELECT v.name, d.expression FROM pggit._column_defaults(p_table_id) AS d JOIN pggit._view_columns(v_shown) AS v ON v.main_id = d.column_id
+    LOOP
         EXECUTE format('ALTER VIEW %s ALTER COLUMN %I SET DEFAULT %s', v_name, v_default.name, v_default.expression);
     END LOOP;
-    EXECUTE pggit._write_trigger_sql(v_name, pggit._shape_name(p_table_id), p_branch_id);
+    EXECUTE pggit._write_trigger_sql(v_name, pggit._view_shape_name(v_shown), p_branch_id);
     IF NOT pggit._is_told_of_ddl() THEN
         EXECUTE format('CREATE TRIGGER pggit_before BEFORE INSERT OR UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION pggit._before_view_statement(%s)', v_name, p_table_id);
     END IF;
@@ -263,13 +273,11 @@ BEGIN
     END IF;
     EXECUTE format('COMMENT ON VIEW %s IS %L', v_name, obj_description(v_table.relation, 'pg_class'));
     PERFORM pggit._copy_grants(v_table.relation, v_name::regclass);
-
-    INSERT INTO pggit.branch_tables (branch_id, table_id, relation, form) VALUES (p_branch_id, p_table_id, v_name::regclass, 'view');
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._create_view(integer, integer) IS
-'Shows a table on a branch as a flat view with INSTEAD OF triggers, defaults, comment and the grants of the table on main.
+'Shows a table on a branch as a flat view with INSTEAD OF triggers, defaults, comment and the grants of the table on main, and the columns it had where the branch stands.
 Raises VG902 if the view would lose the table''s index paths.';
 
 CREATE OR REPLACE FUNCTION pggit._execute_soon(p_command text, p_begun timestamptz)

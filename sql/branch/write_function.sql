@@ -81,14 +81,31 @@ CREATE OR REPLACE FUNCTION pggit._view_columns(p_shown pggit.branch_tables)
 AS $$
     -- A generated column whose expression changed, be it in names alone, is another column of the same origin.
     SELECT c.column_id, a.attname::text, m.column_id
-      FROM (SELECT k.column_id, k.origin, row_number() OVER (ORDER BY k.attnum) AS n FROM pggit._columns_at(p_shown.table_id, pggit._branch_now(p_shown.branch_id)) AS k) AS c
-      JOIN pg_attribute AS a ON a.attrelid = p_shown.relation AND a.attnum = c.n
-      LEFT JOIN pggit.columns AS m ON m.table_id = p_shown.table_id AND m.origin = c.origin AND m.dropped_at IS NULL
-     ORDER BY a.attnum;
+      FROM unnest(p_shown.shape) WITH ORDINALITY AS s(column_id, n)
+      JOIN pggit.columns AS c ON c.table_id = p_shown.table_id AND c.column_id = s.column_id
+      JOIN pg_attribute AS a ON a.attrelid = p_shown.relation AND a.attnum = s.n
+      LEFT JOIN pggit.columns AS m ON m.table_id = c.table_id AND m.dropped_at IS NULL
+                                  AND (m.column_id = c.column_id OR (m.origin = c.origin AND m.generated_as <> '' AND c.generated_as <> ''))
+     ORDER BY s.n;
 $$;
 
 COMMENT ON FUNCTION pggit._view_columns(pggit.branch_tables) IS
-'The columns of a branch view under the names that it has them by: those of where the branch stands on main, which may have got other names there. main_id: the column that main has now.';
+'The columns of a branch view under the names that it has them by: those of where the branch stands on main, which may have got other names there. main_id: the column that main has now; NULL where
+it was dropped there or got another type.';
+
+CREATE OR REPLACE FUNCTION pggit._written_columns(p_shown pggit.branch_tables)
+    RETURNS TABLE (column_id integer, name text, field text, main_id integer, is_stored boolean, n bigint)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT v.column_id, v.name, coalesce(m.name, 'pggit c' || v.column_id), v.main_id, c.generated_as IS NULL, v.n
+      FROM pggit._view_columns(p_shown) WITH ORDINALITY AS v(column_id, name, main_id, n)
+      JOIN pggit.columns AS c ON c.table_id = p_shown.table_id AND c.column_id = v.column_id
+      LEFT JOIN pggit.columns AS m ON m.table_id = c.table_id AND m.column_id = v.main_id;
+$$;
+
+COMMENT ON FUNCTION pggit._written_columns(pggit.branch_tables) IS
+'The columns of a branch view, and under which name (field) each is in the records NEW and OLD of the function that writes it: main''s, or one of its own where main has the column no more.';
 
 CREATE OR REPLACE FUNCTION pggit._view_shape_name(p_shown pggit.branch_tables)
     RETURNS text
@@ -100,25 +117,41 @@ $$;
 COMMENT ON FUNCTION pggit._view_shape_name(pggit.branch_tables) IS
 'pggit._shape_name for the columns and names that a branch view has.';
 
+CREATE OR REPLACE FUNCTION pggit._returned_sql(p_shown pggit.branch_tables, p_row text, p_column_id integer)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT CASE WHEN w.main_id IS NOT NULL OR w.is_stored THEN p_row || '.' || pggit._quoted(w.field)
+                ELSE format('(SELECT (%s)::%s FROM (SELECT %s) AS g)', c.generated_as, c.type_name,
+                            (SELECT string_agg(format('%s.%s AS %s', p_row, pggit._quoted(o.field), pggit._quoted(c.names ->> o.column_id::text)), ', ')
+                               FROM pggit._written_columns(p_shown) AS o WHERE o.is_stored AND c.names ? o.column_id::text)) END
+      FROM pggit._written_columns(p_shown) AS w JOIN pggit.columns AS c ON c.table_id = p_shown.table_id AND c.column_id = w.column_id
+     WHERE w.column_id = p_column_id;
+$$;
+
+COMMENT ON FUNCTION pggit._returned_sql(pggit.branch_tables, text, integer) IS
+'A column of a branch view out of the record NEW or OLD of the function that writes it; a generated one that main has no more is computed.';
+
 CREATE OR REPLACE FUNCTION pggit._renamed_sql(p_shown pggit.branch_tables, p_row text, p_for_view boolean)
     RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog
 AS $$
     SELECT CASE WHEN p_for_view
-                THEN (SELECT format('SELECT %s INTO %s;', string_agg(format('%s AS %s', CASE WHEN c.name IS NULL THEN 'NULL::' || o.type_name ELSE p_row || '.' || pggit._quoted(c.name) END,
-                                                                            pggit._quoted(v.name)), ', ' ORDER BY v.n), p_row)
-                        FROM pggit._view_columns(p_shown) WITH ORDINALITY AS v(column_id, name, main_id, n)
-                        JOIN pggit.columns AS o ON o.table_id = p_shown.table_id AND o.column_id = v.column_id
-                        LEFT JOIN pggit.columns AS c ON c.table_id = p_shown.table_id AND c.column_id = v.main_id)
-                ELSE (SELECT format('SELECT %s INTO %s;', string_agg(format('%s AS %s', CASE WHEN v.name IS NULL THEN 'NULL::' || c.type_name ELSE p_row || '.' || pggit._quoted(v.name) END,
-                                                                            pggit._quoted(c.name)), ', ' ORDER BY c.attnum), p_row)
-                        FROM pggit.columns AS c LEFT JOIN pggit._view_columns(p_shown) AS v ON v.main_id = c.column_id
-                       WHERE c.table_id = p_shown.table_id AND c.dropped_at IS NULL) END;
+                THEN (SELECT format('SELECT %s INTO %s;', string_agg(format('%s AS %s', pggit._returned_sql(p_shown, p_row, w.column_id), pggit._quoted(w.name)), ', ' ORDER BY w.n), p_row)
+                        FROM pggit._written_columns(p_shown) AS w)
+                ELSE (SELECT format('SELECT %s INTO %s;', string_agg(format('%s AS %s', f.value, pggit._quoted(f.field)), ', ' ORDER BY f.place, f.n), p_row)
+                        FROM (SELECT 1, c.attnum, c.name, CASE WHEN w.name IS NULL THEN 'NULL::' || c.type_name ELSE p_row || '.' || pggit._quoted(w.name) END
+                                FROM pggit.columns AS c LEFT JOIN pggit._written_columns(p_shown) AS w ON w.main_id = c.column_id
+                               WHERE c.table_id = p_shown.table_id AND c.dropped_at IS NULL
+                              UNION ALL
+                              SELECT 2, w.n, w.field, p_row || '.' || pggit._quoted(w.name) FROM pggit._written_columns(p_shown) AS w WHERE w.main_id IS NULL AND w.is_stored
+                             ) AS f(place, n, field, value)) END;
 $$;
 
 COMMENT ON FUNCTION pggit._renamed_sql(pggit.branch_tables, text, boolean) IS
-'Statement of a write function that gives the record NEW or OLD of a branch view the columns that main has now, under their names there, or turns it back into a row of the view.';
+'Statement of a write function that gives the record NEW or OLD of a branch view the columns that main has now, under their names there, and behind them those that main has no more; or turns it back into a row of the view.';
 
 CREATE OR REPLACE FUNCTION pggit._write_checks(p_table pggit.tables, p_missing smallint[])
     RETURNS TABLE (declarations text, body text)
@@ -342,6 +375,7 @@ DECLARE
     v_unique   record;
     v_foreign  record;
     v_stored   text := pggit._stored_columns(p_table_id);
+    v_held     text := pggit._stored_columns(p_table_id, 'd');
     v_keys     text := pggit._key_columns(p_table_id);
     v_new      text := pggit._user_columns(p_table_id, 'NEW');
     v_old      text := pggit._user_columns(p_table_id, 'OLD');
@@ -361,6 +395,11 @@ BEGIN
     IF p_shown.branch_id IS NOT NULL AND pggit._view_shape_name(p_shown) <> v_shape THEN
         v_shape   := pggit._view_shape_name(p_shown);
         v_columns := ARRAY(SELECT v.main_id FROM pggit._view_columns(p_shown) AS v);
+        SELECT string_agg(format('c%s', w.column_id), ', ' ORDER BY w.column_id), string_agg(format('d.c%s', w.column_id), ', ' ORDER BY w.column_id),
+               string_agg('NEW.' || pggit._quoted(w.field), ', ' ORDER BY w.column_id), string_agg('OLD.' || pggit._quoted(w.field), ', ' ORDER BY w.column_id),
+               string_agg(format('c%s = NEW.%s', w.column_id, pggit._quoted(w.field)), ', ')
+          INTO v_stored, v_held, v_new, v_old, v_set
+          FROM pggit._written_columns(p_shown) AS w WHERE w.is_stored;
         v_enter   := format($w$
     %s
     %s$w$, pggit._renamed_sql(p_shown, 'OLD', false), pggit._renamed_sql(p_shown, 'NEW', false));
@@ -377,8 +416,8 @@ BEGIN
     v_checks  := pggit._write_checks(v_table, v_missing);
     v_unique  := pggit._write_unique(v_table, v_missing);
     v_foreign := pggit._write_foreign(v_table, v_missing);
-    SELECT string_agg(format('c%s = NEW.%s', c.column_id, pggit._quoted(c.name)), ', ') INTO v_set
-      FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL;
+    v_set     := coalesce(v_set, (SELECT string_agg(format('c%s = NEW.%s', c.column_id, pggit._quoted(c.name)), ', ')
+                                    FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL));
     SELECT k.relname INTO v_key_name FROM pg_index AS i JOIN pg_class AS k ON k.oid = i.indexrelid WHERE i.indrelid = v_table.relation AND i.indisprimary;
     SELECT string_agg(quote_ident(coalesce(v.name, c.name)), ', ' ORDER BY c.key_position) INTO v_key_list
       FROM pggit.columns AS c LEFT JOIN pggit._view_columns(p_shown) AS v ON v.main_id = c.column_id
@@ -490,7 +529,7 @@ END$w$,
         v_checks.declarations || v_unique.declarations || v_foreign.declarations,
         pggit._same_key(p_table_id, 'NEW', 'OLD', true, true),
         v_checks.body, v_unique.body, p_table_id, v_set, pggit._same_key(p_table_id, 'd', 'OLD', false, true),
-        pggit._stored_columns(p_table_id, 'd'), v_old, v_stored, v_keys, v_old_keys, v_new,
+        v_held, v_old, v_stored, v_keys, v_old_keys, v_new,
         pggit._var_main_sql(p_table_id), pggit._same_key(p_table_id, 'r', 'NEW', true, true), v_new_keys,
         format('duplicate key value violates unique constraint "%s"', v_key_name),
         format('Key (%s)=(%%s) already exists.', replace(v_key_list, '%', '%%')), v_key_name, v_foreign.body,
@@ -499,7 +538,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._ensure_write_function(integer, pggit.branch_tables) IS
-'Makes pggit._write_<shape>(), through which all branch views of a table with the same columns are written: those of now, or those of a view that was made before main added or renamed some. A row that another
+'Makes pggit._write_<shape>(), through which all branch views of a table with the same columns are written: those of now, or those of a view that was made before main added, dropped, retyped or renamed some. A row that another
 session changed since the statement began gives 40001; one that this statement itself changed already is skipped, as in a table. A look at one key is shaped so that no index but the key''s
 fits it (pggit._delta_predicate).';
 

@@ -180,6 +180,7 @@ CREATE TABLE IF NOT EXISTS pggit.branch_tables (
     form      text    NOT NULL CHECK (form IN ('view', 'table')),
     names     text[],  -- of a real table: its own and its columns', as it was made
     watched   text[],  -- of a real table, where no event trigger tells of DDL: what the catalog said of its columns and storage, and where (pggit._place)
+    shape     integer[],  -- of a view: the ids of its columns, in their order
     PRIMARY KEY (branch_id, table_id)
 );
 

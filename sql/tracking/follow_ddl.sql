@@ -8,6 +8,9 @@ DECLARE
     v_change text := CASE WHEN pggit._is_keyless(p_table.table_id) THEN 'a primary key now'
                           WHEN EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = p_table.relation AND i.indisprimary) THEN 'another primary key, or is logged in another way' ELSE 'no primary key any more' END;
 BEGIN
+    IF pggit._is_released(p_table.table_id) THEN
+        PERFORM pggit._refuse_for_views(p_table, format('it has %s', coalesce(v_reason, v_change)), 'Keep the key''s columns and their types.');
+    END IF;
     UPDATE pggit.tables AS t SET untracked_at = pggit._mark_now() WHERE t.table_id = p_table.table_id;
     IF p_in_statement THEN
         PERFORM pggit._stop_capture(p_table.table_id);
@@ -169,6 +172,10 @@ CREATE OR REPLACE FUNCTION pggit._leave_gap(p_table pggit.tables, p_mark pggit._
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+    IF pggit._is_released(p_table.table_id) THEN
+        PERFORM pggit._refuse_for_views(p_table, format('what dropped or retyped columns hold can''t be saved for them: %s', p_reason),
+                                        'Change it in READ COMMITTED, with pggit.materialize_ddl_limit above the table''s size.');
+    END IF;
     UPDATE pggit.tables AS t SET shape_at = p_mark WHERE t.table_id = p_table.table_id;
     RAISE WARNING USING
         MESSAGE = format('what dropped or retyped columns of table %I.%I held is not saved: its states from before can''t be read any more (VG306)', p_table.schema_name, p_table.table_name),
@@ -370,7 +377,7 @@ BEGIN
             END IF;
         ELSIF coalesce(v_column.generated_as, v_column.old_generated) IS NULL
               AND (CASE WHEN v_column.may_differ THEN v_column.key_position IS NOT NULL AND pggit._keeps_keys(v_table.table_id, p_saved, v_column.old_type, v_column.type_name)
-                        ELSE pggit._keeps_values(v_column.old_type, v_column.type_name) END) THEN
+                        ELSE NOT pggit._is_shown(v_table.table_id, v_column.column_id) AND pggit._keeps_values(v_column.old_type, v_column.type_name) END) THEN
             v_anew := true;
             PERFORM pggit._retype_stores(v_table.table_id, v_column.column_id, v_column.type_name, v_column.key_position IS NOT NULL);
         ELSE
@@ -604,6 +611,9 @@ BEGIN
         PERFORM pggit._unsave_partitions();
     END IF;
     PERFORM pggit._settle_saved(s.key::integer, s.value::bigint, false) FROM jsonb_each(v_saved) AS s WHERE jsonb_typeof(s.value) = 'number';
+    IF current_setting('pggit.released', true) <> '' THEN
+        PERFORM pggit._restore_views();
+    END IF;
     PERFORM set_config('pggit.following', '', true), set_config('pggit.saved', '', true), set_config('pggit.rewritten', '', true);
 END;
 $$;

@@ -97,6 +97,7 @@ BEGIN
           JOIN pg_type AS y ON y.oid = a.atttypid
          WHERE y.typnamespace <> 'pg_catalog'::regnamespace
            AND (NOT p_of_relations OR EXISTS (SELECT FROM pg_type AS r JOIN pg_class AS k ON k.oid = r.typrelid WHERE r.oid IN (y.oid, y.typelem) AND k.relkind <> 'c'))
+           AND NOT pggit._is_shown(c.table_id, c.column_id)
            AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
                                                        AND d.classid = 'pg_rewrite'::regclass)
          GROUP BY c.table_id, c.column_id

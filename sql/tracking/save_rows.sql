@@ -46,6 +46,16 @@ $$;
 COMMENT ON FUNCTION pggit._log_all_rows(integer, "char", bigint) IS
 'Logs all rows of a table as they are, under an ordinal of this transaction.';
 
+CREATE OR REPLACE FUNCTION pggit._is_shown(p_table_id integer, p_column_id integer DEFAULT NULL)
+    RETURNS boolean
+    LANGUAGE sql STABLE
+AS $$
+    SELECT EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.table_id = p_table_id AND bt.form = 'view' AND (p_column_id IS NULL OR p_column_id = ANY (bt.shape)));
+$$;
+
+COMMENT ON FUNCTION pggit._is_shown(integer, integer) IS
+'Whether branches show a table, or one of its columns, in views.';
+
 CREATE OR REPLACE FUNCTION pggit._why_not_saved(p_relation oid)
     RETURNS text
     LANGUAGE sql STABLE
@@ -53,13 +63,18 @@ CREATE OR REPLACE FUNCTION pggit._why_not_saved(p_relation oid)
 AS $$
     SELECT CASE WHEN current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted')
                     THEN format('a transaction that is %s may not see all rows', upper(current_setting('transaction_isolation')))
-                WHEN s.size > pg_size_bytes(s.allowed) THEN format('the table has %s, and pggit.save_limit is %s', pg_size_pretty(s.size), s.allowed) END
+                WHEN s.is_shown AND s.size > greatest(pg_size_bytes(s.allowed), pg_size_bytes(s.for_branches))
+                    THEN format('the table has %s, and pggit.materialize_ddl_limit is %s', pg_size_pretty(s.size), s.for_branches)
+                WHEN NOT s.is_shown AND s.size > pg_size_bytes(s.allowed) THEN format('the table has %s, and pggit.save_limit is %s', pg_size_pretty(s.size), s.allowed) END
       FROM (SELECT (pg_table_size(p_relation) + coalesce((SELECT sum(pg_table_size(p.relation)) FROM pggit._partitions(p_relation) AS p), 0))::bigint AS size,
-                   coalesce(nullif(current_setting('pggit.save_limit', true), ''), '256MB') AS allowed) AS s;
+                   coalesce(nullif(current_setting('pggit.save_limit', true), ''), '256MB') AS allowed,
+                   coalesce(nullif(current_setting('pggit.materialize_ddl_limit', true), ''), '1GB') AS for_branches,
+                   EXISTS (SELECT FROM pggit.tables AS t WHERE t.relation = p_relation AND t.untracked_at IS NULL AND pggit._is_shown(t.table_id)) AS is_shown) AS s;
 $$;
 
 COMMENT ON FUNCTION pggit._why_not_saved(oid) IS
-'Why the rows of a table are not saved before DDL takes some of their values: isolation, or the setting pggit.save_limit (256MB); NULL when they are.';
+'Why the rows of a table are not saved before DDL takes some of their values: isolation, or the setting pggit.save_limit (256MB); NULL when they are. Where branches show the table as
+views, which need the rows, pggit.materialize_ddl_limit (1GB) is the limit, if it is larger.';
 
 CREATE OR REPLACE FUNCTION pggit._save_rows(p_table pggit.tables)
     RETURNS jsonb
@@ -154,6 +169,7 @@ DECLARE
     v_table     pggit.tables;
     v_child     pggit.tables;
     v_context   text;
+    v_columns   text[];
 BEGIN
     IF TG_TAG LIKE 'DROP %' THEN
         GET DIAGNOSTICS v_context = PG_CONTEXT;
@@ -172,8 +188,10 @@ BEGIN
            AND pg_has_role(pggit._actor()::name, c.relowner, 'USAGE')
          ORDER BY t.table_id
     LOOP
-        IF NOT v_saved ? v_table.table_id::text AND pggit._takes_columns(v_statement, v_table.table_name,
-               ARRAY(SELECT c.name FROM pggit._columns_at(v_table.table_id, NULL) AS c WHERE c.generated_as IS NULL)) THEN
+        v_columns := ARRAY(SELECT c.name FROM pggit._columns_at(v_table.table_id, NULL) AS c
+                            WHERE c.generated_as IS NULL AND pggit._takes_columns(v_statement, v_table.table_name, ARRAY[c.name]));
+        IF v_columns <> '{}' AND NOT v_saved ? v_table.table_id::text THEN
+            PERFORM pggit._release_views(v_table, v_columns);
             v_saved := v_saved || jsonb_build_object(v_table.table_id, pggit._save_rows(v_table));
             FOR v_child IN SELECT t.* FROM pggit._descendants(ARRAY[v_table.relation::oid]) AS d JOIN pggit.tables AS t ON t.relation = d AND t.untracked_at IS NULL ORDER BY t.table_id LOOP
                 v_saved := jsonb_build_object(v_child.table_id, pggit._save_rows(v_child)) || v_saved;
@@ -185,7 +203,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._on_ddl_start() IS
-'Event trigger: saves the rows of tracked tables whose columns the statement is going to drop or retype. The local setting pggit.saved tells pggit._on_ddl_end: by table id, the ordinal or the
+'Event trigger: saves the rows of tracked tables whose columns the statement is going to drop or retype, and has branches'' views let go of these columns. The local setting pggit.saved tells pggit._on_ddl_end: by table id, the ordinal or the
 reason why not.';
 
 CREATE OR REPLACE FUNCTION pggit._on_rewrite()
