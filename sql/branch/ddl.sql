@@ -643,6 +643,7 @@ DECLARE
     v_path   text    := current_setting('search_path');
     v_before text    := coalesce(current_setting('pggit.branch', true), '');
     v_main   text;
+    v_saved  jsonb;
 BEGIN
     IF p_sql IS NULL THEN
         RAISE EXCEPTION USING
@@ -655,6 +656,10 @@ BEGIN
         PERFORM pggit._save_for_ddl(v_branch, lower(p_sql));
         PERFORM pggit._save_for_drop(v_branch, lower(p_sql)) WHERE p_sql ~* '\mdrop\M';
         v_main := pggit._main_objects(v_branch.branch_id);
+    ELSIF NOT v_told THEN
+        PERFORM pggit._follow_changed();
+        v_saved := pggit._save_for_statement(lower(p_sql), current_schemas(true), '{}');
+        PERFORM pg_catalog.set_config('pggit.saved', v_saved::text, true);
     END IF;
 
     EXECUTE p_sql;
@@ -665,6 +670,9 @@ BEGIN
         END IF;
         PERFORM pggit._follow_branch_tables(v_branch, coalesce(nullif(current_setting('pggit.branch_saved', true), ''), '{}')::jsonb);
         PERFORM pg_catalog.set_config('pggit.branch_saved', '', true);
+    ELSIF NOT v_told THEN
+        PERFORM pggit._follow_shape(t.relation, false, s.value) FROM jsonb_each(v_saved) AS s JOIN pggit.tables AS t ON t.table_id = s.key::integer JOIN pg_class AS c ON c.oid = t.relation;
+        PERFORM pggit._restore_views(), pg_catalog.set_config('pggit.saved', '', true);
     END IF;
     PERFORM pg_catalog.set_config('search_path', v_path, true), pg_catalog.set_config('pggit.branch', v_before, true);
 END;
@@ -672,6 +680,7 @@ $$;
 
 COMMENT ON FUNCTION pggit.ddl(text, text) IS
 'Run DDL on a branch, as if it were checked out: it changes the branch''s tables and nothing of main, also where no event trigger watches over that.
+On main, where none does, it is how columns are dropped and retyped that branches show as views: what they held is saved for them and for the history.
 p_branch NULL is the session''s branch; p_sql is one or more statements that may run inside a transaction. Views of the branch that they name become tables first, up to
 pggit.materialize_ddl_limit (1GB); what dropped or retyped columns held is saved up to pggit.save_limit (256MB). All or nothing. Raises VG001, VG202, VG307 (dropping, renaming or
 another key of a table that the branch shows; too large), VG309 (it would change main), VG401.';

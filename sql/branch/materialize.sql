@@ -78,8 +78,6 @@ BEGIN
     IF v_shown.form = 'table' THEN
         RETURN;
     END IF;
-    PERFORM pggit._require_shape_of_now(v_table, pggit._branch_now(v_branch.branch_id), 'it can''t become real');
-
     SELECT array_agg(r.command ORDER BY r.n) AS commands, array_agg(r.objid) || v_shown.relation AS known INTO v_readers FROM pggit._told_readers(v_shown.relation, v_branch.branch_id) AS r;
     PERFORM pggit._require_no_reader(v_shown.relation, coalesce(v_readers.known, ARRAY[v_shown.relation]));
 

@@ -16,7 +16,96 @@ $$;
 COMMENT ON FUNCTION pggit._draw_from(text, text, name, "char", name, oid) IS
 'Makes a column of a branch''s real table an identity column that draws its numbers from a sequence of main''s.';
 
-CREATE OR REPLACE FUNCTION pggit._real_columns(p_table pggit.tables, p_schema text)
+CREATE OR REPLACE FUNCTION pggit._older_columns(p_branch_id integer, p_table_id integer)
+    RETURNS TABLE (column_id integer, name text, made_as text, attnum smallint, is_same boolean, definition text, n bigint)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_shown     pggit.branch_tables;
+    v_attribute pg_attribute;
+    v_column    record;
+BEGIN
+    SELECT bt.* INTO v_shown FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.table_id = p_table_id AND bt.form = 'view';
+    FOR v_column IN
+        SELECT k.column_id, coalesce(v.name, k.name) AS name, k.type_name, k.generated_as, k.names, m.name AS main_name, m.attnum AS main_attnum, t.relation,
+               m.column_id = k.column_id OR (m.generated_as <> '' AND k.generated_as <> '') AS is_same, d.attrelid AS store, d.attnum AS stored_attnum,
+               (SELECT pg_get_expr(x.adbin, x.adrelid) FROM pg_attrdef AS x JOIN pg_attribute AS w ON w.attrelid = x.adrelid AND w.attnum = x.adnum
+                 WHERE x.adrelid = v_shown.relation AND w.attname = v.name) AS view_default,
+               row_number() OVER (ORDER BY array_position(v_shown.shape, k.column_id), k.attnum) AS n
+          FROM pggit._shown_columns(p_table_id, pggit._branch_now(p_branch_id)) AS k
+          JOIN pggit.tables AS t ON t.table_id = p_table_id
+          LEFT JOIN pggit._view_columns(v_shown) AS v ON v.column_id = k.column_id
+          LEFT JOIN pggit.columns AS m ON m.table_id = p_table_id AND m.origin = k.origin AND m.dropped_at IS NULL
+          LEFT JOIN pg_attribute AS d ON d.attrelid = to_regclass(format('pggit._delta_%s', p_table_id)) AND d.attname = 'c' || k.column_id
+         ORDER BY n
+    LOOP
+        column_id := v_column.column_id;
+        name      := v_column.name;
+        attnum    := v_column.main_attnum;
+        is_same   := coalesce(v_column.is_same, false);
+        n         := v_column.n;
+        -- Names that main's definitions know, until all is made.
+        made_as   := CASE WHEN v_column.main_name IS NOT NULL THEN v_column.main_name
+                          WHEN EXISTS (SELECT FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.dropped_at IS NULL AND c.name = v_column.name) THEN 'pggit c' || v_column.column_id
+                          ELSE v_column.name END;
+        IF is_same THEN
+            SELECT a.* INTO STRICT v_attribute FROM pg_attribute AS a WHERE a.attrelid = v_column.relation AND a.attname = v_column.main_name;
+            v_attribute.attidentity := '';
+            definition := pggit._column_ddl(v_attribute, NULL);
+        ELSE
+            definition := concat_ws(' ', quote_ident(made_as), v_column.type_name, nullif(btrim(pggit._collate_sql(v_column.store, v_column.stored_attnum)), ''),
+                                    CASE WHEN v_column.generated_as IS NOT NULL THEN format('GENERATED ALWAYS AS (%s) STORED', v_column.generated_as)
+                                         WHEN v_column.view_default !~ 'pggit\._next_' THEN 'DEFAULT ' || v_column.view_default END);
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._older_columns(integer, integer) IS
+'The columns that a table has where a branch stands, for a real table: the name there, and the one to be made with, so that main''s definitions find it; the number of the column that main has for it, if any;
+whether that is the same column, or one of another type; its definition.';
+
+CREATE OR REPLACE FUNCTION pggit._has_older_columns(p_branch_id integer, p_table_id integer)
+    RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT pggit._is_reshaped(p_table_id, pggit._branch_now(p_branch_id), NULL)
+           OR EXISTS (SELECT FROM pggit.branch_tables AS bt CROSS JOIN LATERAL pggit._view_columns(bt) AS v JOIN pggit.columns AS c ON c.table_id = bt.table_id AND c.column_id = v.main_id
+                       WHERE bt.branch_id = p_branch_id AND bt.table_id = p_table_id AND bt.form = 'view' AND c.name <> v.name);
+$$;
+
+COMMENT ON FUNCTION pggit._has_older_columns(integer, integer) IS
+'Whether a branch shows a table in other columns than main has now, or under other names.';
+
+CREATE OR REPLACE FUNCTION pggit._require_generated_columns(p_branch_id integer, p_table_id integer)
+    RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_name text;
+BEGIN
+    SELECT o.name INTO v_name
+      FROM pggit._older_columns(p_branch_id, p_table_id) AS o
+      JOIN pggit.columns AS c ON c.table_id = p_table_id AND c.column_id = o.column_id
+     WHERE NOT o.is_same AND c.generated_as <> ''
+       AND EXISTS (SELECT FROM pggit._older_columns(p_branch_id, p_table_id) AS k WHERE c.names ->> k.column_id::text <> k.made_as AND lower(c.generated_as) ~ pggit._word(c.names ->> k.column_id::text));
+    IF FOUND THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG302', SCHEMA = 'pggit',
+            MESSAGE = format('table %s can''t become real: main has its generated column %I no more, and columns that this reads have other names now', (SELECT t.relation FROM pggit.tables AS t WHERE t.table_id = p_table_id), v_name),
+            HINT    = 'Merge main into the branch first: then it has the columns of now.';
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._require_generated_columns(integer, integer) IS
+'Raises VG302 where the expression of a generated column that main has no more is told in names that can''t be given to the columns of a real table.';
+
+CREATE OR REPLACE FUNCTION pggit._real_columns(p_table pggit.tables, p_schema text, p_branch_id integer DEFAULT NULL)
     RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -31,8 +120,11 @@ BEGIN
       LEFT JOIN pg_class AS t ON t.oid = c.reltoastrelid
       CROSS JOIN LATERAL (SELECT unnest(c.reloptions) UNION ALL SELECT 'toast.' || unnest(t.reloptions)) AS r(o)
      WHERE c.oid = p_table.relation;
-    EXECUTE format('CREATE TABLE %s (LIKE %s INCLUDING COMMENTS INCLUDING COMPRESSION INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING STORAGE)%s',
-                   v_name, p_table.relation::regclass, coalesce(' WITH (' || v_options || ')', ''));
+    EXECUTE format('CREATE TABLE %s (%s)%s', v_name,
+                   CASE WHEN p_branch_id IS NULL
+                        THEN format('LIKE %s INCLUDING COMMENTS INCLUDING COMPRESSION INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING STORAGE', p_table.relation::regclass)
+                        ELSE (SELECT string_agg(o.definition, ', ' ORDER BY o.n) FROM pggit._older_columns(p_branch_id, p_table.table_id) AS o) END,
+                   coalesce(' WITH (' || v_options || ')', ''));
 
     -- Indexes are built with the rights of the table's owner: never with more than the owner on main has. The setting is_superuser is the session's, not that of who acts here.
     IF (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user) THEN
@@ -40,13 +132,24 @@ BEGIN
     END IF;
 
     FOR v_column IN
-        SELECT a.attname, a.attstattarget, a.attoptions, a.attidentity, s.sequence, k.relname AS sequence_name, format_type(q.seqtypid, NULL) AS type_name, q.seqmin
+        SELECT a.attname, a.attstattarget, a.attoptions, a.attidentity, a.attnotnull, a.attstorage, a.attcompression, col_description(a.attrelid, a.attnum) AS comment, o.is_same, s.sequence, k.relname AS sequence_name, format_type(q.seqtypid, NULL) AS type_name, q.seqmin
           FROM pg_attribute AS a
           LEFT JOIN LATERAL pggit._column_sequence(a.attrelid, a.attnum) AS s(sequence) ON a.attidentity <> ''
           LEFT JOIN pg_class AS k ON k.oid = s.sequence
           LEFT JOIN pg_sequence AS q ON q.seqrelid = s.sequence
-         WHERE a.attrelid = p_table.relation AND a.attnum > 0 AND NOT a.attisdropped
+          LEFT JOIN pggit._older_columns(p_branch_id, p_table.table_id) AS o ON o.attnum = a.attnum
+         WHERE a.attrelid = p_table.relation AND a.attnum > 0 AND NOT a.attisdropped AND (p_branch_id IS NULL OR o.attnum IS NOT NULL)
+         ORDER BY a.attnum
     LOOP
+        IF NOT v_column.is_same THEN
+            PERFORM pggit._made(format('ALTER TABLE %s ALTER %I SET NOT NULL', v_name, v_column.attname), true) WHERE v_column.attnotnull;
+            CONTINUE;
+        ELSIF v_column.is_same THEN
+            EXECUTE format('ALTER TABLE %s ALTER %I SET STORAGE %s', v_name, v_column.attname,
+                           CASE v_column.attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END);
+            EXECUTE format('ALTER TABLE %s ALTER %I SET COMPRESSION %s', v_name, v_column.attname, CASE v_column.attcompression WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' ELSE 'default' END);
+            EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', v_name, v_column.attname, v_column.comment);
+        END IF;
         IF coalesce(v_column.attstattarget, -1) <> -1 THEN
             EXECUTE format('ALTER TABLE %s ALTER %I SET STATISTICS %s', v_name, v_column.attname, v_column.attstattarget);
         END IF;
@@ -60,8 +163,9 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._real_columns(pggit.tables, text) IS
-'Creates a branch''s real table with the columns, defaults, identity and storage of the table on main; keys and indexes come after the rows.';
+COMMENT ON FUNCTION pggit._real_columns(pggit.tables, text, integer) IS
+'Creates a branch''s real table with the columns, defaults, identity and storage of the table on main; keys and indexes come after the rows. p_branch_id: with the columns that the table has where that branch
+stands (pggit._older_columns).';
 
 CREATE OR REPLACE FUNCTION pggit._next_above(p_sequence regclass, p_value bigint)
     RETURNS bigint
@@ -118,7 +222,43 @@ $$;
 COMMENT ON FUNCTION pggit._draw_identity() IS
 'Replaces the number that a branch''s identity sequence has just given by the next one of main''s. Arguments: column, the branch''s and main''s sequence.';
 
-CREATE OR REPLACE FUNCTION pggit._real_keys(p_table pggit.tables, p_schema text)
+CREATE OR REPLACE FUNCTION pggit._reads_columns(p_class oid, p_object oid, p_relation oid, p_columns smallint[])
+    RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT EXISTS (SELECT FROM pg_depend AS d
+                    WHERE d.classid = p_class AND d.objid = p_object AND d.refclassid = 'pg_class'::regclass AND d.refobjid = p_relation AND d.refobjsubid = ANY (p_columns))
+           OR EXISTS (SELECT FROM pg_constraint AS c WHERE c.conindid = p_object AND c.conrelid = p_relation AND c.conkey && p_columns);
+$$;
+
+COMMENT ON FUNCTION pggit._reads_columns(oid, oid, oid, smallint[]) IS
+'Whether an object depends on one of some columns of a table.';
+
+CREATE OR REPLACE FUNCTION pggit._made(p_command text, p_may_fail boolean)
+    RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF NOT p_may_fail THEN
+        EXECUTE p_command;
+        RETURN true;
+    END IF;
+    BEGIN
+        EXECUTE p_command;
+        RETURN true;
+    EXCEPTION WHEN syntax_error_or_access_rule_violation OR integrity_constraint_violation OR data_exception OR feature_not_supported THEN
+        RAISE NOTICE 'left out: % (%)', p_command, SQLERRM;
+        RETURN false;
+    END;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._made(text, boolean) IS
+'Runs a command that makes something; where it may fail and does, it is left out with a notice.';
+
+CREATE OR REPLACE FUNCTION pggit._real_keys(p_table pggit.tables, p_schema text, p_other smallint[] DEFAULT '{}')
     RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -128,25 +268,27 @@ DECLARE
     v_object record;
 BEGIN
     FOR v_object IN
-        SELECT c.conname, c.contype, pg_get_constraintdef(c.oid) AS definition, c.oid
+        SELECT c.conname, c.contype, pg_get_constraintdef(c.oid) AS definition, c.oid, pggit._reads_columns('pg_constraint'::regclass, c.oid, p_table.relation, p_other) AS may_fail
           FROM pg_constraint AS c WHERE c.conrelid = p_table.relation AND c.contype IN ('p', 'u', 'x', 'c')
          ORDER BY c.contype = 'c', c.oid
     LOOP
-        EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I %s', v_name, v_object.conname, v_object.definition);
+        CONTINUE WHEN NOT pggit._made(format('ALTER TABLE %s ADD CONSTRAINT %I %s', v_name, v_object.conname, v_object.definition), v_object.may_fail);
         EXECUTE format('COMMENT ON CONSTRAINT %I ON %s IS %L', v_object.conname, v_name, obj_description(v_object.oid, 'pg_constraint'));
     END LOOP;
 
     FOR v_object IN
         SELECT k.relname, i.indexrelid, i.indisunique, i.indisclustered, i.indisreplident, k.reltablespace,
-               NOT EXISTS (SELECT FROM pg_constraint AS c WHERE c.conindid = i.indexrelid AND c.contype IN ('p', 'u', 'x')) AS is_plain
+               NOT EXISTS (SELECT FROM pg_constraint AS c WHERE c.conindid = i.indexrelid AND c.contype IN ('p', 'u', 'x')) AS is_plain,
+               pggit._reads_columns('pg_class'::regclass, i.indexrelid, p_table.relation, p_other) AS may_fail
           FROM pg_index AS i JOIN pg_class AS k ON k.oid = i.indexrelid
          WHERE i.indrelid = p_table.relation AND i.indisvalid ORDER BY i.indexrelid
     LOOP
         IF v_object.is_plain THEN
-            EXECUTE format('CREATE %sINDEX %I ON %s %s', CASE WHEN v_object.indisunique THEN 'UNIQUE ' ELSE '' END, v_object.relname, v_name,
-                           pggit._index_tail(v_object.indexrelid));
+            CONTINUE WHEN NOT pggit._made(format('CREATE %sINDEX %I ON %s %s', CASE WHEN v_object.indisunique THEN 'UNIQUE ' ELSE '' END, v_object.relname, v_name,
+                                                 pggit._index_tail(v_object.indexrelid)), v_object.may_fail);
             EXECUTE format('COMMENT ON INDEX %I.%I IS %L', p_schema, v_object.relname, obj_description(v_object.indexrelid, 'pg_class'));
         END IF;
+        CONTINUE WHEN to_regclass(format('%I.%I', p_schema, v_object.relname)) IS NULL;
         IF v_object.indisclustered THEN
             EXECUTE format('ALTER TABLE %s CLUSTER ON %I', v_name, v_object.relname);
         END IF;
@@ -161,12 +303,12 @@ BEGIN
     FOR v_object IN
         SELECT s.stxname, s.oid, pg_get_statisticsobjdef(s.oid) AS definition,
                format('CREATE STATISTICS %I.%I ', n.nspname, s.stxname) AS head, format(' FROM %s', p_table.relation::regclass) AS tail,
-               (to_jsonb(s) ->> 'stxstattarget')::integer AS target
+               (to_jsonb(s) ->> 'stxstattarget')::integer AS target, pggit._reads_columns('pg_statistic_ext'::regclass, s.oid, p_table.relation, p_other) AS may_fail
           FROM pg_statistic_ext AS s JOIN pg_namespace AS n ON n.oid = s.stxnamespace
          WHERE s.stxrelid = p_table.relation
     LOOP
-        EXECUTE format('CREATE STATISTICS %I.%I %s FROM %s', p_schema, v_object.stxname,
-                       substr(left(v_object.definition, -length(v_object.tail)), length(v_object.head) + 1), v_name);
+        CONTINUE WHEN NOT pggit._made(format('CREATE STATISTICS %I.%I %s FROM %s', p_schema, v_object.stxname,
+                                             substr(left(v_object.definition, -length(v_object.tail)), length(v_object.head) + 1), v_name), v_object.may_fail);
         IF coalesce(v_object.target, -1) <> -1 THEN
             EXECUTE format('ALTER STATISTICS %I.%I SET STATISTICS %s', p_schema, v_object.stxname, v_object.target);
         END IF;
@@ -174,10 +316,11 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._real_keys(pggit.tables, text) IS
-'Gives a branch''s real table the keys, checks, indexes and statistics of the table on main, each under its own name.';
+COMMENT ON FUNCTION pggit._real_keys(pggit.tables, text, smallint[]) IS
+'Gives a branch''s real table the keys, checks, indexes and statistics of the table on main, each under its own name. p_other: columns of main, by number, that the branch has not, or of another type: what reads
+them comes along where it can.';
 
-CREATE OR REPLACE FUNCTION pggit._real_behaviour(p_table pggit.tables, p_schema text)
+CREATE OR REPLACE FUNCTION pggit._real_behaviour(p_table pggit.tables, p_schema text, p_other smallint[] DEFAULT '{}')
     RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -189,12 +332,12 @@ DECLARE
     v_at     integer;
 BEGIN
     FOR v_object IN
-        SELECT g.tgname, g.tgenabled, pg_get_triggerdef(g.oid) AS definition
+        SELECT g.tgname, g.tgenabled, pg_get_triggerdef(g.oid) AS definition, pggit._reads_columns('pg_trigger'::regclass, g.oid, p_table.relation, p_other) AS may_fail
           FROM pg_trigger AS g JOIN pg_proc AS p ON p.oid = g.tgfoid
          WHERE g.tgrelid = p_table.relation AND NOT g.tgisinternal AND p.pronamespace <> 'pggit'::regnamespace ORDER BY g.tgname
     LOOP
         v_at := strpos(v_object.definition, v_base);
-        EXECUTE left(v_object.definition, v_at - 1) || format(' ON %s ', v_name) || substr(v_object.definition, v_at + length(v_base));
+        CONTINUE WHEN NOT pggit._made(left(v_object.definition, v_at - 1) || format(' ON %s ', v_name) || substr(v_object.definition, v_at + length(v_base)), v_object.may_fail);
         IF v_object.tgenabled <> 'O' THEN
             EXECUTE format('ALTER TABLE %s %s TRIGGER %I', v_name,
                            CASE v_object.tgenabled WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA' ELSE 'ENABLE ALWAYS' END, v_object.tgname);
@@ -224,8 +367,35 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._real_behaviour(pggit.tables, text) IS
-'Gives a branch''s real table the triggers, policies, comment and grants of the table on main.';
+COMMENT ON FUNCTION pggit._real_behaviour(pggit.tables, text, smallint[]) IS
+'Gives a branch''s real table the triggers, policies, comment and grants of the table on main. p_other: as in pggit._real_keys.';
+
+CREATE OR REPLACE FUNCTION pggit._keep_older_columns(p_branch_id integer, p_table_id integer, p_name text)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_rename record;
+BEGIN
+    FOR v_rename IN
+        SELECT r.before, r.after
+          FROM pggit._older_columns(p_branch_id, p_table_id) AS o
+         CROSS JOIN LATERAL (VALUES (1, o.made_as, 'pggit renamed ' || o.column_id), (2, 'pggit renamed ' || o.column_id, o.name)) AS r(step, before, after)
+         WHERE o.made_as <> o.name ORDER BY r.step, o.n
+    LOOP
+        EXECUTE format('ALTER TABLE %s RENAME %I TO %I', p_name, v_rename.before, v_rename.after);
+    END LOOP;
+    INSERT INTO pggit.branch_columns (branch_id, table_id, column_id, attnum, name, type_name, key_position, generated_as, origin)
+    SELECT p_branch_id, p_table_id, o.column_id, l.attnum, l.name, l.type_name, l.key_position, l.generated_as, c.origin
+      FROM pggit._older_columns(p_branch_id, p_table_id) AS o
+      JOIN pggit._live_columns(p_name::regclass) AS l ON l.name = o.name
+      JOIN pggit.columns AS c ON c.table_id = p_table_id AND c.column_id = o.column_id;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._keep_older_columns(integer, integer, text) IS
+'A branch''s new real table has other columns than main has now: they get the names that the branch knows them by, and it a list of columns of its own.';
 
 CREATE OR REPLACE FUNCTION pggit._create_real(p_branch_id integer, p_table_id integer, p_rows boolean DEFAULT true)
     RETURNS void
@@ -236,26 +406,39 @@ DECLARE
     v_table  pggit.tables;
     v_schema text;
     v_name   text;
+    v_older  boolean := NOT pggit._is_keyless(p_table_id) AND pggit._has_older_columns(p_branch_id, p_table_id);
+    v_other  smallint[] := '{}';
 BEGIN
     SELECT t.* INTO STRICT v_table FROM pggit.tables AS t WHERE t.table_id = p_table_id;
     SELECT s.schema_name INTO STRICT v_schema FROM pggit.branch_schemas AS s WHERE s.branch_id = p_branch_id AND s.base_schema = v_table.schema_name;
     v_name := format('%I.%I', v_schema, v_table.table_name);
 
-    PERFORM pggit._real_columns(v_table, v_schema);
+    IF v_older THEN
+        PERFORM pggit._require_generated_columns(p_branch_id, p_table_id);
+        v_other := ARRAY(SELECT l.attnum FROM pggit._live_columns(v_table.relation) AS l
+                          WHERE NOT EXISTS (SELECT FROM pggit._older_columns(p_branch_id, p_table_id) AS o WHERE o.is_same AND o.attnum = l.attnum));
+    END IF;
+    PERFORM pggit._real_columns(v_table, v_schema, CASE WHEN v_older THEN p_branch_id END);
     EXECUTE format('ALTER TABLE %s DISABLE TRIGGER USER', v_name);
     IF p_rows THEN
         EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE %s', v_name,
-                       (SELECT string_agg(quote_ident(c.name), ', ' ORDER BY c.column_id) FROM pggit.columns AS c
-                         WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL),
+                       CASE WHEN v_older THEN (SELECT string_agg(quote_ident(o.made_as), ', ' ORDER BY o.column_id)
+                                                 FROM pggit._older_columns(p_branch_id, p_table_id) AS o JOIN pggit.columns AS c ON c.table_id = p_table_id AND c.column_id = o.column_id
+                                                WHERE c.generated_as IS NULL)
+                            ELSE (SELECT string_agg(quote_ident(c.name), ', ' ORDER BY c.column_id) FROM pggit.columns AS c
+                                   WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL) END,
                        CASE WHEN pggit._is_keyless(p_table_id) THEN pggit._keyless_state_sql(p_table_id, pggit._working_position(p_branch_id))
                             ELSE pggit._flat_sql(p_table_id, p_branch_id, (SELECT b.s FROM pggit.branch_bases AS b WHERE b.branch_id = p_branch_id)) END);
     END IF;
     EXECUTE format('ALTER TABLE %s ENABLE TRIGGER USER', v_name);
     EXECUTE format('DELETE FROM pggit._delta_%s AS d WHERE d._b = %s', p_table_id, p_branch_id);
 
-    PERFORM pggit._real_keys(v_table, v_schema);
-    PERFORM pggit._real_behaviour(v_table, v_schema);
-    PERFORM pggit._capture_real(p_branch_id, p_table_id, v_name, p_rows => pggit._is_row_by_row(v_table.relation));
+    PERFORM pggit._real_keys(v_table, v_schema, v_other);
+    PERFORM pggit._real_behaviour(v_table, v_schema, v_other);
+    IF v_older THEN
+        PERFORM pggit._keep_older_columns(p_branch_id, p_table_id, v_name);
+    END IF;
+    PERFORM pggit._capture_real(p_branch_id, p_table_id, v_name, CASE WHEN v_older THEN pggit._branch_now(p_branch_id) END, pggit._is_row_by_row(v_table.relation));
     EXECUTE format('ANALYZE %s', v_name);
 
     INSERT INTO pggit.branch_tables (branch_id, table_id, relation, form, names, watched)
@@ -265,7 +448,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._create_real(integer, integer, boolean) IS
-'Makes a table of a branch a real one: rows first (p_rows), then keys, indexes, triggers, policies, grants and capture. Foreign keys come when all tables are there.';
+'Makes a table of a branch a real one, with the columns that the branch shows: rows first (p_rows), then keys, indexes, triggers, policies, grants and capture. Foreign keys come when all tables are there.';
 
 CREATE OR REPLACE FUNCTION pggit._real_foreign_keys(p_branch_id integer, p_table_id integer)
     RETURNS void
@@ -279,6 +462,7 @@ DECLARE
     v_child  record;
     v_parent record;
     v_old    record;
+    v_there  record;
     v_def    text;
     v_head   text;
 BEGIN
@@ -303,8 +487,13 @@ BEGIN
             CONTINUE WHEN EXISTS (SELECT FROM pg_constraint AS c WHERE c.conrelid = v_child.relation AND c.conname = v_key.name AND c.contype = 'f');
             v_def  := pg_get_constraintdef(v_oid);
             v_head := format(' REFERENCES %s(', v_key.parent_relation::regclass);
-            EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I %s', v_child.name, v_key.name,
-                           left(v_def, strpos(v_def, v_head) - 1) || format(' REFERENCES %s(', v_parent.name) || substr(v_def, strpos(v_def, v_head) + length(v_head)));
+            v_def  := left(v_def, strpos(v_def, v_head) - 1) || format(' REFERENCES %s(', v_parent.name) || substr(v_def, strpos(v_def, v_head) + length(v_head));
+            -- The branch may have the columns under other names.
+            v_there := pggit._foreign_key(v_oid, p_branch_id);
+            v_def   := replace(replace(v_def, format('FOREIGN KEY (%s)', pggit._path_sql(v_key.child_columns::name[])), format('FOREIGN KEY (%s)', pggit._path_sql(v_there.child_columns::name[]))),
+                               format('%s(%s)', v_parent.name, pggit._path_sql(v_key.parent_columns::name[])), format('%s(%s)', v_parent.name, pggit._path_sql(v_there.parent_columns::name[])));
+            PERFORM pggit._made(format('ALTER TABLE %s ADD CONSTRAINT %I %s', v_child.name, v_key.name, v_def),
+                                pggit._has_older_columns(p_branch_id, v_key.child_id) OR pggit._has_older_columns(p_branch_id, v_key.parent_id));
         ELSIF v_child.form = 'table' THEN
             EXECUTE format('CREATE TRIGGER %I AFTER INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION pggit._check_child(%s, %s)',
                            'pggit_child_' || v_name, v_child.name, p_branch_id, pggit._constraint_sql(v_key.child_id, v_oid));

@@ -373,6 +373,7 @@ BEGIN
         v_saved := NULL;
         IF p_target_id = 1 THEN
             IF EXISTS (SELECT FROM pg_temp.pggit_merged_columns AS m WHERE m.table_id = v_table.table_id AND m.change IN ('drop', 'retype')) THEN
+                PERFORM pggit._release_views(v_table);
                 v_saved := pggit._save_rows(v_table);
             END IF;
         ELSE
@@ -383,12 +384,13 @@ BEGIN
             END IF;
         END IF;
         IF jsonb_typeof(v_saved) = 'string' THEN
+            PERFORM pggit._restore_views(), set_config('pggit.adopted', '', true), set_config('pggit.following', v_following, true), set_config('pggit.branch', v_branch, true);
             RETURN format('what table %I.%I holds in columns that go can''t be saved: %s', v_table.schema_name, v_table.table_name, v_saved #>> '{}');
         END IF;
         v_commands := ARRAY(SELECT c.command FROM pggit._column_commands(v_table.table_id, p_target_id, p_source_id) AS c ORDER BY c.n, c.command);
         PERFORM pggit._as_owner(pggit._relation_at(v_table.table_id, p_target_id), v_commands);
         IF p_target_id = 1 THEN
-            PERFORM pggit._follow_shape(v_table.relation, false, v_saved);
+            PERFORM pggit._follow_shape(v_table.relation, false, v_saved), pggit._restore_views();
         ELSE
             PERFORM pggit._follow_branch_table(v_shown, v_saved);
         END IF;

@@ -334,6 +334,7 @@ BEGIN
         PERFORM pggit._find_columns(v_table.table_id);
         SELECT t.* INTO v_table FROM pggit.tables AS t WHERE t.table_id = v_table.table_id;
     END IF;
+    p_saved := coalesce(p_saved, nullif(current_setting('pggit.saved', true), '')::jsonb -> v_table.table_id::text);
     v_rewritten := CASE WHEN v_told THEN p_relation::text = ANY (string_to_array(coalesce(current_setting('pggit.rewritten', true), ''), ','))
                         ELSE pggit._is_rewritten(v_table.storage, pggit._storage(p_relation)) END;
     UPDATE pggit.tables AS t
@@ -412,8 +413,8 @@ BEGIN
     IF jsonb_typeof(p_saved) = 'number' THEN
         PERFORM pggit._settle_saved(v_table.table_id, p_saved::bigint, v_lost);
     ELSIF v_lost THEN
-        PERFORM pggit._leave_gap(v_table, v_mark, CASE WHEN NOT v_told THEN 'no event trigger tells pggit of such statements'
-                                                       ELSE coalesce(p_saved #>> '{}', 'the statement does not name the table and the column') END);
+        PERFORM pggit._leave_gap(v_table, v_mark, coalesce(p_saved #>> '{}', CASE WHEN v_told THEN 'the statement does not name the table and the column'
+                                                                                          ELSE 'no event trigger tells pggit of such statements' END));
     END IF;
 END;
 $$;

@@ -157,6 +157,43 @@ $$;
 COMMENT ON FUNCTION pggit._on_ddl_path() IS
 'Event trigger, run as who gives the statement: notes the search_path for pggit._on_ddl_start, which has one of its own.';
 
+CREATE OR REPLACE FUNCTION pggit._save_for_statement(p_statement text, p_path text[], p_saved jsonb)
+    RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_saved   jsonb := p_saved;
+    v_table   pggit.tables;
+    v_child   pggit.tables;
+    v_columns text[];
+BEGIN
+    FOR v_table IN
+        SELECT t.*
+          FROM pggit.tables AS t JOIN pg_class AS c ON c.oid = t.relation
+         WHERE t.untracked_at IS NULL AND strpos(p_statement, lower(replace(t.table_name, '"', '""'))) > 0
+           AND (t.schema_name = ANY (p_path) OR p_statement ~ pggit._word(t.schema_name))
+           AND pg_has_role(pggit._actor()::name, c.relowner, 'USAGE')
+         ORDER BY t.table_id
+    LOOP
+        v_columns := ARRAY(SELECT c.name FROM pggit._columns_at(v_table.table_id, NULL) AS c
+                            WHERE c.generated_as IS NULL AND pggit._takes_columns(p_statement, v_table.table_name, ARRAY[c.name]));
+        IF v_columns <> '{}' AND NOT v_saved ? v_table.table_id::text THEN
+            PERFORM pggit._release_views(v_table, v_columns);
+            v_saved := v_saved || jsonb_build_object(v_table.table_id, pggit._save_rows(v_table));
+            FOR v_child IN SELECT t.* FROM pggit._descendants(ARRAY[v_table.relation::oid]) AS d JOIN pggit.tables AS t ON t.relation = d AND t.untracked_at IS NULL ORDER BY t.table_id LOOP
+                v_saved := jsonb_build_object(v_child.table_id, pggit._save_rows(v_child)) || v_saved;
+            END LOOP;
+        END IF;
+    END LOOP;
+    RETURN v_saved;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._save_for_statement(text, text[], jsonb) IS
+'Saves the rows of tracked tables whose columns a statement, in lower case, is going to drop or retype, and has branches'' views let go of these columns. Returns, by table id, the ordinal or the reason why not,
+with what has been saved before.';
+
 CREATE OR REPLACE FUNCTION pggit._on_ddl_start()
     RETURNS event_trigger
     LANGUAGE plpgsql
@@ -164,12 +201,8 @@ CREATE OR REPLACE FUNCTION pggit._on_ddl_start()
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_statement text  := lower(current_query());
-    v_saved     jsonb := coalesce(nullif(current_setting('pggit.saved', true), ''), '{}');
-    v_table     pggit.tables;
-    v_child     pggit.tables;
+    v_statement text := lower(current_query());
     v_context   text;
-    v_columns   text[];
 BEGIN
     IF TG_TAG LIKE 'DROP %' THEN
         GET DIAGNOSTICS v_context = PG_CONTEXT;
@@ -180,31 +213,13 @@ BEGIN
     IF current_setting('pggit.following', true) = 'on' OR v_statement !~ '\m(?:drop|type)\M' OR ((pggit._session_branch())).branch_id IS NOT NULL THEN
         RETURN;
     END IF;
-    FOR v_table IN
-        SELECT t.*
-          FROM pggit.tables AS t JOIN pg_class AS c ON c.oid = t.relation
-         WHERE t.untracked_at IS NULL AND strpos(v_statement, lower(replace(t.table_name, '"', '""'))) > 0
-           AND (t.schema_name = ANY (coalesce(nullif(current_setting('pggit.path', true), ''), '{}')::text[]) OR v_statement ~ pggit._word(t.schema_name))
-           AND pg_has_role(pggit._actor()::name, c.relowner, 'USAGE')
-         ORDER BY t.table_id
-    LOOP
-        v_columns := ARRAY(SELECT c.name FROM pggit._columns_at(v_table.table_id, NULL) AS c
-                            WHERE c.generated_as IS NULL AND pggit._takes_columns(v_statement, v_table.table_name, ARRAY[c.name]));
-        IF v_columns <> '{}' AND NOT v_saved ? v_table.table_id::text THEN
-            PERFORM pggit._release_views(v_table, v_columns);
-            v_saved := v_saved || jsonb_build_object(v_table.table_id, pggit._save_rows(v_table));
-            FOR v_child IN SELECT t.* FROM pggit._descendants(ARRAY[v_table.relation::oid]) AS d JOIN pggit.tables AS t ON t.relation = d AND t.untracked_at IS NULL ORDER BY t.table_id LOOP
-                v_saved := jsonb_build_object(v_child.table_id, pggit._save_rows(v_child)) || v_saved;
-            END LOOP;
-        END IF;
-    END LOOP;
-    PERFORM set_config('pggit.saved', v_saved::text, true);
+    PERFORM set_config('pggit.saved', pggit._save_for_statement(v_statement, coalesce(nullif(current_setting('pggit.path', true), ''), '{}')::text[],
+                                                                coalesce(nullif(current_setting('pggit.saved', true), ''), '{}')::jsonb)::text, true);
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._on_ddl_start() IS
-'Event trigger: saves the rows of tracked tables whose columns the statement is going to drop or retype, and has branches'' views let go of these columns. The local setting pggit.saved tells pggit._on_ddl_end: by table id, the ordinal or the
-reason why not.';
+'Event trigger: pggit._save_for_statement. The local setting pggit.saved tells pggit._on_ddl_end.';
 
 CREATE OR REPLACE FUNCTION pggit._on_rewrite()
     RETURNS event_trigger
