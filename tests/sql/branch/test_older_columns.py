@@ -175,7 +175,7 @@ def test_the_branch_makes_its_older_table_real(shop: Database, dev: Connection, 
     query(dev, "CREATE INDEX by_parent ON orders (parent)")
     assert [rows(dev, sql) for sql in (everything, columns, "SELECT * FROM mine ORDER BY id")] == before
     assert rows(dev, "SELECT form FROM pggit.branch_tables WHERE relation = 'orders'::regclass") == [("table",)]
-    made = dict(rows(dev, DEFINITIONS))
+    made = {str(name): str(definition) for name, definition in rows(dev, DEFINITIONS)}
     assert made["orders_pkey"].endswith("(id)")
     assert ("orders_region_idx" in made, "by_parent" in made) == (True, True)
     assert ("orders_total_check" in made) == (case != "retype")
