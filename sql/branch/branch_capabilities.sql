@@ -68,6 +68,13 @@ BEGIN
      WHERE s.branch_id = v_branch.branch_id AND p.prosqlbody IS NULL AND lower(p.prosrc) ~ (pggit._word(n.nspname) || '"?\s*\.')
        AND NOT EXISTS (SELECT FROM pg_depend AS e WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype = 'e')
     UNION ALL
+    SELECT format('%I.%I', t.schema_name, t.table_name), 'older_column',
+           format('column %I: main has dropped it or given it another type since; what NOT NULL, checks, unique indexes and foreign keys said of it there does not hold here any more', o.name),
+           format('Merge main into %s; or make it real and add them there: SELECT pggit.materialize(%L, %L);', v_branch.name, v_branch.name, format('%I.%I', t.schema_name, t.table_name))
+      FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id)
+      CROSS JOIN LATERAL pggit._written_columns(bt) AS o
+     WHERE bt.branch_id = v_branch.branch_id AND bt.form = 'view' AND o.main_id IS NULL
+    UNION ALL
     SELECT format('%I.%I', t.schema_name, t.table_name), 'keyless', 'it has no primary key: it is always a real table here, and merges count its rows',
            'A primary key on main, before the branch is made.'
       FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id)

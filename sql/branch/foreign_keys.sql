@@ -107,6 +107,24 @@ $$;
 COMMENT ON FUNCTION pggit._foreign_keys(oid, boolean) IS
 'The foreign keys of a table on main, or those that point at it, in the order of their names; without those that only a single partition has.';
 
+CREATE OR REPLACE FUNCTION pggit._has_foreign_key(p_branch_id integer, p_constraint oid)
+    RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT NOT EXISTS (SELECT
+                         FROM pg_constraint AS c
+                        CROSS JOIN LATERAL (VALUES (c.conrelid, c.conkey), (c.confrelid, c.confkey)) AS e(relation, key)
+                         JOIN pg_attribute AS a ON a.attrelid = e.relation AND a.attnum = ANY (e.key)
+                         JOIN pggit.tables AS t ON t.relation = e.relation AND t.untracked_at IS NULL
+                         JOIN pggit.columns AS m ON m.table_id = t.table_id AND m.name = a.attname AND m.dropped_at IS NULL
+                         JOIN pggit.branch_tables AS bt ON bt.branch_id = p_branch_id AND bt.table_id = t.table_id
+                        WHERE c.oid = p_constraint AND NOT EXISTS (SELECT FROM pggit._names_on_branch(bt) AS n WHERE n.main_id = m.column_id));
+$$;
+
+COMMENT ON FUNCTION pggit._has_foreign_key(integer, oid) IS
+'Whether a branch has the columns of a foreign key on main, in both tables.';
+
 CREATE OR REPLACE FUNCTION pggit._matches(p_columns text[], p_types text[], p_key text[], p_alias text)
     RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -279,7 +297,7 @@ DECLARE
     v_child  text   := pggit._branch_relation(p_branch_id, v_key.child_id);
     v_where  text;
 BEGIN
-    IF v_child IS NULL THEN
+    IF v_child IS NULL OR NOT pggit._has_foreign_key(p_branch_id, p_constraint) THEN
         RETURN;
     END IF;
     v_where := pggit._matches(v_key.child_columns, v_key.child_types, p_old, 'c');

@@ -67,7 +67,7 @@ $$;
 COMMENT ON FUNCTION pggit._is_released(integer) IS
 'Whether branches show a table in views that wait for pggit._restore_views.';
 
-CREATE OR REPLACE FUNCTION pggit._refuse_for_views(p_table pggit.tables, p_reason text, p_hint text)
+CREATE OR REPLACE FUNCTION pggit._refuse_for_views(p_table pggit.tables, p_reason text, p_hint text, p_may_be_real boolean DEFAULT true)
     RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -80,9 +80,11 @@ BEGIN
         ERRCODE = 'VG307', SCHEMA = 'pggit',
         MESSAGE = format('table %I.%I can''t be changed like this while branches show it as a view: %s', p_table.schema_name, p_table.table_name, p_reason),
         DETAIL  = format('Branches: %s.', (SELECT string_agg(quote_literal(b), ', ') FROM unnest(v_branches[1:10]) AS b) || CASE WHEN cardinality(v_branches) > 10 THEN ', …' ELSE '' END),
-        HINT    = p_hint || format(' Or delete these branches, or give each a table of its own: SELECT pggit.materialize(%L, %L);', v_branches[1], format('%I.%I', p_table.schema_name, p_table.table_name));
+        HINT    = p_hint || CASE WHEN p_may_be_real THEN format(' Or delete these branches, or give each a table of its own: SELECT pggit.materialize(%L, %L);', v_branches[1],
+                                                                format('%I.%I', p_table.schema_name, p_table.table_name))
+                                 ELSE ' Or delete these branches.' END;
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._refuse_for_views(pggit.tables, text, text) IS
+COMMENT ON FUNCTION pggit._refuse_for_views(pggit.tables, text, text, boolean) IS
 'Raises VG307: DDL of main that would take from branches what they show.';

@@ -471,6 +471,7 @@ BEGIN
         UNION
         SELECT f FROM pggit.tables AS t CROSS JOIN LATERAL pggit._foreign_keys(t.relation, true) AS f WHERE t.table_id = p_table_id
     LOOP
+        CONTINUE WHEN NOT pggit._has_foreign_key(p_branch_id, v_oid);
         v_key  := pggit._foreign_key(v_oid);
         v_name := v_key.child_id || '_' || pggit._name_number(v_key.name);
         SELECT bt.form, bt.relation::regclass::text AS name, bt.relation INTO v_child FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.table_id = v_key.child_id;

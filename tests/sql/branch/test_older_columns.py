@@ -211,3 +211,30 @@ def test_a_plain_owner_changes_columns_with_pggit_ddl(db: Database, plain_owner:
     query(plain_owner, 'UPDATE "public@dev".orders SET region = 5, total = 1.5')
     assert value(plain_owner, 'SELECT sum(region + total) FROM "public@dev".orders') == 300 * 6.5
     assert rows(plain_owner, "SELECT * FROM pggit.verify()") == []
+
+
+def test_cascade_takes_no_view_of_a_branch(db: Database) -> None:
+    db.run("CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE TABLE people (id int PRIMARY KEY, feels mood)")
+    db.run("INSERT INTO people VALUES (1, 'ok'); SELECT pggit.track_schema('public')")
+    db.run("SELECT pggit.create_branch('dev', p_materialize => 'none')")
+    with raises("VG307", 'would drop "public@dev'):
+        db.run("DROP TYPE mood CASCADE")
+    db.run("ALTER TABLE people DROP feels")
+    with raises("2BP01"):
+        db.run("DROP TYPE mood")
+    with raises("VG307", 'would drop "public@dev'):
+        db.run("DROP TYPE mood CASCADE")
+    db.run("ALTER TYPE mood RENAME VALUE 'ok' TO 'fine'")
+    assert db.rows('SELECT * FROM "public@dev".people') == [(1, "fine")]
+    db.run("SELECT pggit.delete_branch('dev', true)")
+    db.run("DROP TYPE mood")
+    assert db.rows("SELECT * FROM pggit.verify()") == []
+
+
+@pytest.mark.parametrize("real", ["", "parents", "orders", "parents,orders"])
+def test_a_foreign_key_over_columns_that_the_branch_has_not(shop: Database, dev: Connection, real: str) -> None:
+    shop.run("DROP VIEW dear; ALTER TABLE orders DROP parent, ADD mother int REFERENCES parents ON DELETE CASCADE")
+    for table in real.split(",") if real else []:
+        query(dev, "SELECT pggit.materialize('dev', %s)", table)
+    query(dev, "INSERT INTO orders (id, parent) VALUES (800, 2); DELETE FROM parents WHERE id = 2")
+    assert rows(dev, "SELECT parent FROM orders WHERE id = 800") == [(2,)]
