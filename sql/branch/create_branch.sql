@@ -282,6 +282,7 @@ BEGIN
     END LOOP;
     PERFORM pggit._real_inheritance(v_branch.branch_id);
     PERFORM pggit._copy_readers(v_branch.branch_id, (v_fork.at).branch_id);
+    PERFORM pggit._note_copies(v_branch.branch_id);
     RETURN v_branch;
 END;
 $$;

@@ -58,6 +58,36 @@ $$;
 COMMENT ON FUNCTION pggit._own_objects(integer) IS
 'The objects that are in the schemas of a branch, or of main, with their definitions.';
 
+CREATE OR REPLACE FUNCTION pggit._note_copies(p_branch_id integer)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_before text := current_setting('search_path');
+BEGIN
+    PERFORM set_config('search_path', pggit._schema_path(p_branch_id), true);
+    INSERT INTO pggit.schema_copies (branch_id, object_type, object_name)
+    SELECT p_branch_id, CASE m.relkind WHEN 'm' THEN 'materialized view' ELSE 'view' END, pggit._base_name(c.oid)
+      FROM pggit.branch_copies AS b
+      JOIN pg_class AS c ON c.oid = b.relation
+      LEFT JOIN pg_class AS m ON m.oid = to_regclass(pggit._base_name(c.oid))
+     WHERE b.branch_id = p_branch_id
+    UNION
+    SELECT p_branch_id, CASE p.prokind WHEN 'p' THEN 'procedure' ELSE 'function' END, format('%I.%I(%s)', s.base_schema, p.proname, oidvectortypes(p.proargtypes))
+      FROM pggit.branch_copies AS b
+      JOIN pg_proc AS p ON p.oid = to_regprocedure(b.routine)
+      JOIN pg_namespace AS n ON n.oid = p.pronamespace
+      JOIN pggit.branch_schemas AS s ON s.schema_name = n.nspname
+     WHERE b.branch_id = p_branch_id
+        ON CONFLICT DO NOTHING;
+    PERFORM set_config('search_path', v_before, true);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._note_copies(integer) IS
+'Notes of which views and functions a new branch has copies of its own.';
+
 CREATE OR REPLACE FUNCTION pggit._branch_objects(p_branch_id integer)
     RETURNS SETOF pggit._schema_object
     LANGUAGE sql
@@ -70,6 +100,10 @@ AS $$
         SELECT b.object_name, b.table_id, bt.form, b.definition
           FROM base AS b LEFT JOIN pggit.branch_tables AS bt ON bt.branch_id = p_branch_id AND bt.table_id = b.table_id
          WHERE b.object_type = 'table'
+    ), dropped AS MATERIALIZED (
+        SELECT k.object_type, k.object_name FROM pggit.schema_copies AS k
+         WHERE k.branch_id = p_branch_id
+           AND NOT EXISTS (SELECT FROM own AS o WHERE o.object_name = k.object_name AND o.object_type = CASE k.object_type WHEN 'materialized view' THEN 'view' ELSE k.object_type END)
     ), patched AS (
         -- A branch shows a partitioned table as one relation, and no table of a type or without WAL.
         SELECT o.object_type, o.object_name, o.parent,
@@ -86,6 +120,7 @@ AS $$
       LEFT JOIN own AS o ON o.object_type = b.object_type AND o.object_name = b.object_name
       LEFT JOIN tables AS f ON b.object_type = 'constraint' AND f.object_name = b.definition ->> 'references'
      WHERE o.object_name IS NULL
+       AND NOT EXISTS (SELECT FROM dropped AS d WHERE (d.object_type = b.object_type AND d.object_name = b.object_name) OR d.object_name = b.parent)
        AND (t.table_id IS NULL OR t.form = 'view'
             -- What a real table has not, because it is main's or pggit's to do.
             OR (t.form = 'table' AND (b.object_type = 'rule' OR f.form = 'view' OR b.definition ->> 'definition' LIKE '%NOT ENFORCED')));

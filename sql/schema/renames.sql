@@ -1,11 +1,23 @@
 -- What has another name on the other side.
 
+CREATE OR REPLACE FUNCTION pggit._bare_name(p_name text)
+    RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT CASE WHEN n LIKE '"%' THEN replace(substr(n, 2, length(n) - 2), '""', '"') ELSE n END
+      FROM (SELECT substring(p_name FROM '^(?:"(?:[^"]|"")*"|[^(]+)')) AS s(n);
+$$;
+
+COMMENT ON FUNCTION pggit._bare_name(text) IS
+'A local name without quotes, and without the arguments of a function.';
+
 CREATE OR REPLACE FUNCTION pggit._replace_names(p_sql text, p_names jsonb)
     RETURNS text
     LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT string_agg(coalesce(p_names ->> t.token, t.token), '' ORDER BY t.n) FROM pggit._sql_tokens(p_sql) AS t;
+    SELECT coalesce(string_agg(coalesce(p_names ->> t.token, t.token), '' ORDER BY t.n), '') FROM pggit._sql_tokens(p_sql) AS t;
 $$;
 
 COMMENT ON FUNCTION pggit._replace_names(text, jsonb) IS
@@ -58,7 +70,7 @@ AS $$
       LEFT JOIN renames AS t ON t.object_type = 'table' AND t.old_name = o.parent
       LEFT JOIN columns AS c ON c.parent = o.parent
       LEFT JOIN columns AS f ON f.parent = o.definition ->> 'references'
-     CROSS JOIN LATERAL (SELECT CASE WHEN m.names = '{}' AND c.names IS NULL AND f.names IS NULL OR o.definition = '{}' THEN o.definition
+     CROSS JOIN LATERAL (SELECT CASE WHEN m.names = '{}' AND c.names IS NULL AND f.names IS NULL AND NOT o.definition ? 'owned_by' OR o.definition = '{}' THEN o.definition
                                      ELSE pggit._rename_in(o.definition, m.names, coalesce(c.names, '{}'), coalesce(f.names, '{}'), m.whole) END AS definition) AS d;
 $$;
 
@@ -92,8 +104,13 @@ AS $$
         SELECT g.object_type, g.object_name, c.object_name, g.parent, g.local, c.local
           FROM gone AS g JOIN come AS c USING (object_type, parent, hash)
          WHERE p_kind = 'other' AND g.alike = 1 AND c.alike = 1
+    ), in_the_way AS (  -- has a name that another one gets, and goes
+        SELECT f.object_type, f.object_name AS old_name, left(f.object_name, -length(f.local)) || quote_ident(left('pggit~' || pggit._bare_name(f.local), 63)) AS new_name, f.parent, f.local AS old_local,
+               quote_ident(left('pggit~' || pggit._bare_name(f.local), 63)) AS new_local
+          FROM f JOIN found AS r ON r.object_type = f.object_type AND r.new_name = f.object_name
+         WHERE p_kind IN ('table', 'column') AND NOT EXISTS (SELECT FROM found AS o WHERE o.object_type = f.object_type AND o.old_name = f.object_name)
     )
-    SELECT coalesce(jsonb_agg(to_jsonb(r) ORDER BY r.object_type, r.old_name), '[]') FROM found AS r;
+    SELECT coalesce(jsonb_agg(to_jsonb(r) ORDER BY r.object_type, r.old_name), '[]') FROM (SELECT * FROM found UNION ALL SELECT * FROM in_the_way) AS r;
 $$;
 
 COMMENT ON FUNCTION pggit._renames(pggit._schema_object[], pggit._schema_object[], text) IS

@@ -251,10 +251,6 @@ DECLARE
     v_to    jsonb  := (p_to).definition;
     v_done  text[] := '{}';
 BEGIN
-    IF p_from ? 'partition_of' AND (p_from -> 'partition_of', p_from -> 'bound') IS DISTINCT FROM (v_to -> 'partition_of', v_to -> 'bound') THEN
-        v_done := v_done || format('ALTER TABLE %s DETACH PARTITION %s', pggit._in_target(p_from ->> 'partition_of', p_target), v_name);
-    END IF;
-    v_done := v_done || ARRAY(SELECT format('%s NO INHERIT %s', v_alter, pggit._in_target(f, p_target)) FROM jsonb_array_elements_text(p_from -> 'inherits') AS f WHERE NOT coalesce(v_to -> 'inherits' ? f, false));
     IF (p_from -> 'of_type') IS DISTINCT FROM v_to -> 'of_type' THEN
         v_done := v_done || (v_alter || coalesce(' OF ' || (v_to ->> 'of_type'), ' NOT OF'));
     END IF;
@@ -269,7 +265,20 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._alter_table(jsonb, pggit._schema_object, jsonb) IS
-'The statements that bring a table itself from a definition to its own before its columns are changed: what it is no longer part of, its kind of storage and options.';
+'The statements that bring a table itself from a definition to its own before its columns are changed: its type, kind of storage and options.';
+
+CREATE OR REPLACE FUNCTION pggit._detach_table(p_from jsonb, p_to pggit._schema_object, p_target jsonb)
+    RETURNS text[]
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT CASE WHEN p_from ? 'partition_of' AND (p_from -> 'partition_of', p_from -> 'bound') IS DISTINCT FROM (d.to -> 'partition_of', d.to -> 'bound')
+                THEN ARRAY[format('ALTER TABLE %s DETACH PARTITION %s', pggit._in_target(p_from ->> 'partition_of', p_target), d.name)] ELSE '{}' END
+           || ARRAY(SELECT format('ALTER TABLE %s NO INHERIT %s', d.name, pggit._in_target(f, p_target)) FROM jsonb_array_elements_text(p_from -> 'inherits') AS f WHERE NOT coalesce(d.to -> 'inherits' ? f, false))
+      FROM (SELECT (p_to).definition AS to, pggit._in_target((p_to).object_name, p_target) AS name) AS d;
+$$;
+
+COMMENT ON FUNCTION pggit._detach_table(jsonb, pggit._schema_object, jsonb) IS
+'The statements that take a table out of those that it is no longer a partition or child of, before these change.';
 
 CREATE OR REPLACE FUNCTION pggit._attach_table(p_from jsonb, p_to pggit._schema_object, p_target jsonb)
     RETURNS text[]

@@ -1,17 +1,5 @@
 -- From one set of objects to another: which steps, and in which order.
 
-CREATE OR REPLACE FUNCTION pggit._bare_name(p_name text)
-    RETURNS text
-    LANGUAGE sql IMMUTABLE
-    SET search_path = pg_catalog
-AS $$
-    SELECT CASE WHEN n LIKE '"%' THEN replace(substr(n, 2, length(n) - 2), '""', '"') ELSE n END
-      FROM (SELECT substring(p_name FROM '^(?:"(?:[^"]|"")*"|[^(]+)')) AS s(n);
-$$;
-
-COMMENT ON FUNCTION pggit._bare_name(text) IS
-'A local name without quotes, and without the arguments of a function.';
-
 CREATE OR REPLACE FUNCTION pggit._mentions(p_object pggit._schema_object)
     RETURNS SETOF text
     LANGUAGE sql IMMUTABLE
@@ -231,6 +219,10 @@ BEGIN
             PERFORM pggit._add_steps(14, -p_change.level, v_drop, v_type, p_change.object_name, true)
               WHERE NOT EXISTS (SELECT FROM pg_temp.pggit_changes AS r WHERE r.object_type = 'table' AND r.object_name = (p_change.f).definition ->> 'partition_of' AND r.action IN ('drop', 'recreate'));
         WHEN v_type = 'column' THEN
+            -- A sequence of another column goes with that one.
+            PERFORM pggit._add_steps(9, 0, ARRAY[format('ALTER TABLE %s ALTER %s DROP DEFAULT', pggit._in_target((p_change.f).parent, p_target), pggit._local_name(p_change.f))], v_type, p_change.object_name)
+              WHERE v_gone IS NOT TRUE AND (p_change.f).definition ->> 'default' LIKE 'nextval(%'
+                AND NOT EXISTS (SELECT FROM pg_temp.pggit_changes AS r WHERE r.object_type = 'sequence' AND (r.f).definition ->> 'owned_by' = p_change.object_name);
             PERFORM pggit._add_steps(31, CASE WHEN (p_change.f).definition ? 'generated' THEN 0 ELSE 1 END, v_drop, v_type, p_change.object_name,
                                      NOT ((p_change.f).definition ? 'generated' AND (p_change.action = 'drop' OR (p_change.t).definition ? 'generated')))
               WHERE v_gone IS NOT TRUE;
@@ -310,7 +302,15 @@ DECLARE
     v_alter text;
 BEGIN
     IF v_type = 'table' THEN
+        PERFORM pggit._add_steps(9, 0, pggit._detach_table(v_from, p_change.t, p_target), v_type, p_change.object_name);
         PERFORM pggit._add_steps(30, 0, pggit._alter_table(v_from, p_change.t, p_target), v_type, p_change.object_name);
+        IF v_to ? 'partition_of' AND NOT v_from ? 'partition_of' THEN
+            PERFORM pggit._add_steps(CASE WHEN c.f IS NULL THEN 32 ELSE 33 END, 0,
+                                     CASE WHEN c.f IS NULL THEN pggit._create_object(k.own, NULL, p_target) ELSE pggit._alter_column((c.f).definition - '{comment,grants}'::text[], k.own, p_target) END, v_type, p_change.object_name)
+               FROM (SELECT p.local, ('column', p_change.object_name || substr((p.t).object_name, length((p.t).parent) + 1), p_change.object_name, (p.t).definition - '{comment,grants}'::text[], NULL, NULL, NULL)::pggit._schema_object AS own
+                       FROM pg_temp.pggit_changes AS p WHERE p.object_type = 'column' AND (p.t).parent = v_to ->> 'partition_of') AS k
+               LEFT JOIN pg_temp.pggit_changes AS c ON c.object_type = 'column' AND (c.f).parent = p_change.object_name AND c.local = k.local;
+        END IF;
         PERFORM pggit._add_steps(35, 0, pggit._attach_table(v_from, p_change.t, p_target), v_type, p_change.object_name);
         PERFORM pggit._add_steps(53, 0, pggit._table_details(v_from, p_change.t, p_target), v_type, p_change.object_name);
         RETURN;
@@ -322,6 +322,9 @@ BEGIN
                     WHEN v_type IN ('view', 'materialized view') THEN 50
                     WHEN v_type IN ('trigger', 'policy', 'rule') THEN 52
                     ELSE 21 END;
+    IF v_type = 'column' AND v_from ->> 'default' LIKE 'nextval(%' AND (v_from -> 'default') IS DISTINCT FROM v_to -> 'default' THEN
+        PERFORM pggit._add_steps(9, 0, ARRAY[format('ALTER TABLE %s ALTER %s DROP DEFAULT', pggit._in_target((p_change.t).parent, p_target), pggit._local_name(p_change.t))], v_type, p_change.object_name);
+    END IF;
     IF p_change.is_retyped THEN
         v_alter := format('ALTER TABLE %s ALTER %s ', pggit._in_target((p_change.t).parent, p_target), pggit._local_name(p_change.t));
         PERFORM pggit._add_steps(33, 0, ARRAY[CASE WHEN v_from ? 'default' THEN v_alter || 'DROP DEFAULT' END,
@@ -332,7 +335,8 @@ BEGIN
                              v_type = 'column' AND v_from ->> 'type' <> v_to ->> 'type' AND pggit._loses_values(v_from ->> 'type', v_to ->> 'type'))
       WHERE p_change.action <> 'keep';
     IF v_type = 'sequence' AND (v_from -> 'owned_by') IS DISTINCT FROM v_to -> 'owned_by' THEN
-        PERFORM pggit._add_steps(53, 0, ARRAY[format('ALTER SEQUENCE %s OWNED BY %s', pggit._in_target(p_change.object_name, p_target), coalesce(pggit._in_target(v_to ->> 'owned_by', p_target), 'NONE'))],
+        PERFORM pggit._add_steps(9, 0, ARRAY[format('ALTER SEQUENCE %s OWNED BY NONE', pggit._in_target(p_change.object_name, p_target))], v_type, p_change.object_name) WHERE v_from ? 'owned_by';
+        PERFORM pggit._add_steps(53, 0, ARRAY[format('ALTER SEQUENCE %s OWNED BY %s', pggit._in_target(p_change.object_name, p_target), pggit._in_target(v_to ->> 'owned_by', p_target))],
                                  v_type, p_change.object_name);
     END IF;
 END;

@@ -48,3 +48,11 @@ CREATE TABLE IF NOT EXISTS pggit.schema_scans (
     below     bigint  REFERENCES pggit.schema_trees,
     tree_id   bigint  NOT NULL REFERENCES pggit.schema_trees
 );
+
+-- What a branch has, or had, its own copies of: where it has none any more, it was dropped there.
+CREATE TABLE IF NOT EXISTS pggit.schema_copies (
+    branch_id   integer NOT NULL REFERENCES pggit.branches,
+    object_type text    NOT NULL,
+    object_name text    NOT NULL,
+    PRIMARY KEY (branch_id, object_type, object_name)
+);

@@ -33,7 +33,7 @@ def migrate(session: Connection, ref: str) -> Steps:
             raise
     query(session, "RESET search_path; RESET check_function_bodies")
     different = query(session, DIFFERENT, ref).fetchall()
-    assert different == [], "\n".join(ddl for _, ddl, *_rest in steps)
+    assert different == [], "\n".join([str(different), *(ddl for _, ddl, *_rest in steps)])
     return steps
 
 

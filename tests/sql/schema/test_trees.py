@@ -80,6 +80,15 @@ def test_a_branch_stands_on_the_schema_that_main_had(db: Database) -> None:
     query(work, "COMMENT ON TABLE above IS 'on the branch'; SELECT pggit.commit('a comment')")
     assert changes(work) == [("alter", "table", "public.above")]
     assert db.rows(SAME, "work", branch_id(db, "work")) == []
+    query(work, "DROP VIEW counted, shown_again; DROP FUNCTION parsed; SELECT pggit.commit('drops')")
+    assert changes(work) == [
+        ("drop", "function", "public.parsed(bigint)"),
+        ("drop", "index", "public.counted_n"),
+        ("drop", "materialized view", "public.counted"),
+        ("drop", "view", "public.shown_again"),
+    ]
+    query(work, "CREATE VIEW shown_again AS SELECT 1 AS one; SELECT pggit.commit('another one')")
+    assert changes(work) == [("create", "view", "public.shown_again")]
     assert db.rows("SELECT * FROM pggit.verify()") == []
     db.run(CLEAN)
 
