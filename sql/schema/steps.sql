@@ -210,7 +210,9 @@ BEGIN
         WHEN v_type = 'constraint' AND (p_change.f).definition ? 'references' THEN
             PERFORM pggit._add_steps(11, 0, v_drop, v_type, p_change.object_name)
               WHERE v_gone IS NOT TRUE OR ((p_change.f).definition ->> 'references' <> (p_change.f).parent
-                    AND EXISTS (SELECT FROM pg_temp.pggit_changes AS r WHERE r.object_type = 'table' AND r.object_name = (p_change.f).definition ->> 'references' AND r.action IN ('drop', 'recreate')));
+                    AND EXISTS (SELECT FROM pg_temp.pggit_changes AS r WHERE r.action IN ('drop', 'recreate')
+                                   AND ((r.object_type = 'table' AND r.object_name = (p_change.f).definition ->> 'references')
+                                        OR (r.object_type IN ('constraint', 'index') AND (r.f).parent = (p_change.f).definition ->> 'references'))));
         WHEN v_type IN ('view', 'materialized view') OR (v_type IN ('function', 'procedure', 'aggregate') AND (p_change.is_early OR p_change.action = 'recreate')) THEN
             PERFORM pggit._add_steps(12, -p_change.level, v_drop, v_type, p_change.object_name);
         WHEN v_type IN ('index', 'constraint', 'statistics') THEN
