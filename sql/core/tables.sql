@@ -324,3 +324,12 @@ CREATE TABLE IF NOT EXISTS pggit.reserved_keys (
     new_value bigint  NOT NULL,
     PRIMARY KEY (branch_id, table_id, key)
 );
+
+-- Which rows got new keys in which commit: what branched off before still has the old ones.
+CREATE TABLE IF NOT EXISTS pggit.given_keys (
+    commit_id text    NOT NULL,
+    table_id  integer NOT NULL REFERENCES pggit.tables,
+    key       jsonb   NOT NULL,
+    new_key   jsonb   NOT NULL,
+    PRIMARY KEY (commit_id, table_id, key)
+);

@@ -66,10 +66,10 @@ BEGIN
     PERFORM pggit._empty_keyless_plan(p_table_id);
     PERFORM pggit._drop_temporary(v_net);
     EXECUTE format('CREATE TEMPORARY TABLE pggit_net_%1$s ON COMMIT DROP AS SELECT s.k, s.r, s.n::bigint AS n FROM pggit._pinned(%2$L) AS s(k text, r pggit._delta_%1$s, n numeric)', p_table_id,
-                   pggit._net_sql(CASE cardinality(p_bases)
+                   pggit._net_sql(pggit._counted_with_given_keys_sql(p_table_id, CASE cardinality(p_bases)
                        WHEN 1 THEN format('SELECT s.k, s.r, s.n::numeric FROM (%s) AS s', pggit._signed_sql(p_table_id, (pggit._ref(p_bases[1])).at, p_theirs))
                        ELSE format('SELECT s.k, s.r, s.n::numeric FROM (%s) AS s UNION ALL SELECT s.k, s.r, -s.n FROM (%s) AS s',
-                                   pggit._counts_sql(p_table_id, p_theirs), pggit._base_counts_sql(p_table_id, p_bases)) END));
+                                   pggit._counts_sql(p_table_id, p_theirs), pggit._base_counts_sql(p_table_id, p_bases)) END)));
     EXECUTE format('INSERT INTO %s (want, action) SELECT u.r, ''insert'' FROM %s AS u CROSS JOIN generate_series(1, u.n)', v_plan, v_net);
     EXECUTE format('SELECT EXISTS (SELECT FROM %s AS u WHERE u.n < 0)', v_net) INTO v_any;
     IF NOT v_any THEN

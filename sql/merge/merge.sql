@@ -248,7 +248,7 @@ BEGIN
             CONTINUE;
         END IF;
         v_missing := pggit._missing_cells(v_table.table_id, p_ours, p_theirs);
-        PERFORM pggit._plan_rows(v_table.table_id, v_keys, pggit._base_row_sql(v_table.table_id, p_bases), p_ours, p_theirs, v_missing.base, v_missing.ours, v_missing.theirs);
+        PERFORM pggit._plan_rows(v_table.table_id, v_keys, pggit._base_with_given_keys_sql(v_table.table_id, pggit._base_row_sql(v_table.table_id, p_bases)), p_ours, p_theirs, v_missing.base, v_missing.ours, v_missing.theirs);
         PERFORM pggit._fill_columns(p_merge, v_table, (pggit._ref(p_bases[1])).at, p_before, p_ours, p_theirs);
         PERFORM pggit._list_conflicts(p_merge.merge_id, v_table);
     END LOOP;
@@ -446,6 +446,8 @@ DECLARE
     v_mode      text;
     v_shape     integer;
     v_commands  text[];
+    v_given     integer[];
+    v_old       integer;
     v_x         pggit._mark;
     v_steps     record;
     v_done      record;
@@ -523,6 +525,14 @@ BEGIN
       FROM unnest(v_bases) AS b(id) ORDER BY 1 NULLS LAST LIMIT 1;
     IF v_reason IS NOT NULL THEN
         RETURN pggit._result(p_merge_id, 'refused', jsonb_build_object('reason', v_reason, 'sqlstate', 'VG302'));
+    END IF;
+
+    v_given := pggit._find_given_keys(v_bases[1], v_target.head, v_their_id);
+    IF v_merge.kind = 'merge' AND cardinality(v_given) > 0 THEN
+        v_old := pggit._branch_with_old_keys(v_given, v_bases[1], v_ours, v_theirs);
+        IF v_old IS NOT NULL THEN
+            RETURN pggit._attempt_renumbered(v_merge, v_old, p_apply);
+        END IF;
     END IF;
 
     v_before := v_ours;

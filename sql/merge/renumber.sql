@@ -144,11 +144,34 @@ COMMENT ON FUNCTION pggit._reserve_keys(jsonb, integer, text[], pggit._position,
 'Draws a new key for the branch''s row of each collision (pggit._collisions), one that no side has, into pggit.reserved_keys and the temporary tables pggit_new_<table id> (key, old, new). Returns why it
 can''t, or NULL.';
 
+CREATE OR REPLACE FUNCTION pggit._is_on_main(p_collisions jsonb)
+    RETURNS boolean
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_one   record;
+    v_found boolean;
+BEGIN
+    FOR v_one IN SELECT c.table_id, c.key FROM jsonb_to_recordset(p_collisions) AS c(table_id integer, key jsonb) LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM (%s) AS k JOIN %s AS b ON %s)', pggit._key_from_json(v_one.table_id, v_one.key), pggit._base_rows(v_one.table_id),
+                       pggit._same_key(v_one.table_id, 'b', 'k', true, false)) INTO v_found;
+        IF v_found THEN
+            RETURN true;
+        END IF;
+    END LOOP;
+    RETURN false;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._is_on_main(jsonb) IS
+'Whether main has a row with the key of one of these collisions.';
+
 CREATE OR REPLACE FUNCTION pggit._why_not_renumbered(p_merge pggit.merges, p_collisions jsonb, p_bases text[], p_ours pggit._position, p_theirs pggit._position)
     RETURNS text
     LANGUAGE sql
 AS $$
     SELECT CASE WHEN p_merge.kind <> 'merge' THEN 'only a merge of a branch can give its rows new keys'
+                WHEN 1 NOT IN ((p_ours).branch_id, (p_theirs).branch_id) AND pggit._is_on_main(p_collisions) THEN 'main has a row of this key, too, and the rows of main keep theirs'
                 WHEN pggit._branch_to_renumber(p_merge) IS NULL THEN 'the source is no branch, whose rows could get new keys, and the rows of main keep theirs'
                 ELSE pggit._reserve_keys(p_collisions, pggit._branch_to_renumber(p_merge), p_bases, p_ours, p_theirs) END;
 $$;
@@ -354,6 +377,7 @@ DECLARE
     v_after    pggit._position;
     v_one      jsonb;
     v_keys     jsonb   := '[]';
+    v_commit   text;
     v_followed bigint  := 0;
     v_rows     bigint;
 BEGIN
@@ -363,6 +387,7 @@ BEGIN
         PERFORM pggit._drop_temporary(format('pg_temp.pggit_moved_%s', v_table.table_id));
         IF to_regclass(format('pg_temp.pggit_new_%s', v_table.table_id)) IS NOT NULL THEN
             EXECUTE format('INSERT INTO %s (old, new) SELECT n.old, n.new FROM pg_temp.pggit_new_%s AS n', pggit._move_row_table(v_table.table_id), v_table.table_id);
+            PERFORM pggit._drop_temporary(format('pg_temp.pggit_new_%s', v_table.table_id));
         END IF;
     END LOOP;
 
@@ -384,7 +409,7 @@ BEGIN
     FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE to_regclass(format('pg_temp.pggit_moved_%s', t.table_id)) IS NOT NULL ORDER BY t.schema_name, t.table_name LOOP
         IF NOT pggit._is_keyless(v_table.table_id) THEN
             EXECUTE format($sql$
-                SELECT coalesce(jsonb_agg(jsonb_build_object('table', $1, 'key', m.key, 'new_key', m.new_key) ORDER BY m.key) FILTER (WHERE m.key <> m.new_key), '[]')
+                SELECT coalesce(jsonb_agg(jsonb_build_object('table', $1, 'key', m.key, 'new_key', m.new_key, 'id', %5$s) ORDER BY m.key) FILTER (WHERE m.key <> m.new_key), '[]')
                   FROM (SELECT %1$s AS key, %2$s AS new_key FROM (SELECT %3$s AS j, %4$s AS k FROM pg_temp.pggit_moved_%5$s AS m) AS m) AS m$sql$,
                 pggit._key_json(v_table.table_id, 'm.j'), pggit._key_json(v_table.table_id, 'm.k'), pggit._row_json_sql(v_table.table_id, 'm.old'),
                 pggit._row_json_sql(v_table.table_id, 'm.new'), v_table.table_id)
@@ -397,12 +422,14 @@ BEGIN
 
     v_after := pggit._move_rows(p_merge, v_branch);
     IF p_apply THEN
-        PERFORM pggit._record_commit(v_branch, ARRAY[v_branch.head], v_branch.head_at, v_after, pggit._content(v_branch.head_at, v_after), p_merge.requested_by,
+        v_commit := pggit._record_commit(v_branch, ARRAY[v_branch.head], v_branch.head_at, v_after, pggit._content(v_branch.head_at, v_after), p_merge.requested_by,
                                      format('New keys for %s rows before merging %s into %s', jsonb_array_length(v_keys), p_merge.source,
                                             (SELECT b.name FROM pggit.branches AS b WHERE b.branch_id = p_merge.target_id)), clock_timestamp());
+        INSERT INTO pggit.given_keys (commit_id, table_id, key, new_key)
+        SELECT v_commit, k.id, k.key, k.new_key FROM jsonb_to_recordset(v_keys) AS k(id integer, key jsonb, new_key jsonb);
     END IF;
     RETURN jsonb_build_object('branch', v_branch.name, 'rows', v_followed,
-                              'keys', (SELECT coalesce(jsonb_agg(k.value ORDER BY k.n), '[]') FROM jsonb_array_elements(v_keys) WITH ORDINALITY AS k(value, n) WHERE k.n <= 100));
+                              'keys', (SELECT coalesce(jsonb_agg(k.value - 'id' ORDER BY k.n), '[]') FROM jsonb_array_elements(v_keys) WITH ORDINALITY AS k(value, n) WHERE k.n <= 100));
 END;
 $$;
 
@@ -447,3 +474,177 @@ $$;
 
 COMMENT ON FUNCTION pggit._attempt_renumbered(pggit.merges, integer, boolean) IS
 'The rest of an attempt at a merge after new keys were drawn (pggit._reserve_keys): the branch gets them and the merge is attempted again; unless that merges, the branch is left as it was.';
+
+-- What branched off a branch before its rows got new keys still has the old ones, and so has the base of its merges.
+
+CREATE OR REPLACE FUNCTION pggit._find_given_keys(p_base text, p_ours text, p_theirs text)
+    RETURNS integer[]
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_table  integer;
+    v_tables integer[] := '{}';
+    v_row    text;
+BEGIN
+    FOR v_table IN SELECT DISTINCT g.table_id FROM pggit.given_keys AS g ORDER BY 1 LOOP
+        PERFORM pggit._drop_temporary(format('pg_temp.pggit_given_%s', v_table));
+        v_row := (SELECT format('jsonb_populate_record(NULL::pggit._delta_%s, jsonb_build_object(%s))', v_table, string_agg(format('%L, g.%%1$I -> %L', 'c' || c.column_id, c.name), ', '))
+                    FROM pggit.columns AS c WHERE c.table_id = v_table AND c.key_position IS NOT NULL AND c.dropped_at IS NULL);
+        EXECUTE format($sql$
+            CREATE TEMPORARY TABLE pggit_given_%1$s ON COMMIT DROP AS
+            WITH ours AS MATERIALIZED (SELECT a.commit_id FROM pggit._ancestors($1) AS a), theirs AS MATERIALIZED (SELECT a.commit_id FROM pggit._ancestors($2) AS a),
+                 made AS MATERIALIZED (
+                    SELECT m.commit_id, EXISTS (SELECT FROM ours AS o WHERE o.commit_id = m.commit_id) AS in_ours, EXISTS (SELECT FROM theirs AS t WHERE t.commit_id = m.commit_id) AS in_theirs
+                      FROM (SELECT DISTINCT g.commit_id FROM pggit.given_keys AS g WHERE g.table_id = %1$s) AS m
+                     WHERE m.commit_id NOT IN (SELECT a.commit_id FROM pggit._ancestors($3) AS a) AND $3 IN (SELECT a.commit_id FROM pggit._ancestors(m.commit_id) AS a)
+                 )
+            SELECT %2$s AS old, %3$s AS new, bool_or(m.in_ours) AS in_ours, bool_or(m.in_theirs) AS in_theirs
+              FROM pggit.given_keys AS g JOIN made AS m USING (commit_id)
+             WHERE g.table_id = %1$s AND (m.in_ours OR m.in_theirs)
+             GROUP BY g.key, g.new_key$sql$, v_table, format(v_row, 'key'), format(v_row, 'new_key')) USING p_ours, p_theirs, p_base;
+        EXECUTE format('SELECT CASE WHEN EXISTS (SELECT FROM pg_temp.pggit_given_%1$s) THEN $1 || %1$s ELSE $1 END', v_table) INTO v_tables USING v_tables;
+    END LOOP;
+    RETURN v_tables;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._find_given_keys(text, text, text) IS
+'Into the temporary tables pggit_given_<table id>: the keys of the base that rows have got other keys for since, in what led to ours or to theirs (in_ours, in_theirs). old and new have the columns of the
+key. Returns the tables that have such keys.';
+
+CREATE OR REPLACE FUNCTION pggit._branch_with_old_keys(p_tables integer[], p_base text, p_ours pggit._position, p_theirs pggit._position)
+    RETURNS integer
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_table   integer;
+    v_lacking text;
+    v_at      pggit._position;
+    v_any     boolean;
+    v_branch  integer;
+BEGIN
+    FOREACH v_lacking IN ARRAY ARRAY['ours', 'theirs'] LOOP
+        v_at := CASE v_lacking WHEN 'ours' THEN p_ours ELSE p_theirs END;
+        CONTINUE WHEN (v_at).branch_id = 1;
+        FOREACH v_table IN ARRAY p_tables LOOP
+            PERFORM pggit._drop_temporary(format('pg_temp.pggit_new_%s', v_table));
+            EXECUTE format($sql$
+                CREATE TEMPORARY TABLE pggit_new_%1$s ON COMMIT DROP AS
+                SELECT %2$s AS old, %2$s AS new, n._found AS is_taken, g.new AS new_key
+                  FROM pg_temp.pggit_given_%1$s AS g
+                 CROSS JOIN LATERAL (SELECT %3$s) AS k CROSS JOIN LATERAL (%4$s) AS b CROSS JOIN LATERAL (%5$s) AS x
+                  LEFT JOIN LATERAL (SELECT true AS _found FROM (SELECT %6$s) AS k CROSS JOIN LATERAL (%5$s) AS n) AS n ON true
+                 WHERE NOT g.in_%7$s$sql$,
+                v_table, pggit._as_row_sql(v_table, 'x'), pggit._key_of_sql(v_table, 'g.old'), pggit._row_sql(v_table, (pggit._ref(p_base)).at), pggit._row_sql(v_table, v_at),
+                pggit._key_of_sql(v_table, 'g.new'), v_lacking);
+            EXECUTE format('SELECT EXISTS (SELECT FROM pg_temp.pggit_new_%s AS n WHERE n.is_taken)', v_table) INTO v_any;
+            IF v_any THEN
+                RAISE EXCEPTION USING
+                    ERRCODE = 'VG310', SCHEMA = 'pggit',
+                    MESSAGE = format('rows of table %s got new keys elsewhere, and branch %L has other rows of those keys', pggit._base_relation(v_table),
+                                     (SELECT b.name FROM pggit.branches AS b WHERE b.branch_id = (v_at).branch_id)),
+                    HINT    = 'Give those rows of the branch other keys.';
+            END IF;
+            EXECUTE format('UPDATE pg_temp.pggit_new_%s AS n SET %s', v_table,
+                           (SELECT string_agg(format('new.c%1$s = (n.new_key).c%1$s', c.column_id), ', ') FROM pggit.columns AS c
+                             WHERE c.table_id = v_table AND c.key_position IS NOT NULL AND c.dropped_at IS NULL));
+            EXECUTE format('SELECT EXISTS (SELECT FROM pg_temp.pggit_new_%s)', v_table) INTO v_any;
+            v_branch := CASE WHEN v_any THEN (v_at).branch_id ELSE v_branch END;
+        END LOOP;
+        IF v_branch IS NOT NULL THEN
+            RETURN v_branch;
+        END IF;
+    END LOOP;
+    PERFORM pggit._drop_temporary(format('pg_temp.pggit_new_%s', t.id)) FROM unnest(p_tables) AS t(id);
+    RETURN NULL;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._branch_with_old_keys(integer[], text, pggit._position, pggit._position) IS
+'The side of a merge, if any, that has rows under keys for which they have got others on the other side; what it has to move is then in pggit_new_<table id>, for pggit._attempt_renumbered. Raises VG310 where the
+new keys are taken.';
+
+CREATE OR REPLACE FUNCTION pggit._given_references(p_table_id integer, p_record text, OUT joins text, OUT cells jsonb)
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v_key record;
+    v_n   integer := 0;
+BEGIN
+    joins := '';
+    cells := '{}';
+    FOR v_key IN SELECT r.* FROM pggit._references(1) AS r WHERE r.child_id = p_table_id AND to_regclass(format('pg_temp.pggit_given_%s', r.parent_id)) IS NOT NULL
+                    AND NOT EXISTS (SELECT FROM unnest(r.parent_columns) AS u(id) JOIN pggit.columns AS c ON c.table_id = r.parent_id AND c.column_id = u.id WHERE c.key_position IS NULL) LOOP
+        v_n   := v_n + 1;
+        joins := joins || (SELECT format(' LEFT JOIN LATERAL (SELECT g.new FROM pg_temp.pggit_given_%s AS g WHERE %s LIMIT 1) AS p%s ON true', v_key.parent_id,
+                                         string_agg(format('(g.old).c%s %s %s.c%s', u.p, u.operator, p_record, u.c), ' AND '), v_n)
+                             FROM unnest(v_key.child_columns, v_key.parent_columns, v_key.operators) AS u(c, p, operator));
+        cells := cells || (SELECT jsonb_object_agg(u.c, format('coalesce((p%s.new).c%s, %s.c%s)', v_n, u.p, p_record, u.c)) FROM unnest(v_key.child_columns, v_key.parent_columns) AS u(c, p));
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._given_references(integer, text) IS
+'Joins of pggit_given_<table id> to a record of a table that refers to such tables by their keys, and the cells of it that then have to be others, expressions by column id.';
+
+CREATE OR REPLACE FUNCTION pggit._base_with_given_keys_sql(p_table_id integer, p_base text)
+    RETURNS text
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v_own    boolean := to_regclass(format('pg_temp.pggit_given_%s', p_table_id)) IS NOT NULL;
+    v_others record  := pggit._given_references(p_table_id, 'q');
+BEGIN
+    IF NOT v_own AND v_others.joins = '' THEN
+        RETURN p_base;
+    END IF;
+    RETURN format('SELECT %s, coalesce(q._torn, ''{}'') AS _torn FROM (SELECT) AS one LEFT JOIN LATERAL (SELECT q.*, k._new FROM (%s) AS k CROSS JOIN LATERAL (%s) AS q) AS q ON true%s',
+        (SELECT string_agg(format('%s AS c%s', CASE WHEN c.key_position IS NOT NULL AND v_own
+                                                    THEN format('CASE WHEN q._new IS NULL OR q.c%1$s IS NULL THEN q.c%1$s ELSE (q._new).c%1$s END', c.column_id)
+                                                    WHEN v_others.cells ? c.column_id::text THEN format('(%s)::%s', v_others.cells ->> c.column_id::text, c.type_name)
+                                                    ELSE 'q.c' || c.column_id END, c.column_id), ', ' ORDER BY c.column_id)
+           FROM pggit._columns_at(p_table_id, NULL) AS c WHERE c.generated_as IS NULL),
+        CASE WHEN v_own
+             THEN format('SELECT %1$s, NULL::pggit._delta_%2$s AS _new WHERE NOT EXISTS (SELECT FROM pg_temp.pggit_given_%2$s AS g WHERE %3$s OR %4$s)
+                          UNION ALL SELECT %5$s, g.new FROM pg_temp.pggit_given_%2$s AS g WHERE %4$s', pggit._key_columns(p_table_id, 'k'), p_table_id,
+                         pggit._same_record_key(p_table_id, 'g.old', 'k'), pggit._same_record_key(p_table_id, 'g.new', 'k'), pggit._key_of_sql(p_table_id, 'g.old'))
+             ELSE format('SELECT %s, NULL::integer AS _new', pggit._key_columns(p_table_id, 'k')) END,
+        p_base, v_others.joins);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._base_with_given_keys_sql(integer, text) IS
+'pggit._base_row_sql with the keys that rows have got since (pggit._find_given_keys): a row stands under its new key, and what refers to it does so by that.';
+
+CREATE OR REPLACE FUNCTION pggit._counted_with_given_keys_sql(p_table_id integer, p_signed text)
+    RETURNS text
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v_others record := pggit._given_references(p_table_id, '(s.r)');
+BEGIN
+    IF v_others.joins = '' THEN
+        RETURN p_signed;
+    END IF;
+    RETURN format('SELECT %s, m.n FROM (SELECT CASE WHEN s.n < 0 THEN ROW(0, %s)::pggit._delta_%s ELSE s.r END AS r, s.n FROM (%s) AS s%s) AS m',
+        pggit._counted_sql(p_table_id, pggit._shared_columns(p_table_id, NULL, NULL), '(m.r)'),
+        (SELECT string_agg(CASE WHEN v_others.cells ? substr(a.attname, 2) THEN format('(%s)::%s', v_others.cells ->> substr(a.attname, 2), format_type(a.atttypid, a.atttypmod)) ELSE '(s.r).' || a.attname END,
+                           ', ' ORDER BY a.attnum)
+           FROM pg_attribute AS a WHERE a.attrelid = format('pggit._delta_%s', p_table_id)::regclass AND a.attnum > 1 AND NOT a.attisdropped),
+        p_table_id, pggit._net_sql(p_signed), v_others.joins);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._counted_with_given_keys_sql(integer, text) IS
+'The same for what a table without a key has more (n > 0) or less often than the base: the rows of the base.';
+
+CREATE OR REPLACE FUNCTION pggit._same_record_key(p_table_id integer, p_record text, p_alias text)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT string_agg(format('(%s).c%s OPERATOR(%s) %s.c%2$s', p_record, c.column_id, pggit._key_operator(c.table_id, c.column_id), p_alias), ' AND ' ORDER BY c.key_position)
+      FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL;
+$$;
+
+COMMENT ON FUNCTION pggit._same_record_key(integer, text, text) IS
+'Condition: a record has the key of an alias.';

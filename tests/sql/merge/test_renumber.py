@@ -238,3 +238,76 @@ def test_a_plain_owner_renumbers(db: Database, plain_owner: Connection, material
     assert found.fetchall()[0][0] == "merged"
     assert len(query(plain_owner, STORY).fetchall()) == 7
     assert query(plain_owner, "SELECT * FROM pggit.verify()").fetchall() == []
+
+
+@pytest.mark.parametrize("materialize", ["none", "all"])
+@pytest.mark.parametrize("target", ["main", "other"])
+def test_a_branch_made_before_has_the_old_keys_until_it_is_merged(db: Database, target: str, materialize: str) -> None:
+    """What it did to a row reaches that row, not the one that has the key now; likewise what refers to it."""
+    source = "other" if target == "main" else "main"
+    parted(db, materialize)
+    db.run("SELECT pggit.commit('theirs', 'side')")
+    db.run("SELECT pggit.create_branch('other', 'side', p_materialize => %s)", materialize)
+    other = db.connect(branch="other")
+    query(
+        other, "UPDATE orders SET follows = 1 WHERE customer = 'side'; DELETE FROM orders WHERE customer = 'side again'"
+    )
+    query(other, "INSERT INTO notes SELECT id, 'by other' FROM orders WHERE customer = 'side'")
+    query(other, "UPDATE lines SET what = 'other' WHERE order_id = 4 AND line = 1")
+    assert merge(db, "side", "main", **RULE)[0] == "merged"
+    db.run("UPDATE orders SET customer = 'side, paid' WHERE customer = 'side'")
+
+    plan = db.row("SELECT m.result, m.conflicts, m.plan_hash FROM pggit.plan_merge(%s, %s) AS m", source, target)
+    assert plan[:2] == ("planned", 0)
+    assert merge(db, source, target, approved_plan=plan[2])[0] == "merged"
+    found = {row[0]: row for row in query(db.connect(branch=target), STORY).fetchall()}
+    assert sorted(found) == ["main", "main again", "old 1", "old 2", "old 3", "side, paid"]
+    assert found["main"] == ("main", "old 2", "main1,main2", "main", "main")
+    assert found["side, paid"][1:4] == ("old 1", "other1,side2", "side")
+    assert sorted(found["side, paid"][4].split(",")) == ["by other", "side"]
+    assert merge(db, target, source)[0] in ("merged", "fast_forward")
+    assert merge(db, "side", "main")[0] == "up_to_date"
+    assert merge(db, "main", "side")[0] in ("merged", "fast_forward")
+    states = [sorted(query(db.connect(branch=b), STORY).fetchall(), key=str) for b in ("main", "side", "other")]
+    assert states[0] == states[1] == states[2]
+    assert db.rows("SELECT * FROM pggit.verify()") == []
+
+
+def test_rows_that_differ_only_by_what_they_refer_to(db: Database) -> None:
+    """Alike on both sides, but one of them means the row that gets another key: then they are two rows."""
+    db.run("""
+        CREATE TABLE t (id serial PRIMARY KEY, up integer REFERENCES t, v text);
+        SELECT pggit.track_schema('public');
+        SELECT pggit.create_branch('side');
+    """)
+    rows = "INSERT INTO t VALUES (1, NULL, '{0}'), (2, 1, 'x'), (3, 2, 'y')"
+    query(db.connect(branch="side"), rows.format("side"))
+    db.run(rows.format("main"))
+    result, detail = merge(db, "side", "main", **RULE)
+    assert (result, [len(step["keys"]) for step in detail["renumbered"]]) == ("merged", [1, 1, 1])
+    chains = "SELECT c.v, b.v, a.v FROM t AS c JOIN t AS b ON b.id = c.up JOIN t AS a ON a.id = b.up ORDER BY 3"
+    assert db.rows(chains) == [("y", "x", "main"), ("y", "x", "side")]
+
+
+def test_main_keeps_its_keys_when_branches_merge(db: Database) -> None:
+    db.run("""
+        CREATE TABLE t (id serial PRIMARY KEY, v text);
+        SELECT pggit.track_schema('public');
+        SELECT pggit.create_branch('early');
+        INSERT INTO t VALUES (1, 'main');
+        SELECT pggit.commit('main');
+        SELECT pggit.create_branch('late');
+    """)
+    query(db.connect(branch="early"), "INSERT INTO t VALUES (1, 'early')")
+    query(db.connect(branch="late"), "INSERT INTO t VALUES (5, 'late')")
+    assert merge(db, "late", "early", **RULE)[0] == "conflicted"
+    assert db.value("SELECT note FROM pggit.merge_conflicts") == (
+        "renumber: main has a row of this key, too, and the rows of main keep theirs"
+    )
+    assert merge(db, "main", "early", **RULE)[0] == "merged"
+    assert merge(db, "late", "early", **RULE)[0] == "merged"
+    assert query(db.connect(branch="early"), "SELECT v FROM t ORDER BY v").fetchall() == [
+        ("early",),
+        ("late",),
+        ("main",),
+    ]
