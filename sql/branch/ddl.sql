@@ -691,6 +691,9 @@ another key of a table that the branch shows; too large), VG309 (it would change
 
 DO $triggers$
 BEGIN
+    IF NOT pggit._is_told_of_ddl() THEN
+        PERFORM pggit._watch_tables();
+    END IF;
     IF NOT current_setting('is_superuser')::boolean THEN
         RETURN;
     END IF;

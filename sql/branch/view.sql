@@ -234,6 +234,16 @@ $$;
 COMMENT ON FUNCTION pggit._write_trigger_sql(text, text, integer) IS
 'Statement that has a branch view written through the function of a shape.';
 
+CREATE OR REPLACE FUNCTION pggit._watch_trigger_sql(p_view text, p_table_id integer)
+    RETURNS text
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT format('CREATE TRIGGER pggit_before BEFORE INSERT OR UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION pggit._before_view_statement(%s)', p_view, p_table_id);
+$$;
+
+COMMENT ON FUNCTION pggit._watch_trigger_sql(text, integer) IS
+'Statement by which a branch view looks for new names of main before it is written, where no event trigger tells of DDL.';
+
 CREATE OR REPLACE FUNCTION pggit._create_view(p_branch_id integer, p_table_id integer)
     RETURNS void
     LANGUAGE plpgsql
@@ -266,7 +276,7 @@ BEGIN
     END LOOP;
     EXECUTE pggit._write_trigger_sql(v_name, pggit._view_shape_name(v_shown), p_branch_id);
     IF NOT pggit._is_told_of_ddl() THEN
-        EXECUTE format('CREATE TRIGGER pggit_before BEFORE INSERT OR UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION pggit._before_view_statement(%s)', v_name, p_table_id);
+        EXECUTE pggit._watch_trigger_sql(v_name, p_table_id);
     END IF;
     IF EXISTS (SELECT FROM pg_constraint AS c WHERE c.contype = 'f' AND v_table.relation IN (c.conrelid, c.confrelid)) THEN
         EXECUTE format('CREATE TRIGGER pggit_settle AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION pggit._settle_statement()', v_name);

@@ -445,26 +445,42 @@ COMMENT ON FUNCTION pggit._forget_dropped(oid[]) IS
 CREATE OR REPLACE FUNCTION pggit._watch_tables()
     RETURNS void
     LANGUAGE plpgsql
+    SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET lock_timeout = '900ms'
 AS $$
 DECLARE
-    v_table pggit.tables;
+    v_one record;
 BEGIN
-    FOR v_table IN
-        SELECT t.* FROM pggit.tables AS t JOIN pg_trigger AS g ON g.tgrelid = t.relation AND g.tgname = 'pggit_before'
+    FOR v_one IN
+        SELECT t.table_id, NULL::integer AS branch_id, 'main' AS form, t.relation::regclass AS relation
+          FROM pggit.tables AS t JOIN pg_trigger AS g ON g.tgrelid = t.relation AND g.tgname = 'pggit_before'
          WHERE t.untracked_at IS NULL AND NOT encode(g.tgargs, 'escape') LIKE '%watch%'
+        UNION ALL
+        -- TRUNCATE has the bit 32. A view's trigger has no such argument: it is there or not.
+        SELECT bt.table_id, bt.branch_id, bt.form, bt.relation::regclass
+          FROM pggit.branch_tables AS bt LEFT JOIN pg_trigger AS g ON g.tgrelid = bt.relation AND g.tgname = 'pggit_before'
+         WHERE CASE bt.form WHEN 'view' THEN g.oid IS NULL ELSE g.tgtype & 32 = 0 OR NOT encode(g.tgargs, 'escape') LIKE '%watch%' END
     LOOP
         BEGIN
-            PERFORM pggit._create_capture(v_table.table_id);
+            IF v_one.form = 'main' THEN
+                PERFORM pggit._create_capture(v_one.table_id);
+            ELSIF v_one.form = 'view' THEN
+                EXECUTE pggit._watch_trigger_sql(v_one.relation::text, v_one.table_id);
+            ELSE
+                PERFORM pggit._drop_capture(v_one.relation);
+                PERFORM pggit._capture_real(v_one.branch_id, v_one.table_id, v_one.relation::text, pggit._branch_now(v_one.branch_id));
+            END IF;
         EXCEPTION WHEN lock_not_available OR insufficient_privilege THEN
-            RAISE WARNING 'changes of table % are not watched yet, the next commit tries again: %', v_table.relation, SQLERRM;
+            RAISE WARNING 'changes of table % are not watched yet, the next commit tries again: %', v_one.relation, SQLERRM;
         END;
     END LOOP;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._watch_tables() IS
-'Where event triggers were lost (a plain owner restored the database), the tables'' own triggers watch for DDL from here on.';
+'Where event triggers were lost (a plain owner restored the database), and where an older version made them, the tables'' own triggers watch for DDL from here on, on main and on branches.
+Waits for no lock longer than 0.9 seconds.';
 
 CREATE OR REPLACE FUNCTION pggit._follow_each(p_relations oid[])
     RETURNS void

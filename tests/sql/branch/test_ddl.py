@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.postgres import Connection, Database, query, raises
+from fixtures.postgres import INSTALL, Connection, Database, query, raises
 
 from .schema import SHOP
 
@@ -321,3 +321,21 @@ def test_main_reads_a_branch_whose_columns_nobody_told_of(plain: Connection) -> 
     assert rows(plain, "SELECT updated FROM pggit.diff('main', 'dev')") == [(1,)]
     query(plain, 'ALTER TABLE "public@dev".orders RENAME remark TO note')
     assert rows(plain, "SELECT status FROM pggit.as_of(NULL::orders, 'dev') WHERE id = 1") == [("seen",)]
+
+
+@pytest.mark.parametrize("by", ["setup", "commit"])
+def test_branches_of_an_older_version_or_a_restore_are_watched(db: Database, plain: Connection, by: str) -> None:
+    query(plain, "SELECT pggit.materialize('dev', 'orders'); DROP TRIGGER pggit_before ON customers")
+    query(plain, "DROP TRIGGER pggit_before ON orders")
+    query(
+        plain,
+        """CREATE TRIGGER pggit_before BEFORE INSERT OR UPDATE OR DELETE ON orders
+           FOR EACH STATEMENT EXECUTE FUNCTION pggit._before_branch_statement(2, 2, '', '')""",
+    )
+    if by == "setup":
+        db.psql("-c", "SET ROLE plain", "-f", str(INSTALL))
+    else:
+        query(plain, "SELECT pggit.commit('watched', p_allow_empty => true)")
+    query(plain, "ALTER TABLE public.customers RENAME id TO number; UPDATE customers SET region = 5 WHERE id = 3")
+    query(plain, "ALTER TABLE orders DROP note; UPDATE orders SET status = 'seen' WHERE id = 1; TRUNCATE orders")
+    assert rows(plain, "SELECT * FROM pggit.verify()") == []
