@@ -1,3 +1,15 @@
+CREATE OR REPLACE FUNCTION pggit._where_named(p_function pg_proc, p_schema text)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN (p_function).prosqlbody IS NULL AND lower((p_function).prosrc) ~ (pggit._word(p_schema) || '"?\s*\.') THEN 'its body names'
+                WHEN EXISTS (SELECT FROM unnest((p_function).proconfig) AS c WHERE lower(c) ~ ('^search_path=.*' || pggit._word(p_schema))) THEN 'its search_path names' END;
+$$;
+
+COMMENT ON FUNCTION pggit._where_named(pg_proc, text) IS
+'Where a function names a schema, so that it finds the same tables on every branch; NULL where it does not.';
+
 CREATE OR REPLACE FUNCTION pggit.branch_capabilities(p_branch text)
     RETURNS TABLE (table_name text, kind text, limitation text, way_out text)
     LANGUAGE plpgsql STABLE
@@ -32,6 +44,9 @@ BEGIN
             FROM pg_trigger AS g JOIN pg_proc AS p ON p.oid = g.tgfoid
            WHERE g.tgrelid = s.relation AND NOT g.tgisinternal AND p.pronamespace <> 'pggit'::regnamespace
           UNION ALL
+          SELECT 'row_security', 'row-level security, which main has by now, does not hold: all rows are shown', NULL
+            FROM pg_class AS c WHERE c.oid = s.relation AND c.relrowsecurity
+          UNION ALL
           SELECT 'rule', format('rule %I does not apply', r.rulename), 'There is none: rules are not taken to branches.'
             FROM pg_rewrite AS r WHERE r.ev_class = s.relation
           UNION ALL
@@ -62,10 +77,13 @@ BEGIN
      WHERE NOT EXISTS (SELECT FROM pg_class AS k WHERE k.relnamespace = o.oid AND k.relname = c.relname)
        AND NOT EXISTS (SELECT FROM pg_proc AS k WHERE k.pronamespace = o.oid AND k.proname = p.proname AND k.proargtypes = p.proargtypes)
     UNION ALL
-    SELECT format('%I.%I', n.nspname, p.proname), 'function', format('its body names schema %I: it reads and writes main, where a session on a branch may not write', n.nspname),
-           'Leave the schema''s name out of its body.'
+    SELECT format('%I.%I', n.nspname, p.proname), 'function', format('%s schema %I: it reads and writes main, where a session on a branch may not write', w.where_named, n.nspname),
+           'Leave the schema''s name out of it.'
       FROM pggit.branch_schemas AS s JOIN pg_namespace AS n ON n.nspname = s.base_schema JOIN pg_proc AS p ON p.pronamespace = n.oid
-     WHERE s.branch_id = v_branch.branch_id AND p.prosqlbody IS NULL AND lower(p.prosrc) ~ (pggit._word(n.nspname) || '"?\s*\.')
+     CROSS JOIN LATERAL pggit._where_named(p, n.nspname) AS w(where_named)
+     WHERE s.branch_id = v_branch.branch_id AND w.where_named IS NOT NULL
+       -- The branch's copy of a function has another search_path, and the same body.
+       AND (w.where_named = 'its body names' OR NOT EXISTS (SELECT FROM pg_proc AS k WHERE k.pronamespace = to_regnamespace(quote_ident(s.schema_name)) AND k.proname = p.proname AND k.proargtypes = p.proargtypes))
        AND NOT EXISTS (SELECT FROM pg_depend AS e WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype = 'e')
     UNION ALL
     SELECT format('%I.%I', t.schema_name, t.table_name), 'older_column',
@@ -74,6 +92,14 @@ BEGIN
       FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id)
       CROSS JOIN LATERAL pggit._written_columns(bt) AS o
      WHERE bt.branch_id = v_branch.branch_id AND bt.form = 'view' AND o.main_id IS NULL
+    UNION ALL
+    SELECT format('%I.%I', t.schema_name, t.table_name), 'trigger', format('trigger %I calls %s, where %s schema %I: it reads and writes main, where a session on a branch may not write', g.tgname,
+                  format('%I.%I', n.nspname, p.proname), w.where_named, s.base_schema), format('Leave the schema''s name out of it, or in a session on the branch: ALTER TABLE %I DISABLE TRIGGER %I;', t.table_name, g.tgname)
+      FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id) JOIN pg_trigger AS g ON g.tgrelid = bt.relation AND NOT g.tgisinternal AND g.tgenabled <> 'D'
+      JOIN pg_proc AS p ON p.oid = g.tgfoid JOIN pg_namespace AS n ON n.oid = p.pronamespace AND n.nspname <> 'pggit'
+      JOIN pggit.branch_schemas AS s ON s.branch_id = bt.branch_id
+     CROSS JOIN LATERAL pggit._where_named(p, s.base_schema) AS w(where_named)
+     WHERE bt.branch_id = v_branch.branch_id AND bt.form = 'table' AND w.where_named IS NOT NULL
     UNION ALL
     SELECT format('%I.%I', t.schema_name, t.table_name), 'keyless', 'it has no primary key: it is always a real table here, and merges count its rows',
            'A primary key on main, before the branch is made.'
@@ -84,5 +110,5 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit.branch_capabilities(text) IS
-'What tables, views and functions can''t do on a branch, and the way out; for real tables nothing but that a partitioned one is a single table there, and one without a primary key
-is always real. One row for each limitation of each table that is a view on the branch, and for each view and function of main that reads main there too. Raises VG001.';
+'What tables, views and functions can''t do on a branch, and the way out; for real tables nothing but that a partitioned one is a single table there, one without a primary key
+is always real, and triggers may call functions that name a schema of main. One row for each limitation of each table that is a view on the branch, and for each view and function of main that reads main there too. Raises VG001.';

@@ -113,6 +113,19 @@ $$;
 COMMENT ON FUNCTION pggit._retype_stores(integer, integer, text, boolean) IS
 'Gives a column another type in the stores too, where all its values stay what they are.';
 
+CREATE OR REPLACE FUNCTION pggit._has_other_collation(p_table_id integer, p_column_id integer, p_relation oid, p_attnum smallint)
+    RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT a.attcollation <> l.attcollation
+      FROM pg_attribute AS a JOIN pg_attribute AS l ON l.attrelid = to_regclass(format('pggit._log_%s', p_table_id)) AND l.attname = 'c' || p_column_id
+     WHERE a.attrelid = p_relation AND a.attnum = p_attnum;
+$$;
+
+COMMENT ON FUNCTION pggit._has_other_collation(integer, integer, oid, smallint) IS
+'Whether a column of main sorts in another way than it does in the stores: ALTER COLUMN … TYPE … COLLATE.';
+
 CREATE OR REPLACE FUNCTION pggit._next_column_id(p_table_id integer)
     RETURNS integer
     LANGUAGE sql STABLE
@@ -376,6 +389,15 @@ BEGIN
                 v_anew := true;
                 UPDATE pggit.columns AS c SET name = v_column.name WHERE c.table_id = v_table.table_id AND c.column_id = v_column.column_id;
             END IF;
+            IF v_column.generated_as IS NULL AND pggit._has_other_collation(v_table.table_id, v_column.column_id, p_relation, v_column.attnum) THEN
+                BEGIN
+                    PERFORM pggit._retype_stores(v_table.table_id, v_column.column_id, v_column.type_name, v_column.key_position IS NOT NULL);
+                EXCEPTION WHEN unique_violation THEN
+                    -- Keys of history are equal by now.
+                    PERFORM pggit._begin_anew(v_table, p_in_statement);
+                    RETURN;
+                END;
+            END IF;
         ELSIF coalesce(v_column.generated_as, v_column.old_generated) IS NULL
               AND (CASE WHEN v_column.may_differ THEN v_column.key_position IS NOT NULL AND pggit._keeps_keys(v_table.table_id, p_saved, v_column.old_type, v_column.type_name)
                         ELSE NOT pggit._is_shown(v_table.table_id, v_column.column_id) AND pggit._keeps_values(v_column.old_type, v_column.type_name) END) THEN
@@ -585,6 +607,26 @@ $$;
 COMMENT ON FUNCTION pggit._follow_unseen() IS
 'Where no event trigger tells of DDL: finds new, changed and dropped tables.';
 
+CREATE OR REPLACE FUNCTION pggit._warn_of_row_security(p_table_id integer)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_branches text := (SELECT string_agg(b.name, ', ' ORDER BY b.name) FROM pggit.branch_tables AS bt JOIN pggit.branches AS b USING (branch_id) JOIN pggit.tables AS t USING (table_id)
+                          JOIN pg_class AS c ON c.oid = t.relation WHERE t.table_id = p_table_id AND bt.form = 'view' AND c.relrowsecurity);
+BEGIN
+    IF v_branches IS NOT NULL THEN
+        RAISE WARNING USING
+            MESSAGE = format('row-level security of table %s does not hold on branches that show it as a view: %s', (SELECT t.relation::regclass FROM pggit.tables AS t WHERE t.table_id = p_table_id), v_branches),
+            HINT    = 'pggit.materialize makes it a real table of the branch, with its policies. pggit.branch_capabilities tells for each branch.';
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._warn_of_row_security(integer) IS
+'A branch view reads with the rights of who installed pggit. A table with row-level security is a real one on new branches; one that gets it later is a view on those that there are.';
+
 CREATE OR REPLACE FUNCTION pggit._on_ddl_end()
     RETURNS event_trigger
     LANGUAGE plpgsql
@@ -622,6 +664,7 @@ BEGIN
     LOOP
         v_table_id := (SELECT t.table_id FROM pggit.tables AS t WHERE t.relation = v_relation AND t.untracked_at IS NULL);
         PERFORM pggit._follow_shape(v_relation, false, v_saved -> v_table_id::text);
+        PERFORM pggit._warn_of_row_security(v_table_id);
         v_saved := v_saved - coalesce(v_table_id::text, '');
     END LOOP;
     IF TG_TAG LIKE 'DROP %' THEN

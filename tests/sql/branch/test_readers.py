@@ -144,3 +144,24 @@ def test_a_copy_never_runs_with_more_rights_than_the_original(plain_owner: Conne
     told = query(plain_owner, "SELECT table_name, kind FROM pggit.branch_capabilities('dev')").fetchall()
     assert [row for row in told if row[1] in ("view", "function")] == [("public.f", "function"), ("public.v", "view")]
     assert db.rows("SELECT count(*) FROM pg_views WHERE schemaname = 'public@dev' AND viewname = 'v'") == [(0,)]
+
+
+def test_triggers_that_read_main_are_told(db: Database) -> None:
+    db.run("""
+        CREATE TABLE t (id int PRIMARY KEY);
+        CREATE FUNCTION free() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM FROM t; RETURN NEW; END';
+        CREATE FUNCTION named() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM FROM public.t; RETURN NEW; END';
+        CREATE FUNCTION pinned() RETURNS trigger LANGUAGE plpgsql SET search_path = public
+            AS 'BEGIN PERFORM FROM t; RETURN NEW; END';
+        CREATE TRIGGER a BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION free();
+        CREATE TRIGGER b BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION named();
+        CREATE TRIGGER c BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION pinned();
+        SELECT pggit.track_schema('public');
+        SELECT pggit.create_branch('dev', p_materialize => 'all');
+    """)
+    told = "SELECT substring(limitation FROM 'trigger . calls [a-z.]+') FROM pggit.branch_capabilities('dev')"
+    assert db.rows(told + " WHERE kind = 'trigger'") == [
+        ("trigger b calls public.named",),
+        ("trigger c calls public.pinned",),
+    ]
+    assert db.value("SELECT count(*) FROM pggit.branch_capabilities('dev') WHERE kind = 'function'") == 2

@@ -110,6 +110,21 @@ def test_row_level_security_needs_a_real_table(db: Database) -> None:
     ]
 
 
+def test_row_level_security_that_comes_later_is_told_of(db: Database) -> None:
+    shop(db)
+    db.run("SELECT pggit.create_branch('seen', p_materialize => 'none')")
+    told: list[str] = []
+    db.conn.add_notice_handler(lambda notice: told.append(notice.message_primary or ""))
+    db.run("ALTER TABLE customers ENABLE ROW LEVEL SECURITY")
+    assert told == [
+        "row-level security of table public.customers does not hold on branches that show it as a view: seen, work"
+    ]
+    limits = "SELECT table_name FROM pggit.branch_capabilities('seen') WHERE kind = 'row_security'"
+    assert db.rows(limits) == [("public.customers",)]
+    db.run("SELECT pggit.materialize('seen', 'customers')")
+    assert db.rows(limits) == []
+
+
 def test_nested_statements_are_logged_in_order(db: Database) -> None:
     """A user's row trigger writes the same row; a CTE deletes and inserts: the first log row is still the row as it was."""
     work = tracked(

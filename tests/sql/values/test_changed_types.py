@@ -138,3 +138,20 @@ def test_a_table_of_a_type_follows_it(db: Database) -> None:
     db.run("DELETE FROM t")
     assert db.rows("SELECT * FROM pggit.as_of(NULL::t, 'HEAD')") == [(1, "b", "n")]
     assert db.rows("SELECT * FROM pggit.verify()") == []
+
+
+def test_another_collation_of_a_key_goes_into_the_stores(db: Database) -> None:
+    """The key of a branch view is read by the indexes of main and of the branch's rows, sorted in one way."""
+    db.run("""
+        CREATE TABLE s (id text PRIMARY KEY, w text);
+        INSERT INTO s VALUES ('a', 'x'), ('b', 'y');
+        SELECT pggit.track_schema('public');
+        SELECT pggit.commit('first');
+        ALTER TABLE s ALTER id TYPE text COLLATE "POSIX", ALTER w TYPE text COLLATE "POSIX";
+        SELECT pggit.create_branch('dev', p_materialize => 'none');
+        SELECT pggit.checkout('dev');
+        UPDATE s SET w = 'z' WHERE id = 'a';
+        SELECT pggit.commit('second');
+    """)
+    assert db.rows("SELECT * FROM s WHERE id < 'm' ORDER BY w") == [("b", "y"), ("a", "z")]
+    assert db.rows("SELECT * FROM pggit.verify()") == []
