@@ -72,6 +72,7 @@
 \ir branch/materialize.sql
 \ir branch/branch_capabilities.sql
 \ir branch/table_ddl.sql
+\ir branch/shut_names.sql
 \ir branch/new_tables.sql
 \ir branch/ddl.sql
 \ir branch/rights.sql

@@ -239,6 +239,9 @@ BEGIN
      WHERE b.branch_id = v_branch.branch_id AND c.commit_id = v_fork.commit_id
     RETURNING b.* INTO v_branch;
 
+    INSERT INTO pggit.table_changes (table_id, branch_id, is_there, schema_name, table_name)
+    SELECT t.table_id, v_branch.branch_id, c.is_there, c.schema_name, c.table_name
+      FROM pggit.tables AS t CROSS JOIN LATERAL pggit._last_change(t.table_id, v_fork.at) AS c WHERE t.untracked_at IS NULL AND c.branch_id <> 1 ORDER BY t.table_id;
     v_tables := ARRAY(SELECT t FROM pggit._tables_at(v_fork.at) AS t ORDER BY t.table_id);
     FOREACH v_table IN ARRAY v_tables LOOP
         PERFORM pggit._take_columns(v_table.table_id, (v_fork.at).branch_id) WHERE NOT v_table.on_main;
@@ -283,6 +286,7 @@ BEGIN
     PERFORM pggit._real_inheritance(v_branch.branch_id);
     PERFORM pggit._copy_readers(v_branch.branch_id, (v_fork.at).branch_id);
     PERFORM pggit._note_copies(v_branch.branch_id);
+    PERFORM pggit._shut_names(v_branch.branch_id);
     RETURN v_branch;
 END;
 $$;

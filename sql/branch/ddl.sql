@@ -52,7 +52,11 @@ BEGIN
                 OR EXISTS (SELECT FROM pg_index AS i JOIN pg_class AS k ON k.oid = i.indexrelid
                             WHERE i.indrelid = t.relation AND p_statement ~ pggit._word(k.relname))
                 -- A foreign key is a constraint of tables alone, at both ends.
-                OR EXISTS (SELECT FROM pg_constraint AS c WHERE c.contype = 'f' AND t.relation IN (c.conrelid, c.confrelid) AND p_statement ~ pggit._word(c.conname)))
+                OR EXISTS (SELECT FROM pg_constraint AS c WHERE c.contype = 'f' AND t.relation IN (c.conrelid, c.confrelid) AND p_statement ~ pggit._word(c.conname))
+                -- PostgreSQL knows who refers to a table that is dropped.
+                OR (p_statement ~ '\mdrop\M' AND p_statement ~ '\mtable\M'
+                    AND EXISTS (SELECT FROM pg_constraint AS c JOIN pggit.tables AS o ON o.relation = c.confrelid
+                                 WHERE c.contype = 'f' AND c.conrelid = t.relation AND p_statement ~ pggit._word(o.table_name))))
          ORDER BY t.table_id
     LOOP
         IF v_table.size > pg_size_bytes(v_limit) THEN
@@ -119,7 +123,13 @@ BEGIN
             PERFORM set_config('pggit.other_rights', pggit._other_rights(v_branch.branch_id), true);
         ELSE
             v_statement := pggit._statement_text(v_context);
-            PERFORM pggit._make_real_for_ddl(v_branch, v_statement);
+            IF TG_TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE VIEW', 'ALTER TABLE', 'DROP TABLE') THEN
+                PERFORM pggit._open_names(v_branch.branch_id, v_statement, TG_TAG);
+            END IF;
+            -- What only reads a table needs no copy of it.
+            IF TG_TAG NOT IN ('CREATE TABLE AS', 'SELECT INTO', 'CREATE VIEW') THEN
+                PERFORM pggit._make_real_for_ddl(v_branch, v_statement);
+            END IF;
             IF TG_TAG = 'DROP TABLE' THEN
                 PERFORM pggit._save_for_drop(v_branch, v_statement);
             ELSIF TG_TAG = 'ALTER TABLE' THEN
@@ -517,6 +527,9 @@ BEGIN
     IF TG_TAG = 'DROP TABLE' THEN
         PERFORM pggit._unsave(v_branch.branch_id, s.key::integer, s.value) FROM jsonb_each(v_saved) AS s;
     END IF;
+    IF EXISTS (SELECT FROM pggit.table_changes AS c WHERE c.branch_id = v_branch.branch_id AND NOT c.is_there) THEN
+        PERFORM pggit._close_names(v_branch.branch_id, pggit._statement_text(v_context));
+    END IF;
     PERFORM set_config('pggit.branch_saved', '', true);
 END;
 $$;
@@ -531,13 +544,13 @@ AS $$
 BEGIN
     RAISE EXCEPTION USING
         ERRCODE = 'VG307', SCHEMA = 'pggit',
-        MESSAGE = format('table %s of branch %L can''t be dropped in this version', p_table, p_branch),
-        HINT    = format('Delete its rows, drop the table on main, or delete the branch: SELECT pggit.delete_branch(%L);', p_branch);
+        MESSAGE = format('table %s of branch %L can''t be dropped from elsewhere', p_table, p_branch),
+        HINT    = format('SELECT pggit.checkout(%L); and drop it there by its name, or SELECT pggit.delete_branch(%1$L);', p_branch);
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._refuse_drop(text, text) IS
-'Raises VG307: a table that a branch shows stays there.';
+'Raises VG307: a table of a branch is dropped by who is on the branch.';
 
 CREATE OR REPLACE FUNCTION pggit._on_branch_drop()
     RETURNS event_trigger
@@ -562,7 +575,7 @@ BEGIN
             SELECT d.classid, d.objid, d.objsubid, d.original, d.object_type, d.object_identity, coalesce(d.schema_name, d.address_names[1]) AS schema_name
               FROM pg_event_trigger_dropped_objects() AS d WHERE NOT d.is_temporary
         )
-        SELECT d.*, b.name AS branch_name, bt AS shown, bt.branch_id = v_branch.branch_id AND TG_TAG = 'DROP TABLE' AND NOT t.on_main AS may_go,
+        SELECT d.*, b.name AS branch_name, bt AS shown, bt.branch_id = v_branch.branch_id AND TG_TAG = 'DROP TABLE' AS may_go,
                bt.form = 'view' AND NOT d.original AND EXISTS (SELECT FROM pg_class AS c WHERE c.oid = t.relation) AS is_taken, EXISTS (SELECT FROM pggit.branch_schemas AS s WHERE s.base_schema = d.schema_name) AS is_main,
                EXISTS (SELECT FROM pggit.branch_schemas AS s WHERE s.schema_name = d.schema_name AND s.branch_id <> v_branch.branch_id) AS is_others
           FROM gone AS d
@@ -622,10 +635,8 @@ DECLARE
     v_shown pggit.branch_tables;
 BEGIN
     FOR v_shown IN SELECT bt.* FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch.branch_id AND bt.form = 'table' ORDER BY bt.table_id LOOP
-        IF NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = v_shown.relation) AND EXISTS (SELECT FROM pggit.tables AS t WHERE t.table_id = v_shown.table_id AND NOT t.on_main) THEN
+        IF NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = v_shown.relation) THEN
             PERFORM pggit._drop_on_branch(v_shown, p_saved -> v_shown.table_id::text);
-        ELSIF NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = v_shown.relation) THEN
-            PERFORM pggit._refuse_drop(v_shown.names[1], p_branch.name);
         ELSIF p_saved ? v_shown.table_id::text OR pggit._has_other_shape(v_shown) THEN
             PERFORM pggit._follow_branch_table(v_shown, p_saved -> v_shown.table_id::text);
         END IF;
@@ -635,7 +646,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._follow_branch_tables(pggit.branches, jsonb) IS
-'Where no event trigger tells of DDL: follows what pggit.ddl did to a branch''s real tables. Raises VG307 for one that is gone.';
+'Where no event trigger tells of DDL: follows what pggit.ddl did to a branch''s real tables. Raises VG307 for one that is gone and was not saved.';
 
 CREATE OR REPLACE FUNCTION pggit.ddl(p_branch text, p_sql text)
     RETURNS void
@@ -656,6 +667,7 @@ BEGIN
     END IF;
     PERFORM pg_catalog.set_config('search_path', pggit._branch_path(v_branch.name, v_path), true), pg_catalog.set_config('pggit.branch', v_branch.name, true);
     IF v_branch.branch_id <> 1 AND NOT v_told THEN
+        PERFORM pggit._open_names(v_branch.branch_id, lower(p_sql));
         PERFORM pggit._make_real_for_ddl(v_branch, lower(p_sql));
         PERFORM pggit._save_for_ddl(v_branch, lower(p_sql));
         PERFORM pggit._save_for_drop(v_branch, lower(p_sql)) WHERE p_sql ~* '\mdrop\M';
@@ -673,6 +685,7 @@ BEGIN
             PERFORM pggit._refuse_on_branch(v_branch, 'something');
         END IF;
         PERFORM pggit._follow_branch_tables(v_branch, coalesce(nullif(current_setting('pggit.branch_saved', true), ''), '{}')::jsonb);
+        PERFORM pggit._close_names(v_branch.branch_id, lower(p_sql));
         PERFORM pg_catalog.set_config('pggit.branch_saved', '', true);
     ELSIF NOT v_told THEN
         PERFORM pggit._follow_shape(t.relation, false, s.value) FROM jsonb_each(v_saved) AS s JOIN pggit.tables AS t ON t.table_id = s.key::integer JOIN pg_class AS c ON c.oid = t.relation;
@@ -686,7 +699,7 @@ COMMENT ON FUNCTION pggit.ddl(text, text) IS
 'Run DDL on a branch, as if it were checked out: it changes the branch''s tables and nothing of main, also where no event trigger watches over that.
 On main, where none does, it is how columns are dropped and retyped that branches show as views: what they held is saved for them and for the history.
 p_branch NULL is the session''s branch; p_sql is one or more statements that may run inside a transaction. Views of the branch that they name become tables first, up to
-pggit.materialize_ddl_limit (1GB); what dropped or retyped columns held is saved up to pggit.save_limit (256MB). All or nothing. Raises VG001, VG202, VG307 (dropping, renaming or
+pggit.materialize_ddl_limit (1GB); what dropped or retyped columns held is saved up to pggit.save_limit (256MB). All or nothing. Raises VG001, VG202, VG307 (another name or
 another key of a table that the branch shows; too large), VG309 (it would change main), VG401.';
 
 DO $triggers$
@@ -701,7 +714,7 @@ BEGIN
     DROP EVENT TRIGGER IF EXISTS pggit_branch_end;
     DROP EVENT TRIGGER IF EXISTS pggit_branch_drop;
     CREATE EVENT TRIGGER pggit_branch_start ON ddl_command_start
-        WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE', 'DROP TABLE', 'CREATE INDEX', 'ALTER INDEX', 'DROP INDEX', 'CREATE TRIGGER', 'ALTER TRIGGER', 'DROP TRIGGER',
+        WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE VIEW', 'DROP TABLE', 'CREATE INDEX', 'ALTER INDEX', 'DROP INDEX', 'CREATE TRIGGER', 'ALTER TRIGGER', 'DROP TRIGGER',
                      'CREATE POLICY', 'ALTER POLICY', 'DROP POLICY', 'CREATE RULE', 'ALTER RULE', 'DROP RULE', 'CREATE STATISTICS', 'COMMENT', 'GRANT', 'REVOKE', 'ALTER DEFAULT PRIVILEGES')
         EXECUTE FUNCTION pggit._on_branch_start();
     CREATE EVENT TRIGGER pggit_branch_end ON ddl_command_end EXECUTE FUNCTION pggit._on_branch_end();

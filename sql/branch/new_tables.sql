@@ -156,8 +156,8 @@ DECLARE
     v_relation oid;
 BEGIN
     PERFORM pggit._drop_on_branch(bt, NULL, true)
-       FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id)
-      WHERE bt.branch_id = p_branch.branch_id AND NOT t.on_main AND NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = bt.relation);
+       FROM pggit.branch_tables AS bt
+      WHERE bt.branch_id = p_branch.branch_id AND NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = bt.relation);
     FOR v_relation IN
         WITH unknown AS MATERIALIZED (
             SELECT c.oid, s.base_schema
@@ -168,6 +168,7 @@ BEGIN
     LOOP
         PERFORM pggit._track_on_branch(p_branch.branch_id, v_relation);
     END LOOP;
+    PERFORM pggit._shut_names(p_branch.branch_id);
 END;
 $$;
 
@@ -233,6 +234,7 @@ BEGIN
     SELECT s.schema_name INTO STRICT v_schema FROM pggit.branch_schemas AS s WHERE s.branch_id = p_branch_id AND s.base_schema = v_from.base_schema;
     v_name := format('%I.%I', v_schema, v_from.table_name);
     v_ddl  := pggit._define(v_from.relation, p_from, v_schema, v_from.table_name);
+    PERFORM pggit._open_name(p_branch_id, v_schema, v_from.table_name);
     PERFORM pggit._execute_on(p_branch_id, v_ddl.rows_first);
     IF current_setting('is_superuser')::boolean THEN
         EXECUTE format('ALTER TABLE %s OWNER TO %I', v_name, pg_get_userbyid(v_from.relowner));
@@ -240,8 +242,9 @@ BEGIN
     INSERT INTO pggit.branch_columns (branch_id, table_id, column_id, attnum, name, type_name, key_position, generated_as, origin)
     SELECT p_branch_id, p_table_id, c.column_id, a.attnum, c.name, c.type_name, c.key_position, c.generated_as, c.origin
       FROM pggit.columns AS c JOIN pg_attribute AS a ON a.attrelid = v_name::regclass AND a.attname = c.name WHERE c.table_id = p_table_id AND c.dropped_at IS NULL;
-    PERFORM pggit._note_table(p_table_id, p_branch_id, CASE WHEN NOT p_rows THEN pggit._next_mark() END, true, v_from.base_schema, v_from.table_name);
-    IF p_rows THEN
+    IF NOT p_rows THEN
+        PERFORM pggit._note_table(p_table_id, p_branch_id, pggit._next_mark(), true, v_from.base_schema, v_from.table_name);
+    ELSE
         EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE %s', v_name,
                        (SELECT string_agg(quote_ident(c.name), ', ' ORDER BY c.column_id) FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL),
                        pggit._state_sql(p_table_id, (pggit._working_position(p_branch_id))));

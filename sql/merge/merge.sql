@@ -608,6 +608,7 @@ BEGIN
     END IF;
 
     v_after := pggit._apply(v_merge, v_target, v_result, v_ours, v_theirs);
+    PERFORM pggit._late_keys(v_steps.steps, v_target.branch_id);
     PERFORM pggit._run_checks(v_merge, v_target.name);
     IF v_forward THEN
         PERFORM pggit._move_head(v_target.branch_id, v_their_id, v_after);

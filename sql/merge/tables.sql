@@ -134,6 +134,124 @@ $$;
 COMMENT ON FUNCTION pggit._forget_table(integer) IS
 'Removes a table that main does not have and no branch any more, with its stores.';
 
+CREATE OR REPLACE FUNCTION pggit._why_not_dropped(p_table pggit.tables, p_base pggit._position, p_kept pggit._position, p_dropped pggit._position, p_name text)
+    RETURNS text
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_changed boolean := true;
+BEGIN
+    IF pggit._presence(p_table, p_base) = 'present' AND pggit._presence(p_table, p_kept) = 'present' AND pggit._is_comparable(p_table, p_base, p_kept)
+       AND NOT pggit._is_reshaped(p_table.table_id, p_base, p_kept) THEN
+        EXECUTE format('SELECT EXISTS (%s)', pggit._changes_sql(p_table.table_id, p_base, p_kept)) INTO v_changed;
+    END IF;
+    RETURN CASE WHEN v_changed THEN (SELECT format('%L dropped table %s, and %L has changed it since', d.name, p_name, k.name) FROM pggit.branches AS d, pggit.branches AS k
+                                      WHERE d.branch_id = (p_dropped).branch_id AND k.branch_id = (p_kept).branch_id) END;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._why_not_dropped(pggit.tables, pggit._position, pggit._position, pggit._position, text) IS
+'Why a table that one side dropped does not go on the other, or NULL when that one has left it as it was.';
+
+CREATE OR REPLACE FUNCTION pggit._require_unshown(p_tables integer[])
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_shown record;
+BEGIN
+    SELECT format('%I.%I', t.schema_name, t.table_name) AS name, string_agg(quote_literal(b.name), ', ' ORDER BY b.name) AS branches INTO v_shown
+      FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id) JOIN pggit.branches AS b USING (branch_id)
+     WHERE bt.table_id = ANY (p_tables) GROUP BY t.table_id, t.schema_name, t.table_name ORDER BY 1 LIMIT 1;
+    IF v_shown.name IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG302', SCHEMA = 'pggit',
+            MESSAGE = format('table %s can''t be dropped on main while other branches show it: %s', v_shown.name, v_shown.branches),
+            HINT    = 'Merge into these branches first what dropped it, or delete them.';
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._require_unshown(integer[]) IS
+'Raises VG302 for tables that a branch shows.';
+
+CREATE OR REPLACE FUNCTION pggit._drop_on_main(p_tables integer[], p_ours pggit._position)
+    RETURNS text[]
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_table    pggit.tables;
+    v_stand_in regclass;
+    v_rows     bigint;
+    v_names    text[] := '{}';
+    v_done     text[] := '{}';
+BEGIN
+    PERFORM pggit._require_unshown(p_tables);
+    FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.table_id = ANY (p_tables) ORDER BY t.table_id LOOP
+        EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', v_table.relation);
+        PERFORM pggit._hold_still(v_table.table_id, (p_ours).x);
+        PERFORM pggit._record_transaction();
+        EXECUTE format('SELECT count(*) FROM %s', pggit._rows_of(v_table.relation)) INTO v_rows;
+        PERFORM pggit._log_all_rows(v_table.table_id, 'D', nextval('pggit._ordinal'));
+        v_names    := v_names || pggit._base_relation(v_table.table_id);
+        v_done     := v_done || format('DROP TABLE %s -- with %s rows', pggit._base_relation(v_table.table_id), v_rows);
+        v_stand_in := pggit._create_stand_in(v_table.table_id, v_table.relation);
+        UPDATE pggit.tables AS t SET relation = v_stand_in, on_main = false, fingerprint = pggit._fingerprint(v_stand_in), storage = pggit._storage(v_stand_in), place = pggit._place()
+         WHERE t.table_id = v_table.table_id;
+        UPDATE pggit.columns AS c SET attnum = a.attnum, catalog_row = pggit._row_version(a.xmin, a.ctid)
+          FROM pg_attribute AS a WHERE c.table_id = v_table.table_id AND c.dropped_at IS NULL AND a.attrelid = v_stand_in AND a.attname = c.name;
+        DELETE FROM pggit.partitions AS p WHERE p.table_id = v_table.table_id;
+        PERFORM pggit._note_table(v_table.table_id, 1, pggit._next_mark(), false, v_table.schema_name, v_table.table_name);
+    END LOOP;
+    EXECUTE 'DROP TABLE ' || array_to_string(v_names, ', ');
+    RETURN v_done;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._drop_on_main(integer[], pggit._position) IS
+'Drops tables of main that theirs has dropped and nobody has written since; their history stays. Returns the statements. Raises VG302 while a branch shows one of them, VG402, and what PostgreSQL raises while something depends on one.';
+
+CREATE OR REPLACE FUNCTION pggit._drop_of_branch(p_tables integer[], p_branch_id integer)
+    RETURNS text[]
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_shown pggit.branch_tables;
+    v_saved jsonb;
+    v_begun timestamptz := clock_timestamp();
+    v_child record;
+    v_all   text[] := '{}';
+    v_done  text[] := '{}';
+BEGIN
+    -- Where one end is a view, PostgreSQL does not know of the foreign key.
+    SELECT k.conname, c.table_name INTO v_child
+      FROM pggit.tables AS t JOIN pg_constraint AS k ON k.confrelid = t.relation AND k.contype = 'f' JOIN pggit.tables AS c ON c.relation = k.conrelid AND c.untracked_at IS NULL
+      JOIN pggit.branch_tables AS bt ON bt.table_id = c.table_id AND bt.branch_id = p_branch_id JOIN pggit.branch_tables AS pt ON pt.table_id = t.table_id AND pt.branch_id = p_branch_id
+     WHERE t.table_id = ANY (p_tables) AND c.table_id <> ALL (p_tables) AND 'view' IN (bt.form, pt.form) LIMIT 1;
+    IF v_child.conname IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'dependent_objects_still_exist',
+            MESSAGE = format('table %I refers by foreign key %I to a table that the merge would drop', v_child.table_name, v_child.conname);
+    END IF;
+    FOR v_shown IN SELECT bt.* FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.table_id = ANY (p_tables) ORDER BY bt.table_id LOOP
+        v_saved := CASE WHEN v_shown.form = 'view' OR pggit._is_keyless(v_shown.table_id) THEN '0' ELSE pggit._save_branch_rows(v_shown) END;
+        v_done  := v_done || format('DROP %s %s', CASE v_shown.form WHEN 'view' THEN 'VIEW' ELSE 'TABLE' END, v_shown.relation);
+        IF v_shown.form = 'view' THEN
+            PERFORM pggit._execute_soon(format('DROP VIEW %s', v_shown.relation), v_begun);
+        ELSE
+            v_all := v_all || v_shown.relation::text;
+        END IF;
+        PERFORM pggit._drop_on_branch(v_shown, v_saved);
+    END LOOP;
+    PERFORM pggit._execute_soon('DROP TABLE ' || array_to_string(v_all, ', '), v_begun) WHERE v_all <> '{}';
+    PERFORM pggit._shut_names(p_branch_id);
+    RETURN v_done;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._drop_of_branch(integer[], integer) IS
+'Drops tables of a branch that theirs has dropped, and returns the statements. Raises what PostgreSQL raises while something depends on one, and VG307.';
+
 CREATE OR REPLACE FUNCTION pggit._table_steps(p_bases text[], p_ours pggit._position, p_theirs pggit._position, OUT steps jsonb, OUT reason text)
     LANGUAGE plpgsql
 AS $$
@@ -163,6 +281,13 @@ BEGIN
             reason := pggit._why_not_one(v_table.table_id, p_theirs, v_other, p_ours, v_name);
             EXIT WHEN reason IS NOT NULL;
             steps := steps || jsonb_build_object('do', 'join', 'table', v_table.table_id, 'other', v_other);
+        ELSIF v_was AND v_ours AND pggit._is_away(v_table.table_id, p_theirs) THEN
+            reason := pggit._why_not_dropped(v_table, v_base, p_ours, p_theirs, v_name);
+            EXIT WHEN reason IS NOT NULL;
+            steps := steps || jsonb_build_object('do', 'drop', 'table', v_table.table_id);
+        ELSIF v_was AND v_theirs AND pggit._is_away(v_table.table_id, p_ours) THEN
+            reason := pggit._why_not_dropped(v_table, v_base, p_theirs, p_ours, v_name);
+            EXIT WHEN reason IS NOT NULL;
         END IF;
     END LOOP;
 END;
@@ -325,6 +450,12 @@ BEGIN
         PERFORM pggit._note_table(p_table.table_id, 1, p_table.tracked_at, true, p_table.schema_name, p_table.table_name);
     END IF;
     PERFORM pggit._note_table(p_table.table_id, p_branch_id, pggit._next_mark(), true, p_table.schema_name, p_table.table_name);
+    PERFORM pggit._open_name(p_branch_id, s.schema_name, p_table.table_name) FROM pggit.branch_schemas AS s WHERE s.branch_id = p_branch_id AND s.base_schema = p_table.schema_name;
+    -- The rows of main where the branch stands are not there, until the merge says which are.
+    IF NOT pggit._is_keyless(p_table.table_id) THEN
+        EXECUTE format('INSERT INTO pggit._mask_%s (_b, %s) SELECT %s, %s FROM (%s) AS m ON CONFLICT DO NOTHING', p_table.table_id, pggit._key_columns(p_table.table_id), p_branch_id,
+                       pggit._key_columns(p_table.table_id, 'm'), pggit._main_state_sql(p_table.table_id, (SELECT b.s FROM pggit.branch_bases AS b WHERE b.branch_id = p_branch_id), NULL));
+    END IF;
     IF pggit._is_keyless(p_table.table_id) OR pggit._why_no_view(p_table.relation) IS NOT NULL
        OR (pggit._total_size(p_table.relation) <= pg_size_bytes(coalesce(nullif(current_setting('pggit.materialize_limit', true), ''), '64MB'))
            AND NOT EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.form = 'view')) THEN
@@ -380,9 +511,7 @@ BEGIN
     IF p_target_id = 1 THEN
         SELECT (pggit._define(v_from.relation, v_from.branch_id, t.schema_name, t.table_name)).keys INTO v_keys FROM pggit.tables AS t WHERE t.table_id = p_table_id;
         PERFORM pggit._execute_on(1, v_keys);
-    ELSIF (SELECT t.on_main FROM pggit.tables AS t WHERE t.table_id = p_table_id) THEN
-        PERFORM pggit._real_foreign_keys(p_target_id, p_table_id);
-    ELSE
+    ELSIF NOT (SELECT t.on_main FROM pggit.tables AS t WHERE t.table_id = p_table_id) THEN
         PERFORM pggit.materialize((SELECT b.name FROM pggit.branches AS b WHERE b.branch_id = p_target_id), format('%I.%I', t.schema_name, t.table_name))
            FROM pg_constraint AS k JOIN pggit.branch_tables AS bt ON bt.relation = k.confrelid JOIN pggit.tables AS t USING (table_id)
           WHERE k.conrelid = v_from.relation AND k.contype = 'f' AND t.on_main;
@@ -393,7 +522,19 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._key_step(integer, integer, pggit._position) IS
-'Gives a table that a merge has made on the target its foreign keys, when all tables are there, and returns the statements.';
+'Gives a table that a merge has made on the target its foreign keys, when all tables are there, and returns the statements. On a branch those of main come with pggit._late_keys.';
+
+CREATE OR REPLACE FUNCTION pggit._late_keys(p_steps jsonb, p_target_id integer)
+    RETURNS void
+    LANGUAGE sql
+AS $$
+    SELECT pggit._real_foreign_keys(p_target_id, t.table_id)
+      FROM jsonb_array_elements(p_steps) AS s JOIN pggit.tables AS t ON t.table_id = (s ->> 'table')::integer
+     WHERE s ->> 'do' = 'create' AND t.on_main AND p_target_id <> 1;
+$$;
+
+COMMENT ON FUNCTION pggit._late_keys(jsonb, integer) IS
+'Gives the tables of main that a merge has made on a branch their foreign keys, in both directions, when their rows are there.';
 
 CREATE OR REPLACE FUNCTION pggit._stays_dropped(p_table_id integer, p_target_id integer, p_ours pggit._position)
     RETURNS boolean
@@ -416,8 +557,12 @@ DECLARE
     v_done      text[] := '{}';
     v_step      jsonb;
     v_id        integer;
+    v_gone      integer[] := ARRAY(SELECT (s ->> 'table')::integer FROM jsonb_array_elements(p_steps) AS s WHERE s ->> 'do' = 'drop');
 BEGIN
     PERFORM set_config('pggit.following', 'on', true);
+    IF v_gone <> '{}' THEN
+        v_done := CASE (p_ours).branch_id WHEN 1 THEN pggit._drop_on_main(v_gone, p_ours) ELSE pggit._drop_of_branch(v_gone, (p_ours).branch_id) END;
+    END IF;
     FOR v_step IN SELECT s FROM jsonb_array_elements(p_steps) AS s WHERE s ->> 'do' = 'join' LOOP
         IF (SELECT t.on_main FROM pggit.tables AS t WHERE t.table_id = (v_step ->> 'table')::integer) THEN
             PERFORM pggit._join_tables((v_step ->> 'other')::integer, (v_step ->> 'table')::integer);

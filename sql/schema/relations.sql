@@ -47,9 +47,9 @@ AS $$
       JOIN pg_class AS c ON c.relnamespace = s.namespace
       LEFT JOIN shown AS t ON t.relation = c.oid
      WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S') AND c.relpersistence <> 't' AND c.oid NOT IN (SELECT o.objid FROM others AS o)
-       AND t.form IS DISTINCT FROM 'view'
+       AND t.form IS DISTINCT FROM 'view' AND NOT EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgrelid = c.oid AND g.tgname = 'pggit_shut')
        AND CASE WHEN s.is_whole THEN c.relname <> ALL (s.excluded) ELSE t.table_id IS NOT NULL OR EXISTS (SELECT FROM pggit.partitions AS p WHERE p.relation = c.oid) END;
 $$;
 
 COMMENT ON FUNCTION pggit._schema_relations(integer) IS
-'The tables, views and sequences that a branch has itself: not the views that show tables of main there, nor what belongs to an extension or an identity column.';
+'The tables, views and sequences that a branch has itself: not the views that show tables of main there, or shut a name, nor what belongs to an extension or an identity column.';

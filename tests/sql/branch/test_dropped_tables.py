@@ -1,0 +1,191 @@
+# ruff: noqa: E501 - SQL is not wrapped
+"""DROP TABLE on a branch: the table is gone there, its history is not, and main keeps its own until a merge says otherwise."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.postgres import Connection, Database, query, raises
+
+from .schema import SHOP, rows, value
+
+LOGS = "CREATE TABLE logs (line text); INSERT INTO logs VALUES ('a'), ('a'), ('b');"
+
+
+@pytest.fixture
+def shop(db: Database) -> Database:
+    db.run(SHOP + LOGS + "SELECT pggit.track_schema('public'); SELECT pggit.commit('first');")
+    return db
+
+
+@pytest.fixture(params=["none", "all"])
+def dev(shop: Database, request: pytest.FixtureRequest) -> Connection:
+    """A session on a branch whose tables are views, or real."""
+    shop.run("SELECT pggit.create_branch('dev', p_materialize => %s)", request.param)
+    return shop.connect(branch="dev")
+
+
+def merged(db: Database, source: str, target: str) -> str:
+    result, reason = db.row("SELECT result, detail ->> 'reason' FROM pggit.merge(%s, %s)", source, target)
+    return result if reason is None else f"{result}: {reason}"
+
+
+def intact(db: Database) -> bool:
+    return db.rows("SELECT * FROM pggit.verify()") == []
+
+
+def test_the_name_stays_shut(shop: Database, dev: Connection) -> None:
+    query(
+        dev,
+        "UPDATE orders SET status = 'dev' WHERE id = 1; DELETE FROM orders WHERE id = 2; SELECT pggit.commit('before')",
+    )
+    query(
+        dev, "BEGIN; DROP TABLE orders; ROLLBACK; BEGIN; DROP TABLE orders, logs; SELECT pggit.commit('gone'); COMMIT"
+    )
+    for sql in (
+        "SELECT * FROM orders",
+        "SELECT count(*) FROM orders",
+        "INSERT INTO orders (status) VALUES ('x')",
+        "DELETE FROM orders",
+        "SELECT 1 FROM logs",
+        "DROP TABLE orders",
+        "DROP TABLE logs CASCADE",
+    ):
+        with raises("42P01", "does not exist"):
+            query(dev, sql)
+    query(dev, "DROP TABLE IF EXISTS orders; DROP TABLE IF EXISTS orders, logs CASCADE")
+    with raises("42P01"):
+        query(dev, "SELECT * FROM orders")
+    assert shop.value("SELECT count(*) FROM orders") == 200
+    assert rows(dev, "SELECT * FROM pggit.diff('HEAD~1', 'HEAD')") == [
+        ("public.logs", 0, 0, 3),
+        ("public.orders", 0, 0, 199),
+    ]
+    assert rows(
+        dev, "SELECT count(*), count(*) FILTER (WHERE status = 'dev') FROM pggit.as_of(NULL::public.orders, 'HEAD~1')"
+    ) == [(199, 1)]
+    assert rows(dev, "SELECT count(*) FROM pggit.diff_rows('public.orders', 'HEAD~1', 'HEAD')") == [(199,)]
+    assert rows(dev, "SELECT line FROM pggit.as_of(NULL::public.logs, 'HEAD~1') ORDER BY 1") == [("a",), ("a",), ("b",)]
+    assert intact(shop)
+
+    shop.run("SELECT pggit.create_branch('sub', 'dev')")
+    sub = shop.connect(branch="sub")
+    with raises("42P01"):
+        query(sub, "SELECT * FROM orders")
+    assert rows(sub, "SELECT * FROM pggit.diff('dev')") == []
+    query(
+        dev, "CREATE TABLE orders (id int PRIMARY KEY); INSERT INTO orders VALUES (1); SELECT pggit.commit('another')"
+    )
+    assert rows(dev, "SELECT * FROM orders") == [(1,)]
+    query(dev, "DROP TABLE orders; SELECT pggit.commit('gone too')")
+    with raises("42P01"):
+        query(dev, "SELECT * FROM orders")
+    query(dev, "SELECT pggit.checkout('main')")
+    query(sub, "SELECT pggit.checkout('main')")
+    assert intact(shop)
+    assert shop.value("SELECT pggit.delete_branch('dev', true)")
+    assert shop.value("SELECT pggit.delete_branch('sub', true)")
+    assert intact(shop)
+
+
+def test_who_is_referred_to_is_not_dropped_without_cascade(shop: Database, dev: Connection) -> None:
+    with raises("2BP01", "other objects depend on it"):
+        query(dev, "DROP TABLE customers")
+    query(
+        dev,
+        "DROP TABLE customers CASCADE; INSERT INTO orders (customer_id) VALUES (12345); SELECT pggit.commit('free')",
+    )
+    with raises("42P01"):
+        query(dev, "SELECT * FROM customers")
+    assert intact(shop)
+
+
+def test_a_reset_brings_it_back(shop: Database, dev: Connection) -> None:
+    query(
+        dev,
+        "UPDATE orders SET status = 'dev' WHERE id = 1; DELETE FROM orders WHERE id = 2; INSERT INTO logs VALUES ('dev'); SELECT pggit.commit('before')",
+    )
+    expected = rows(dev, "SELECT id, status FROM orders ORDER BY id")
+    query(dev, "DROP TABLE orders; DROP TABLE logs; SELECT pggit.commit('gone')")
+    shop.run(
+        "DELETE FROM orders WHERE id = 3; INSERT INTO orders (customer_id) VALUES (1); SELECT pggit.commit('main')"
+    )
+    query(dev, "SELECT pggit.reset('dev', 'HEAD~1')")
+    assert rows(dev, "SELECT id, status FROM orders ORDER BY id") == expected
+    assert rows(dev, "SELECT line FROM logs ORDER BY 1") == [("a",), ("a",), ("b",), ("dev",)]
+    assert rows(dev, "SELECT * FROM pggit.status()") == []
+    query(dev, "UPDATE orders SET status = 'again' WHERE id = 5; SELECT pggit.commit('again')")
+    assert intact(shop)
+    query(dev, "SELECT pggit.reset('dev', 'main')")
+    assert rows(dev, "SELECT * FROM pggit.diff('main')") == []
+    assert intact(shop)
+
+
+def test_a_merge_drops_what_main_has_left_alone(shop: Database, dev: Connection) -> None:
+    query(dev, "DROP TABLE orders; DROP TABLE logs; SELECT pggit.commit('gone')")
+    planned = shop.row("SELECT result, schema_changes, detail -> 'ddl' FROM pggit.plan_merge('dev', 'main')")
+    assert planned == (
+        "planned",
+        2,
+        ["DROP TABLE public.logs -- with 3 rows", "DROP TABLE public.orders -- with 200 rows"],
+    )
+    assert shop.value("SELECT count(*) FROM orders") == 200
+    shop.run("UPDATE orders SET status = 'main' WHERE id = 7; SELECT pggit.commit('main')")
+    assert merged(shop, "dev", "main") == "refused: 'dev' dropped table public.orders, and 'main' has changed it since"
+    assert merged(shop, "main", "dev") == "refused: 'dev' dropped table public.orders, and 'main' has changed it since"
+    shop.run("SELECT pggit.revert('HEAD', 'main')")
+    shop.run("SELECT pggit.create_branch('other', 'main', p_materialize => 'none')")
+    assert "while other branches show it: 'other'" in merged(shop, "dev", "main")
+    assert merged(shop, "dev", "other") == "merged"
+    other = shop.connect(branch="other")
+    with raises("42P01"):
+        query(other, "SELECT * FROM orders")
+    assert merged(shop, "dev", "main") == "merged"
+    for session in (shop.conn, dev, other):
+        with raises("42P01"):
+            query(session, "SELECT * FROM orders")
+    assert shop.rows("SELECT * FROM pggit.diff('main~1', 'main')") == [
+        ("public.logs", 0, 0, 3),
+        ("public.orders", 0, 0, 200),
+    ]
+    assert shop.value("SELECT count(*) FROM pggit.diff_rows('orders', 'main~1', 'main')") == 200
+    assert intact(shop)
+    for source, target in (("main", "dev"), ("main", "other"), ("dev", "main")):
+        assert merged(shop, source, target) in ("merged", "fast_forward", "up_to_date")
+    query(
+        dev,
+        "CREATE TABLE orders (id int PRIMARY KEY, a int); INSERT INTO orders VALUES (1, 2); SELECT pggit.commit('new ones')",
+    )
+    assert merged(shop, "dev", "main") in ("merged", "fast_forward")
+    assert merged(shop, "main", "other") in ("merged", "fast_forward")
+    assert shop.rows("SELECT * FROM orders") == rows(other, "SELECT * FROM orders") == [(1, 2)]
+    assert intact(shop)
+
+
+def test_main_keeps_what_still_needs_the_table(shop: Database, dev: Connection) -> None:
+    query(dev, "DROP TABLE customers CASCADE; SELECT pggit.commit('gone')")
+    assert "other objects depend on it: constraint orders_customer" in merged(shop, "dev", "main")
+    query(dev, "SELECT pggit.reset('dev', 'main'); DROP TABLE logs; SELECT pggit.commit('logs')")
+    shop.run("CREATE VIEW lines AS SELECT line FROM logs")
+    assert "view lines depends on table logs" in merged(shop, "dev", "main")
+    assert shop.value("SELECT count(*) FROM lines") == 3
+    assert intact(shop)
+
+
+def test_a_plain_owner_drops_through_a_function(plain_owner: Connection) -> None:
+    query(
+        plain_owner,
+        SHOP
+        + "SELECT pggit.track_schema('public'); SELECT pggit.commit('first'); SELECT pggit.create_branch('dev', p_materialize => 'none'); SELECT pggit.checkout('dev')",
+    )
+    query(plain_owner, "SELECT pggit.ddl('dev', 'DROP TABLE orders')")
+    query(plain_owner, "SELECT pggit.commit('gone')")
+    for sql in ("SELECT * FROM orders", "SELECT pggit.ddl('dev', 'DROP TABLE orders')"):
+        with raises("42P01"):
+            query(plain_owner, sql)
+    query(plain_owner, "SELECT pggit.ddl('dev', 'DROP TABLE IF EXISTS orders'); SELECT pggit.checkout('main')")
+    assert value(plain_owner, "SELECT count(*) FROM orders") == 200
+    assert rows(plain_owner, "SELECT * FROM pggit.diff('main', 'dev')") == [("public.orders", 0, 0, 200)]
+    assert rows(plain_owner, "SELECT result FROM pggit.merge('dev', 'main')") == [("fast_forward",)]
+    assert value(plain_owner, "SELECT to_regclass('orders')") is None
+    assert rows(plain_owner, "SELECT * FROM pggit.verify()") == []
