@@ -5,7 +5,7 @@ CREATE OR REPLACE FUNCTION pggit._mentions(p_object pggit._schema_object)
     LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT DISTINCT pggit._bare_name(m[1])
+    SELECT DISTINCT CASE WHEN m[1] LIKE '"%' THEN replace(substr(m[1], 2, length(m[1]) - 2), '""', '"') ELSE m[1] END
       FROM jsonb_path_query((p_object).definition - '{comment,grants,labels,settings,language,options,replica_identity,clustered_on,enabled}'::text[]
                             - CASE WHEN (p_object).definition ? 'parsed' THEN '' ELSE 'body' END - CASE WHEN (p_object).definition ? 'query' THEN 'columns' ELSE '' END,
                             'strict $.** ? (@.type() == "string")') AS v
@@ -21,9 +21,11 @@ CREATE OR REPLACE FUNCTION pggit._prepare_changes(p_from pggit._schema_object[],
 AS $$
 BEGIN
     IF to_regclass('pg_temp.pggit_changes') IS NULL THEN
-        CREATE TEMP TABLE pggit_changes (object_type text, object_name text, f pggit._schema_object, t pggit._schema_object, action text NOT NULL, local text, is_early boolean DEFAULT false, level integer DEFAULT 0)
+        CREATE TEMP TABLE pggit_changes (object_type text, object_name text, f pggit._schema_object, t pggit._schema_object, action text NOT NULL, local text, is_early boolean DEFAULT false, level integer DEFAULT 0, drop_level integer DEFAULT 0)
             ON COMMIT DROP;
         CREATE TEMP TABLE pggit_mentions (object_type text, object_name text, is_from boolean, token text) ON COMMIT DROP;
+        CREATE INDEX ON pg_temp.pggit_mentions (object_name, token);
+        CREATE INDEX ON pg_temp.pggit_mentions (token);
         CREATE TEMP TABLE pggit_touched (token text, column_name text, is_gone boolean) ON COMMIT DROP;
         CREATE TEMP TABLE pggit_steps (n integer GENERATED ALWAYS AS IDENTITY, phase integer, level integer, ddl text, object_type text, object_name text, destructive boolean) ON COMMIT DROP;
     ELSE
@@ -110,6 +112,32 @@ $$;
 COMMENT ON FUNCTION pggit._spread_changes() IS
 'Finds what has to be dropped and made anew because what it is made of goes or changes its type: views, and their indexes and triggers, functions, policies, triggers, rules, generated columns, foreign keys.';
 
+CREATE OR REPLACE FUNCTION pggit._levels(p_is_from boolean)
+    RETURNS TABLE (object_type text, object_name text, level integer)
+    LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    RETURN QUERY
+    WITH RECURSIVE nodes AS MATERIALIZED (
+        SELECT c.object_type, c.object_name, c.local FROM pg_temp.pggit_changes AS c
+         WHERE c.action <> 'keep' AND c.object_type IN ('table', 'view', 'materialized view', 'function', 'procedure', 'aggregate', 'type', 'domain')
+           AND (CASE WHEN p_is_from THEN c.f ELSE c.t END).object_type IS NOT NULL
+    ), edges AS MATERIALIZED (
+        SELECT DISTINCT n.object_type, n.object_name, d.object_type AS on_type, d.object_name AS on_name
+          FROM nodes AS n JOIN pg_temp.pggit_mentions AS m ON m.object_type = n.object_type AND m.object_name = n.object_name AND m.is_from = p_is_from
+          JOIN nodes AS d ON d.local = m.token AND (d.object_type, d.object_name) <> (n.object_type, n.object_name)
+    ), levels AS (
+        SELECT n.object_type, n.object_name, 0 AS level FROM nodes AS n
+        UNION
+        SELECT e.object_type, e.object_name, l.level + 1 FROM levels AS l JOIN edges AS e ON e.on_type = l.object_type AND e.on_name = l.object_name WHERE l.level < 40
+    )
+    SELECT l.object_type, l.object_name, max(l.level) FROM levels AS l GROUP BY 1, 2;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._levels(boolean) IS
+'Of what is dropped (p_is_from) or made, the level of each object: above that of all others that it mentions.';
+
 CREATE OR REPLACE FUNCTION pggit._order_changes()
     RETURNS void
     LANGUAGE plpgsql
@@ -121,26 +149,13 @@ BEGIN
       FROM pg_temp.pggit_changes AS c CROSS JOIN LATERAL pggit._mentions(c.t) AS m
      WHERE c.action IN ('create', 'recreate', 'retype', 'alter') AND (c.t).object_type IS NOT NULL
        AND c.object_type IN ('table', 'column', 'view', 'materialized view', 'function', 'procedure', 'aggregate', 'type', 'domain');
-    WITH RECURSIVE nodes AS MATERIALIZED (
-        SELECT c.object_type, c.object_name, c.local, (c.t).object_type IS NULL AS is_from FROM pg_temp.pggit_changes AS c
-         WHERE c.action <> 'keep' AND c.object_type IN ('table', 'view', 'materialized view', 'function', 'procedure', 'aggregate', 'type', 'domain')
-    ), edges AS MATERIALIZED (
-        SELECT DISTINCT n.object_type, n.object_name, d.object_type AS on_type, d.object_name AS on_name
-          FROM nodes AS n JOIN pg_temp.pggit_mentions AS m ON m.object_type = n.object_type AND m.object_name = n.object_name AND m.is_from = n.is_from
-          JOIN nodes AS d ON d.local = m.token AND (d.object_type, d.object_name) <> (n.object_type, n.object_name)
-    ), levels AS (
-        SELECT n.object_type, n.object_name, 0 AS level FROM nodes AS n
-        UNION
-        SELECT e.object_type, e.object_name, l.level + 1 FROM levels AS l JOIN edges AS e ON e.on_type = l.object_type AND e.on_name = l.object_name WHERE l.level < 40
-    ), highest AS (
-        SELECT l.object_type, l.object_name, max(l.level) AS level FROM levels AS l GROUP BY 1, 2
-    )
-    UPDATE pg_temp.pggit_changes AS c SET level = h.level FROM highest AS h WHERE h.object_type = c.object_type AND h.object_name = c.object_name;
+    UPDATE pg_temp.pggit_changes AS c SET level = l.level FROM pggit._levels(false) AS l WHERE l.object_type = c.object_type AND l.object_name = c.object_name;
+    UPDATE pg_temp.pggit_changes AS c SET drop_level = l.level FROM pggit._levels(true) AS l WHERE l.object_type = c.object_type AND l.object_name = c.object_name;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._order_changes() IS
-'Sets the level of each object that is made or dropped: above that of all others that it mentions.';
+'Sets the levels by which objects are made (level) and, the other way round, dropped (drop_level).';
 
 CREATE OR REPLACE FUNCTION pggit._add_steps(p_phase integer, p_level integer, p_ddl text[], p_type text, p_name text, p_destructive boolean DEFAULT false)
     RETURNS void
@@ -214,11 +229,11 @@ BEGIN
                                    AND ((r.object_type = 'table' AND r.object_name = (p_change.f).definition ->> 'references')
                                         OR (r.object_type IN ('constraint', 'index') AND (r.f).parent = (p_change.f).definition ->> 'references'))));
         WHEN v_type IN ('view', 'materialized view') OR (v_type IN ('function', 'procedure', 'aggregate') AND (p_change.is_early OR p_change.action = 'recreate')) THEN
-            PERFORM pggit._add_steps(12, -p_change.level, v_drop, v_type, p_change.object_name);
+            PERFORM pggit._add_steps(12, -p_change.drop_level, v_drop, v_type, p_change.object_name);
         WHEN v_type IN ('index', 'constraint', 'statistics') THEN
             PERFORM pggit._add_steps(13, 0, v_drop, v_type, p_change.object_name) WHERE v_gone IS NOT TRUE;
         WHEN v_type = 'table' THEN
-            PERFORM pggit._add_steps(14, -p_change.level, v_drop, v_type, p_change.object_name, true)
+            PERFORM pggit._add_steps(14, -p_change.drop_level, v_drop, v_type, p_change.object_name, true)
               WHERE NOT EXISTS (SELECT FROM pg_temp.pggit_changes AS r WHERE r.object_type = 'table' AND r.object_name = (p_change.f).definition ->> 'partition_of' AND r.action IN ('drop', 'recreate'));
         WHEN v_type = 'column' THEN
             -- A sequence of another column goes with that one.
@@ -229,12 +244,12 @@ BEGIN
                                      NOT ((p_change.f).definition ? 'generated' AND (p_change.action = 'drop' OR (p_change.t).definition ? 'generated')))
               WHERE v_gone IS NOT TRUE;
         WHEN v_type IN ('function', 'procedure', 'aggregate') THEN
-            PERFORM pggit._add_steps(90, -p_change.level, v_drop, v_type, p_change.object_name);
+            PERFORM pggit._add_steps(90, -p_change.drop_level, v_drop, v_type, p_change.object_name);
         WHEN v_type IN ('type', 'domain') AND p_change.action = 'retype' THEN
-            PERFORM pggit._add_steps(15, 0, ARRAY[format('ALTER %s %s RENAME TO "pggit~%s"', upper(v_type), pggit._in_target(p_change.object_name, p_target), p_change.level)], v_type, p_change.object_name);
-            PERFORM pggit._add_steps(91, 0, ARRAY[format('DROP %s %s."pggit~%s"', upper(v_type), pggit._in_target((p_change.f).parent, p_target), p_change.level)], v_type, p_change.object_name);
+            PERFORM pggit._add_steps(15, 0, ARRAY[format('ALTER %s %s RENAME TO %I', upper(v_type), pggit._in_target(p_change.object_name, p_target), left('pggit~' || p_change.local, 63))], v_type, p_change.object_name);
+            PERFORM pggit._add_steps(91, 0, ARRAY[format('DROP %s %s.%I', upper(v_type), pggit._in_target((p_change.f).parent, p_target), left('pggit~' || p_change.local, 63))], v_type, p_change.object_name);
         WHEN v_type IN ('type', 'domain') THEN
-            PERFORM pggit._add_steps(92, -p_change.level, v_drop, v_type, p_change.object_name);
+            PERFORM pggit._add_steps(92, -p_change.drop_level, v_drop, v_type, p_change.object_name);
         WHEN v_type = 'sequence' THEN
             PERFORM pggit._add_steps(93, 0, v_drop, v_type, p_change.object_name, true)
               WHERE NOT EXISTS (SELECT FROM pg_temp.pggit_changes AS r WHERE r.object_type = 'column' AND r.object_name = (p_change.f).definition ->> 'owned_by' AND r.action IN ('drop', 'recreate'));
@@ -380,6 +395,7 @@ BEGIN
         )
         SELECT c.*, p.action AS parent_action, p.object_type AS parent_type,
                p.action = 'alter' AND (p.f).definition ? 'partition_of' AND NOT (p.t).definition ? 'partition_of' AS was_child,
+               (p.f).definition ->> 'partition_of' AS was_part_of,
                p.action = 'alter' AND (p.t).definition ? 'partition_of' AND NOT (p.f).definition ? 'partition_of' AS is_child,
                p.action = 'alter' AND ((p.f).definition -> 'inherits') IS DISTINCT FROM (p.t).definition -> 'inherits' AS changes_parents,
                c.object_type IN ('column', 'constraint', 'index', 'trigger') AND p.action = 'alter' AND EXISTS (
@@ -397,6 +413,11 @@ BEGIN
     LOOP
         CONTINUE WHEN v_change.action = 'keep' AND NOT v_change.is_retyped;
         -- What a partition has from its parent, and a child of its checks, comes and goes with them.
+        IF v_change.action = 'create' AND v_change.was_child AND v_change.is_parents AND v_change.object_type = 'column' THEN
+            PERFORM pggit._add_steps(33, 0, pggit._alter_column((k.f).definition - '{comment,grants,statistics,options}'::text[] - CASE WHEN (v_change.t).definition ? 'identity' THEN '' ELSE 'identity' END,
+                                                                v_change.t, v_target), v_change.object_type, v_change.object_name)
+               FROM pg_temp.pggit_changes AS k WHERE k.object_type = 'column' AND k.local = v_change.local AND (k.f).parent = v_change.was_part_of;
+        END IF;
         CONTINUE WHEN (v_change.action = 'create' AND v_change.was_child AND v_change.is_parents) OR (v_change.action = 'drop' AND v_change.is_child AND v_change.is_parents)
                    OR (v_change.object_type = 'constraint' AND v_change.action IN ('create', 'drop') AND v_change.changes_parents AND coalesce((v_change.t).definition, (v_change.f).definition) ->> 'kind' = 'check');
         IF v_change.action IN ('drop', 'recreate', 'retype') THEN
