@@ -92,6 +92,7 @@
 \ir schema/steps.sql
 \ir schema/diff_schema.sql
 \ir schema/generate_migration.sql
+\ir schema/hashes.sql
 -- conflict, merge
 \ir conflict/views.sql
 \ir conflict/resolve.sql

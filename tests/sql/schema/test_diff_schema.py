@@ -80,3 +80,27 @@ def test_what_a_branch_changed_is_brought_to_main_and_what_main_changed_to_the_b
     )
     db.run("SELECT pggit.ddl('work', %s)", db.value(steps, number, 1, number))
     assert db.rows(same, number) == []
+
+
+def test_hashes_and_the_history_of_an_object(db: Database) -> None:
+    db.run(SHOP)
+    first = db.value("SELECT pggit.calculate_schema_hash('HEAD')")
+    assert db.value("SELECT pggit.calculate_schema_hash()") == first
+    db.run(
+        "CREATE OR REPLACE VIEW large AS SELECT id, email FROM totals WHERE total > 20; SELECT pggit.commit('second'); DROP VIEW large; SELECT pggit.commit('third')"
+    )
+    assert (
+        db.value("SELECT pggit.calculate_schema_hash()")
+        != first
+        == db.value("SELECT pggit.calculate_schema_hash('HEAD~2')")
+    )
+    history = db.rows(
+        "SELECT message, object_type, change, definition ->> 'query' ~ '20' FROM pggit.get_history('large')"
+    )
+    assert history == [
+        ("third", "view", "drop", None),
+        ("second", "view", "alter", True),
+        ("first", "view", "create", False),
+    ]
+    assert db.rows("SELECT * FROM pggit.get_history('nothing')") == []
+    assert db.rows("SELECT hash FROM pggit.export_schema_hashes('HEAD') WHERE object_name = 'public.large'") == []
