@@ -217,6 +217,7 @@ CREATE OR REPLACE FUNCTION pggit._drop_of_branch(p_tables integer[], p_branch_id
 AS $$
 DECLARE
     v_shown pggit.branch_tables;
+    v_name  text;
     v_saved jsonb;
     v_begun timestamptz := clock_timestamp();
     v_child record;
@@ -235,11 +236,12 @@ BEGIN
     END IF;
     FOR v_shown IN SELECT bt.* FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.table_id = ANY (p_tables) ORDER BY bt.table_id LOOP
         v_saved := CASE WHEN v_shown.form = 'view' OR pggit._is_keyless(v_shown.table_id) THEN '0' ELSE pggit._save_branch_rows(v_shown) END;
-        v_done  := v_done || format('DROP %s %s', CASE v_shown.form WHEN 'view' THEN 'VIEW' ELSE 'TABLE' END, v_shown.relation);
+        v_name  := (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = v_shown.relation);
+        v_done  := v_done || format('DROP %s %s', CASE v_shown.form WHEN 'view' THEN 'VIEW' ELSE 'TABLE' END, v_name);
         IF v_shown.form = 'view' THEN
-            PERFORM pggit._execute_soon(format('DROP VIEW %s', v_shown.relation), v_begun);
+            PERFORM pggit._execute_soon(format('DROP VIEW %s', v_name), v_begun);
         ELSE
-            v_all := v_all || v_shown.relation::text;
+            v_all := v_all || v_name;
         END IF;
         PERFORM pggit._drop_on_branch(v_shown, v_saved);
     END LOOP;
