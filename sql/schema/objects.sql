@@ -92,7 +92,7 @@ CREATE OR REPLACE FUNCTION pggit._branch_objects(p_branch_id integer)
     RETURNS SETOF pggit._schema_object
     LANGUAGE sql
 AS $$
-    WITH own AS MATERIALIZED (
+    WITH RECURSIVE own AS MATERIALIZED (
         SELECT * FROM pggit._own_objects(p_branch_id)
     ), base AS MATERIALIZED (
         SELECT * FROM pggit._objects_below(p_branch_id)
@@ -100,6 +100,10 @@ AS $$
         SELECT b.object_name, b.table_id, bt.form, b.definition
           FROM base AS b LEFT JOIN pggit.branch_tables AS bt ON bt.branch_id = p_branch_id AND bt.table_id = b.table_id
          WHERE b.object_type = 'table'
+    ), gone AS (  -- with its partitions
+        SELECT t.object_name FROM tables AS t WHERE t.table_id IS NOT NULL AND t.form IS NULL
+        UNION
+        SELECT t.object_name FROM gone AS g JOIN tables AS t ON t.definition ->> 'partition_of' = g.object_name
     ), dropped AS MATERIALIZED (
         SELECT k.object_type, k.object_name FROM pggit.schema_copies AS k
          WHERE k.branch_id = p_branch_id
@@ -121,6 +125,7 @@ AS $$
       LEFT JOIN tables AS f ON b.object_type = 'constraint' AND f.object_name = b.definition ->> 'references'
      WHERE o.object_name IS NULL
        AND NOT EXISTS (SELECT FROM dropped AS d WHERE (d.object_type = b.object_type AND d.object_name = b.object_name) OR d.object_name = b.parent)
+       AND NOT EXISTS (SELECT FROM gone AS g WHERE g.object_name = t.object_name OR starts_with(b.definition ->> 'owned_by', g.object_name || '.'))
        AND (t.table_id IS NULL OR t.form = 'view'
             -- What a real table has not, because it is main's or pggit's to do.
             OR (t.form = 'table' AND (b.object_type = 'rule' OR f.form = 'view' OR b.definition ->> 'definition' LIKE '%NOT ENFORCED')));

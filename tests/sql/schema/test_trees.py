@@ -89,6 +89,9 @@ def test_a_branch_stands_on_the_schema_that_main_had(db: Database) -> None:
     ]
     query(work, "CREATE VIEW shown_again AS SELECT 1 AS one; SELECT pggit.commit('another one')")
     assert changes(work) == [("create", "view", "public.shown_again")]
+    query(work, "DROP TABLE parts; SELECT pggit.commit('a table with its partitions')")
+    left = "SELECT object_name FROM pggit._schema_tree(pggit.resolve_ref('work')) WHERE object_name ~ 'parts'"
+    assert db.rows(left) == []
     assert db.rows("SELECT * FROM pggit.verify()") == []
     db.run(CLEAN)
 
