@@ -214,20 +214,32 @@ CREATE OR REPLACE FUNCTION pggit._has_other_identity(p_shown pggit.branch_tables
     SET search_path = pg_catalog
 AS $$
     SELECT NOT EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace JOIN pggit.branch_schemas AS s ON s.schema_name = n.nspname
-                        WHERE c.oid = p_shown.relation AND c.relname = p_shown.names[1] AND s.branch_id = p_shown.branch_id)
+                        WHERE c.oid = p_shown.relation AND s.branch_id = p_shown.branch_id
+                          AND (c.relname = p_shown.names[1] OR EXISTS (SELECT FROM pggit.tables AS t WHERE t.table_id = p_shown.table_id AND NOT t.on_main)))
            OR ARRAY(SELECT l.attnum FROM pggit._live_columns(p_shown.relation) AS l WHERE l.key_position IS NOT NULL ORDER BY l.key_position)
               <> ARRAY(SELECT c.attnum FROM pggit._columns_as_made(p_shown) AS c WHERE c.key_position IS NOT NULL ORDER BY c.key_position);
 $$;
 
 COMMENT ON FUNCTION pggit._has_other_identity(pggit.branch_tables) IS
-'Whether a branch''s real table has another name, schema or primary key than it was made with.';
+'Whether a branch''s real table has another name, schema or primary key than it was made with. One that main does not have may have any name.';
+
+CREATE OR REPLACE FUNCTION pggit._has_other_name(p_shown pggit.branch_tables)
+    RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT c.relname <> p_shown.names[1] FROM pg_class AS c WHERE c.oid = p_shown.relation;
+$$;
+
+COMMENT ON FUNCTION pggit._has_other_name(pggit.branch_tables) IS
+'Whether a branch''s real table has another name than is known.';
 
 CREATE OR REPLACE FUNCTION pggit._has_other_shape(p_shown pggit.branch_tables)
     RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT pggit._has_other_identity(p_shown)
+    SELECT pggit._has_other_identity(p_shown) OR pggit._has_other_name(p_shown)
            OR EXISTS (SELECT
                         FROM pggit._columns_as_made(p_shown) AS c
                         FULL JOIN pggit._live_columns(p_shown.relation) AS l ON l.attnum = c.attnum
@@ -395,6 +407,7 @@ BEGIN
     ELSIF NOT p_in_statement AND pggit._has_other_identity(p_shown) THEN
         PERFORM pggit._refuse_other_shape(p_shown);
     END IF;
+    PERFORM pggit._rename_on_branch(p_shown) WHERE pggit._has_other_name(p_shown) AND NOT pggit._has_other_identity(p_shown);
     PERFORM pggit._record_transaction();  -- when it was, for refs by time
     PERFORM nextval('pggit._ordinal');
     v_mark    := pggit._mark_now();

@@ -11,7 +11,7 @@ $$;
 COMMENT ON FUNCTION pggit._made_like(integer, pggit._position) IS
 'The table of a branch that has the definition which a table had at a position of that branch; NULL when there is none any more.';
 
-CREATE OR REPLACE FUNCTION pggit._same_name(p_table_id integer, p_theirs pggit._position, p_ours pggit._position)
+CREATE OR REPLACE FUNCTION pggit._same_name(p_table_id integer, p_base pggit._position, p_theirs pggit._position, p_ours pggit._position)
     RETURNS integer
     LANGUAGE sql STABLE
 AS $$
@@ -19,11 +19,12 @@ AS $$
       FROM pggit._name_at(p_table_id, p_theirs) AS n JOIN pggit.tables AS t ON t.untracked_at IS NULL AND t.table_id <> p_table_id
      CROSS JOIN LATERAL pggit._name_at(t.table_id, p_ours) AS o
      WHERE pggit._presence(t, p_ours) = 'present' AND (o.schema_name, o.table_name) = (n.schema_name, n.table_name)
+       AND NOT (pggit._is_away(t.table_id, p_theirs) AND NOT pggit._is_away(t.table_id, p_base))
      LIMIT 1;
 $$;
 
-COMMENT ON FUNCTION pggit._same_name(integer, pggit._position, pggit._position) IS
-'Another table, which ours has under the name of one of theirs.';
+COMMENT ON FUNCTION pggit._same_name(integer, pggit._position, pggit._position, pggit._position) IS
+'Another table, which ours has under the name of one of theirs, and which theirs has not dropped.';
 
 CREATE OR REPLACE FUNCTION pggit._defined_on(p_table_id integer, p_branch_id integer)
     RETURNS text[]
@@ -275,7 +276,7 @@ BEGIN
         v_was    := EXISTS (SELECT FROM unnest(p_bases) AS b(id) WHERE pggit._presence(v_table, (pggit._ref(b.id)).at) <> 'absent');
         v_base   := (pggit._ref(p_bases[1])).at;
         IF v_theirs AND NOT v_was THEN
-            v_other := pggit._same_name(v_table.table_id, p_theirs, p_ours);
+            v_other := pggit._same_name(v_table.table_id, v_base, p_theirs, p_ours);
             IF v_other IS NULL THEN
                 steps := steps || jsonb_build_object('do', 'create', 'table', v_table.table_id);
                 CONTINUE;

@@ -70,3 +70,32 @@ def test_stash_revert_reset_and_gc_know_a_branch_s_own_tables(db: Database) -> N
     assert db.rows("SELECT note FROM parcels") == [("new",)]
     db.run("DROP TABLE lines; SELECT pggit.commit('lines')")
     assert db.rows("SELECT * FROM pggit.verify()") == []
+
+
+def test_a_table_is_made_anew_under_its_name(db: Database) -> None:
+    db.run(
+        "CREATE TABLE notes (id int PRIMARY KEY, a text); INSERT INTO notes SELECT g, 'a' FROM generate_series(1, 3) AS g"
+    )
+    db.run(
+        "SELECT pggit.track_schema('public'); SELECT pggit.commit('first'); SELECT pggit.create_branch('dev', p_materialize => 'none')"
+    )
+    dev = db.connect(branch="dev")
+    query(
+        dev,
+        "CREATE TABLE notes_new (id bigint PRIMARY KEY, b text); INSERT INTO notes_new SELECT id, a || 'b' FROM notes; SELECT pggit.commit('new')",
+    )
+    query(
+        dev,
+        "DROP TABLE notes; ALTER TABLE notes_new RENAME TO notes; UPDATE notes SET b = 'c' WHERE id = 2; SELECT pggit.commit('swapped')",
+    )
+    assert rows(dev, "SELECT id, b FROM notes ORDER BY 1") == [(1, "ab"), (2, "c"), (3, "ab")]
+    assert rows(dev, "SELECT * FROM pggit.diff('main')") == [("public.notes", 3, 0, 0), ("public.notes", 0, 0, 3)]
+    assert rows(dev, "SELECT change, old_row, new_row FROM pggit.diff_rows('notes', 'HEAD~1')") == [
+        ("update", {"id": 2, "b": "ab"}, {"id": 2, "b": "c"})
+    ]
+    assert db.rows("SELECT * FROM pggit.verify()") == []
+    assert db.rows("SELECT result, schema_changes FROM pggit.merge('dev', 'main')") == [("fast_forward", 2)]
+    assert db.rows("SELECT id, b FROM notes ORDER BY 1") == [(1, "ab"), (2, "c"), (3, "ab")]
+    assert db.rows("SELECT * FROM pggit.verify()") == []
+    with raises("VG307", "can't be changed on branch 'dev'"):
+        query(dev, "ALTER TABLE notes RENAME TO other")
