@@ -61,7 +61,7 @@ BEGIN
         v_conflict := (p_merge_id, v_id, p_type, p_name, p_kind, p_base, p_ours, p_theirs, NULL, NULL, NULL, NULL)::pggit.schema_conflicts;
         SELECT r.value ->> 'take', r.value -> 'value' INTO v_conflict.resolution, v_conflict.resolved_value
           FROM jsonb_array_elements(coalesce(v_options -> 'resolutions', '[]')) AS r WHERE r.value ->> 'conflict_id' = v_id;
-        v_conflict.resolution := coalesce(v_conflict.resolution, CASE WHEN v_options ->> 'on_conflict' IN ('ours', 'theirs') THEN v_options ->> 'on_conflict' END);
+        v_conflict.resolution := coalesce(v_conflict.resolution, CASE WHEN v_options ->> 'on_conflict' IN ('ours', 'theirs') AND p_kind <> 'needs_fill' THEN v_options ->> 'on_conflict' END);
         IF v_conflict.resolution IS NOT NULL THEN
             v_conflict.resolved_by := pggit._actor();
             v_conflict.resolved_at := now();
@@ -197,12 +197,12 @@ BEGIN
         change := CASE WHEN change = 'rename' AND name = (v_ours).name THEN 'none' ELSE change END;
     END IF;
 
-    IF change = 'drop' AND (v_ours).generated_as IS NULL AND (v_base).generated_as IS NULL THEN
+    IF change = 'drop' AND (v_ours).column_id = (v_base).column_id AND (v_ours).generated_as IS NULL THEN
         EXECUTE format('SELECT count(*) FROM (%s) AS changed',
                        pggit._changed_cells_sql(p_table.table_id, v_at, p_ours, (v_base).column_id, (v_ours).column_id,
                                                 coalesce(pggit._value_of_old_rows(pggit._relation_at(p_table.table_id, (p_ours).branch_id), (v_ours).name),
                                                          format('n.c%s', (v_ours).column_id)))) INTO v_rows;
-    ELSIF v_ours IS NULL AND NOT v_base IS NULL AND NOT v_theirs IS NULL AND (v_theirs).generated_as IS NULL AND (v_base).generated_as IS NULL THEN
+    ELSIF v_ours IS NULL AND (v_theirs).column_id = (v_base).column_id AND (v_theirs).generated_as IS NULL THEN
         EXECUTE format('SELECT count(*) FROM (%s) AS changed',
                        pggit._changed_cells_sql(p_table.table_id, v_at, p_theirs, (v_base).column_id, (v_theirs).column_id,
                                                 coalesce(pggit._value_of_old_rows(pggit._relation_at(p_table.table_id, (p_theirs).branch_id), (v_theirs).name),
@@ -410,7 +410,8 @@ DECLARE
     v_relation regclass := coalesce(pggit._relation_at(p_table_id, (p_ours).branch_id), pggit._relation_at(p_table_id, 1));
     v_key      text     := (SELECT 'c' || c.column_id FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position = 1 AND c.dropped_at IS NULL);
 BEGIN
-    SELECT coalesce(jsonb_object_agg(x.id, format('CASE WHEN o.%s IS DISTINCT FROM NULL THEN %s ELSE %s END', v_key, x.ours, x.theirs)) FILTER (WHERE m.base_id IS NULL OR m.change = 'add'), '{}'),
+    SELECT coalesce(jsonb_object_agg(x.id, CASE WHEN m.ours_id IS NOT NULL AND m.theirs_id IS NOT NULL THEN x.both_old
+                                                ELSE format('CASE WHEN o.%s IS DISTINCT FROM NULL THEN %s ELSE %s END', v_key, x.ours, x.theirs) END) FILTER (WHERE m.base_id IS NULL OR m.change = 'add'), '{}'),
            coalesce(jsonb_object_agg(x.id, x.ours) FILTER (WHERE NOT x.is_there), '{}'),
            coalesce(jsonb_object_agg(x.id, format('CASE WHEN o.%s IS DISTINCT FROM NULL THEN %s ELSE %s END', v_key, x.ours, x.theirs)) FILTER (WHERE m.theirs_id IS NULL), '{}')
       INTO base, ours, theirs
@@ -419,6 +420,7 @@ BEGIN
      CROSS JOIN LATERAL (SELECT pggit._value_of_old_rows(v_relation, c.name) AS old, EXISTS (SELECT FROM pggit._columns_at(p_table_id, p_ours) AS k WHERE k.origin = c.origin) AS is_there) AS d
      CROSS JOIN LATERAL (
         SELECT c.column_id AS id, d.is_there,
+               CASE WHEN d.old = pggit._value_of_old_rows(pggit._relation_at(p_table_id, (p_theirs).branch_id), m.theirs_name) THEN d.old ELSE format('NULL::%s', c.type_name) END AS both_old,
                CASE WHEN d.is_there THEN 'o.c' || c.column_id ELSE coalesce(d.old, 't.c' || c.column_id) END AS ours,
                CASE WHEN m.theirs_id IS NOT NULL THEN 't.c' || c.column_id
                     ELSE coalesce(d.old, format('pggit._as_type(pggit._default_of(%s, %L), NULL::%s)', v_relation::oid, c.name, c.type_name)) END AS theirs) AS x
@@ -428,7 +430,7 @@ $$;
 
 COMMENT ON FUNCTION pggit._missing_cells(integer, pggit._position, pggit._position) IS
 'For the rows of a merge whose columns differ: what a column that is new since the base counts as where it is missing, expressions by column id over o and t. In base and theirs it is what ours has in it now, so that only a
-value that differs from that is a change; a row that only theirs has takes ours'' default in a column of ours.';
+value that differs from that is a change; in a column that both have added, base has what old rows got on both sides, or NULL; a row that only theirs has takes ours'' default in a column of ours.';
 
 CREATE OR REPLACE FUNCTION pggit._default_of(p_relation oid, p_name text)
     RETURNS text
@@ -490,6 +492,43 @@ COMMENT ON FUNCTION pggit._filled_columns(integer, pggit._position) IS
 'The columns that theirs added, or gave another type, and then filled with values of its own: others than the default, or than the plain conversion. everywhere: in all rows, so that they seem to be computed from
 the rest of the row.';
 
+CREATE OR REPLACE FUNCTION pggit._lost_rows_sql(p_table_id integer, p_base pggit._position, p_base_id integer, p_side pggit._position, p_column pggit.columns, p_to pggit.columns)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT format('SELECT k.*, true AS is_new FROM (%s) AS k CROSS JOIN LATERAL (%s) AS w
+                    WHERE %s AND NOT EXISTS (SELECT FROM pg_temp.pggit_plan_%s AS p WHERE %s AND (%s = ANY (p.cells) OR p.outcome NOT IN (''take'', ''keep'', ''cells'')))',
+                  CASE WHEN (p_column).column_id = p_base_id THEN pggit._changed_cells_sql(p_table_id, p_base, p_side, p_base_id, p_base_id, format('NULL::%s', (p_column).type_name))
+                       ELSE pggit._candidates_sql(p_table_id, p_base, p_side) END,
+                  pggit._row_sql(p_table_id, p_side), pggit._loses_sql('w.c' || (p_column).column_id, (p_column).type_name, (p_to).type_name), p_table_id, pggit._same_key(p_table_id, 'p', 'k'),
+                  (p_to).column_id);
+$$;
+
+COMMENT ON FUNCTION pggit._lost_rows_sql(integer, pggit._position, integer, pggit._position, pggit.columns, pggit.columns) IS
+'SELECT of the keys of the rows to which one side has given a value that the type of the merged column can''t hold, and that are in no conflict anyway.';
+
+CREATE OR REPLACE FUNCTION pggit._fill_expression(p_merge pggit.merges, p_table pggit.tables, p_column pggit.columns, p_rows bigint)
+    RETURNS text
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_object   text := format('%I.%I.%I', p_table.schema_name, p_table.table_name, (p_column).name);
+    v_fill     text := (SELECT f.value FROM jsonb_each_text(coalesce(p_merge.options -> 'fill', '{}')) AS f
+                         WHERE f.key IN (v_object, format('%s.%s.%s', p_table.schema_name, p_table.table_name, (p_column).name), format('%s.%s', p_table.table_name, (p_column).name)) LIMIT 1);
+    v_conflict pggit.schema_conflicts;
+BEGIN
+    IF v_fill IS NULL THEN
+        v_conflict := pggit._open_schema_conflict(p_merge.merge_id, 'column', v_object, 'needs_fill', NULL, jsonb_build_object('rows', p_rows),
+                                                  jsonb_build_object('name', (p_column).name, 'type', (p_column).type_name));
+        v_fill     := CASE WHEN v_conflict.resolution = 'value' THEN v_conflict.resolved_value #>> '{}' END;
+    END IF;
+    RETURN v_fill;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._fill_expression(pggit.merges, pggit.tables, pggit.columns, bigint) IS
+'What is to fill a column of some rows: the merge option fill, or a resolution; otherwise a conflict of kind needs_fill is opened, and the result is NULL.';
+
 CREATE OR REPLACE FUNCTION pggit._fill_columns(p_merge pggit.merges, p_table pggit.tables, p_base pggit._position, p_ours pggit._position, p_now pggit._position, p_theirs pggit._position)
     RETURNS void
     LANGUAGE plpgsql
@@ -501,10 +540,13 @@ DECLARE
     v_column  record;
     v_rows    bigint;
     v_fill    text;
-    v_object  text;
-    v_conflict pggit.schema_conflicts;
+    v_filled  integer[] := '{}';
 BEGIN
-    FOR v_column IN SELECT f.* FROM pggit._filled_columns(v_id, p_theirs) AS f LOOP
+    FOR v_column IN
+        SELECT f.everywhere, c, o.column_id AS was_id FROM pggit._filled_columns(v_id, p_theirs) AS f JOIN pggit._columns_at(v_id, pggit._target()) AS c USING (column_id)
+          LEFT JOIN pggit._columns_at(v_id, p_ours) AS o ON o.origin = c.origin
+         ORDER BY f.column_id
+    LOOP
         IF v_rows IS NULL THEN
             PERFORM pggit._drop_temporary(v_touched);
             EXECUTE format('CREATE TEMPORARY TABLE pggit_touched_%s ON COMMIT DROP AS %s', v_id, pggit._touched_rows_sql(v_id, p_base, p_ours));
@@ -512,27 +554,39 @@ BEGIN
         EXECUTE format('SELECT count(*) FROM %s AS k WHERE k.is_new OR $1', v_touched) INTO v_rows USING v_column.everywhere;
         CONTINUE WHEN v_rows = 0;
         -- What theirs made of such a row is not an answer to what ours made of it.
-        EXECUTE format('UPDATE %s AS p SET cells = array_remove(p.cells, %s) WHERE $1 AND EXISTS (SELECT FROM %s AS k WHERE %s)', v_plan, v_column.column_id, v_touched, pggit._same_key(v_id, 'p', 'k'))
+        EXECUTE format('UPDATE %s AS p SET cells = array_remove(p.cells, %s) WHERE $1 AND EXISTS (SELECT FROM %s AS k WHERE %s)', v_plan, (v_column.c).column_id, v_touched, pggit._same_key(v_id, 'p', 'k'))
           USING v_column.everywhere;
-        v_object := format('%I.%I.%I', p_table.schema_name, p_table.table_name, v_column.name);
-        v_fill   := (SELECT f.value FROM jsonb_each_text(coalesce(p_merge.options -> 'fill', '{}')) AS f
-                      WHERE f.key IN (v_object, format('%s.%s.%s', p_table.schema_name, p_table.table_name, v_column.name), format('%s.%s', p_table.table_name, v_column.name)) LIMIT 1);
-        IF v_fill IS NULL THEN
-            v_conflict := pggit._open_schema_conflict(p_merge.merge_id, 'column', v_object, 'needs_fill', NULL, jsonb_build_object('rows', v_rows),
-                                                      jsonb_build_object('name', v_column.name, 'type', v_column.type_name));
-            CONTINUE WHEN v_conflict.resolution IS DISTINCT FROM 'value';
-            v_fill := v_conflict.resolved_value #>> '{}';
-        END IF;
-        PERFORM pggit._fill(p_table, v_column.column_id, v_column.type_name, v_fill, p_now, v_column.everywhere);
+        v_filled := v_filled || (v_column.c).column_id;
+        v_fill   := pggit._fill_expression(p_merge, p_table, v_column.c, v_rows);
+        PERFORM pggit._fill(p_table, (v_column.c).column_id, (v_column.c).type_name, v_fill, p_now, v_column.everywhere, p_ours, v_column.was_id) WHERE v_fill IS NOT NULL;
+    END LOOP;
+
+    FOR v_column IN
+        SELECT m.base_id, s.at, w, c
+          FROM pg_temp.pggit_merged_columns AS m
+          JOIN pggit._columns_at(v_id, pggit._target()) AS c ON c.origin = m.origin AND c.generated_as IS NULL AND c.key_position IS NULL
+         CROSS JOIN LATERAL (VALUES (p_ours, NOT c.column_id = ANY (v_filled)), (p_theirs, true)) AS s(at, is_open)
+         CROSS JOIN LATERAL (SELECT k FROM pggit._columns_at(v_id, s.at) AS k WHERE k.origin = c.origin AND k.generated_as IS NULL AND k.type_name <> c.type_name) AS w(w)
+         WHERE m.table_id = v_id AND s.is_open
+         ORDER BY c.column_id, (s.at).branch_id
+    LOOP
+        PERFORM pggit._drop_temporary(v_touched);
+        EXECUTE format('CREATE TEMPORARY TABLE pggit_touched_%s ON COMMIT DROP AS %s', v_id, pggit._lost_rows_sql(v_id, p_base, v_column.base_id, v_column.at, v_column.w, v_column.c));
+        GET DIAGNOSTICS v_rows = ROW_COUNT;
+        CONTINUE WHEN v_rows = 0;
+        v_fill := pggit._fill_expression(p_merge, p_table, v_column.c, v_rows);
+        PERFORM pggit._fill(p_table, (v_column.c).column_id, (v_column.c).type_name, v_fill, p_now, true, v_column.at, (v_column.w).column_id) WHERE v_fill IS NOT NULL;
     END LOOP;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._fill_columns(pggit.merges, pggit.tables, pggit._position, pggit._position, pggit._position, pggit._position) IS
 'Theirs has filled a new column with values of its own; rows that ours has inserted since need some, too, and where theirs filled all rows, so that the values may come from the other columns, also those that
-ours has changed. They come from the merge option fill or from a resolution, an expression over the row; otherwise a conflict of kind needs_fill is opened.';
+ours has changed. So do rows to which one side gave a value that the type that the other gave the column can''t hold. They come from the merge option fill or from a resolution, an expression over the row;
+otherwise a conflict of kind needs_fill is opened.';
 
-CREATE OR REPLACE FUNCTION pggit._fill(p_table pggit.tables, p_column_id integer, p_type text, p_expression text, p_now pggit._position, p_everywhere boolean)
+CREATE OR REPLACE FUNCTION pggit._fill(p_table pggit.tables, p_column_id integer, p_type text, p_expression text, p_now pggit._position, p_everywhere boolean, p_was_at pggit._position DEFAULT NULL,
+                                       p_was_id integer DEFAULT NULL)
     RETURNS void
     LANGUAGE plpgsql
 AS $$
@@ -540,15 +594,22 @@ DECLARE
     v_id      integer := p_table.table_id;
     v_plan    text    := format('pg_temp.pggit_plan_%s', p_table.table_id);
     v_touched text    := format('(SELECT * FROM pg_temp.pggit_touched_%s AS k%s)', p_table.table_id, CASE WHEN p_everywhere THEN '' ELSE ' WHERE k.is_new' END);
+    v_row     text    := pggit._named_sql(p_table.table_id, format('SELECT %s', pggit._record_columns(p_table.table_id, 'p.want', pggit._target())), pggit._target());
 BEGIN
     EXECUTE format('INSERT INTO %1$s (%2$s, torn, b, o, outcome, want, cells, row_no, action)
                     SELECT %8$s, ''{}'', r.o, r.o, ''keep'', r.o, ''{}'', (SELECT coalesce(max(p.row_no), 0) FROM %1$s AS p) + row_number() OVER (), ''none''
                       FROM (SELECT %3$s, %4$s AS o FROM %5$s AS k CROSS JOIN LATERAL (%6$s) AS o WHERE NOT EXISTS (SELECT FROM %1$s AS p WHERE %7$s)) AS r (%2$s, o)',
                    v_plan, pggit._key_columns(v_id), pggit._key_columns(v_id, 'k'), pggit._merged_row_sql(v_id, 'o', '{}'), v_touched, pggit._row_now_sql(v_id, p_now), pggit._same_key(v_id, 'p', 'k'),
                    pggit._key_columns(v_id, 'r'));
+    IF p_was_id IS NOT NULL THEN
+        v_row := format('SELECT %s FROM (SELECT %s) AS k CROSS JOIN LATERAL (%s) AS n LEFT JOIN LATERAL (%s) AS w ON true',
+                        (SELECT string_agg(CASE c.column_id WHEN p_column_id THEN format('w.c%s AS %I', p_was_id, c.name) ELSE format('n.%I', c.name) END, ', ' ORDER BY c.attnum)
+                           FROM pggit._shown_columns(v_id, pggit._target()) AS c),
+                        pggit._key_columns(v_id, 'p'), v_row, pggit._row_sql(v_id, p_was_at));
+    END IF;
     EXECUTE format('UPDATE %1$s AS p SET want.c%2$s = (SELECT (%3$s)::%4$s FROM (%5$s) AS r)
                      WHERE NOT p.want IS NULL AND EXISTS (SELECT FROM %6$s AS k WHERE %7$s)',
-                   v_plan, p_column_id, p_expression, p_type, pggit._named_sql(v_id, format('SELECT %s', pggit._record_columns(v_id, 'p.want', pggit._target())), pggit._target()), v_touched, pggit._same_key(v_id, 'p', 'k'));
+                   v_plan, p_column_id, p_expression, p_type, v_row, v_touched, pggit._same_key(v_id, 'p', 'k'));
     EXECUTE format('UPDATE %1$s AS p SET action = CASE WHEN p.o IS NULL AND NOT p.want IS NULL THEN ''insert'' WHEN p.want IS NULL AND NOT p.o IS NULL THEN ''delete''
                                                        WHEN p.o *<> p.want THEN ''update'' ELSE ''none'' END WHERE EXISTS (SELECT FROM %2$s AS k WHERE %3$s)',
                    v_plan, v_touched, pggit._same_key(v_id, 'p', 'k'));
@@ -564,23 +625,28 @@ EXCEPTION
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._fill(pggit.tables, integer, text, text, pggit._position, boolean) IS
-'Fills a column, in the plan, of the rows that ours has inserted or (p_everywhere) changed, with an expression over the merged row. Raises VG312 when that fails.';
+COMMENT ON FUNCTION pggit._fill(pggit.tables, integer, text, text, pggit._position, boolean, pggit._position, integer) IS
+'Fills a column, in the plan, of the rows that ours has inserted or (p_everywhere) changed, with an expression over the merged row; in it, the column itself is what the column p_was_id was at p_was_at, before it was
+converted. Raises VG312 when that fails.';
 
-CREATE OR REPLACE FUNCTION pggit._keys_of_filled_sql(p_table_id integer, p_theirs pggit._position)
+CREATE OR REPLACE FUNCTION pggit._keys_of_filled_sql(p_table_id integer, p_ours pggit._position, p_theirs pggit._position)
     RETURNS text
     LANGUAGE plpgsql
 AS $$
 BEGIN
     RETURN coalesce((SELECT format(' UNION SELECT %s FROM (%s) AS s', pggit._key_columns(p_table_id, 's'), pggit._state_sql(p_table_id, p_theirs))
                       WHERE EXISTS (SELECT FROM pg_temp.pggit_merged_columns AS m
-                                     WHERE m.table_id = p_table_id AND m.change = 'add' AND NOT m.is_generated
-                                       AND (m.base_id IS NOT NULL OR pggit._value_of_old_rows(pggit._relation_at(p_table_id, (p_theirs).branch_id), m.theirs_name) IS NULL))), '');
+                                     CROSS JOIN LATERAL (SELECT pggit._value_of_old_rows(pggit._relation_at(p_table_id, (p_ours).branch_id), m.ours_name) AS ours,
+                                                                pggit._value_of_old_rows(pggit._relation_at(p_table_id, (p_theirs).branch_id), m.theirs_name) AS theirs) AS v
+                                     WHERE m.table_id = p_table_id AND NOT m.is_generated
+                                       AND CASE WHEN m.change = 'add' THEN m.base_id IS NOT NULL OR v.theirs IS NULL
+                                                ELSE m.ours_id <> m.theirs_id AND m.base_id IS DISTINCT FROM m.theirs_id AND (v.ours = v.theirs) IS NOT TRUE END)), '');
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._keys_of_filled_sql(integer, pggit._position) IS
-'UNION with all keys of theirs, where a column of theirs has another value in each row without any row having been written: a sequence''s numbers, random values. Empty otherwise.';
+COMMENT ON FUNCTION pggit._keys_of_filled_sql(integer, pggit._position, pggit._position) IS
+'UNION with all keys of theirs, where a column of theirs has another value in each row without any row having been written (a sequence''s numbers, random values), or another one in old rows than the column of that name
+that ours has added. Empty otherwise.';
 
 CREATE OR REPLACE FUNCTION pggit._keys_of_view_sql(p_table_id integer, p_ours pggit._position)
     RETURNS text

@@ -71,6 +71,34 @@ $$;
 COMMENT ON FUNCTION pggit._converted_sql(text, text, text) IS
 'Expression: a value of one type as one of another, as an assignment would convert it; where PostgreSQL knows no such conversion by its text, and NULL where that stands for none.';
 
+CREATE OR REPLACE FUNCTION pggit._is_same(p_a anyelement, p_b anyelement)
+    RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path = pg_catalog
+AS $$
+BEGIN
+    RETURN p_a IS NOT DISTINCT FROM p_b;
+EXCEPTION WHEN undefined_function THEN
+    RETURN true;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._is_same(anyelement, anyelement) IS
+'Whether two values are equal; true where their type knows no equality.';
+
+CREATE OR REPLACE FUNCTION pggit._loses_sql(p_value text, p_from text, p_to text)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT CASE WHEN starts_with(c.there, 'pggit._as_type(') THEN format('%s IS NOT NULL AND %s IS NULL', p_value, c.there)
+                ELSE format('NOT pggit._is_same(%s, %s)', p_value, pggit._converted_sql('(' || c.there || ')', p_to, p_from)) END
+      FROM pggit._converted_sql(p_value, p_from, p_to) AS c(there);
+$$;
+
+COMMENT ON FUNCTION pggit._loses_sql(text, text, text) IS
+'Condition: what pggit._converted_sql makes of a value is another one: rounded, cut, or none at all.';
+
 CREATE OR REPLACE FUNCTION pggit._row_now_sql(p_table_id integer, p_position pggit._position)
     RETURNS text
     LANGUAGE sql STABLE

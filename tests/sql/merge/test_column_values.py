@@ -1,0 +1,153 @@
+"""No value is lost where the columns of two sides meet: what a type can't hold, and what both wrote, is a conflict."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from fixtures.postgres import Connection, Database, query
+
+BASE = """
+    CREATE TABLE orders (id int PRIMARY KEY, total numeric NOT NULL, note text, status text NOT NULL DEFAULT 'new');
+    INSERT INTO orders SELECT n, n * 10, n::text FROM generate_series(1, 3) AS n;
+    SELECT pggit.track_schema('public');
+    SELECT pggit.commit('first');
+    SELECT pggit.create_branch('dev', p_materialize => 'all');
+"""
+
+
+@pytest.fixture
+def shop(db: Database) -> Database:
+    db.run(BASE)
+    return db
+
+
+@pytest.fixture
+def dev(shop: Database) -> Connection:
+    return shop.connect(branch="dev")
+
+
+def do(shop: Database, dev: Connection, on: str, sql: str) -> None:
+    query(shop.conn if on == "main" else dev, sql)
+
+
+def merge(db: Database, **options: object) -> tuple[object, ...]:
+    return db.row(
+        "SELECT result, conflicts, schema_conflicts FROM pggit.merge('dev', 'main', p_options => %s)",
+        json.dumps(options),
+    )
+
+
+LOSSY = {
+    # name: (change of the type, writes of the other side, fill, what is there then)
+    "cut": (
+        "ALTER TABLE orders ALTER note TYPE varchar(6)",
+        "UPDATE orders SET note = 'a long note' WHERE id = 1; UPDATE orders SET note = 'short' WHERE id = 2",
+        {"orders.note": "right(note, 6)"},
+        [(1, "g note"), (2, "short"), (3, "3")],
+    ),
+    "no number": (
+        "ALTER TABLE orders ALTER note TYPE int USING note::int",
+        "UPDATE orders SET note = 'five' WHERE id = 1; UPDATE orders SET note = '17' WHERE id = 2;"
+        "INSERT INTO orders VALUES (9, 9, 'nine', 'new')",
+        {"orders.note": "length(note)"},
+        [(1, 4), (2, 17), (3, 3), (9, 4)],
+    ),
+    "rounded": (
+        "ALTER TABLE orders ALTER total TYPE int;ALTER TABLE orders DROP note; ALTER TABLE orders RENAME total TO note",
+        "UPDATE orders SET total = 1.25 WHERE id = 1; UPDATE orders SET total = 3.0 WHERE id = 2",
+        {"orders.note": "note * 100"},
+        [(1, 125), (2, 3), (3, 30)],
+    ),
+}
+
+
+@pytest.mark.parametrize("side", ["dev", "main"])
+@pytest.mark.parametrize("case", LOSSY)
+def test_a_value_that_the_other_sides_type_cannot_hold_is_asked_for(
+    shop: Database, dev: Connection, case: str, side: str
+) -> None:
+    change, writes, fill, expected = LOSSY[case]
+    do(shop, dev, side, change)
+    do(shop, dev, "main" if side == "dev" else "dev", writes)
+    for options in ({}, {"on_conflict": "ours"}, {"on_conflict": "theirs"}):
+        assert merge(shop, **options) == ("conflicted", 0, 1)
+    assert shop.rows("SELECT DISTINCT kind, theirs ->> 'name' FROM pggit.merge_schema_conflicts") == [
+        ("needs_fill", "note")
+    ]
+    assert merge(shop, fill=fill) == ("merged", 0, 0)
+    assert shop.rows("SELECT id, note FROM orders ORDER BY id") == expected
+    assert shop.rows("SELECT * FROM pggit.verify()") == []
+    assert shop.rows("SELECT * FROM pggit.status('main')") == []
+
+
+def test_what_fills_a_converted_column_reads_what_was_in_it(shop: Database, dev: Connection) -> None:
+    query(dev, "ALTER TABLE orders ALTER total TYPE int USING (total * 100)::int")
+    shop.run("UPDATE orders SET total = 1.5 WHERE id = 1; INSERT INTO orders VALUES (9, 2.25)")
+    assert merge(shop, fill={"orders.total": "total * 100"}) == ("merged", 0, 0)
+    assert shop.rows("SELECT id, total FROM orders ORDER BY id") == [(1, 150), (2, 2000), (3, 3000), (9, 225)]
+
+
+@pytest.mark.parametrize("side", ["dev", "main"])
+def test_a_value_out_of_range_is_refused(shop: Database, dev: Connection, side: str) -> None:
+    do(shop, dev, side, "ALTER TABLE orders ALTER total TYPE smallint")
+    do(shop, dev, "main" if side == "dev" else "dev", "UPDATE orders SET total = 99999 WHERE id = 1")
+    for call in ("plan_merge('dev')", "merge('dev', 'main')"):
+        assert shop.row(f"SELECT result, detail ->> 'reason' FROM pggit.{call}") == (
+            "refused",
+            "smallint out of range",
+        )
+
+
+@pytest.mark.parametrize("side", ["dev", "main"])
+def test_dropped_here_and_of_another_type_there(shop: Database, dev: Connection, side: str) -> None:
+    do(shop, dev, side, "ALTER TABLE orders ALTER note TYPE bytea USING note::bytea")
+    do(shop, dev, "main" if side == "dev" else "dev", "ALTER TABLE orders DROP note")
+    assert merge(shop) == ("conflicted", 0, 1)
+
+
+BOTH = {
+    # name: (on dev, on main, conflicts, a afterwards)
+    "the same cell": (
+        "ALTER TABLE orders ADD a int; UPDATE orders SET a = 5 WHERE id = 1",
+        "ALTER TABLE orders ADD a int; UPDATE orders SET a = 6 WHERE id = 1",
+        1,
+        [6, None, None],
+    ),
+    "the same cell, with a default": (
+        "ALTER TABLE orders ADD a int DEFAULT 0; UPDATE orders SET a = 5 WHERE id = 1",
+        "ALTER TABLE orders ADD a int DEFAULT 0; UPDATE orders SET a = 6 WHERE id = 1",
+        1,
+        [6, 0, 0],
+    ),
+    "another cell of the row": (
+        "ALTER TABLE orders ADD a int; UPDATE orders SET status = 'dev' WHERE id = 1",
+        "ALTER TABLE orders ADD a int; UPDATE orders SET a = 6 WHERE id = 1",
+        0,
+        [6, None, None],
+    ),
+    "a default there": ("ALTER TABLE orders ADD a int DEFAULT 1", "ALTER TABLE orders ADD a int", 0, [1, 1, 1]),
+    "a default here": ("ALTER TABLE orders ADD a int", "ALTER TABLE orders ADD a int DEFAULT 1", 0, [1, 1, 1]),
+    "two defaults": (
+        "ALTER TABLE orders ADD a int DEFAULT 1",
+        "ALTER TABLE orders ADD a int DEFAULT 2",
+        3,
+        [2, 2, 2],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BOTH)
+def test_a_column_that_both_added_loses_no_value(shop: Database, dev: Connection, case: str) -> None:
+    there, here, conflicts, expected = BOTH[case]
+    query(dev, there)
+    shop.run(here)
+    assert merge(shop)[1] == conflicts
+    if conflicts:
+        assert merge(shop, on_conflict="ours") == ("merged", 0, 0)
+    assert [a for (a,) in shop.rows("SELECT a FROM orders ORDER BY id")] == expected
+    assert shop.value("SELECT result FROM pggit.merge('main', 'dev')") == "fast_forward"
+    assert [a for (a,) in query(dev, "SELECT a FROM orders ORDER BY id")] == expected
+    assert shop.rows("SELECT * FROM pggit.diff('main', 'dev')") == []
+    assert shop.rows("SELECT * FROM pggit.verify()") == []
