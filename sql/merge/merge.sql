@@ -238,7 +238,7 @@ BEGIN
     FOR v_table IN SELECT t.* FROM pggit._tables_at(p_theirs) AS t LOOP
         CONTINUE WHEN pggit._stays_dropped(v_table.table_id, p_merge.target_id, p_ours);
         SELECT string_agg(pggit._candidates_sql(v_table.table_id, (pggit._ref(b.id)).at, p_theirs), ' UNION ') INTO v_keys FROM unnest(p_bases) AS b(id);
-        v_keys := v_keys || pggit._keys_of_filled_sql(v_table.table_id, p_ours, p_theirs) || pggit._keys_of_view_sql(v_table.table_id, p_ours);
+        v_keys := v_keys || pggit._keys_of_filled_sql(v_table.table_id, p_ours, p_theirs) || pggit._keys_of_view_sql(v_table.table_id, p_ours) || pggit._given_keys_sql(v_table.table_id);
         EXECUTE format('SELECT EXISTS (%s)', v_keys) INTO v_any;
         CONTINUE WHEN NOT v_any;
         PERFORM pggit._refresh_statistics(v_table.table_id, b.id) FROM unnest(ARRAY[(p_ours).branch_id, (p_theirs).branch_id]) AS b(id);

@@ -118,6 +118,7 @@ BEGIN
               FROM jsonb_array_elements($1) AS x JOIN pg_temp.pggit_plan_%1$s AS p ON p.row_no = (x.value ->> 'row')::bigint
               LEFT JOIN pggit.reserved_keys AS r ON r.branch_id = $2 AND r.table_id = %1$s AND r.key = x.value -> 'key'$sql$, v_table.table_id, v_side)
           USING v_table.rows, p_branch_id;
+        PERFORM pggit._reuse_given_keys(v_table.table_id, v_table.column_id, p_branch_id);
         EXECUTE format('UPDATE %s AS n SET new_value = nextval($1) WHERE n.new_value IS NULL', v_new) USING v_table.sequence::regclass;
         LOOP
             EXECUTE format('UPDATE %s AS n SET new.c%s = n.new_value', v_new, v_table.column_id);
@@ -144,40 +145,43 @@ COMMENT ON FUNCTION pggit._reserve_keys(jsonb, integer, text[], pggit._position,
 'Draws a new key for the branch''s row of each collision (pggit._collisions), one that no side has, into pggit.reserved_keys and the temporary tables pggit_new_<table id> (key, old, new). Returns why it
 can''t, or NULL.';
 
-CREATE OR REPLACE FUNCTION pggit._is_on_main(p_collisions jsonb)
-    RETURNS boolean
-    LANGUAGE plpgsql
-AS $$
-DECLARE
-    v_one   record;
-    v_found boolean;
-BEGIN
-    FOR v_one IN SELECT c.table_id, c.key FROM jsonb_to_recordset(p_collisions) AS c(table_id integer, key jsonb) LOOP
-        EXECUTE format('SELECT EXISTS (SELECT FROM (%s) AS k JOIN %s AS b ON %s)', pggit._key_from_json(v_one.table_id, v_one.key), pggit._base_rows(v_one.table_id),
-                       pggit._same_key(v_one.table_id, 'b', 'k', true, false)) INTO v_found;
-        IF v_found THEN
-            RETURN true;
-        END IF;
-    END LOOP;
-    RETURN false;
-END;
-$$;
-
-COMMENT ON FUNCTION pggit._is_on_main(jsonb) IS
-'Whether main has a row with the key of one of these collisions.';
-
 CREATE OR REPLACE FUNCTION pggit._why_not_renumbered(p_merge pggit.merges, p_collisions jsonb, p_bases text[], p_ours pggit._position, p_theirs pggit._position)
     RETURNS text
     LANGUAGE sql
 AS $$
     SELECT CASE WHEN p_merge.kind <> 'merge' THEN 'only a merge of a branch can give its rows new keys'
-                WHEN 1 NOT IN ((p_ours).branch_id, (p_theirs).branch_id) AND pggit._is_on_main(p_collisions) THEN 'main has a row of this key, too, and the rows of main keep theirs'
                 WHEN pggit._branch_to_renumber(p_merge) IS NULL THEN 'the source is no branch, whose rows could get new keys, and the rows of main keep theirs'
+                -- Another branch may bring the row to main under its old key.
+                WHEN 1 NOT IN (p_merge.target_id, (p_theirs).branch_id) THEN 'only merges with main give new keys; merge one of the branches with main first'
                 ELSE pggit._reserve_keys(p_collisions, pggit._branch_to_renumber(p_merge), p_bases, p_ours, p_theirs) END;
 $$;
 
 COMMENT ON FUNCTION pggit._why_not_renumbered(pggit.merges, jsonb, text[], pggit._position, pggit._position) IS
 'Why collisions (pggit._collisions) stay conflicts; NULL when new keys are drawn for them.';
+
+CREATE OR REPLACE FUNCTION pggit._reuse_given_keys(p_table_id integer, p_column_id integer, p_branch_id integer)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_head   text := (SELECT b.head FROM pggit.branches AS b WHERE b.branch_id = p_branch_id);
+    v_commit text;
+    v_base   text;
+BEGIN
+    FOR v_commit IN EXECUTE format('SELECT DISTINCT g.commit_id FROM pggit.given_keys AS g JOIN pg_temp.pggit_new_%1$s AS n ON n.key = g.key WHERE g.table_id = %1$s ORDER BY 1', p_table_id) LOOP
+        v_base := (pggit._merge_bases(v_commit, v_head))[1];
+        CONTINUE WHEN v_base IS NULL;
+        EXECUTE format($sql$
+            UPDATE pg_temp.pggit_new_%1$s AS n SET new_value = (g.new_key ->> $1)::bigint FROM pggit.given_keys AS g
+             WHERE g.commit_id = $2 AND g.table_id = %1$s AND g.key = n.key AND EXISTS (SELECT FROM (SELECT %2$s) AS k CROSS JOIN LATERAL (%3$s) AS b)$sql$,
+            p_table_id, pggit._key_of_sql(p_table_id, 'n.old'), pggit._row_sql(p_table_id, (pggit._ref(v_base)).at))
+          USING (SELECT c.name FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.column_id = p_column_id), v_commit;
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._reuse_given_keys(integer, integer, integer) IS
+'Takes for rows of a branch (pggit_new_<table id>) the numbers that the same rows have got on another branch, which was one with this then.';
 
 CREATE OR REPLACE FUNCTION pggit._highest_key(p_table_id integer, p_column_id integer, p_branch_id integer, p_limit bigint)
     RETURNS bigint
@@ -485,6 +489,7 @@ DECLARE
     v_table  integer;
     v_tables integer[] := '{}';
     v_row    text;
+    v_unclear boolean;
 BEGIN
     FOR v_table IN SELECT DISTINCT g.table_id FROM pggit.given_keys AS g ORDER BY 1 LOOP
         PERFORM pggit._drop_temporary(format('pg_temp.pggit_given_%s', v_table));
@@ -503,6 +508,13 @@ BEGIN
              WHERE g.table_id = %1$s AND (m.in_ours OR m.in_theirs)
              GROUP BY g.key, g.new_key$sql$, v_table, format(v_row, 'key'), format(v_row, 'new_key')) USING p_ours, p_theirs, p_base;
         EXECUTE format('SELECT CASE WHEN EXISTS (SELECT FROM pg_temp.pggit_given_%1$s) THEN $1 || %1$s ELSE $1 END', v_table) INTO v_tables USING v_tables;
+        EXECUTE format('SELECT count(*) > count(DISTINCT g.old) FROM pg_temp.pggit_given_%s AS g', v_table) INTO v_unclear;
+        IF v_unclear THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'VG310', SCHEMA = 'pggit',
+                MESSAGE = format('rows of table %s have got different new keys on both sides, so that nobody can tell which rows of one are those of the other', pggit._base_relation(v_table)),
+                HINT    = 'Give them the same keys on both branches. Nothing was written.';
+        END IF;
     END LOOP;
     RETURN v_tables;
 END;
@@ -525,7 +537,6 @@ DECLARE
 BEGIN
     FOREACH v_lacking IN ARRAY ARRAY['ours', 'theirs'] LOOP
         v_at := CASE v_lacking WHEN 'ours' THEN p_ours ELSE p_theirs END;
-        CONTINUE WHEN (v_at).branch_id = 1;
         FOREACH v_table IN ARRAY p_tables LOOP
             PERFORM pggit._drop_temporary(format('pg_temp.pggit_new_%s', v_table));
             EXECUTE format($sql$
@@ -537,13 +548,14 @@ BEGIN
                  WHERE NOT g.in_%7$s$sql$,
                 v_table, pggit._as_row_sql(v_table, 'x'), pggit._key_of_sql(v_table, 'g.old'), pggit._row_sql(v_table, (pggit._ref(p_base)).at), pggit._row_sql(v_table, v_at),
                 pggit._key_of_sql(v_table, 'g.new'), v_lacking);
-            EXECUTE format('SELECT EXISTS (SELECT FROM pg_temp.pggit_new_%s AS n WHERE n.is_taken)', v_table) INTO v_any;
+            EXECUTE format('SELECT EXISTS (SELECT FROM pg_temp.pggit_new_%s AS n WHERE n.is_taken OR $1)', v_table) INTO v_any USING (v_at).branch_id = 1;
             IF v_any THEN
                 RAISE EXCEPTION USING
                     ERRCODE = 'VG310', SCHEMA = 'pggit',
-                    MESSAGE = format('rows of table %s got new keys elsewhere, and branch %L has other rows of those keys', pggit._base_relation(v_table),
-                                     (SELECT b.name FROM pggit.branches AS b WHERE b.branch_id = (v_at).branch_id)),
-                    HINT    = 'Give those rows of the branch other keys.';
+                    MESSAGE = CASE WHEN (v_at).branch_id = 1 THEN format('rows of table %s got new keys on a branch, and main has them under the old ones', pggit._base_relation(v_table))
+                                   ELSE format('rows of table %s got new keys elsewhere, and branch %L has other rows of those keys', pggit._base_relation(v_table),
+                                               (SELECT b.name FROM pggit.branches AS b WHERE b.branch_id = (v_at).branch_id)) END,
+                    HINT    = 'Give the rows of the branch the keys that main has. Nothing was written.';
             END IF;
             EXECUTE format('UPDATE pg_temp.pggit_new_%s AS n SET %s', v_table,
                            (SELECT string_agg(format('new.c%1$s = (n.new_key).c%1$s', c.column_id), ', ') FROM pggit.columns AS c
@@ -563,6 +575,17 @@ $$;
 COMMENT ON FUNCTION pggit._branch_with_old_keys(integer[], text, pggit._position, pggit._position) IS
 'The side of a merge, if any, that has rows under keys for which they have got others on the other side; what it has to move is then in pggit_new_<table id>, for pggit._attempt_renumbered. Raises VG310 where the
 new keys are taken.';
+
+CREATE OR REPLACE FUNCTION pggit._given_keys_sql(p_table_id integer)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT CASE WHEN to_regclass(format('pg_temp.pggit_given_%s', p_table_id)) IS NULL THEN ''
+                ELSE format(' UNION SELECT %s FROM pg_temp.pggit_given_%s AS g', pggit._key_of_sql(p_table_id, 'g.new'), p_table_id) END;
+$$;
+
+COMMENT ON FUNCTION pggit._given_keys_sql(integer) IS
+'UNION with the keys that rows of the base have got since: a side that deleted such a row before has never had the new one.';
 
 CREATE OR REPLACE FUNCTION pggit._given_references(p_table_id integer, p_record text, OUT joins text, OUT cells jsonb)
     LANGUAGE plpgsql STABLE

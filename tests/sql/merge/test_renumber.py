@@ -289,25 +289,37 @@ def test_rows_that_differ_only_by_what_they_refer_to(db: Database) -> None:
     assert db.rows(chains) == [("y", "x", "main"), ("y", "x", "side")]
 
 
-def test_main_keeps_its_keys_when_branches_merge(db: Database) -> None:
+def test_branches_merge_with_main_first(db: Database) -> None:
+    """Otherwise main might get a row by another branch under its old key."""
     db.run("""
         CREATE TABLE t (id serial PRIMARY KEY, v text);
         SELECT pggit.track_schema('public');
-        SELECT pggit.create_branch('early');
-        INSERT INTO t VALUES (1, 'main');
-        SELECT pggit.commit('main');
-        SELECT pggit.create_branch('late');
+        SELECT pggit.create_branch('one');
+        SELECT pggit.create_branch('two');
     """)
-    query(db.connect(branch="early"), "INSERT INTO t VALUES (1, 'early')")
-    query(db.connect(branch="late"), "INSERT INTO t VALUES (5, 'late')")
-    assert merge(db, "late", "early", **RULE)[0] == "conflicted"
-    assert db.value("SELECT note FROM pggit.merge_conflicts") == (
-        "renumber: main has a row of this key, too, and the rows of main keep theirs"
-    )
-    assert merge(db, "main", "early", **RULE)[0] == "merged"
-    assert merge(db, "late", "early", **RULE)[0] == "merged"
-    assert query(db.connect(branch="early"), "SELECT v FROM t ORDER BY v").fetchall() == [
-        ("early",),
-        ("late",),
-        ("main",),
-    ]
+    for name in ("one", "two"):
+        query(db.connect(branch=name), "INSERT INTO t VALUES (1, %s)", name)
+    assert merge(db, "one", "two", **RULE)[0] == "conflicted"
+    note = "renumber: only merges with main give new keys; merge one of the branches with main first"
+    assert db.value("SELECT note FROM pggit.merge_conflicts") == note
+    assert merge(db, "one", "main", **RULE)[0] == "fast_forward"
+    assert merge(db, "two", "main", **RULE)[0] == "merged"
+    assert merge(db, "two", "one", **RULE)[0] in ("merged", "fast_forward")
+    assert query(db.connect(branch="one"), "SELECT v FROM t ORDER BY v").fetchall() == [("one",), ("two",)]
+
+
+def test_a_row_that_two_branches_have_gets_one_key(db: Database) -> None:
+    """First where main came in, then where the other branch went to main: it is there once."""
+    db.run("""
+        CREATE TABLE t (id serial PRIMARY KEY, v text);
+        SELECT pggit.track_schema('public');
+        SELECT pggit.create_branch('side');
+        INSERT INTO t VALUES (1, 'main');
+    """)
+    query(db.connect(branch="side"), "INSERT INTO t VALUES (1, 'side')")
+    db.run("SELECT pggit.commit('theirs', 'side'); SELECT pggit.create_branch('other', 'side')")
+    for source, target in (("main", "side"), ("other", "main"), ("side", "main"), ("main", "other"), ("main", "side")):
+        assert merge(db, source, target, **RULE)[0] in ("merged", "fast_forward"), (source, target)
+    for name in ("main", "side", "other"):
+        assert query(db.connect(branch=name), "SELECT v FROM t ORDER BY id").fetchall() == [("main",), ("side",)]
+    assert db.rows("SELECT * FROM pggit.verify()") == []
