@@ -97,6 +97,8 @@ class History:
             assert why == [(WAITS,)], (source, target)
             assert "main" not in (source, target)
             self.db.run("SELECT pggit.abort_merge(%s)", merge)
+        elif result == "refused":
+            assert detail["sqlstate"] == "VG310", "keys that went different ways, or are somebody else's by now"
         else:
             assert result in ("merged", "fast_forward", "up_to_date"), detail
             self.events[target] |= self.events[source]
