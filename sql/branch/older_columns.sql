@@ -31,6 +31,33 @@ COMMENT ON FUNCTION pggit._release_views(pggit.tables, text[]) IS
 'Has the views in which branches show some columns of a table (NULL: any) read nothing until pggit._restore_views, so that these columns can be dropped and retyped. They keep their columns, names, types, triggers,
 defaults and grants, and what depends on them knows nothing of it. The local setting pggit.released has their oids.';
 
+CREATE OR REPLACE FUNCTION pggit._take_key_type(p_shown pggit.branch_tables)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_owner    text := (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = p_shown.relation);
+    v_table    pggit.tables;
+    v_commands text[] := ARRAY(SELECT format('ALTER %I SET DEFAULT %s', a.attname, pg_get_expr(d.adbin, d.adrelid))
+                                 FROM pg_attrdef AS d JOIN pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum WHERE d.adrelid = p_shown.relation);
+    v_command  text;
+    v_view     text;
+BEGIN
+    SELECT t.* INTO STRICT v_table FROM pggit.tables AS t WHERE t.table_id = p_shown.table_id;
+    PERFORM pggit._remake_view(p_shown);
+    v_view := (SELECT bt.relation::regclass FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_shown.branch_id AND bt.table_id = p_shown.table_id);
+    FOREACH v_command IN ARRAY v_commands || format('OWNER TO %I', v_owner) LOOP
+        EXECUTE format('ALTER VIEW %s %s', v_view, v_command);
+    END LOOP;
+EXCEPTION WHEN invalid_table_definition OR SQLSTATE 'VG308' THEN
+    PERFORM pggit._refuse_for_views(v_table, format('its key gets another type, and what reads it there can''t: %s', SQLERRM), 'Drop on the branches what reads the view.');
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._take_key_type(pggit.branch_tables) IS
+'Main''s key has become a larger whole number, and with it that of all stores: the view is made anew, for one that turned it back would have no index on its key. Raises VG307 where another view shows the key too.';
+
 CREATE OR REPLACE FUNCTION pggit._restore_views()
     RETURNS void
     LANGUAGE plpgsql
@@ -41,12 +68,20 @@ DECLARE
     v_shown    record;
 BEGIN
     FOR v_shown IN
-        SELECT bt.relation, bt.branch_id, bt.table_id, b.s,
+        SELECT bt.relation, bt.branch_id, bt.table_id, b.s, bt AS shown,
+               EXISTS (SELECT FROM unnest(bt.shape) WITH ORDINALITY AS k(column_id, n)
+                         JOIN pggit.columns AS c ON c.table_id = bt.table_id AND c.column_id = k.column_id
+                         JOIN pg_attribute AS a ON a.attrelid = bt.relation AND a.attnum = k.n
+                        WHERE c.key_position IS NOT NULL AND format_type(a.atttypid, a.atttypmod) <> c.type_name) AS has_other_key,
                (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute AS a WHERE a.attrelid = bt.relation AND a.attnum > 0) AS columns
           FROM pggit.branch_tables AS bt JOIN pggit.branch_bases AS b USING (branch_id)
          WHERE bt.relation = ANY (v_released) AND bt.form = 'view' ORDER BY bt.branch_id, bt.table_id
     LOOP
-        EXECUTE format('CREATE OR REPLACE VIEW %s (%s) AS %s', v_shown.relation, v_shown.columns, pggit._view_sql(v_shown.branch_id, v_shown.table_id, v_shown.s));
+        IF v_shown.has_other_key THEN
+            PERFORM pggit._take_key_type(v_shown.shown);
+        ELSE
+            EXECUTE format('CREATE OR REPLACE VIEW %s (%s) AS %s', v_shown.relation, v_shown.columns, pggit._view_sql(v_shown.branch_id, v_shown.table_id, v_shown.s));
+        END IF;
     END LOOP;
     PERFORM set_config('pggit.released', '', true);
 END;

@@ -238,3 +238,18 @@ def test_a_foreign_key_over_columns_that_the_branch_has_not(shop: Database, dev:
         query(dev, "SELECT pggit.materialize('dev', %s)", table)
     query(dev, "INSERT INTO orders (id, parent) VALUES (800, 2); DELETE FROM parents WHERE id = 2")
     assert rows(dev, "SELECT parent FROM orders WHERE id = 800") == [(2,)]
+
+
+def test_a_key_gets_larger_on_branches_too(shop: Database, dev: Connection) -> None:
+    shop.run("DROP VIEW dear")
+    with raises("VG307", "its key gets another type"):
+        shop.run("ALTER TABLE orders ALTER id TYPE bigint")
+    query(dev, "DROP VIEW dear; DROP VIEW mine")
+    shown = rows(dev, "SELECT * FROM orders ORDER BY id")
+    acl = rows(dev, "SELECT relacl, relowner FROM pg_class WHERE oid = 'orders'::regclass")
+    shop.run("ALTER TABLE orders ALTER id TYPE bigint")
+    assert rows(dev, "SELECT * FROM orders ORDER BY id") == shown
+    assert rows(dev, "SELECT relacl, relowner FROM pg_class WHERE oid = 'orders'::regclass") == acl
+    query(dev, "INSERT INTO orders (id) VALUES (5000000000); DELETE FROM orders WHERE id = 4")
+    assert rows(dev, f"SELECT {NOTE} FROM orders WHERE id IN (4, 5000000000)") == [("none",)]
+    assert shop.rows("SELECT * FROM pggit.verify()") == []
