@@ -14,15 +14,15 @@ $$;
 COMMENT ON FUNCTION pggit._branch_info(pggit.branches) IS
 'A branch as users see it.';
 
-CREATE OR REPLACE FUNCTION pggit._owned_sql(p_table_id integer, p_branch_id integer, p_mark pggit._mark)
+CREATE OR REPLACE FUNCTION pggit._owned_sql(p_table_id integer, p_branch_id integer, p_mark pggit._mark, p_at pggit._position)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
     WITH part AS (
-        SELECT pggit._stored_columns(p_table_id) AS stored, pggit._key_columns(p_table_id) AS keys,
+        SELECT pggit._key_columns(p_table_id) AS keys,
                pggit._all_first_out_sql(format('pggit._undo_%s', p_table_id), pggit._key_columns(p_table_id, 'h'),
                                         format('h._b = %s AND %s', p_branch_id, pggit._out_sql('h', p_mark))) AS first_out,
-               pggit._dense_rows_sql(p_branch_id, p_table_id) AS dense
+               pggit._dense_rows_sql(p_branch_id, p_table_id, p_at) AS dense
     )
     SELECT format($sql$
         WITH first_out AS MATERIALIZED (%1$s)
@@ -30,21 +30,22 @@ AS $$
         UNION ALL
         SELECT d._there IS NOT NULL, %3$s FROM pggit._mask_%4$s AS m LEFT JOIN (%5$s) AS d ON %6$s
          WHERE m._b = %7$s AND NOT EXISTS (SELECT FROM first_out AS f WHERE %8$s)$sql$,
-        p.first_out, pggit._stored_columns(p_table_id, 'f'), pggit._own_columns(p_table_id, 'm', 'd', NULL), p_table_id,
-        CASE WHEN p.dense IS NULL THEN format('SELECT true AS _there, %s FROM pggit._delta_%s AS d WHERE d._b = %s', pggit._stored_columns(p_table_id, 'd'), p_table_id, p_branch_id)
+        p.first_out, pggit._stored_columns(p_table_id, 'f', p_at), pggit._own_columns(p_table_id, 'm', 'd', p_at), p_table_id,
+        CASE WHEN p.dense IS NULL THEN format('SELECT true AS _there, %s FROM pggit._delta_%s AS d WHERE d._b = %s', pggit._stored_columns(p_table_id, 'd', p_at), p_table_id, p_branch_id)
              ELSE format('SELECT true AS _there, r.* FROM (%s) AS r', p.dense) END,
         pggit._same_key(p_table_id, 'd', 'm'), p_branch_id, pggit._same_key(p_table_id, 'f', 'm'))
       FROM part AS p;
 $$;
 
-COMMENT ON FUNCTION pggit._owned_sql(integer, integer, pggit._mark) IS
-'SELECT (_live, c…) of the keys that a branch owned at a mark of its log, with their rows; deleted ones are not _live.';
+COMMENT ON FUNCTION pggit._owned_sql(integer, integer, pggit._mark, pggit._position) IS
+'SELECT (_live, c…) of the keys that a branch owned at a mark of its log, with their rows in the columns of a position; deleted ones are not _live.';
 
 CREATE OR REPLACE FUNCTION pggit._copy_owned(p_table_id integer, p_from integer, p_mark pggit._mark, p_to integer)
     RETURNS void
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_at   pggit._position := (SELECT pggit._branch_now(p_to) FROM pggit.tables AS t WHERE t.table_id = p_table_id AND t.on_main);
     v_rows bigint;
 BEGIN
     EXECUTE format($sql$
@@ -52,8 +53,8 @@ BEGIN
             INSERT INTO pggit._mask_%2$s (_b, %3$s) SELECT %4$s, %5$s FROM owned AS o
         )
         INSERT INTO pggit._delta_%2$s (_b, %6$s) SELECT %4$s, %7$s FROM owned AS o WHERE o._live$sql$,
-        pggit._owned_sql(p_table_id, p_from, p_mark), p_table_id, pggit._key_columns(p_table_id), p_to, pggit._key_columns(p_table_id, 'o'),
-        pggit._stored_columns(p_table_id), pggit._stored_columns(p_table_id, 'o'));
+        pggit._owned_sql(p_table_id, p_from, p_mark, v_at), p_table_id, pggit._key_columns(p_table_id), p_to, pggit._key_columns(p_table_id, 'o'),
+        pggit._stored_columns(p_table_id, NULL, v_at), pggit._stored_columns(p_table_id, 'o', v_at));
     GET DIAGNOSTICS v_rows = ROW_COUNT;
     IF v_rows > 1000 THEN
         EXECUTE format('ANALYZE pggit._delta_%1$s, pggit._mask_%1$s', p_table_id);
@@ -179,22 +180,27 @@ COMMENT ON FUNCTION pggit._real_tables(pggit.tables[], text) IS
 'Which tables of a new branch are to be real: all, none, a comma-separated list, or auto: all while together they are not above
 pggit.materialize_limit (64MB), else those below 10,000 rows, as many as one transaction may lock. Tables without a primary key are always real; others that can''t be views are with auto (else VG307).';
 
-CREATE OR REPLACE FUNCTION pggit._require_shape_of_now(p_table pggit.tables, p_at pggit._position, p_consequence text)
+CREATE OR REPLACE FUNCTION pggit._require_columns_of_main(p_table pggit.tables, p_at pggit._position)
     RETURNS void
     LANGUAGE plpgsql STABLE
 AS $$
 BEGIN
-    IF pggit._is_reshaped(p_table.table_id, p_at, NULL) THEN
+    IF NOT p_table.on_main THEN
+        RETURN;
+    ELSIF pggit._is_reshaped(p_table.table_id, p_at, (1, pggit._base_mark(p_at), pggit._base_mark(p_at))::pggit._position)
+          OR (pggit._is_keyless(p_table.table_id) AND pggit._is_reshaped(p_table.table_id, p_at, NULL)) THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG302', SCHEMA = 'pggit',
-            MESSAGE = format('table %I.%I of main has other columns than at that state: %s', p_table.schema_name, p_table.table_name, p_consequence),
-            HINT    = 'pggit.as_of and pggit.diff_rows show the rows of then; a branch of main as it is now has the columns of now.';
+            MESSAGE = format('table %I.%I of main has other columns than at that state: a branch can''t begin there', p_table.schema_name, p_table.table_name),
+            HINT    = 'pggit.as_of and pggit.diff_rows show the rows of then; a branch of main as it is now has the columns of now, and so has one that main is merged into.';
+    ELSIF pggit._is_reshaped(p_table.table_id, p_at, NULL) THEN
+        PERFORM pggit._require_no_gap(p_table, (1, pggit._base_mark(p_at), pggit._base_mark(p_at))::pggit._position);
     END IF;
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._require_shape_of_now(pggit.tables, pggit._position, text) IS
-'Raises VG302 when a table has other columns now than it had at a mark.';
+COMMENT ON FUNCTION pggit._require_columns_of_main(pggit.tables, pggit._position) IS
+'Raises VG302 when a table had columns of a branch''s own at a position, or others than now and no key; VG306 when it had others and main''s rows of then are lost.';
 
 CREATE OR REPLACE FUNCTION pggit._create_branch(p_name text, p_from text, p_mode text, p_materialize text)
     RETURNS pggit.branches
@@ -245,7 +251,7 @@ BEGIN
     v_tables := ARRAY(SELECT t FROM pggit._tables_at(v_fork.at) AS t ORDER BY t.table_id);
     FOREACH v_table IN ARRAY v_tables LOOP
         PERFORM pggit._take_columns(v_table.table_id, (v_fork.at).branch_id) WHERE NOT v_table.on_main;
-        PERFORM pggit._require_shape_of_now(v_table, v_fork.at, 'a branch can''t begin there');
+        PERFORM pggit._require_columns_of_main(v_table, v_fork.at);
         -- What a real table has of rows that main has lost is not copied.
         IF v_table.on_main AND pggit._dense_relation((v_fork.at).branch_id, v_table.table_id) IS NOT NULL THEN
             PERFORM pggit._require_no_gap(v_table, (1, (v_fork.at).s, (v_fork.at).s)::pggit._position);

@@ -253,3 +253,24 @@ def test_a_key_gets_larger_on_branches_too(shop: Database, dev: Connection) -> N
     query(dev, "INSERT INTO orders (id) VALUES (5000000000); DELETE FROM orders WHERE id = 4")
     assert rows(dev, f"SELECT {NOTE} FROM orders WHERE id IN (4, 5000000000)") == [("none",)]
     assert shop.rows("SELECT * FROM pggit.verify()") == []
+
+
+@pytest.mark.parametrize("form", ["none", "all"])
+def test_a_branch_begins_at_older_columns(shop: Database, form: str) -> None:
+    shown = shop.rows("SELECT * FROM orders ORDER BY id")
+    first = shop.value("SELECT head FROM pggit.branches WHERE name = 'main'")
+    shop.run("DROP VIEW dear; " + TAKING["all"] + "; UPDATE orders SET total = 5; SELECT pggit.commit('all')")
+    shop.run("SELECT pggit.create_branch('then', %s, p_materialize => %s)", first, form)
+    then = shop.connect(branch="then")
+    assert rows(then, "SELECT * FROM orders ORDER BY id") == shown
+    query(then, f"UPDATE orders SET {NOTE} = 'then', region = 8 WHERE id = 3; DELETE FROM orders WHERE id = 5")
+    query(then, "INSERT INTO orders (id) VALUES (700)")
+    assert rows(then, f"SELECT id, {NOTE}, region, twice FROM orders WHERE id IN (3, 5, 700) ORDER BY id") == [
+        (3, "then", 8, 6),
+        (700, None, None, 2),
+    ]
+    query(then, "SELECT pggit.commit('then')")
+    assert rows(then, "SELECT * FROM pggit.diff(%s)", first) == [("public.orders", 1, 1, 1)]
+    shop.run("SELECT pggit.create_branch('later', 'then', p_materialize => 'none')")
+    assert shop.rows('TABLE "public@later".orders ORDER BY id') == rows(then, "SELECT * FROM orders ORDER BY id")
+    assert shop.rows("SELECT * FROM pggit.verify()") == []

@@ -535,9 +535,15 @@ def test_a_branch_keeps_the_columns_it_began_with(t: Database, form: str) -> Non
     assert query(dev, "SELECT * FROM pggit.diff('before')").fetchall() == [("public.t", 2, 1, 0)]
     assert t.rows("SELECT * FROM pggit.diff('main', 'dev')") == [("public.t", 2, 2, 0)]
     assert t.row("SELECT result, conflicts FROM pggit.merge('dev', 'main')") == ("conflicted", 1)
-    with raises("VG302"):
-        t.run("SELECT pggit.create_branch('late', 'old')")
-    assert is_sound(t)
+    for form in ("none", "all"):
+        t.run("SELECT pggit.create_branch('late', 'before', p_materialize => %s)", form)
+        late = t.connect(branch="late")
+        assert query(late, "SELECT * FROM t ORDER BY id").fetchall() == [(1, "dev", 10), (2, "b", 20)]
+        query(late, "UPDATE t SET n = 5; SELECT pggit.commit('late')")
+        assert query(late, "SELECT * FROM pggit.diff('before')").fetchall() == [("public.t", 0, 2, 0)]
+        assert is_sound(t)
+        late.close()
+        t.run("SELECT pggit.delete_branch('late', true)")
     dev.close()
     t.run("SELECT pggit.delete_branch('dev', true)")
     assert t.rows("SELECT * FROM pggit.as_of(NULL::t, 'before') ORDER BY id") == [
