@@ -66,7 +66,12 @@ AS $$
 DECLARE
     v_released oid[] := string_to_array(nullif(current_setting('pggit.released', true), ''), ',');
     v_shown    record;
+    v_table_id integer;
 BEGIN
+    -- A log that has just got all rows is read by another index than the key's until that is known.
+    FOR v_table_id IN SELECT DISTINCT bt.table_id FROM pggit.branch_tables AS bt WHERE bt.relation = ANY (v_released) AND bt.form = 'view' ORDER BY 1 LOOP
+        EXECUTE format('ANALYZE (SKIP_LOCKED) pggit._log_%s', v_table_id);
+    END LOOP;
     FOR v_shown IN
         SELECT bt.relation, bt.branch_id, bt.table_id, b.s, bt AS shown,
                EXISTS (SELECT FROM unnest(bt.shape) WITH ORDINALITY AS k(column_id, n)

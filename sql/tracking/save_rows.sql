@@ -201,14 +201,15 @@ CREATE OR REPLACE FUNCTION pggit._on_ddl_start()
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_statement text := lower(current_query());
+    v_statement text;
     v_context   text;
 BEGIN
+    GET DIAGNOSTICS v_context = PG_CONTEXT;
     IF TG_TAG LIKE 'DROP %' THEN
-        GET DIAGNOSTICS v_context = PG_CONTEXT;
         PERFORM pggit._save_partitions(TG_TAG, concat_ws(' ', current_query(), v_context));
         RETURN;
     END IF;
+    v_statement := pggit._statement_text(v_context);
     -- On a branch no statement may change a table of main.
     IF current_setting('pggit.following', true) = 'on' OR v_statement !~ '\m(?:drop|type)\M' OR ((pggit._session_branch())).branch_id IS NOT NULL THEN
         RETURN;

@@ -35,6 +35,9 @@ TAKING = {
     "longer": f"ALTER TABLE orders ALTER {NOTE} TYPE varchar(40)",
     "rewrite": "ALTER TABLE orders ALTER region TYPE int USING region + 1",
     "all": f"ALTER TABLE orders DROP twice, DROP {NOTE}, DROP parent, ALTER region TYPE bigint, ADD more int NOT NULL DEFAULT 7",
+    "in a function": "CREATE PROCEDURE go(c text) LANGUAGE plpgsql AS $$ BEGIN EXECUTE format('ALTER TABLE orders DROP %I', c); END $$;"
+    """CALL go('a "note" x')""",
+    "by pggit.ddl": f"SELECT pggit.ddl('main', $$ALTER TABLE orders DROP {NOTE}$$)",
     "in a block": f"DO $$ BEGIN EXECUTE 'ALTER TABLE orders DROP {NOTE}'; ALTER TABLE orders RENAME region TO {NOTE}; END $$",
 }
 
