@@ -589,7 +589,7 @@ BEGIN
               FROM pg_event_trigger_dropped_objects() AS d WHERE NOT d.is_temporary
         )
         SELECT d.*, b.name AS branch_name, bt AS shown, bt.branch_id = v_branch.branch_id AND TG_TAG = 'DROP TABLE' AS may_go,
-               bt.form = 'view' AND NOT d.original AND EXISTS (SELECT FROM pg_class AS c WHERE c.oid = t.relation) AS is_taken, EXISTS (SELECT FROM pggit.branch_schemas AS s WHERE s.base_schema = d.schema_name) AS is_main,
+               bt.form = 'view' AND NOT d.original AND TG_TAG NOT IN ('DROP SCHEMA', 'DROP OWNED') AS is_taken, EXISTS (SELECT FROM pggit.branch_schemas AS s WHERE s.base_schema = d.schema_name) AS is_main,
                EXISTS (SELECT FROM pggit.branch_schemas AS s WHERE s.schema_name = d.schema_name AND s.branch_id <> v_branch.branch_id) AS is_others
           FROM gone AS d
           LEFT JOIN pggit.branch_tables AS bt ON bt.relation = d.objid AND d.classid = 'pg_class'::regclass AND d.objsubid = 0
@@ -602,7 +602,7 @@ BEGIN
         ELSIF v_one.may_go THEN
             PERFORM pggit._drop_on_branch(v_one.shown, coalesce(nullif(current_setting('pggit.branch_saved', true), ''), '{}')::jsonb -> ((v_one.shown).table_id)::text);
         ELSIF v_one.is_taken THEN
-            PERFORM pggit._refuse_for_views(t, format('the statement would drop %s', v_one.object_identity), 'Drop main''s columns first, by ALTER TABLE; what branches show can''t go.', false)
+            PERFORM pggit._refuse_for_views(t, format('the statement would drop %s', v_one.object_identity), CASE WHEN TG_TAG = 'DROP TABLE' THEN 'What branches show can''t go along.' ELSE 'What branches show can''t go along: drop main''s columns by ALTER TABLE.' END, TG_TAG = 'DROP TABLE')
                FROM pggit.tables AS t WHERE t.table_id = (v_one.shown).table_id;
         ELSIF v_one.branch_name IS NOT NULL AND (v_one.original OR v_branch.branch_id IS NOT NULL) THEN
             PERFORM pggit._refuse_drop(v_one.object_identity, v_one.branch_name);

@@ -293,8 +293,9 @@ AS $$
     SELECT format('%I.%s', n.nspname, o.oprname)
       FROM pggit.columns AS c
       JOIN pggit.tables AS t USING (table_id)
-      JOIN pg_index AS i ON i.indrelid = t.relation AND i.indisprimary
-      JOIN pg_opclass AS oc ON oc.oid = i.indclass[c.key_position - 1]
+      LEFT JOIN pg_index AS i ON i.indrelid = t.relation AND i.indisprimary
+      LEFT JOIN pg_index AS m ON m.indrelid = to_regclass(format('pggit._mask_%s', c.table_id)) AND m.indisprimary
+      JOIN pg_opclass AS oc ON oc.oid = coalesce(i.indclass[c.key_position - 1], m.indclass[c.key_position])
       JOIN pg_amop AS ao ON ao.amopfamily = oc.opcfamily AND ao.amopstrategy = 3
                         AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype
       JOIN pg_operator AS o ON o.oid = ao.amopopr
@@ -303,7 +304,7 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION pggit._key_operator(integer, integer) IS
-'Qualified equality operator of a key column, from the primary key''s operator class.';
+'Qualified equality operator of a key column, from the primary key''s operator class; of a table that main has no more, from the mask''s.';
 
 CREATE OR REPLACE FUNCTION pggit._key_cast(p_column pggit.columns)
     RETURNS text

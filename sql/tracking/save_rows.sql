@@ -181,6 +181,8 @@ BEGIN
         IF v_columns <> '{}' AND NOT v_saved ? v_table.table_id::text THEN
             PERFORM pggit._release_views(v_table, v_columns);
             v_saved := v_saved || jsonb_build_object(v_table.table_id, pggit._save_rows(v_table));
+            -- A branch may have been made before the table was locked.
+            PERFORM pggit._release_views(v_table, v_columns);
             FOR v_child IN SELECT t.* FROM pggit._descendants(ARRAY[v_table.relation::oid]) AS d JOIN pggit.tables AS t ON t.relation = d AND t.untracked_at IS NULL ORDER BY t.table_id LOOP
                 v_saved := jsonb_build_object(v_child.table_id, pggit._save_rows(v_child)) || v_saved;
             END LOOP;
