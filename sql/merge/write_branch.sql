@@ -12,6 +12,11 @@ DECLARE
     v_missing jsonb := (SELECT coalesce(jsonb_object_agg(c.column_id, coalesce(pggit._value_of_old_rows(pggit._relation_at(p_table_id, 1), c.name), 'm.c' || c.column_id)), '{}')
                           FROM pggit._columns_at(p_table_id, pggit._target()) AS c
                          WHERE c.generated_as IS NULL AND NOT EXISTS (SELECT FROM pggit._columns_at(p_table_id, p_ours) AS o WHERE o.origin = c.origin));
+    v_moves  boolean := pggit._dense_relation(p_branch_id, p_table_id) IS NULL AND pggit._is_reshaped(p_table_id, p_ours, pggit._target());
+    v_keys_also text := concat_ws(' ', CASE WHEN p_planned THEN format('UNION SELECT %s FROM %s AS p', pggit._key_columns(p_table_id, 'p'), v_plan) END,
+                                  CASE WHEN v_moves THEN format('UNION SELECT %s FROM pggit._mask_%s AS x WHERE x._b = %s', pggit._key_columns(p_table_id, 'x'), p_table_id, p_branch_id) END);
+    v_logged text;
+    v_before text;
     v_seq    bigint;
 BEGIN
     IF pggit._is_keyless(p_table_id) THEN
@@ -31,14 +36,15 @@ BEGIN
                   LEFT JOIN LATERAL (%5$s) AS o ON true LEFT JOIN LATERAL (%6$s) AS m ON true
                   LEFT JOIN pggit._mask_%1$s AS mask ON mask._b = %12$s AND %13$s %14$s) AS w$sql$,
         p_table_id, pggit._key_columns(p_table_id, 'l'), pggit._between_sql('l', (p_ours).s, p_s_new),
-        CASE WHEN p_planned THEN format('UNION SELECT %s FROM %s AS p', pggit._key_columns(p_table_id, 'p'), v_plan) ELSE 'GROUP BY ' || pggit._key_columns(p_table_id, 'l') END,
+        coalesce(nullif(v_keys_also, ''), 'GROUP BY ' || pggit._key_columns(p_table_id, 'l')),
         pggit._row_now_sql(p_table_id, p_ours), pggit._row_now_sql(p_table_id, (1, p_s_new, p_s_new)::pggit._position),
         pggit._key_columns(p_table_id, 'k'), v_first, pggit._as_row_sql(p_table_id, 'o', pggit._target()), pggit._as_row_sql(p_table_id, 'm', pggit._target()),
         CASE WHEN p_planned THEN format('CASE WHEN p.action IS NOT NULL THEN p.want WHEN o.%s IS DISTINCT FROM NULL THEN %s END', v_first, pggit._merged_row_sql(p_table_id, 'o', v_missing))
              ELSE format('CASE WHEN o.%s IS DISTINCT FROM NULL THEN %s END', v_first, pggit._merged_row_sql(p_table_id, 'o', v_missing)) END,
         p_branch_id, pggit._same_key(p_table_id, 'mask', 'k'),
         CASE WHEN p_planned THEN format('LEFT JOIN %s AS p ON %s', v_plan, pggit._same_key(p_table_id, 'p', 'k')) ELSE '' END);
-    EXECUTE format('DELETE FROM %s AS w WHERE w.own = w.owned AND coalesce(w.want *= w.o, w.want IS NULL AND w.o IS NULL)', v_put);
+    -- A row that stays as it is has to go to the columns of now all the same.
+    EXECUTE format('DELETE FROM %s AS w WHERE w.own = w.owned AND coalesce(w.want *= w.o, w.want IS NULL AND w.o IS NULL) AND NOT (%L AND w.owned)', v_put, v_moves);
     EXECUTE format('ANALYZE %s (%s)', v_put, v_keys);
 
     IF v_dense IS NOT NULL THEN
@@ -46,12 +52,18 @@ BEGIN
         RETURN;
     END IF;
 
+    SELECT string_agg('c' || c.column_id, ', ' ORDER BY c.column_id),
+           string_agg(CASE WHEN c.is_key THEN format('coalesce(d.c%1$s, w.c%1$s)', c.column_id) ELSE 'd.c' || c.column_id END, ', ' ORDER BY c.column_id)
+      INTO v_logged, v_before
+      FROM (SELECT k.column_id, bool_or(k.key_position IS NOT NULL) AS is_key
+              FROM (SELECT * FROM pggit._columns_at(p_table_id, pggit._target()) UNION ALL SELECT * FROM pggit._columns_at(p_table_id, p_ours)) AS k
+             WHERE k.generated_as IS NULL GROUP BY k.column_id) AS c;
     v_seq := nextval('pggit._ordinal');
     EXECUTE format($sql$
         INSERT INTO pggit._undo_%1$s (_seq, _xid, _b, _owned, _live, %2$s)
         SELECT %3$s, %4$L, %5$s, w.owned, CASE WHEN w.owned THEN d._b IS NOT NULL END, %6$s
           FROM %7$s AS w LEFT JOIN pggit._delta_%1$s AS d ON d._b = %5$s AND w.owned AND %8$s$sql$,
-        p_table_id, v_stored, v_seq, pggit._transaction_number(), p_branch_id, pggit._own_columns(p_table_id, 'w', 'd', pggit._target()), v_put, pggit._same_key(p_table_id, 'd', 'w'));
+        p_table_id, v_logged, v_seq, pggit._transaction_number(), p_branch_id, v_before, v_put, pggit._same_key(p_table_id, 'd', 'w'));
     EXECUTE format('DELETE FROM pggit._mask_%s AS m USING %s AS w WHERE m._b = %s AND %s AND NOT w.own', p_table_id, v_put, p_branch_id, pggit._same_key(p_table_id, 'm', 'w'));
     EXECUTE format('DELETE FROM pggit._delta_%s AS d USING %s AS w WHERE d._b = %s AND %s', p_table_id, v_put, p_branch_id, pggit._same_key(p_table_id, 'd', 'w'));
     EXECUTE format('INSERT INTO pggit._mask_%s (_b, %s) SELECT %s, %s FROM %s AS w WHERE w.own AND NOT w.owned', p_table_id, v_keys, p_branch_id,

@@ -282,3 +282,21 @@ def test_a_branch_begins_at_older_columns(shop: Database, form: str) -> None:
     shop.run("SELECT pggit.create_branch('later', 'then', p_materialize => 'none')")
     assert shop.rows('TABLE "public@later".orders ORDER BY id') == rows(then, "SELECT * FROM orders ORDER BY id")
     assert shop.rows("SELECT * FROM pggit.verify()") == []
+
+
+@pytest.mark.parametrize("case", ["drop", "retype"])
+def test_a_branch_takes_over_main_s_columns_with_its_own_rows(shop: Database, dev: Connection, case: str) -> None:
+    query(dev, "DROP VIEW mine; DROP VIEW dear; SELECT pggit.commit('own')")
+    own = value(dev, "SELECT head FROM pggit.branches WHERE name = 'dev'")
+    before = rows(dev, "SELECT * FROM orders ORDER BY id")
+    shop.run(
+        f"DROP VIEW dear; {TAKING[case]}; UPDATE orders SET region = 4 WHERE id = 9; SELECT pggit.commit('columns')"
+    )
+    assert shop.value("SELECT result FROM pggit.merge('main', 'dev')") == "merged"
+    merged = {row[0]: row[1:] for row in rows(dev, "SELECT id, total::numeric, region::int FROM orders")}
+    expected = {row[0]: [row[2], row[5]] for row in before}
+    expected[9][1] = 4
+    assert merged == {key: tuple(row) for key, row in expected.items()}
+    changed = rows(dev, "SELECT key ->> 'id', old_row ->> 'total' FROM pggit.diff_rows('orders', %s, 'main~1')", own)
+    assert sorted(changed) == [("1", "101.00"), ("2", "102.00"), ("3", None), ("400", "1.00")]
+    assert shop.rows("SELECT * FROM pggit.verify()") == []
