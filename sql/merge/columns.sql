@@ -349,6 +349,22 @@ $$;
 COMMENT ON FUNCTION pggit._column_commands(integer, integer, integer) IS
 'The commands, in order (n), that give the merge''s target the merged columns of one table. A new column gets in all rows what the source''s old rows have in it.';
 
+CREATE OR REPLACE FUNCTION pggit._lock_reshaped()
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_id integer;
+BEGIN
+    FOR v_id IN SELECT DISTINCT m.table_id FROM pg_temp.pggit_merged_columns AS m WHERE m.change <> 'none' ORDER BY m.table_id LOOP
+        EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', pggit._base_relation(v_id));
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._lock_reshaped() IS
+'Locks the tables of main whose columns a merge changes, as changing them will.';
+
 CREATE OR REPLACE FUNCTION pggit._change_columns(p_target_id integer, p_source_id integer)
     RETURNS text
     LANGUAGE plpgsql

@@ -424,7 +424,7 @@ $$;
 COMMENT ON FUNCTION pggit._is_pending(pggit.branches, pggit._position) IS
 'Whether a branch has changes of rows or of its schema that are not committed.';
 
-CREATE OR REPLACE FUNCTION pggit._attempt(p_merge_id uuid, p_apply boolean, p_rehearse boolean DEFAULT false)
+CREATE OR REPLACE FUNCTION pggit._attempt(p_merge_id uuid, p_apply boolean, p_rehearse boolean DEFAULT false, p_still boolean DEFAULT false)
     RETURNS pggit.merge_result
     LANGUAGE plpgsql
     SET lock_timeout = '900ms'
@@ -553,6 +553,10 @@ BEGIN
     ELSIF v_shape > 0 THEN
         IF NOT p_apply THEN
             RETURN pggit._result(p_merge_id, 'rehearse');
+        ELSIF v_target.branch_id = 1 AND NOT p_still AND v_steps.steps = '[]' THEN
+            -- What others have written since this attempt looked at main would count as it was before the columns were changed.
+            PERFORM pggit._lock_reshaped();
+            RETURN pggit._attempt(p_merge_id, p_apply, p_rehearse, true);
         END IF;
         PERFORM pggit._make_real_for_merge(v_target, (pggit._target()).s);
         v_commands := ARRAY(SELECT c.command FROM (SELECT DISTINCT m.table_id FROM pg_temp.pggit_merged_columns AS m WHERE m.change <> 'none') AS t
@@ -630,9 +634,9 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._attempt(uuid, boolean, boolean) IS
+COMMENT ON FUNCTION pggit._attempt(uuid, boolean, boolean, boolean) IS
 'One attempt at a merge (or revert, cherry-pick, reset, unstash), from locks to commit; p_apply false plans only, and returns the result rehearse where the columns of the target have to change first:
-then the plan is a merge (p_rehearse) that is undone. Waits for no lock longer than 0.9 seconds (under PostgreSQL''s deadlock_timeout), so that it never
+then the plan is a merge (p_rehearse) that is undone. Where main''s columns change, it locks their tables and begins anew (p_still). Waits for no lock longer than 0.9 seconds (under PostgreSQL''s deadlock_timeout), so that it never
 takes part in a deadlock. Raises VG402, VG310, 55P03, or a constraint''s own error.';
 
 CREATE OR REPLACE FUNCTION pggit._record_result(p_result pggit.merge_result)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -150,4 +152,29 @@ def test_a_column_that_both_added_loses_no_value(shop: Database, dev: Connection
     assert shop.value("SELECT result FROM pggit.merge('main', 'dev')") == "fast_forward"
     assert [a for (a,) in query(dev, "SELECT a FROM orders ORDER BY id")] == expected
     assert shop.rows("SELECT * FROM pggit.diff('main', 'dev')") == []
+    assert shop.rows("SELECT * FROM pggit.verify()") == []
+
+
+def test_what_is_written_while_the_merge_waits_for_its_table_is_merged(shop: Database, dev: Connection) -> None:
+    query(
+        dev,
+        "ALTER TABLE orders ADD x int DEFAULT 1, ALTER status TYPE varchar(50);"
+        "UPDATE orders SET total = 11, x = 5 WHERE id = 1",
+    )
+    writer = shop.connect(autocommit=False)
+    query(writer, "UPDATE orders SET note = 'late' WHERE id = 1; INSERT INTO orders VALUES (9, 9, 'late')")
+    with ThreadPoolExecutor() as pool:
+        merging = pool.submit(merge, shop, fill={"orders.x": "2"})
+        watcher = shop.connect()
+        until = time.monotonic() + 30
+        while not query(watcher, "SELECT FROM pg_locks WHERE NOT granted").fetchall() and time.monotonic() < until:
+            time.sleep(0.01)
+        writer.commit()
+        assert merging.result() == ("merged", 0, 0)
+    assert shop.rows("SELECT id, total, note, status, x FROM orders ORDER BY id") == [
+        (1, 11, "late", "new", 5),
+        (2, 20, "2", "new", 1),
+        (3, 30, "3", "new", 1),
+        (9, 9, "late", "new", 2),
+    ]
     assert shop.rows("SELECT * FROM pggit.verify()") == []
