@@ -228,6 +228,7 @@ BEGIN
                     WHEN w.t IS NULL THEN 'update_delete'
                     WHEN w.b IS NULL THEN 'insert_insert'
                     ELSE 'cells' END
+                WHEN w.b IS NULL AND w.t IS NULL THEN 'keep'
                 WHEN w.b IS NULL AND w.o IS NULL THEN 'take'
                 WHEN w.b IS NULL THEN CASE WHEN w.o *= w.t THEN 'keep' ELSE 'insert_insert' END
                 WHEN w.t IS NULL THEN CASE WHEN w.o IS NULL THEN 'keep' WHEN w.o *= w.b THEN 'take' ELSE 'update_delete' END

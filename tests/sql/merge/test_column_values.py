@@ -178,3 +178,18 @@ def test_what_is_written_while_the_merge_waits_for_its_table_is_merged(shop: Dat
         (9, 9, "late", "new", 2),
     ]
     assert shop.rows("SELECT * FROM pggit.verify()") == []
+
+
+@pytest.mark.parametrize("default", ["", " DEFAULT 4"])
+def test_a_row_of_a_branch_of_views_is_in_no_conflict_with_none(db: Database, default: str) -> None:
+    db.run(BASE.replace("'all'", "'none'"))
+    dev = db.connect(branch="dev")
+    query(dev, "INSERT INTO orders VALUES (9, 9, 'dev')")
+    db.run(f"ALTER TABLE orders ADD x int{default}; DELETE FROM orders WHERE id = 1")
+    assert db.row("SELECT result, conflicts, schema_conflicts FROM pggit.merge('main', 'dev')") == ("merged", 0, 0)
+    assert [row[:3] for row in query(dev, "SELECT id, note, x IS NULL FROM orders ORDER BY id")] == [
+        (2, "2", not default),
+        (3, "3", not default),
+        (9, "dev", not default),
+    ]
+    assert db.rows("SELECT * FROM pggit.verify()") == []
