@@ -267,6 +267,22 @@ $$;
 COMMENT ON FUNCTION pggit._plan_columns(pggit.merges, text, pggit._position, pggit._position) IS
 'Merges the columns of all tables into the temporary table pggit_merged_columns: all columns of each table whose columns are not the same everywhere. Returns why that can''t be, if so.';
 
+CREATE OR REPLACE FUNCTION pggit._why_not_brought_back(p_source_id integer)
+    RETURNS text
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    RETURN (SELECT format('column %I of table %I.%I was dropped or got another type after that state; bringing it back is not supported in this version', m.theirs_name, t.schema_name, t.table_name)
+              FROM pg_temp.pggit_merged_columns AS m JOIN pggit.tables AS t USING (table_id)
+             WHERE m.change IN ('add', 'retype')
+               AND NOT EXISTS (SELECT FROM pggit._columns_at(m.table_id, CASE WHEN p_source_id <> 1 THEN pggit._branch_now(p_source_id) END) AS c WHERE c.column_id = m.theirs_id)
+             ORDER BY t.schema_name, t.table_name, m.origin LIMIT 1);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._why_not_brought_back(integer) IS
+'Why a merge of an earlier state, such as a revert or a reset, can''t have its columns: the source has them no longer, and their values are in its history alone. NULL when it can.';
+
 CREATE OR REPLACE FUNCTION pggit._execute_all(p_commands text[])
     RETURNS void
     LANGUAGE plpgsql

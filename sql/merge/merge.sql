@@ -541,7 +541,7 @@ BEGIN
         PERFORM pggit._note_branch_columns(v_target.branch_id);
         PERFORM set_config('pggit.merge_target', (v_target.branch_id, NULL, pggit._base_after(v_merge, v_ours, v_theirs))::pggit._position::text, true);
     END IF;
-    v_reason := pggit._plan_columns(v_merge, v_bases[1], v_ours, v_theirs);
+    v_reason := coalesce(pggit._plan_columns(v_merge, v_bases[1], v_ours, v_theirs), pggit._why_not_brought_back((v_theirs).branch_id));
     v_shape  := (SELECT count(*) FROM pg_temp.pggit_merged_columns AS m WHERE m.change <> 'none');
     IF v_reason IS NULL AND cardinality(v_bases) > 1 AND EXISTS (SELECT FROM pg_temp.pggit_merged_columns) THEN
         v_reason := 'these branches have more than one best common ancestor, and columns of theirs are not the same; merge the columns first, from a branch made at one of the ancestors';
@@ -605,7 +605,7 @@ BEGIN
         RETURN v_result;
     END IF;
 
-    IF v_merge.kind IN ('revert', 'cherry_pick', 'unstash') AND v_result.rows_inserted + v_result.rows_updated + v_result.rows_deleted = 0 AND v_steps.steps = '[]' THEN
+    IF v_merge.kind IN ('revert', 'cherry_pick', 'unstash') AND v_result.rows_inserted + v_result.rows_updated + v_result.rows_deleted = 0 AND v_steps.steps = '[]' AND v_shape = 0 THEN
         v_result.result := 'up_to_date';
         DELETE FROM pggit.stashes AS s WHERE s.commit_id = v_merge.source_commit AND v_merge.kind = 'unstash';
         RETURN v_result;
