@@ -102,6 +102,7 @@
 \ir merge/merge_sets.sql
 \ir merge/rows.sql
 \ir merge/columns.sql
+\ir merge/schema.sql
 \ir merge/keyless.sql
 \ir merge/violations.sql
 \ir merge/write_rows.sql

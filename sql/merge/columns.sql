@@ -13,6 +13,18 @@ $$;
 COMMENT ON FUNCTION pggit._relation_at(integer, integer) IS
 'The real table that a tracked table is on a branch; NULL where it is a view.';
 
+CREATE OR REPLACE FUNCTION pggit._type_of_main(p_type text)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT coalesce((SELECT quote_ident(s.base_schema) || substr(p_type, length(quote_ident(s.schema_name)) + 1)
+                       FROM pggit.branch_schemas AS s WHERE starts_with(p_type, quote_ident(s.schema_name) || '.')), p_type);
+$$;
+
+COMMENT ON FUNCTION pggit._type_of_main(text) IS
+'The name on main of a type, which may be of a branch.';
+
 CREATE OR REPLACE FUNCTION pggit._merged_columns(p_table_id integer, p_base pggit._position, p_ours pggit._position, p_theirs pggit._position)
     RETURNS TABLE (origin integer, base pggit.columns, ours pggit.columns, theirs pggit.columns, change text)
     LANGUAGE sql STABLE
@@ -22,7 +34,7 @@ AS $$
                 WHEN t IS NULL AND NOT b IS NULL AND NOT o IS NULL THEN 'drop'
                 WHEN o IS NULL OR t IS NULL THEN 'none'
                 WHEN t.column_id <> o.column_id AND t.column_id IS DISTINCT FROM b.column_id
-                     AND (t.type_name, t.generated_as IS NULL) IS DISTINCT FROM (o.type_name, o.generated_as IS NULL) THEN 'retype'
+                     AND (pggit._type_of_main(t.type_name), t.generated_as IS NULL) IS DISTINCT FROM (pggit._type_of_main(o.type_name), o.generated_as IS NULL) THEN 'retype'
                 WHEN t.name <> o.name THEN 'rename'
                 ELSE 'none' END
       FROM pggit._columns_at(p_table_id, p_base) AS b
@@ -80,27 +92,22 @@ CREATE OR REPLACE FUNCTION pggit._value_of_old_rows(p_relation regclass, p_name 
     LANGUAGE sql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT CASE WHEN a.atthasmissing THEN format('(%L::%s[])[1]', a.attmissingval::text, pggit._base_type(a.atttypid, a.atttypmod))
-                WHEN a.attidentity <> '' THEN NULL
-                WHEN d.oid IS NULL THEN format('NULL::%s', pggit._base_type(a.atttypid, a.atttypmod))
-                WHEN NOT EXISTS (SELECT FROM regexp_matches(d.adbin::text, '\{([A-Z]+)', 'g') AS m
-                                  WHERE m[1] <> ALL (ARRAY['CONST', 'RELABELTYPE', 'COERCEVIAIO', 'FUNCEXPR', 'OPEXPR', 'ARRAYEXPR', 'ARRAYCOERCEEXPR', 'CASETESTEXPR']))
-                     AND NOT EXISTS (SELECT FROM regexp_matches(d.adbin::text, ':(?:op)?funcid (\d+)', 'g') AS m
-                                      WHERE NOT EXISTS (SELECT FROM pg_proc AS p WHERE p.oid = m[1]::oid AND p.provolatile = 'i' AND p.pronamespace = 'pg_catalog'::regnamespace))
-                    THEN format('(%s)::%s', pg_get_expr(d.adbin, d.adrelid), pggit._base_type(a.atttypid, a.atttypmod)) END
-      FROM pg_attribute AS a LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    -- A default alone says nothing of them: it may have come later, and the table may have been rewritten since.
+    SELECT CASE WHEN a.atthasmissing THEN quote_nullable((a.attmissingval::text::text[])[1])
+                WHEN NOT a.atthasdef AND a.attidentity = '' THEN 'NULL' END
+      FROM pg_attribute AS a
      WHERE a.attrelid = p_relation AND a.attname = p_name AND NOT a.attisdropped;
 $$;
 
 COMMENT ON FUNCTION pggit._value_of_old_rows(regclass, text) IS
-'What a column that was added has in the rows that were there before, as an expression; NULL where that is another value in each row (a sequence, random values).';
+'What a column that was added has in the rows that were there before, as a literal; NULL where nobody knows, or where it is another value in each row (a sequence, random values).';
 
 CREATE OR REPLACE FUNCTION pggit._changed_cells_sql(p_table_id integer, p_base pggit._position, p_side pggit._position, p_from integer, p_to integer, p_new_row text)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
     SELECT format('SELECT %1$s FROM (%2$s) AS k LEFT JOIN LATERAL (%3$s) AS b ON true LEFT JOIN LATERAL (%4$s) AS n ON true
-                    WHERE n.%5$s IS DISTINCT FROM NULL AND CASE WHEN b.%5$s IS NOT DISTINCT FROM NULL THEN ROW(n.c%7$s)::record *<> ROW(%8$s)::record ELSE ROW(n.c%7$s)::record *<> ROW(b.c%6$s)::record END',
+                    WHERE n.%5$s IS DISTINCT FROM NULL AND CASE WHEN b.%5$s IS NOT DISTINCT FROM NULL THEN ROW(n.c%7$s)::record *<> ROW(CASE WHEN true THEN %8$s ELSE n.c%7$s END)::record ELSE ROW(n.c%7$s)::record *<> ROW(b.c%6$s)::record END',
                   pggit._key_columns(p_table_id, 'k'), pggit._candidates_sql(p_table_id, p_base, p_side), pggit._row_sql(p_table_id, p_base), pggit._row_sql(p_table_id, p_side),
                   (SELECT 'c' || c.column_id FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position = 1 AND c.dropped_at IS NULL), p_from, p_to, p_new_row);
 $$;
@@ -286,6 +293,7 @@ COMMENT ON FUNCTION pggit._why_not_brought_back(integer) IS
 CREATE OR REPLACE FUNCTION pggit._execute_all(p_commands text[])
     RETURNS void
     LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_command text;
@@ -299,71 +307,90 @@ $$;
 COMMENT ON FUNCTION pggit._execute_all(text[]) IS
 'Runs commands one after the other.';
 
-CREATE OR REPLACE FUNCTION pggit._as_owner(p_relation regclass, p_commands text[])
+CREATE OR REPLACE FUNCTION pggit._as_role(p_role oid, p_commands text[])
     RETURNS void
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_owner  name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = p_relation);
-    v_helper text := format('pggit._as_%s', (SELECT c.relowner FROM pg_class AS c WHERE c.oid = p_relation));
+    v_helper text := format('pggit._as_%s', p_role);
 BEGIN
-    IF v_owner = current_user THEN
+    IF p_role = current_user::regrole THEN
         PERFORM pggit._execute_all(p_commands);
         RETURN;
     END IF;
-    -- SET ROLE could be undone by what the commands call; a function of the owner's can't be left.
+    -- SET ROLE could be undone by what the commands call; a function of the role's can't be left.
     IF to_regproc(v_helper) IS NULL THEN
         EXECUTE format('CREATE FUNCTION %s(p_commands text[]) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS %L', v_helper,
                        'DECLARE v_command text; BEGIN FOREACH v_command IN ARRAY p_commands LOOP EXECUTE v_command; END LOOP; END');
         EXECUTE format('REVOKE ALL ON FUNCTION %s(text[]) FROM PUBLIC', v_helper);
-        EXECUTE format('ALTER FUNCTION %s(text[]) OWNER TO %I', v_helper, v_owner);
+        EXECUTE format('ALTER FUNCTION %s(text[]) OWNER TO %I', v_helper, pg_get_userbyid(p_role));
     END IF;
     EXECUTE format('SELECT %s($1)', v_helper) USING p_commands;
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._as_owner(regclass, text[]) IS
-'Runs commands as the owner of a table, whoever runs the merge: code that comes from a branch gets no other rights.';
+COMMENT ON FUNCTION pggit._as_role(oid, text[]) IS
+'Runs commands as a role, whoever runs the merge: code that comes from a branch gets no other rights than those of the owner of what it is for.';
 
-CREATE OR REPLACE FUNCTION pggit._column_commands(p_table_id integer, p_target_id integer, p_source_id integer)
+CREATE OR REPLACE FUNCTION pggit._as_owner(p_relation regclass, p_commands text[])
+    RETURNS void
+    LANGUAGE sql
+AS $$
+    SELECT pggit._as_role((SELECT c.relowner FROM pg_class AS c WHERE c.oid = p_relation), p_commands);
+$$;
+
+COMMENT ON FUNCTION pggit._as_owner(regclass, text[]) IS
+'Runs commands as the owner of a table.';
+
+CREATE OR REPLACE FUNCTION pggit._qualified_type(p_type text)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT format('%I.%I', n.nspname, t.typname) || coalesce(substring(p_type FROM '\([0-9, -]+\)'), '') FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace WHERE t.oid = to_regtype(p_type);
+$$;
+
+COMMENT ON FUNCTION pggit._qualified_type(text) IS
+'A type with its schema, as the caller''s search_path finds it.';
+
+CREATE OR REPLACE FUNCTION pggit._column_commands(p_table_id integer, p_target_id integer, p_source_id integer, p_theirs pggit._schema_object[])
     RETURNS TABLE (command text, n integer)
-    LANGUAGE plpgsql STABLE
-    SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_ours   regclass := pggit._relation_at(p_table_id, p_target_id);
-    v_theirs regclass := pggit._relation_at(p_table_id, p_source_id);
-    v_table  text     := v_ours::text;
+    v_table  text := (SELECT format('%I.%I', s.nspname, c.relname) FROM pg_class AS c JOIN pg_namespace AS s ON s.oid = c.relnamespace WHERE c.oid = pggit._relation_at(p_table_id, p_target_id));
+    v_before text := current_setting('search_path');
 BEGIN
+    PERFORM set_config('search_path', pggit._schema_path(p_target_id), true);
     RETURN QUERY
-    SELECT format('ALTER TABLE %s DROP COLUMN %I', v_table, m.ours_name), 1 FROM pg_temp.pggit_merged_columns AS m WHERE m.table_id = p_table_id AND m.change = 'drop'
+    WITH merged AS MATERIALIZED (
+        SELECT m.*, t.definition AS d, l.type_name AS ours_type
+          FROM pg_temp.pggit_merged_columns AS m
+          LEFT JOIN unnest(p_theirs) AS t ON t.object_type = 'column' AND t.table_id = m.table_id AND t.object_name = t.parent || '.' || quote_ident(m.theirs_name)
+          LEFT JOIN pggit._live_columns(pggit._relation_at(p_table_id, p_target_id)) AS l ON l.name = m.ours_name
+         WHERE m.table_id = p_table_id
+    )
+    SELECT format('ALTER TABLE %s DROP COLUMN %I', v_table, m.ours_name), 1 FROM merged AS m WHERE m.change = 'drop'
     UNION ALL
     -- By way of names that nobody has, so that columns may swap theirs.
-    SELECT format('ALTER TABLE %s RENAME COLUMN %I TO %I', v_table, m.ours_name, 'pggit ' || m.origin), 2 FROM pg_temp.pggit_merged_columns AS m
-     WHERE m.table_id = p_table_id AND m.change NOT IN ('drop', 'add') AND m.ours_name <> m.name
+    SELECT format('ALTER TABLE %s RENAME COLUMN %I TO %I', v_table, m.ours_name, 'pggit ' || m.origin), 2 FROM merged AS m WHERE m.change NOT IN ('drop', 'add') AND m.ours_name <> m.name
     UNION ALL
-    SELECT format('ALTER TABLE %s RENAME COLUMN %I TO %I', v_table, 'pggit ' || m.origin, m.name), 3 FROM pg_temp.pggit_merged_columns AS m
-     WHERE m.table_id = p_table_id AND m.change NOT IN ('drop', 'add') AND m.ours_name <> m.name
+    SELECT format('ALTER TABLE %s RENAME COLUMN %I TO %I', v_table, 'pggit ' || m.origin, m.name), 3 FROM merged AS m WHERE m.change NOT IN ('drop', 'add') AND m.ours_name <> m.name
     UNION ALL
-    SELECT format('ALTER TABLE %s ALTER COLUMN %I DROP DEFAULT, ALTER COLUMN %2$I TYPE %s%s USING %s', v_table, m.name, k.type, k.collation, pggit._converted_sql(quote_ident(m.name), o.type_name, k.type)), 4
-      FROM pg_temp.pggit_merged_columns AS m
-      JOIN pg_attribute AS a ON a.attrelid = v_theirs AND a.attname = m.theirs_name
-     CROSS JOIN LATERAL (SELECT format_type(a.atttypid, a.atttypmod) AS type, pggit._collate_sql(v_theirs, a.attnum) AS collation) AS k
-      JOIN pggit._live_columns(v_ours) AS o ON o.name = m.ours_name
-     WHERE m.table_id = p_table_id AND m.change = 'retype' AND NOT m.is_generated
+    SELECT format('ALTER TABLE %s ALTER COLUMN %I DROP DEFAULT, ALTER COLUMN %2$I TYPE %s%s USING %s', v_table, m.name, m.d ->> 'type', ' COLLATE ' || (m.d ->> 'collation'),
+                  pggit._converted_sql(quote_ident(m.name), m.ours_type, pggit._qualified_type(m.d ->> 'type'))), 4
+      FROM merged AS m WHERE m.change = 'retype' AND NOT m.is_generated
     UNION ALL
-    SELECT format('ALTER TABLE %s ADD COLUMN %I %s%s%s', v_table, m.name, format_type(a.atttypid, a.atttypmod), pggit._collate_sql(v_theirs, a.attnum),
-                  CASE WHEN a.attgenerated <> '' THEN format(' GENERATED ALWAYS AS (%s) %s', pg_get_expr(d.adbin, d.adrelid), CASE a.attgenerated WHEN 's' THEN 'STORED' ELSE 'VIRTUAL' END)
-                       ELSE coalesce(' DEFAULT ' || pggit._value_of_old_rows(v_theirs, m.theirs_name), '') END), 5
-      FROM pg_temp.pggit_merged_columns AS m
-      JOIN pg_attribute AS a ON a.attrelid = v_theirs AND a.attname = m.theirs_name
-      LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-     WHERE m.table_id = p_table_id AND m.change = 'add';
+    SELECT format('ALTER TABLE %s ADD COLUMN %I %s%s%s', v_table, m.name, m.d ->> 'type', ' COLLATE ' || (m.d ->> 'collation'),
+                  CASE WHEN m.d ? 'generated' THEN format(' GENERATED ALWAYS AS (%s) %s', m.d ->> 'generated', m.d ->> 'generated_kind')
+                       ELSE ' DEFAULT ' || pggit._value_of_old_rows(pggit._relation_at(p_table_id, p_source_id), m.theirs_name) END), 5
+      FROM merged AS m WHERE m.change = 'add';
+    PERFORM set_config('search_path', v_before, true);
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._column_commands(integer, integer, integer) IS
-'The commands, in order (n), that give the merge''s target the merged columns of one table. A new column gets in all rows what the source''s old rows have in it.';
+COMMENT ON FUNCTION pggit._column_commands(integer, integer, integer, pggit._schema_object[]) IS
+'The commands, in order (n), that give the merge''s target the merged columns of one table, on the search_path pggit._schema_path; p_theirs has the definitions. A new column gets in all rows what the source''s old rows have in it; what
+else its definition says comes with the other objects.';
 
 CREATE OR REPLACE FUNCTION pggit._lock_reshaped()
     RETURNS void
@@ -381,7 +408,7 @@ $$;
 COMMENT ON FUNCTION pggit._lock_reshaped() IS
 'Locks the tables of main whose columns a merge changes, as changing them will.';
 
-CREATE OR REPLACE FUNCTION pggit._change_columns(p_target_id integer, p_source_id integer)
+CREATE OR REPLACE FUNCTION pggit._change_columns(p_target_id integer, p_source_id integer, p_theirs pggit._schema_object[])
     RETURNS text
     LANGUAGE plpgsql
 AS $$
@@ -419,7 +446,8 @@ BEGIN
             PERFORM pggit._restore_views(), set_config('pggit.adopted', '', true), set_config('pggit.following', v_following, true), set_config('pggit.branch', v_branch, true);
             RETURN format('what table %I.%I holds in columns that go can''t be saved: %s', v_table.schema_name, v_table.table_name, v_saved #>> '{}');
         END IF;
-        v_commands := ARRAY(SELECT c.command FROM pggit._column_commands(v_table.table_id, p_target_id, p_source_id) AS c ORDER BY c.n, c.command);
+        v_commands := ARRAY(SELECT c.command FROM pggit._column_commands(v_table.table_id, p_target_id, p_source_id, p_theirs) AS c ORDER BY c.n, c.command);
+        v_commands := format('SELECT pg_catalog.set_config(''search_path'', %L, true)', pggit._schema_path(p_target_id)) || v_commands;
         PERFORM pggit._as_owner(pggit._relation_at(v_table.table_id, p_target_id), v_commands);
         IF p_target_id = 1 THEN
             PERFORM pggit._follow_shape(v_table.relation, false, v_saved), pggit._restore_views();
@@ -432,7 +460,7 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._change_columns(integer, integer) IS
+COMMENT ON FUNCTION pggit._change_columns(integer, integer, pggit._schema_object[]) IS
 'Gives the tables of a merge''s target the merged columns, as their owners, and their history too: a column of the source''s is that column there. Returns why that can''t be, if so.';
 
 CREATE OR REPLACE FUNCTION pggit._missing_cells(p_table_id integer, p_ours pggit._position, p_theirs pggit._position, OUT base jsonb, OUT ours jsonb, OUT theirs jsonb)
@@ -452,10 +480,10 @@ BEGIN
      CROSS JOIN LATERAL (SELECT pggit._value_of_old_rows(v_relation, c.name) AS old, EXISTS (SELECT FROM pggit._columns_at(p_table_id, p_ours) AS k WHERE k.origin = c.origin) AS is_there) AS d
      CROSS JOIN LATERAL (
         SELECT c.column_id AS id, d.is_there,
-               CASE WHEN d.old = pggit._value_of_old_rows(pggit._relation_at(p_table_id, (p_theirs).branch_id), m.theirs_name) THEN d.old ELSE format('NULL::%s', c.type_name) END AS both_old,
-               CASE WHEN d.is_there THEN 'o.c' || c.column_id ELSE coalesce(d.old, 't.c' || c.column_id) END AS ours,
+               CASE WHEN d.old = pggit._value_of_old_rows(pggit._relation_at(p_table_id, (p_theirs).branch_id), m.theirs_name) THEN format('%s::%s', d.old, c.type_name) ELSE format('NULL::%s', c.type_name) END AS both_old,
+               CASE WHEN d.is_there THEN 'o.c' || c.column_id ELSE coalesce(format('%s::%s', d.old, c.type_name), 't.c' || c.column_id) END AS ours,
                CASE WHEN m.theirs_id IS NOT NULL THEN 't.c' || c.column_id
-                    ELSE coalesce(d.old, format('pggit._as_type(pggit._default_of(%s, %L), NULL::%s)', v_relation::oid, c.name, c.type_name)) END AS theirs) AS x
+                    ELSE coalesce(format('%s::%s', d.old, c.type_name), format('pggit._as_type(pggit._default_of(%s, %L), NULL::%s)', v_relation::oid, c.name, c.type_name)) END AS theirs) AS x
      WHERE m.table_id = p_table_id;
 END;
 $$;
@@ -467,6 +495,7 @@ value that differs from that is a change; in a column that both have added, base
 CREATE OR REPLACE FUNCTION pggit._default_of(p_relation oid, p_name text)
     RETURNS text
     LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_default text := (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attribute AS a JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -498,7 +527,8 @@ DECLARE
     v_found  boolean;
 BEGIN
     FOR v_column IN
-        SELECT c.*, m.change, m.theirs_name, m.theirs_id FROM pg_temp.pggit_merged_columns AS m JOIN pggit._columns_at(p_table_id, pggit._target()) AS c ON c.origin = m.origin
+        SELECT c.*, m.change, m.theirs_name, m.theirs_id, t.type_name AS their_type FROM pg_temp.pggit_merged_columns AS m JOIN pggit._columns_at(p_table_id, pggit._target()) AS c ON c.origin = m.origin
+          JOIN pggit._columns_at(p_table_id, p_theirs) AS t ON t.column_id = m.theirs_id
          WHERE m.table_id = p_table_id AND m.change IN ('add', 'retype') AND c.generated_as IS NULL ORDER BY c.column_id
     LOOP
         v_old := CASE v_column.change WHEN 'retype' THEN format('(p.b).c%s', v_column.column_id) ELSE pggit._value_of_old_rows(pggit._relation_at(p_table_id, (p_theirs).branch_id), v_column.theirs_name) END;
@@ -511,8 +541,8 @@ BEGIN
             type_name := v_column.type_name;
             everywhere := v_column.change = 'retype';
             IF NOT everywhere THEN
-                EXECUTE format('SELECT NOT EXISTS (SELECT FROM (%s) AS s WHERE ROW(s.c%s)::record *= ROW((%s)::%s)::record)',
-                               pggit._state_sql(p_table_id, p_theirs), v_column.theirs_id, v_old, v_column.type_name) INTO everywhere;
+                EXECUTE format('SELECT NOT EXISTS (SELECT FROM (%s) AS s WHERE ROW(%s)::record *= ROW((%s)::%s)::record)', pggit._state_sql(p_table_id, p_theirs),
+                               pggit._converted_sql('s.c' || v_column.theirs_id, v_column.their_type, v_column.type_name), v_old, v_column.type_name) INTO everywhere;
             END IF;
             RETURN NEXT;
         END IF;
@@ -611,6 +641,44 @@ BEGIN
     END LOOP;
 END;
 $$;
+
+CREATE OR REPLACE FUNCTION pggit._number_columns(p_table pggit.tables, p_base pggit._position, p_ours pggit._position, p_now pggit._position, p_theirs pggit._position)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_id       integer  := p_table.table_id;
+    v_relation regclass := pggit._relation_at(p_table.table_id, (p_now).branch_id);
+    v_column   record;
+    v_start    bigint;
+BEGIN
+    FOR v_column IN
+        SELECT c.column_id, c.name, c.type_name, a.attidentity <> '' AS is_identity
+          FROM pg_temp.pggit_merged_columns AS m
+          JOIN pggit._columns_at(v_id, pggit._target()) AS c ON c.origin = m.origin
+          LEFT JOIN pg_attribute AS a ON a.attrelid = pggit._relation_at(v_id, (p_theirs).branch_id) AND a.attname = m.theirs_name AND NOT a.attisdropped
+         WHERE m.table_id = v_id AND m.change = 'add' AND m.base_id IS NULL AND NOT m.is_generated
+           AND pggit._value_of_old_rows(pggit._relation_at(v_id, (p_theirs).branch_id), m.theirs_name) IS NULL
+         ORDER BY c.column_id
+    LOOP
+        PERFORM pggit._drop_temporary(format('pg_temp.pggit_touched_%s', v_id));
+        EXECUTE format('CREATE TEMPORARY TABLE pggit_touched_%1$s ON COMMIT DROP AS SELECT k.* FROM (%2$s) AS k
+                         WHERE k.is_new AND NOT EXISTS (SELECT FROM pg_temp.pggit_plan_%1$s AS p WHERE NOT p.t IS NULL AND %3$s)', v_id, pggit._touched_rows_sql(v_id, p_base, p_ours),
+                       pggit._same_key(v_id, 'p', 'k'));
+        IF v_column.is_identity THEN
+            EXECUTE format('SELECT 1 + coalesce(max((p.t).c%s), 0) FROM pg_temp.pggit_plan_%s AS p', v_column.column_id, v_id) INTO v_start;
+            EXECUTE 'DROP SEQUENCE IF EXISTS pg_temp.pggit_numbers';
+            EXECUTE format('CREATE TEMPORARY SEQUENCE pggit_numbers START %s', greatest(v_start, 1));
+        END IF;
+        PERFORM pggit._fill(p_table, v_column.column_id, v_column.type_name,
+                            CASE WHEN v_column.is_identity THEN 'nextval(''pg_temp.pggit_numbers'')' ELSE format('pggit._as_type(pggit._default_of(%s, %L), NULL::%s)', v_relation::oid, v_column.name, v_column.type_name) END,
+                            p_now, true);
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._number_columns(pggit.tables, pggit._position, pggit._position, pggit._position, pggit._position) IS
+'A column of theirs that has another value in each row, such as a number, gets one in the rows that only ours has: the next ones, or the default computed for each.';
 
 COMMENT ON FUNCTION pggit._fill_columns(pggit.merges, pggit.tables, pggit._position, pggit._position, pggit._position, pggit._position) IS
 'Theirs has filled a new column with values of its own; rows that ours has inserted since need some, too, and where theirs filled all rows, so that the values may come from the other columns, also those that

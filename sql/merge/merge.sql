@@ -249,6 +249,7 @@ BEGIN
         END IF;
         v_missing := pggit._missing_cells(v_table.table_id, p_ours, p_theirs);
         PERFORM pggit._plan_rows(v_table.table_id, v_keys, pggit._base_with_given_keys_sql(v_table.table_id, pggit._base_row_sql(v_table.table_id, p_bases)), p_ours, p_theirs, v_missing.base, v_missing.ours, v_missing.theirs);
+        PERFORM pggit._number_columns(v_table, (pggit._ref(p_bases[1])).at, p_before, p_ours, p_theirs);
         PERFORM pggit._fill_columns(p_merge, v_table, (pggit._ref(p_bases[1])).at, p_before, p_ours, p_theirs);
         PERFORM pggit._list_conflicts(p_merge.merge_id, v_table);
     END LOOP;
@@ -445,12 +446,15 @@ DECLARE
     v_result    pggit.merge_result;
     v_mode      text;
     v_shape     integer;
+    v_sides     record;
+    v_merged    pggit._schema_object[];
     v_commands  text[];
     v_given     integer[];
     v_old       integer;
+    v_schema    record;
     v_x         pggit._mark;
     v_steps     record;
-    v_done      record;
+    v_tables    record;
 BEGIN
     SELECT m.* INTO STRICT v_merge FROM pggit.merges AS m WHERE m.merge_id = p_merge_id;
     v_mode := coalesce(v_merge.options ->> 'fast_forward', 'auto');
@@ -516,9 +520,9 @@ BEGIN
     ELSIF v_steps.steps <> '[]' AND NOT p_apply THEN
         RETURN pggit._result(p_merge_id, 'rehearse');
     END IF;
-    v_done := pggit._try_steps(v_steps.steps, v_ours, v_theirs);
-    IF v_done.refused IS NOT NULL THEN
-        RETURN pggit._result(p_merge_id, 'refused', v_done.refused);
+    v_tables := pggit._try_steps(v_steps.steps, v_ours, v_theirs);
+    IF v_tables.refused IS NOT NULL THEN
+        RETURN pggit._result(p_merge_id, 'refused', v_tables.refused);
     END IF;
 
     SELECT pggit._why_not_mergeable(v_source.branch_id, v_target.branch_id, (pggit._ref(b.id)).at, v_ours, v_theirs) AS reason INTO v_reason
@@ -546,11 +550,12 @@ BEGIN
     IF v_reason IS NULL AND cardinality(v_bases) > 1 AND EXISTS (SELECT FROM pg_temp.pggit_merged_columns) THEN
         v_reason := 'these branches have more than one best common ancestor, and columns of theirs are not the same; merge the columns first, from a branch made at one of the ancestors';
     END IF;
+    v_sides := pggit._schema_sides(v_bases[1], v_target.branch_id, v_source.branch_id, v_their_id, v_theirs, v_shape > 0);
     IF v_reason IS NOT NULL THEN
         RETURN pggit._result(p_merge_id, 'refused', jsonb_build_object('reason', v_reason, 'sqlstate', 'VG302'));
     ELSIF pggit._undecided_schema(p_merge_id) > 0 THEN
         RETURN pggit._result(p_merge_id, CASE WHEN p_apply THEN 'conflicted' ELSE 'planned' END);
-    ELSIF v_shape > 0 THEN
+    ELSIF v_shape > 0 OR (v_sides.base IS NOT NULL AND v_sides.theirs IS NOT NULL) THEN
         IF NOT p_apply THEN
             RETURN pggit._result(p_merge_id, 'rehearse');
         ELSIF v_target.branch_id = 1 AND NOT p_still AND v_steps.steps = '[]' THEN
@@ -558,12 +563,13 @@ BEGIN
             PERFORM pggit._lock_reshaped();
             RETURN pggit._attempt(p_merge_id, p_apply, p_rehearse, true);
         END IF;
-        PERFORM pggit._make_real_for_merge(v_target, (pggit._target()).s);
-        v_commands := ARRAY(SELECT c.command FROM (SELECT DISTINCT m.table_id FROM pg_temp.pggit_merged_columns AS m WHERE m.change <> 'none') AS t
-                             CROSS JOIN LATERAL pggit._column_commands(t.table_id, v_target.branch_id, (v_theirs).branch_id) AS c ORDER BY t.table_id, c.n, c.command);
-        v_reason := pggit._change_columns(v_target.branch_id, (v_theirs).branch_id);
-        IF v_reason IS NOT NULL THEN
-            RETURN pggit._result(p_merge_id, 'refused', jsonb_build_object('reason', v_reason, 'sqlstate', 'VG302'));
+        PERFORM set_config('pggit.merge_touched', 'on', true);
+        v_schema := pggit._change_schema(v_merge, v_target, v_theirs, v_sides.base, v_sides.ours, v_sides.theirs);
+        v_merged   := v_schema.merged;
+        v_commands := ARRAY(SELECT jsonb_array_elements_text(v_schema.statements));
+        v_shape    := v_shape + v_schema.changes;
+        IF v_schema.reason IS NOT NULL THEN
+            RETURN pggit._result(p_merge_id, 'refused', jsonb_strip_nulls(jsonb_build_object('reason', v_schema.reason, 'sqlstate', 'VG302', 'prepare', to_jsonb(nullif(v_schema.prepare, '{}')))));
         END IF;
         v_x           := (v_ours).x;
         v_x.own       := pggit._transaction_number();
@@ -580,10 +586,11 @@ BEGIN
         v_result.schema_changes := v_result.schema_changes + jsonb_array_length(v_steps.steps);
         RETURN v_result;
     END IF;
-    v_commands := v_done.statements || coalesce(v_commands, '{}');
-    IF v_commands <> '{}' THEN
-        v_result.detail    := v_result.detail || jsonb_build_object('ddl', v_commands);
-        v_result.plan_hash := encode(sha256(convert_to(v_result.plan_hash || v_commands::text, 'UTF8')), 'hex');
+    v_commands := v_tables.statements || coalesce(v_commands, '{}');
+    IF v_commands <> '{}' OR v_merged IS NOT NULL THEN
+        v_result.detail    := v_result.detail || jsonb_build_object('ddl', v_commands, 'code', pggit._code_in(v_merged, v_sides.ours));
+        v_result.plan_hash := encode(sha256(convert_to(concat(v_result.plan_hash, v_commands, (SELECT string_agg(concat_ws(' ', m.object_type, m.object_name, m.hash), E'\n' ORDER BY m.object_type COLLATE "C", m.object_name COLLATE "C")
+                                                                                                 FROM unnest(v_merged) AS m)), 'UTF8')), 'hex');
     END IF;
     v_result.schema_changes   := v_shape + jsonb_array_length(v_steps.steps);
     v_result.schema_conflicts := pggit._undecided_schema(p_merge_id);
@@ -613,6 +620,15 @@ BEGIN
 
     v_after := pggit._apply(v_merge, v_target, v_result, v_ours, v_theirs);
     PERFORM pggit._late_keys(v_steps.steps, v_target.branch_id);
+    IF v_merged IS NOT NULL THEN
+        v_commands      := v_commands || ARRAY(SELECT jsonb_array_elements_text(pggit._finish_schema(v_target.branch_id, v_merged)));
+        PERFORM pggit._pass_sequences(t.id::integer, pggit._relation_at(t.id::integer, v_target.branch_id)::text)
+           FROM jsonb_array_elements_text(v_result.detail -> 'planned_tables') AS t(id) WHERE pggit._relation_at(t.id::integer, v_target.branch_id) IS NOT NULL;
+        v_result.detail := v_result.detail || jsonb_build_object('ddl', v_commands);
+        v_x             := (v_after).x;
+        v_x.watermark   := (SELECT o.last_value FROM pggit._ordinal AS o);
+        v_after         := (v_target.branch_id, v_x, CASE WHEN v_target.branch_id = 1 THEN v_x ELSE (v_after).s END)::pggit._position;
+    END IF;
     PERFORM pggit._run_checks(v_merge, v_target.name);
     IF v_forward THEN
         PERFORM pggit._move_head(v_target.branch_id, v_their_id, v_after);
@@ -680,6 +696,7 @@ DECLARE
     v_message  text;
     v_hint     text;
     v_name     text;
+    v_detail   text;
     v_rehearse boolean := false;
     v_undone   boolean;
     v_merge    pggit.merges;
@@ -694,6 +711,7 @@ BEGIN
     LOOP
         v_attempts := v_attempts + 1;
         v_undone   := false;
+        PERFORM set_config('pggit.merge_touched', '', true);
         BEGIN
             v_result := pggit._attempt(p_merge_id, p_apply OR v_rehearse, v_rehearse);
             IF v_result.result = 'rehearse' THEN
@@ -701,7 +719,7 @@ BEGIN
                 v_rehearse := true;
                 CONTINUE;
             END IF;
-            EXIT WHEN (v_result.schema_changes = 0 AND coalesce(current_setting('pggit.made_tables', true), '') = '') OR (p_apply AND v_result.result IN ('merged', 'fast_forward'));
+            EXIT WHEN coalesce(current_setting('pggit.merge_touched', true), '') = '' OR (p_apply AND v_result.result IN ('merged', 'fast_forward'));
             v_conflicts        := ARRAY(SELECT c FROM pggit.conflicts AS c WHERE c.merge_id = p_merge_id);
             v_schema_conflicts := ARRAY(SELECT c FROM pggit.schema_conflicts AS c WHERE c.merge_id = p_merge_id);
             v_violations       := ARRAY(SELECT v FROM pggit.violations AS v WHERE v.merge_id = p_merge_id);
@@ -720,8 +738,9 @@ BEGIN
                     IF SQLSTATE = 'VG402' THEN
                         RAISE;
                     END IF;
-                    GET STACKED DIAGNOSTICS v_message = MESSAGE_TEXT, v_name = CONSTRAINT_NAME;
-                    v_result := pggit._result(p_merge_id, 'refused', jsonb_build_object('reason', v_message, 'constraint', v_name));
+                    GET STACKED DIAGNOSTICS v_message = MESSAGE_TEXT, v_detail = PG_EXCEPTION_DETAIL, v_name = CONSTRAINT_NAME;
+                    v_result := pggit._result(p_merge_id, 'refused', jsonb_strip_nulls(jsonb_build_object(
+                        'reason', v_message, 'rows', nullif(v_detail, ''), 'constraint', nullif(v_name, ''), 'sqlstate', SQLSTATE)));
                     EXIT;
                 END IF;
             WHEN lock_not_available THEN
@@ -732,9 +751,9 @@ BEGIN
                         HINT    = 'Nothing was written. Merge again.';
                 END IF;
             WHEN SQLSTATE 'VG310' OR SQLSTATE 'VG312' OR integrity_constraint_violation OR data_exception THEN
-                GET STACKED DIAGNOSTICS v_message = MESSAGE_TEXT, v_hint = PG_EXCEPTION_HINT, v_name = CONSTRAINT_NAME;
+                GET STACKED DIAGNOSTICS v_message = MESSAGE_TEXT, v_detail = PG_EXCEPTION_DETAIL, v_hint = PG_EXCEPTION_HINT, v_name = CONSTRAINT_NAME;
                 v_result := pggit._result(p_merge_id, 'refused', jsonb_strip_nulls(jsonb_build_object(
-                    'reason', v_message, 'hint', nullif(v_hint, ''), 'constraint', nullif(v_name, ''), 'sqlstate', SQLSTATE)));
+                    'reason', v_message, 'rows', nullif(v_detail, ''), 'hint', nullif(v_hint, ''), 'constraint', nullif(v_name, ''), 'sqlstate', SQLSTATE)));
                 EXIT;
         END;
     END LOOP;

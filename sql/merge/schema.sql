@@ -65,22 +65,6 @@ $$;
 COMMENT ON FUNCTION pggit._merge_fields(jsonb, jsonb, jsonb) IS
 'Three definitions of one object, merged field by field. clash: the fields that both sides changed in different ways, in which merged is ours.';
 
-CREATE OR REPLACE FUNCTION pggit._object_identity(p_object pggit._schema_object)
-    RETURNS text
-    LANGUAGE sql IMMUTABLE
-    SET search_path = pg_catalog
-AS $$
-    SELECT concat_ws(' ', (p_object).object_type,
-                     CASE WHEN (p_object).object_type = 'table' AND (p_object).table_id IS NOT NULL THEN (p_object).table_id::text
-                          WHEN (p_object).object_type = 'column' AND (p_object).column_id IS NOT NULL THEN (p_object).table_id || '.' || (p_object).column_id
-                          WHEN (p_object).object_type IN ('constraint', 'trigger', 'policy', 'rule')
-                              THEN coalesce((p_object).table_id::text, (p_object).parent) || '.' || substr((p_object).object_name, length((p_object).parent) + 2)
-                          ELSE (p_object).object_name END);
-$$;
-
-COMMENT ON FUNCTION pggit._object_identity(pggit._schema_object) IS
-'What an object is the same by in three states.';
-
 CREATE OR REPLACE FUNCTION pggit._is_of_table(p_object pggit._schema_object)
     RETURNS boolean
     LANGUAGE sql IMMUTABLE
@@ -143,19 +127,19 @@ DECLARE
     v_merged pggit._schema_object;
 BEGIN
     FOR v_one IN
-        WITH b AS MATERIALIZED (SELECT pggit._object_identity(x) AS id, x FROM unnest(p_base) AS x),
-             f AS MATERIALIZED (SELECT pggit._object_identity(x) AS id, x FROM unnest(p_before) AS x),
-             o AS MATERIALIZED (SELECT pggit._object_identity(x) AS id, x FROM unnest(p_ours) AS x),
-             t AS MATERIALIZED (SELECT pggit._object_identity(x) AS id, x FROM unnest(p_theirs) AS x)
-        SELECT b.x AS base, f.x AS before, o.x AS ours, t.x AS theirs, o.id IS NOT NULL AS is_ours
-          FROM o FULL JOIN t USING (id) LEFT JOIN b USING (id) LEFT JOIN f USING (id)
-         ORDER BY id COLLATE "C"
+        WITH b AS MATERIALIZED (SELECT x.object_type, x.object_name, x FROM unnest(p_base) AS x),
+             f AS MATERIALIZED (SELECT x.object_type, x.object_name, x FROM unnest(p_before) AS x),
+             o AS MATERIALIZED (SELECT x.object_type, x.object_name, x FROM unnest(p_ours) AS x),
+             t AS MATERIALIZED (SELECT x.object_type, x.object_name, x FROM unnest(p_theirs) AS x)
+        SELECT b.x AS base, f.x AS before, o.x AS ours, t.x AS theirs,
+               EXISTS (SELECT FROM o AS p WHERE p.object_type = 'table' AND p.object_name = (t.x).parent) AS has_table
+          FROM o FULL JOIN t USING (object_type, object_name) LEFT JOIN b USING (object_type, object_name) LEFT JOIN f USING (object_type, object_name)
+         ORDER BY object_type COLLATE "C", object_name COLLATE "C"
     LOOP
-        IF (coalesce((v_one.ours).object_type, (v_one.theirs).object_type)) IN ('table', 'column', 'schema', 'extension') AND ((v_one.ours).hash IS NULL OR (v_one.theirs).hash IS NULL) THEN
+        IF coalesce((v_one.ours).object_type, (v_one.theirs).object_type) IN ('table', 'column', 'schema', 'extension') AND ((v_one.ours).hash IS NULL OR (v_one.theirs).hash IS NULL) THEN
             -- Which tables and columns there are has been decided.
             v_merged := v_one.ours;
-        ELSIF (v_one.ours).hash IS NULL AND pggit._is_of_table(v_one.theirs)
-              AND NOT EXISTS (SELECT FROM unnest(p_ours) AS p WHERE p.object_type = 'table' AND (p.table_id = (v_one.theirs).table_id OR p.object_name = (v_one.theirs).parent)) THEN
+        ELSIF (v_one.ours).hash IS NULL AND pggit._is_of_table(v_one.theirs) AND NOT v_one.has_table THEN
             v_merged := NULL;
         ELSE
             v_merged := pggit._merge_object(p_merge_id, v_one.base, v_one.before, v_one.ours, v_one.theirs);
@@ -168,7 +152,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._merge_objects(uuid, pggit._schema_object[], pggit._schema_object[], pggit._schema_object[], pggit._schema_object[]) IS
-'All objects merged: what the target is to have, given its tables and columns. p_before: the target before its columns were changed.';
+'All objects merged: what the target is to have, given its tables and columns. All sets have the names of p_ours; p_before is the target before its columns were changed.';
 
 CREATE OR REPLACE FUNCTION pggit._objects_before_rows(p_merged pggit._schema_object[], p_ours pggit._schema_object[])
     RETURNS SETOF pggit._schema_object
@@ -177,9 +161,288 @@ AS $$
     SELECT m.object_type, m.object_name, m.parent, d.definition, pggit._object_hash(d.definition), m.table_id, m.column_id
       FROM unnest(p_merged) AS m
       LEFT JOIN unnest(p_ours) AS o ON o.object_type = m.object_type AND o.object_name = m.object_name
-     CROSS JOIN LATERAL (SELECT CASE WHEN m.object_type = 'column' AND m.definition ? 'not_null' AND NOT coalesce(o.definition ? 'not_null', false) THEN m.definition - 'not_null' ELSE m.definition END AS definition) AS d
+     CROSS JOIN LATERAL (SELECT CASE WHEN m.object_type = 'column' AND m.definition ? 'not_null' AND NOT coalesce(o.definition ? 'not_null', false) THEN m.definition - '{not_null,identity}'::text[] ELSE m.definition END AS definition) AS d
      WHERE m.object_type NOT IN ('constraint', 'index', 'trigger', 'policy', 'rule', 'view', 'materialized view', 'statistics') OR o.hash = m.hash;
 $$;
 
 COMMENT ON FUNCTION pggit._objects_before_rows(pggit._schema_object[], pggit._schema_object[]) IS
 'What of the merged objects the target gets before the merged rows: all that rows are made of, without the constraints, indexes and NOT NULLs that these rows have to be there for, and without what reads tables.';
+
+CREATE OR REPLACE FUNCTION pggit._in_names_of(p_objects pggit._schema_object[], p_other pggit._schema_object[])
+    RETURNS pggit._schema_object[]
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v_renames jsonb;
+    v_kind    text;
+BEGIN
+    FOREACH v_kind IN ARRAY ARRAY['table', 'column'] LOOP
+        v_renames := pggit._renames(p_objects, p_other, v_kind);
+        IF v_renames <> '[]' THEN
+            p_objects := ARRAY(SELECT o FROM pggit._rename_objects(p_objects, v_renames) AS o);
+        END IF;
+    END LOOP;
+    RETURN p_objects;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._in_names_of(pggit._schema_object[], pggit._schema_object[]) IS
+'Objects with the names that tables and columns have in another set, so that a renamed column does not make every index on it another one.';
+
+CREATE OR REPLACE FUNCTION pggit._schema_sides(p_base_id text, p_target_id integer, p_source_id integer, p_their_id text, p_theirs pggit._position, p_always boolean,
+                                               OUT base pggit._schema_object[], OUT ours pggit._schema_object[], OUT theirs pggit._schema_object[])
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_base   bigint := (SELECT s.tree_id FROM pggit.schema_commits AS s WHERE s.commit_id = p_base_id);
+    v_theirs bigint := CASE WHEN p_source_id IS NULL THEN (SELECT s.tree_id FROM pggit.schema_commits AS s WHERE s.commit_id = p_their_id) ELSE pggit._scan_schema(p_source_id, p_theirs) END;
+BEGIN
+    IF p_always OR v_base IS NULL OR EXISTS (SELECT FROM pggit._tree_changes(v_base, v_theirs)) THEN
+        base   := CASE WHEN v_base IS NOT NULL THEN ARRAY(SELECT o FROM pggit._tree_objects(v_base) AS o) END;
+        theirs := ARRAY(SELECT o FROM pggit._tree_objects(v_theirs) AS o);
+        ours   := ARRAY(SELECT o FROM pggit._schema_objects(p_target_id) AS o);
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._schema_sides(text, integer, integer, text, pggit._position, boolean) IS
+'The objects of the three states of a merge; unless p_always, NULL where theirs has changed none, and base alone where nobody knows what there was. p_source_id: the branch whose state theirs is, NULL: that of a commit.';
+
+CREATE OR REPLACE FUNCTION pggit._owner_on(p_branch_id integer, p_type text, p_name text, p_parent text)
+    RETURNS oid
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v_target jsonb := (SELECT jsonb_object_agg(quote_ident(s.base_schema), quote_ident(s.schema_name)) FROM pggit.branch_schemas AS s WHERE s.branch_id = p_branch_id AND p_branch_id <> 1);
+    v_owner  oid;
+BEGIN
+    v_owner := CASE
+        WHEN p_parent IS NOT NULL AND to_regclass(pggit._in_target(p_parent, v_target)) IS NOT NULL THEN (SELECT c.relowner FROM pg_class AS c WHERE c.oid = to_regclass(pggit._in_target(p_parent, v_target)))
+        WHEN p_type IN ('table', 'view', 'materialized view', 'sequence') THEN (SELECT c.relowner FROM pg_class AS c WHERE c.oid = to_regclass(pggit._in_target(p_name, v_target)))
+        WHEN p_type IN ('function', 'procedure', 'aggregate') THEN (SELECT p.proowner FROM pg_proc AS p WHERE p.oid = to_regprocedure(pggit._in_target(p_name, v_target)))
+        WHEN p_type IN ('type', 'domain') THEN (SELECT t.typowner FROM pg_type AS t WHERE t.oid = to_regtype(pggit._in_target(p_name, v_target))) END;
+    -- New objects belong to who owns the tables beside them.
+    RETURN coalesce(v_owner,
+                    (SELECT c.relowner FROM pggit.tables AS t JOIN pg_class AS c ON c.oid = t.relation
+                      WHERE t.untracked_at IS NULL ORDER BY quote_ident(t.schema_name) <> split_part(p_name, '.', 1), t.table_id LIMIT 1),
+                    current_user::regrole);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._owner_on(integer, text, text, text) IS
+'As whom an object of main or of a branch is changed: its owner, that of its table, or that of the tables in its schema.';
+
+CREATE OR REPLACE FUNCTION pggit._migrate(p_branch_id integer, p_from pggit._schema_object[], p_to pggit._schema_object[])
+    RETURNS jsonb
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_following text := coalesce(current_setting('pggit.following', true), '');
+    v_branch    text := coalesce(current_setting('pggit.branch', true), '');
+    v_path      text := format('SELECT pg_catalog.set_config(''search_path'', %L, true), pg_catalog.set_config(''check_function_bodies'', ''off'', true)', pggit._schema_path(p_branch_id));
+    v_bodies    text := current_setting('check_function_bodies');
+    v_steps     jsonb;
+    v_step      record;
+    v_table     record;
+BEGIN
+    SELECT coalesce(jsonb_agg(to_jsonb(s) ORDER BY s.step), '[]') INTO v_steps FROM pggit._schema_steps(p_from, p_to, p_branch_id) AS s;
+    PERFORM set_config('pggit.following', 'on', true), set_config('pggit.branch', '', true);
+    FOR v_step IN
+        SELECT s.*, coalesce(t.parent, f.parent) AS parent
+          FROM jsonb_to_recordset(v_steps) AS s(step integer, ddl text, object_type text, object_name text)
+          LEFT JOIN unnest(p_to) AS t ON t.object_type = s.object_type AND t.object_name = s.object_name
+          LEFT JOIN unnest(p_from) AS f ON f.object_type = s.object_type AND f.object_name = s.object_name
+         ORDER BY s.step
+    LOOP
+        PERFORM pggit._as_role(pggit._owner_on(p_branch_id, v_step.object_type, v_step.object_name, CASE WHEN v_step.parent LIKE '%.%' THEN v_step.parent END), ARRAY[v_path, v_step.ddl]);
+    END LOOP;
+    PERFORM set_config('pggit.following', v_following, true), set_config('check_function_bodies', v_bodies, true);
+    IF p_branch_id = 1 AND v_steps <> '[]' THEN
+        PERFORM pggit._follow_shape(t.relation) FROM pggit.tables AS t
+          WHERE t.untracked_at IS NULL AND EXISTS (SELECT FROM unnest(p_to) AS o JOIN jsonb_to_recordset(v_steps) AS s(object_type text, object_name text) USING (object_type, object_name)
+                                                    WHERE o.table_id = t.table_id);
+    END IF;
+    PERFORM set_config('pggit.branch', v_branch, true);
+    RETURN (SELECT coalesce(jsonb_agg(s.value ->> 'ddl' ORDER BY n), '[]') FROM jsonb_array_elements(v_steps) WITH ORDINALITY AS s(value, n));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._migrate(integer, pggit._schema_object[], pggit._schema_object[]) IS
+'Brings main or a branch from one set of objects to another, each step as the owner of what it changes, and returns the statements.';
+
+CREATE OR REPLACE FUNCTION pggit._merged_types(p_merge_id uuid, p_base pggit._schema_object[], p_ours pggit._schema_object[], p_theirs pggit._schema_object[])
+    RETURNS pggit._schema_object[]
+    LANGUAGE sql
+AS $$
+    SELECT ARRAY(SELECT o FROM unnest(p_ours) AS o WHERE o.object_type NOT IN ('type', 'domain'))
+           || ARRAY(SELECT m FROM pggit._merge_objects(p_merge_id, ARRAY(SELECT o FROM unnest(p_base) AS o WHERE o.object_type IN ('type', 'domain')),
+                                                       ARRAY(SELECT o FROM unnest(p_ours) AS o WHERE o.object_type IN ('type', 'domain')), ARRAY(SELECT o FROM unnest(p_ours) AS o WHERE o.object_type IN ('type', 'domain')),
+                                                       ARRAY(SELECT o FROM unnest(p_theirs) AS o WHERE o.object_type IN ('type', 'domain'))) AS m)
+           -- What ours still uses stays until its columns are others.
+           || ARRAY(SELECT o FROM unnest(p_ours) AS o WHERE o.object_type IN ('type', 'domain')
+                                                        AND NOT EXISTS (SELECT FROM unnest(p_theirs) AS t WHERE t.object_type = o.object_type AND t.object_name = o.object_name)
+                                                        AND EXISTS (SELECT FROM unnest(p_base) AS b WHERE b.object_type = o.object_type AND b.object_name = o.object_name AND b.hash = o.hash));
+$$;
+
+COMMENT ON FUNCTION pggit._merged_types(uuid, pggit._schema_object[], pggit._schema_object[], pggit._schema_object[]) IS
+'Ours with the merged types, which columns are made of; what theirs dropped is still there.';
+
+CREATE OR REPLACE FUNCTION pggit._readers_of_columns(p_branch_id integer, p_objects pggit._schema_object[])
+    RETURNS pggit._schema_object[]
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN ARRAY(
+        WITH RECURSIVE columns AS MATERIALIZED (
+            SELECT a.attrelid, a.attnum
+              FROM pg_temp.pggit_merged_columns AS m JOIN pg_attribute AS a ON a.attrelid = pggit._relation_at(m.table_id, p_branch_id) AND a.attname = m.ours_name
+             WHERE m.change IN ('drop', 'retype')
+        ), readers AS (
+            SELECT r.ev_class FROM columns AS c
+              JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = c.attrelid AND d.refobjsubid = c.attnum AND d.classid = 'pg_rewrite'::regclass
+              JOIN pg_rewrite AS r ON r.oid = d.objid
+            UNION
+            SELECT r.ev_class FROM readers AS v
+              JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = v.ev_class AND d.classid = 'pg_rewrite'::regclass
+              JOIN pg_rewrite AS r ON r.oid = d.objid
+        )
+        SELECT o FROM readers AS r JOIN unnest(p_objects) AS o ON o.object_name = pggit._base_name(r.ev_class) AND o.object_type IN ('view', 'materialized view'));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._readers_of_columns(integer, pggit._schema_object[]) IS
+'The views that read columns which a merge drops or gives another type, also by way of other views.';
+
+CREATE OR REPLACE FUNCTION pggit._without_new_tables(p_ours pggit._schema_object[], p_base pggit._schema_object[], p_theirs pggit._schema_object[])
+    RETURNS pggit._schema_object[]
+    LANGUAGE sql IMMUTABLE
+AS $$
+    WITH new AS MATERIALIZED (
+        SELECT t.object_name FROM unnest(p_theirs) AS t
+         WHERE t.object_type = 'table' AND NOT EXISTS (SELECT FROM unnest(p_base) AS b WHERE b.object_type = 'table' AND b.object_name = t.object_name)
+    )
+    SELECT ARRAY(SELECT o FROM unnest(p_ours) AS o
+                  WHERE NOT (pggit._is_of_table(o) AND CASE o.object_type WHEN 'table' THEN o.object_name ELSE o.parent END IN (SELECT n.object_name FROM new AS n)));
+$$;
+
+COMMENT ON FUNCTION pggit._without_new_tables(pggit._schema_object[], pggit._schema_object[], pggit._schema_object[]) IS
+'Ours without the tables that theirs has made, which the merge has just taken along: what they are made of is theirs.';
+
+CREATE OR REPLACE FUNCTION pggit._change_schema(p_merge pggit.merges, p_target pggit.branches, p_theirs pggit._position, p_base pggit._schema_object[], p_ours pggit._schema_object[],
+                                                p_their_objects pggit._schema_object[], OUT merged pggit._schema_object[], OUT statements jsonb, OUT changes integer, OUT prepare text[], OUT reason text)
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_now     pggit._schema_object[];
+    v_readers pggit._schema_object[];
+    v_rest    pggit._schema_object[];
+BEGIN
+    statements := '[]';
+    changes    := 0;
+    -- What reads columns that go, or become others, is away meanwhile.
+    v_readers := pggit._readers_of_columns(p_target.branch_id, p_ours);
+    IF v_readers <> '{}' THEN
+        v_rest := ARRAY(SELECT o FROM unnest(p_ours) AS o WHERE NOT EXISTS (SELECT FROM unnest(v_readers) AS r WHERE r.object_type = o.object_type AND r.object_name = o.object_name));
+        statements := pggit._migrate(p_target.branch_id, p_ours, v_rest);
+    ELSE
+        v_rest := p_ours;
+    END IF;
+    IF p_base IS NOT NULL AND p_target.branch_id = 1 THEN
+        prepare := ARRAY(SELECT s.ddl FROM pggit._schema_steps(v_rest, pggit._merged_types(p_merge.merge_id, p_base, v_rest, p_their_objects)) AS s WHERE s.ddl ~ '^ALTER TYPE .* ADD VALUE' ORDER BY s.step);
+        IF prepare <> '{}' THEN
+            reason := 'an enum gets new labels, which PostgreSQL lets no row have in the transaction that adds them; add them first (detail.prepare), and merge again';
+            RETURN;
+        END IF;
+        statements := statements || pggit._migrate(1, v_rest, pggit._merged_types(p_merge.merge_id, p_base, v_rest, p_their_objects));
+    END IF;
+    PERFORM pggit._make_real_for_merge(p_target, (pggit._target()).s);
+    statements := statements || to_jsonb(ARRAY(SELECT c.command FROM (SELECT DISTINCT m.table_id FROM pg_temp.pggit_merged_columns AS m WHERE m.change <> 'none') AS t
+                                                CROSS JOIN LATERAL pggit._column_commands(t.table_id, p_target.branch_id, (p_theirs).branch_id, p_their_objects) AS c
+                                                WHERE c.command IS NOT NULL ORDER BY t.table_id, c.n, c.command));
+    reason := pggit._change_columns(p_target.branch_id, (p_theirs).branch_id, p_their_objects);
+    IF reason IS NOT NULL OR p_base IS NULL THEN
+        RETURN;
+    END IF;
+    v_now  := ARRAY(SELECT o FROM pggit._schema_objects(p_target.branch_id) AS o);
+    merged := ARRAY(SELECT m FROM pggit._merge_objects(p_merge.merge_id, pggit._in_names_of(p_base, v_now), pggit._in_names_of(pggit._without_new_tables(p_ours, p_base, p_their_objects), v_now),
+                                                        v_now || pggit._in_names_of(v_readers, v_now),
+                                                        pggit._in_names_of(p_their_objects, v_now)) AS m);
+    changes := (SELECT count(*) FROM unnest(merged) AS m FULL JOIN unnest(v_now || pggit._in_names_of(v_readers, v_now)) AS o USING (object_type, object_name)
+                 WHERE m.hash IS DISTINCT FROM o.hash AND NOT (object_type = 'column' AND m.table_id IN (SELECT c.table_id FROM pg_temp.pggit_merged_columns AS c WHERE c.change <> 'none')))
+               + (SELECT count(*) FROM jsonb_array_elements_text(statements) AS d WHERE d ~ '^(CREATE|ALTER|DROP) (TYPE|DOMAIN)');
+    IF p_target.branch_id <> 1 THEN
+        merged := pggit._of_own_tables(p_target.branch_id, merged, v_now);
+    END IF;
+    statements := statements || pggit._migrate(p_target.branch_id, v_now, ARRAY(SELECT b FROM pggit._objects_before_rows(merged, v_now) AS b));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._change_schema(pggit.merges, pggit.branches, pggit._position, pggit._schema_object[], pggit._schema_object[], pggit._schema_object[]) IS
+'The first half of a merge of definitions, before its rows: types, columns, and what else rows are made of. merged is what pggit._finish_schema makes of the target afterwards; reason: why it can''t be,
+and prepare: what has to be done before, in transactions of its own.';
+
+CREATE OR REPLACE FUNCTION pggit._of_own_tables(p_branch_id integer, p_merged pggit._schema_object[], p_now pggit._schema_object[])
+    RETURNS pggit._schema_object[]
+    LANGUAGE sql STABLE
+AS $$
+    WITH own AS MATERIALIZED (
+        SELECT o.object_name FROM unnest(p_now) AS o JOIN pggit.branch_tables AS bt ON bt.branch_id = p_branch_id AND bt.table_id = o.table_id AND bt.form = 'table' WHERE o.object_type = 'table'
+    )
+    SELECT ARRAY(SELECT m FROM unnest(p_merged) AS m WHERE pggit._is_of_table(m) AND CASE m.object_type WHEN 'table' THEN m.object_name ELSE m.parent END IN (SELECT w.object_name FROM own AS w))
+           || ARRAY(SELECT m FROM unnest(p_merged) AS m
+                     WHERE m.object_type IN ('view', 'materialized view') AND NOT EXISTS (SELECT FROM unnest(p_now) AS o WHERE o.object_type = m.object_type AND o.object_name = m.object_name))
+           || ARRAY(SELECT o FROM unnest(p_now) AS o WHERE NOT (pggit._is_of_table(o) AND CASE o.object_type WHEN 'table' THEN o.object_name ELSE o.parent END IN (SELECT w.object_name FROM own AS w)));
+$$;
+
+COMMENT ON FUNCTION pggit._of_own_tables(integer, pggit._schema_object[], pggit._schema_object[]) IS
+'What a merge changes on a branch: its real tables, and views that it has not, such as those that were away while their columns changed. Everything else it shows as main has it.';
+
+CREATE OR REPLACE FUNCTION pggit._finish_schema(p_branch_id integer, p_merged pggit._schema_object[])
+    RETURNS jsonb
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_now   pggit._schema_object[] := ARRAY(SELECT o FROM pggit._schema_objects(p_branch_id) AS o);
+    v_done  jsonb;
+    v_other text;
+BEGIN
+    IF p_branch_id <> 1 THEN
+        p_merged := pggit._of_own_tables(p_branch_id, p_merged, v_now);
+    END IF;
+    v_done := pggit._migrate(p_branch_id, v_now, p_merged);
+    INSERT INTO pggit.branch_copies (branch_id, relation)
+    SELECT p_branch_id, to_regclass(pggit._in_target(m.object_name, (SELECT jsonb_object_agg(quote_ident(s.base_schema), quote_ident(s.schema_name)) FROM pggit.branch_schemas AS s WHERE s.branch_id = p_branch_id)))
+      FROM unnest(p_merged) AS m
+     WHERE p_branch_id <> 1 AND m.object_type IN ('view', 'materialized view') AND NOT EXISTS (SELECT FROM unnest(v_now) AS o WHERE o.object_type = m.object_type AND o.object_name = m.object_name);
+    SELECT string_agg(format('%s %s', object_type, object_name), ', ' ORDER BY object_type, object_name) INTO v_other
+      FROM pggit._schema_objects(p_branch_id) AS n FULL JOIN unnest(p_merged) AS m USING (object_type, object_name)
+     WHERE n.hash IS DISTINCT FROM m.hash;
+    IF v_other IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG310', SCHEMA = 'pggit',
+            MESSAGE = format('the merged schema would not be what was planned: %s', v_other),
+            HINT    = 'Nothing was written. Make this change on both sides, and merge again.';
+    END IF;
+    RETURN v_done;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._finish_schema(integer, pggit._schema_object[]) IS
+'The second half of a merge of definitions, when the merged rows are there: constraints, indexes, triggers, views. Then the catalog has to say what the merge wanted. Raises VG310, and what PostgreSQL raises for rows
+that a new constraint does not take.';
+
+CREATE OR REPLACE FUNCTION pggit._code_in(p_merged pggit._schema_object[], p_ours pggit._schema_object[])
+    RETURNS jsonb
+    LANGUAGE sql STABLE
+AS $$
+    SELECT coalesce(jsonb_agg(m.object_type || ' ' || m.object_name ORDER BY m.object_type COLLATE "C", m.object_name COLLATE "C"), '[]')
+      FROM unnest(p_merged) AS m LEFT JOIN unnest(p_ours) AS o ON o.object_type = m.object_type AND o.object_name = m.object_name
+     WHERE m.hash IS DISTINCT FROM o.hash
+       AND (m.object_type IN ('function', 'procedure', 'aggregate', 'trigger', 'policy', 'rule', 'view', 'materialized view')
+            OR (m.object_type = 'column' AND ROW(m.definition -> 'default', m.definition -> 'generated') IS DISTINCT FROM ROW(o.definition -> 'default', o.definition -> 'generated'))
+            OR (m.object_type IN ('constraint', 'index', 'domain') AND m.definition::text LIKE '%(%'));
+$$;
+
+COMMENT ON FUNCTION pggit._code_in(pggit._schema_object[], pggit._schema_object[]) IS
+'The objects that a merge brings or changes and that have code in them, which somebody should have read: functions, triggers, policies, rules, views, defaults, and constraints and indexes with expressions.';

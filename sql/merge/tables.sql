@@ -596,10 +596,9 @@ DECLARE
     v_hint    text;
 BEGIN
     statements := '{}';
-    PERFORM set_config('pggit.made_tables', '', true);
     IF p_steps <> '[]' THEN
         statements := pggit._take_steps(p_steps, p_ours, p_theirs);
-        PERFORM set_config('pggit.made_tables', 'on', true);
+        PERFORM set_config('pggit.merge_touched', 'on', true);
     END IF;
 EXCEPTION WHEN SQLSTATE 'VG302' OR syntax_error_or_access_rule_violation OR feature_not_supported OR dependent_objects_still_exist OR invalid_schema_name THEN
     GET STACKED DIAGNOSTICS v_message = MESSAGE_TEXT, v_detail = PG_EXCEPTION_DETAIL, v_hint = PG_EXCEPTION_HINT;
@@ -608,4 +607,4 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._try_steps(jsonb, pggit._position, pggit._position, OUT text[], OUT jsonb) IS
-'pggit._take_steps; where that can''t be, why not, as the detail of a refused merge. The local setting pggit.made_tables tells pggit._run that there is something to undo when nothing is merged.';
+'pggit._take_steps; where that can''t be, why not, as the detail of a refused merge. The local setting pggit.merge_touched tells pggit._run that there is something to undo when nothing is merged.';

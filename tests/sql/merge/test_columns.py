@@ -217,7 +217,6 @@ def test_what_two_sides_did_to_a_column_is_a_conflict(
     assert shop.rows("SELECT * FROM pggit.status('main')") == []
 
 
-#: DDL that a branch's view keeps main, or itself, from.
 @pytest.mark.parametrize("materialize", ["all", "none"])
 @pytest.mark.parametrize("case", [c for c in CASES if c != "another value in each row"])
 def test_main_merges_into_a_branch(db: Database, case: str, materialize: str) -> None:
@@ -262,3 +261,14 @@ def test_main_merges_into_a_branch(db: Database, case: str, materialize: str) ->
     )
     assert db.rows("SELECT * FROM pggit.diff('main', 'dev')") == []
     assert db.rows("SELECT * FROM pggit.verify()") == []
+
+
+@pytest.mark.parametrize("rewrite", ["", "; ALTER TABLE orders ALTER total TYPE numeric(20, 2)"])
+def test_a_default_that_came_later_is_not_in_old_rows(shop: Database, dev: Connection, rewrite: str) -> None:
+    query(dev, "ALTER TABLE orders ADD a int, ADD b int DEFAULT 7" + rewrite)
+    query(dev, "ALTER TABLE orders ALTER a SET DEFAULT 5, ALTER b SET DEFAULT 8")
+    shop.run("INSERT INTO orders VALUES (9, 9)")
+    result = merge(shop)
+    assert (result[0], result[2:]) == ("merged", (0, 0, 0, None))
+    assert shop.rows("SELECT DISTINCT a, b FROM orders WHERE id < 9") == [(None, 7)]
+    assert shop.rows("SELECT * FROM pggit.verify()") == []
