@@ -621,7 +621,7 @@ BEGIN
     v_after := pggit._apply(v_merge, v_target, v_result, v_ours, v_theirs);
     PERFORM pggit._late_keys(v_steps.steps, v_target.branch_id);
     IF v_merged IS NOT NULL THEN
-        v_commands      := v_commands || ARRAY(SELECT jsonb_array_elements_text(pggit._finish_schema(v_target.branch_id, v_merged)));
+        v_commands      := v_commands || ARRAY(SELECT jsonb_array_elements_text(pggit._finish_schema(v_target.branch_id, v_merged, v_schema.settled)));
         PERFORM pggit._pass_sequences(t.id::integer, pggit._relation_at(t.id::integer, v_target.branch_id)::text)
            FROM jsonb_array_elements_text(v_result.detail -> 'planned_tables') AS t(id) WHERE pggit._relation_at(t.id::integer, v_target.branch_id) IS NOT NULL;
         v_result.detail := v_result.detail || jsonb_build_object('ddl', v_commands);

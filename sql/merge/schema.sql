@@ -314,23 +314,32 @@ $$;
 COMMENT ON FUNCTION pggit._readers_of_columns(integer, pggit._schema_object[]) IS
 'The views that read columns which a merge drops or gives another type, also by way of other views.';
 
-CREATE OR REPLACE FUNCTION pggit._without_new_tables(p_ours pggit._schema_object[], p_base pggit._schema_object[], p_theirs pggit._schema_object[])
+CREATE OR REPLACE FUNCTION pggit._new_tables(p_base pggit._schema_object[], p_theirs pggit._schema_object[])
+    RETURNS text[]
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT ARRAY(SELECT t.object_name FROM unnest(p_theirs) AS t
+                  WHERE t.object_type = 'table' AND NOT EXISTS (SELECT FROM unnest(p_base) AS b WHERE b.object_type = 'table' AND b.object_name = t.object_name));
+$$;
+
+COMMENT ON FUNCTION pggit._new_tables(pggit._schema_object[], pggit._schema_object[]) IS
+'The tables that theirs has made. The merge has just taken them along, with all that belongs to them (pggit._try_steps).';
+
+CREATE OR REPLACE FUNCTION pggit._of_tables(p_objects pggit._schema_object[], p_tables text[], p_is_in boolean)
     RETURNS pggit._schema_object[]
     LANGUAGE sql IMMUTABLE
 AS $$
-    WITH new AS MATERIALIZED (
-        SELECT t.object_name FROM unnest(p_theirs) AS t
-         WHERE t.object_type = 'table' AND NOT EXISTS (SELECT FROM unnest(p_base) AS b WHERE b.object_type = 'table' AND b.object_name = t.object_name)
-    )
-    SELECT ARRAY(SELECT o FROM unnest(p_ours) AS o
-                  WHERE NOT (pggit._is_of_table(o) AND CASE o.object_type WHEN 'table' THEN o.object_name ELSE o.parent END IN (SELECT n.object_name FROM new AS n)));
+    SELECT ARRAY(SELECT o FROM unnest(p_objects) AS o
+                  WHERE p_is_in = coalesce(CASE WHEN o.object_type = 'table' THEN o.object_name = ANY (p_tables)
+                                                WHEN pggit._is_of_table(o) THEN o.parent = ANY (p_tables)
+                                                WHEN o.object_type = 'sequence' THEN EXISTS (SELECT FROM unnest(p_tables) AS t WHERE starts_with(o.definition ->> 'owned_by', t || '.')) END, false));
 $$;
 
-COMMENT ON FUNCTION pggit._without_new_tables(pggit._schema_object[], pggit._schema_object[], pggit._schema_object[]) IS
-'Ours without the tables that theirs has made, which the merge has just taken along: what they are made of is theirs.';
+COMMENT ON FUNCTION pggit._of_tables(pggit._schema_object[], text[], boolean) IS
+'Of a set of objects those that belong to some tables, or that do not.';
 
 CREATE OR REPLACE FUNCTION pggit._change_schema(p_merge pggit.merges, p_target pggit.branches, p_theirs pggit._position, p_base pggit._schema_object[], p_ours pggit._schema_object[],
-                                                p_their_objects pggit._schema_object[], OUT merged pggit._schema_object[], OUT statements jsonb, OUT changes integer, OUT prepare text[], OUT reason text)
+                                                p_their_objects pggit._schema_object[], OUT merged pggit._schema_object[], OUT statements jsonb, OUT changes integer, OUT settled text[], OUT prepare text[], OUT reason text)
     LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -365,9 +374,11 @@ BEGIN
         RETURN;
     END IF;
     v_now  := ARRAY(SELECT o FROM pggit._schema_objects(p_target.branch_id) AS o);
-    merged := ARRAY(SELECT m FROM pggit._merge_objects(p_merge.merge_id, pggit._in_names_of(p_base, v_now), pggit._in_names_of(pggit._without_new_tables(p_ours, p_base, p_their_objects), v_now),
-                                                        v_now || pggit._in_names_of(v_readers, v_now),
-                                                        pggit._in_names_of(p_their_objects, v_now)) AS m);
+    settled := pggit._new_tables(p_base, p_their_objects);
+    merged  := ARRAY(SELECT m FROM pggit._merge_objects(p_merge.merge_id, pggit._of_tables(pggit._in_names_of(p_base, v_now), settled, false), pggit._of_tables(pggit._in_names_of(p_ours, v_now), settled, false),
+                                                         pggit._of_tables(v_now || pggit._in_names_of(v_readers, v_now), settled, false),
+                                                         pggit._of_tables(pggit._in_names_of(p_their_objects, v_now), settled, false)) AS m)
+               || pggit._of_tables(v_now, settled, true);
     changes := (SELECT count(*) FROM unnest(merged) AS m FULL JOIN unnest(v_now || pggit._in_names_of(v_readers, v_now)) AS o USING (object_type, object_name)
                  WHERE m.hash IS DISTINCT FROM o.hash AND NOT (object_type = 'column' AND m.table_id IN (SELECT c.table_id FROM pg_temp.pggit_merged_columns AS c WHERE c.change <> 'none')))
                + (SELECT count(*) FROM jsonb_array_elements_text(statements) AS d WHERE d ~ '^(CREATE|ALTER|DROP) (TYPE|DOMAIN)');
@@ -398,7 +409,7 @@ $$;
 COMMENT ON FUNCTION pggit._of_own_tables(integer, pggit._schema_object[], pggit._schema_object[]) IS
 'What a merge changes on a branch: its real tables, and views that it has not, such as those that were away while their columns changed. Everything else it shows as main has it.';
 
-CREATE OR REPLACE FUNCTION pggit._finish_schema(p_branch_id integer, p_merged pggit._schema_object[])
+CREATE OR REPLACE FUNCTION pggit._finish_schema(p_branch_id integer, p_merged pggit._schema_object[], p_settled text[])
     RETURNS jsonb
     LANGUAGE plpgsql
 AS $$
@@ -407,6 +418,7 @@ DECLARE
     v_done  jsonb;
     v_other text;
 BEGIN
+    p_merged := pggit._of_tables(p_merged, p_settled, false) || pggit._of_tables(v_now, p_settled, true);
     IF p_branch_id <> 1 THEN
         p_merged := pggit._of_own_tables(p_branch_id, p_merged, v_now);
     END IF;
@@ -428,8 +440,9 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._finish_schema(integer, pggit._schema_object[]) IS
-'The second half of a merge of definitions, when the merged rows are there: constraints, indexes, triggers, views. Then the catalog has to say what the merge wanted. Raises VG310, and what PostgreSQL raises for rows
+COMMENT ON FUNCTION pggit._finish_schema(integer, pggit._schema_object[], text[]) IS
+'The second half of a merge of definitions, when the merged rows are there: constraints, indexes, triggers, views. Then the catalog has to say what the merge wanted. p_settled: tables that are
+finished already. Raises VG310, and what PostgreSQL raises for rows
 that a new constraint does not take.';
 
 CREATE OR REPLACE FUNCTION pggit._code_in(p_merged pggit._schema_object[], p_ours pggit._schema_object[])
