@@ -102,6 +102,34 @@ $$;
 COMMENT ON FUNCTION pggit._value_of_old_rows(regclass, text) IS
 'What a column that was added has in the rows that were there before, as a literal; NULL where nobody knows, or where it is another value in each row (a sequence, random values).';
 
+CREATE OR REPLACE FUNCTION pggit._constant_default(p_relation regclass, p_name text)
+    RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog
+AS $$
+DECLARE
+    v_default text;
+    v_node    text;
+    v_value   text;
+BEGIN
+    SELECT pg_get_expr(d.adbin, d.adrelid), d.adbin::text INTO v_default, v_node
+      FROM pg_attribute AS a JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+     WHERE a.attrelid = p_relation AND a.attname = p_name AND NOT a.attisdropped;
+    IF v_default IS NULL
+       OR EXISTS (SELECT FROM regexp_matches(v_node, '\{([A-Z]+)', 'g') AS m
+                   WHERE m[1] <> ALL (ARRAY['CONST', 'RELABELTYPE', 'COERCEVIAIO', 'FUNCEXPR', 'OPEXPR', 'ARRAYEXPR', 'ARRAYCOERCEEXPR', 'CASETESTEXPR']))
+       OR EXISTS (SELECT FROM regexp_matches(v_node, ':(?:op)?funcid (\d+)', 'g') AS m
+                   WHERE NOT EXISTS (SELECT FROM pg_proc AS p WHERE p.oid = m[1]::oid AND p.provolatile = 'i' AND p.pronamespace = 'pg_catalog'::regnamespace)) THEN
+        RETURN NULL;
+    END IF;
+    EXECUTE format('SELECT (%s)::text', v_default) INTO v_value;
+    RETURN quote_nullable(v_value);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._constant_default(regclass, text) IS
+'The default of a column as a literal, where it is a constant; NULL where there is none or it has to be computed for each row.';
+
 CREATE OR REPLACE FUNCTION pggit._changed_cells_sql(p_table_id integer, p_base pggit._position, p_side pggit._position, p_from integer, p_to integer, p_new_row text)
     RETURNS text
     LANGUAGE sql STABLE
@@ -524,6 +552,7 @@ AS $$
 DECLARE
     v_column record;
     v_old    text;
+    v_known  boolean;
     v_found  boolean;
 BEGIN
     FOR v_column IN
@@ -531,10 +560,16 @@ BEGIN
           JOIN pggit._columns_at(p_table_id, p_theirs) AS t ON t.column_id = m.theirs_id
          WHERE m.table_id = p_table_id AND m.change IN ('add', 'retype') AND c.generated_as IS NULL ORDER BY c.column_id
     LOOP
-        v_old := CASE v_column.change WHEN 'retype' THEN format('(p.b).c%s', v_column.column_id) ELSE pggit._value_of_old_rows(pggit._relation_at(p_table_id, (p_theirs).branch_id), v_column.theirs_name) END;
+        v_known := true;
+        v_old   := CASE v_column.change WHEN 'retype' THEN format('(p.b).c%s', v_column.column_id) ELSE pggit._value_of_old_rows(pggit._relation_at(p_table_id, (p_theirs).branch_id), v_column.theirs_name) END;
+        IF v_old IS NULL THEN
+            v_known := false;
+            v_old   := pggit._constant_default(pggit._relation_at(p_table_id, (p_theirs).branch_id), v_column.theirs_name);
+        END IF;
         CONTINUE WHEN v_old IS NULL;
-        EXECUTE format('SELECT EXISTS (SELECT FROM pg_temp.pggit_plan_%s AS p WHERE NOT p.b IS NULL AND NOT p.t IS NULL AND ROW((p.t).c%s)::record *<> ROW((%s)::%s)::record)',
-                       p_table_id, v_column.column_id, v_old, v_column.type_name) INTO v_found;
+        EXECUTE format('SELECT EXISTS (SELECT FROM pg_temp.pggit_plan_%1$s AS p WHERE NOT p.b IS NULL AND NOT p.t IS NULL AND (%5$L OR (p.t).c%2$s IS DISTINCT FROM NULL)
+                                                                                  AND ROW((p.t).c%2$s)::record *<> ROW((%3$s)::%4$s)::record)',
+                       p_table_id, v_column.column_id, v_old, v_column.type_name, v_known) INTO v_found;
         IF v_found THEN
             column_id := v_column.column_id;
             name      := v_column.name;

@@ -561,6 +561,7 @@ BEGIN
         ELSIF v_target.branch_id = 1 AND NOT p_still AND v_steps.steps = '[]' THEN
             -- What others have written since this attempt looked at main would count as it was before the columns were changed.
             PERFORM pggit._lock_reshaped();
+            INSERT INTO pggit.schema_conflicts SELECT d.* FROM pg_temp.pggit_decided AS d ON CONFLICT DO NOTHING;
             RETURN pggit._attempt(p_merge_id, p_apply, p_rehearse, true);
         END IF;
         PERFORM set_config('pggit.merge_touched', 'on', true);

@@ -139,6 +139,10 @@ BEGIN
         IF coalesce((v_one.ours).object_type, (v_one.theirs).object_type) IN ('table', 'column', 'schema', 'extension') AND ((v_one.ours).hash IS NULL OR (v_one.theirs).hash IS NULL) THEN
             -- Which tables and columns there are has been decided.
             v_merged := v_one.ours;
+        ELSIF (v_one.ours).object_type = 'sequence' AND (v_one.theirs).hash IS NULL
+              AND EXISTS (SELECT FROM unnest(p_theirs) AS c WHERE c.object_type = 'column' AND c.object_name = (v_one.ours).definition ->> 'owned_by') THEN
+            -- A branch's table draws from main's sequence.
+            v_merged := v_one.ours;
         ELSIF (v_one.ours).hash IS NULL AND pggit._is_of_table(v_one.theirs) AND NOT v_one.has_table THEN
             v_merged := NULL;
         ELSE

@@ -268,7 +268,8 @@ def test_a_default_that_came_later_is_not_in_old_rows(shop: Database, dev: Conne
     query(dev, "ALTER TABLE orders ADD a int, ADD b int DEFAULT 7" + rewrite)
     query(dev, "ALTER TABLE orders ALTER a SET DEFAULT 5, ALTER b SET DEFAULT 8")
     shop.run("INSERT INTO orders VALUES (9, 9)")
-    result = merge(shop)
+    # Rewritten, the sevens could be anybody's.
+    result = merge(shop, '{"fill": {"orders.b": "8"}}' if rewrite else "{}")
     assert (result[0], result[2:]) == ("merged", (0, 0, 0, None))
     assert shop.rows("SELECT DISTINCT a, b FROM orders WHERE id < 9") == [(None, 7)]
     assert shop.rows("SELECT * FROM pggit.verify()") == []
