@@ -508,10 +508,10 @@ BEGIN
      CROSS JOIN LATERAL (SELECT pggit._value_of_old_rows(v_relation, c.name) AS old, EXISTS (SELECT FROM pggit._columns_at(p_table_id, p_ours) AS k WHERE k.origin = c.origin) AS is_there) AS d
      CROSS JOIN LATERAL (
         SELECT c.column_id AS id, d.is_there,
-               CASE WHEN d.old = pggit._value_of_old_rows(pggit._relation_at(p_table_id, (p_theirs).branch_id), m.theirs_name) THEN format('%s::%s', d.old, c.type_name) ELSE format('NULL::%s', c.type_name) END AS both_old,
-               CASE WHEN d.is_there THEN 'o.c' || c.column_id ELSE coalesce(format('%s::%s', d.old, c.type_name), 't.c' || c.column_id) END AS ours,
+               CASE WHEN d.old = pggit._value_of_old_rows(pggit._relation_at(p_table_id, (p_theirs).branch_id), m.theirs_name) THEN d.old || '::' || c.type_name ELSE format('NULL::%s', c.type_name) END AS both_old,
+               CASE WHEN d.is_there THEN 'o.c' || c.column_id ELSE coalesce(d.old || '::' || c.type_name, 't.c' || c.column_id) END AS ours,
                CASE WHEN m.theirs_id IS NOT NULL THEN 't.c' || c.column_id
-                    ELSE coalesce(format('%s::%s', d.old, c.type_name), format('pggit._as_type(pggit._default_of(%s, %L), NULL::%s)', v_relation::oid, c.name, c.type_name)) END AS theirs) AS x
+                    ELSE coalesce(d.old || '::' || c.type_name, format('pggit._as_type(pggit._default_of(%s, %L), NULL::%s)', v_relation::oid, c.name, c.type_name)) END AS theirs) AS x
      WHERE m.table_id = p_table_id;
 END;
 $$;

@@ -214,3 +214,11 @@ def test_a_revert_takes_a_column_away_again(shop: Database, dev: Connection) -> 
     assert shop.value("SELECT result FROM pggit.revert(%s)", merged) == "merged"
     assert shop.row("SELECT o::text FROM orders AS o WHERE id = 1") == ("(1,10,1,main)",)
     assert shop.rows("SELECT * FROM pggit.verify()") == []
+
+
+def test_a_row_of_a_branch_gets_a_number_in_mains_new_column(shop: Database, dev: Connection) -> None:
+    shop.run("ALTER TABLE orders ADD token uuid DEFAULT gen_random_uuid(), ADD n serial")
+    query(dev, "INSERT INTO orders VALUES (9, 9)")
+    assert merge(shop) == ("merged", 0, 0)
+    assert shop.row("SELECT token IS NOT NULL, n FROM orders WHERE id = 9") == (True, 4)
+    assert shop.rows("SELECT * FROM pggit.verify()") == []
