@@ -683,7 +683,7 @@ CREATE OR REPLACE FUNCTION pggit._number_columns(p_table pggit.tables, p_base pg
 AS $$
 DECLARE
     v_id       integer  := p_table.table_id;
-    v_relation regclass := pggit._relation_at(p_table.table_id, (p_now).branch_id);
+    v_relation regclass := coalesce(pggit._relation_at(p_table.table_id, (p_now).branch_id), pggit._relation_at(p_table.table_id, 1));
     v_column   record;
     v_start    bigint;
 BEGIN

@@ -180,7 +180,7 @@ def test_what_is_written_while_the_merge_waits_for_its_table_is_merged(shop: Dat
     assert shop.rows("SELECT * FROM pggit.verify()") == []
 
 
-@pytest.mark.parametrize("default", ["", " DEFAULT 4"])
+@pytest.mark.parametrize("default", ["", " DEFAULT 4", " DEFAULT floor(random())"])
 def test_a_row_of_a_branch_of_views_is_in_no_conflict_with_none(db: Database, default: str) -> None:
     db.run(BASE.replace("'all'", "'none'"))
     dev = db.connect(branch="dev")
