@@ -296,7 +296,8 @@ BEGIN
             coalesce(v_new.origin, p_origin, v_new.column_id));
     IF p_column.generated_as IS NULL THEN
         FOREACH v_store IN ARRAY ARRAY['_delta', '_undo'] LOOP
-            PERFORM pggit._bounded(ARRAY[format('ALTER TABLE pggit.%s_%s ADD COLUMN IF NOT EXISTS c%s %s%s', v_store, p_shown.table_id, v_new.column_id, p_column.type_name,
+            CONTINUE WHEN pggit._has_column(v_store, p_shown.table_id, v_new.column_id);
+            PERFORM pggit._bounded(ARRAY[format('ALTER TABLE pggit.%s_%s ADD c%s %s%s', v_store, p_shown.table_id, v_new.column_id, p_column.type_name,
                                                 pggit._collate_sql(p_shown.relation, p_column.attnum))],
                                    ARRAY[to_regclass(format('pggit.%s_%s', v_store, p_shown.table_id))::oid], format('the history of branches of table %s', p_shown.relation::regclass));
         END LOOP;

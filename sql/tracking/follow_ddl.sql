@@ -155,6 +155,17 @@ COMMENT ON FUNCTION pggit._adopted_column(integer, integer, text, text) IS
 'Which number a new column of a table gets. One that a merge brings (local setting pggit.adopted: array of {branch, table, name, type, id, origin}) is the column that it is on the other side: it keeps its origin, and its number where the
 values in the stores have the same type.';
 
+CREATE OR REPLACE FUNCTION pggit._has_column(p_store text, p_table_id integer, p_column_id integer)
+    RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = to_regclass(format('pggit.%s_%s', p_store, p_table_id)) AND a.attname = 'c' || p_column_id AND NOT a.attisdropped);
+$$;
+
+COMMENT ON FUNCTION pggit._has_column(text, integer, integer) IS
+'Whether a store (_log, _delta, _undo) of a table has a column already, from a branch or from main.';
+
 CREATE OR REPLACE FUNCTION pggit._add_column(p_table_id integer, p_column record, p_origin integer, p_mark pggit._mark)
     RETURNS void
     LANGUAGE plpgsql
@@ -170,7 +181,8 @@ BEGIN
     RETURNING pggit._stored_column(columns) INTO v_stored;
     IF p_column.generated_as IS NULL THEN
         FOREACH v_store IN ARRAY ARRAY['_log', '_delta', '_undo'] LOOP
-            EXECUTE format('ALTER TABLE pggit.%s_%s ADD COLUMN IF NOT EXISTS %s', v_store, p_table_id, v_stored);
+            CONTINUE WHEN pggit._has_column(v_store, p_table_id, v_new.column_id);
+            EXECUTE format('ALTER TABLE pggit.%s_%s ADD %s', v_store, p_table_id, v_stored);
         END LOOP;
     END IF;
 END;
