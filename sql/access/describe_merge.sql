@@ -8,8 +8,8 @@ BEGIN
     RETURN QUERY
     SELECT m.merge_id, m.result, m.commit_id, m.base_commit, m.target_commit, m.source_commit, m.plan_hash,
            coalesce((m.outcome).rows_inserted, 0), coalesce((m.outcome).rows_updated, 0), coalesce((m.outcome).rows_deleted, 0),
-           (SELECT count(*)::integer FROM pggit.merge_conflicts AS c WHERE c.merge_id = m.merge_id),
-           pggit._undecided(m.merge_id)::integer,
+           (SELECT count(*)::integer FROM pggit.conflicts AS c WHERE c.merge_id = m.merge_id) + (SELECT count(*)::integer FROM pggit.schema_conflicts AS c WHERE c.merge_id = m.merge_id),
+           pggit._open_conflicts(m.merge_id),
            (SELECT count(*)::integer FROM pggit.merge_violations AS v WHERE v.merge_id = m.merge_id),
            (m.outcome).detail ->> 'reason', m.options ->> 'approved_by'
       FROM pggit.merges AS m
@@ -23,7 +23,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit.describe_merge(uuid) IS
-'One merge: its result, the commits it is about, what it changes, and how many conflicts and violations it has, and who approved it. Raises VG006.';
+'One merge: its result, the commits it is about, what it changes, and how many conflicts (of rows and of definitions) and violations it has, and who approved it. Raises VG006.';
 
 CREATE OR REPLACE FUNCTION pggit.describe_merge_tables(p_merge_id uuid)
     RETURNS TABLE (table_name text, inserted bigint, updated bigint, deleted bigint)

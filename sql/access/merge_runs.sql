@@ -12,7 +12,7 @@ CREATE OR REPLACE FUNCTION pggit._merge_state(p_source text, p_target text, p_op
     RETURNS text
     LANGUAGE sql
 AS $$
-    SELECT md5(jsonb_build_array(CASE WHEN p_source IS NOT NULL THEN (SELECT jsonb_build_array(s.head, pggit._pending(s)) FROM pggit._branch(p_source) AS s) END,
+    SELECT md5(jsonb_build_array(CASE WHEN p_source IS NOT NULL THEN (SELECT jsonb_build_array(s.head, pggit._pending(s), pggit._scan_schema(s.branch_id, pggit._working_position(s.branch_id))) FROM pggit._branch(p_source) AS s) END,
                                  (pggit._branch(p_target)).head, p_options, (SELECT jsonb_agg(r ORDER BY r.rule_no) FROM pggit.merge_rules AS r))::text);
 $$;
 
@@ -107,7 +107,7 @@ BEGIN
 
     v_new := pggit._open_run(p_owner, p_source, p_revert_of, p_target, NULL, p_options);
     PERFORM pggit._run(v_new, false);
-    IF jsonb_array_length(p_resolutions) > 0 AND EXISTS (SELECT FROM pggit.conflicts AS c WHERE c.merge_id = v_new) AND pggit._resolve_all(v_new, p_resolutions) > 0 THEN
+    IF jsonb_array_length(p_resolutions) > 0 AND (EXISTS (SELECT FROM pggit.conflicts AS c WHERE c.merge_id = v_new) OR EXISTS (SELECT FROM pggit.schema_conflicts AS c WHERE c.merge_id = v_new)) AND pggit._resolve_all(v_new, p_resolutions) > 0 THEN
         PERFORM pggit._run(v_new, false);
     END IF;
     INSERT INTO pggit.merge_plans (installation, namespace, name, source, revert_of, target, merge_id, planned_at_state)
@@ -142,7 +142,7 @@ CREATE OR REPLACE FUNCTION pggit._approved(p_merge_id uuid, p_options jsonb)
     LANGUAGE sql STABLE
 AS $$
     SELECT m.result = 'up_to_date'
-           OR (m.result = 'planned' AND m.plan_hash = p_options ->> 'approved_plan' AND pggit._undecided(m.merge_id) = 0
+           OR (m.result = 'planned' AND m.plan_hash = p_options ->> 'approved_plan' AND pggit._open_conflicts(m.merge_id) = 0
                AND NOT EXISTS (SELECT FROM pggit.violations AS v WHERE v.merge_id = m.merge_id))
       FROM pggit.merges AS m
      WHERE m.merge_id = p_merge_id;
@@ -238,9 +238,9 @@ BEGIN
         v_ran := true;
     END IF;
     IF v_result IN ('conflicted', 'refused') AND NOT p_options ? 'approved_plan' AND jsonb_array_length(p_resolutions) > 0
-       AND EXISTS (SELECT FROM pggit.merge_conflicts AS c WHERE c.merge_id = v_run.merge_id) THEN
+       AND (EXISTS (SELECT FROM pggit.conflicts AS c WHERE c.merge_id = v_run.merge_id) OR EXISTS (SELECT FROM pggit.schema_conflicts AS c WHERE c.merge_id = v_run.merge_id)) THEN
         v_decided := pggit._resolve_all(v_run.merge_id, p_resolutions);
-        IF (v_result = 'conflicted' OR v_decided > 0) AND pggit._undecided(v_run.merge_id) = 0 THEN
+        IF (v_result = 'conflicted' OR v_decided > 0) AND pggit._open_conflicts(v_run.merge_id) = 0 THEN
             SELECT m.merge_id, m.result INTO v_run.merge_id, v_result FROM pggit.continue_merge(v_run.merge_id) AS m;
             v_ran := true;
         END IF;
@@ -365,6 +365,14 @@ BEGIN
                 v_decided := v_decided + 1;
             END IF;
         END LOOP;
+        FOR v_conflict IN SELECT c.* FROM pggit.schema_conflicts AS c WHERE c.merge_id = p_merge_id AND c.conflict_id = v_given ->> 'conflict_id' LOOP
+            v_found := true;
+            v_value := CASE WHEN v_given ->> 'take' = 'value' THEN to_jsonb(v_given ->> 'value') END;
+            IF (v_conflict.resolution, v_conflict.resolved_value) IS DISTINCT FROM (v_given ->> 'take', v_value) THEN
+                PERFORM pggit.resolve_conflict(p_merge_id, v_conflict.conflict_id, v_given ->> 'take', v_value);
+                v_decided := v_decided + 1;
+            END IF;
+        END LOOP;
         IF NOT v_found THEN
             RAISE EXCEPTION USING
                 ERRCODE = 'VG007', SCHEMA = 'pggit',
@@ -451,17 +459,22 @@ CREATE OR REPLACE FUNCTION pggit.describe_conflicts(p_merge_id uuid, p_limit int
     RETURNS TABLE (conflict_id text, kind text, table_name text, key jsonb, column_name text, base text, ours text, theirs text, resolution text)
     LANGUAGE sql STABLE
 AS $$
-    SELECT c.conflict_id, c.kind, c.table_name, pggit._key_text(c.key), c.column_name,
-           CASE WHEN p_values THEN pggit._text_of_value(c.table_name, c.column_name, c.base) END,
-           CASE WHEN p_values THEN pggit._text_of_value(c.table_name, c.column_name, c.ours) END,
-           CASE WHEN p_values THEN pggit._text_of_value(c.table_name, c.column_name, c.theirs) END,
-           c.resolution
-      FROM (SELECT c.* FROM pggit.merge_conflicts AS c WHERE c.merge_id = p_merge_id ORDER BY c.conflict_no LIMIT p_limit) AS c
-     ORDER BY c.conflict_no;
+    SELECT c.* FROM (
+        (SELECT s.conflict_id, s.kind, s.object_name, '{}'::jsonb, NULL::text, s.base::text, s.ours::text, s.theirs::text, s.resolution
+           FROM pggit.schema_conflicts AS s WHERE s.merge_id = p_merge_id ORDER BY s.object_type, s.object_name, s.conflict_id)
+        UNION ALL
+        (SELECT c.conflict_id, c.kind, c.table_name, pggit._key_text(c.key), c.column_name,
+                CASE WHEN p_values THEN pggit._text_of_value(c.table_name, c.column_name, c.base) END,
+                CASE WHEN p_values THEN pggit._text_of_value(c.table_name, c.column_name, c.ours) END,
+                CASE WHEN p_values THEN pggit._text_of_value(c.table_name, c.column_name, c.theirs) END,
+                c.resolution
+           FROM (SELECT c.* FROM pggit.merge_conflicts AS c WHERE c.merge_id = p_merge_id ORDER BY c.conflict_no LIMIT p_limit) AS c
+          ORDER BY c.conflict_no)) AS c
+     LIMIT p_limit;
 $$;
 
 COMMENT ON FUNCTION pggit.describe_conflicts(uuid, integer, boolean) IS
-'Conflicts of a merge with keys and, where p_values is true, the three values in PostgreSQL''s text form: what can be shown without losing digits.';
+'Conflicts of a merge: of definitions first, with the object as table_name, an empty key and the definitions; then of rows, with keys and, where p_values is true, the three values in PostgreSQL''s text form: what can be shown without losing digits.';
 
 CREATE OR REPLACE FUNCTION pggit.describe_violations(p_merge_id uuid, p_limit integer DEFAULT 50)
     RETURNS TABLE (kind text, constraint_name text, table_name text, key jsonb, side text)

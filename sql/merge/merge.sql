@@ -135,7 +135,7 @@ BEGIN
             PERFORM pggit._set_resolution(p_merge_id, v_hit.conflict_id, v_one ->> 'take', v_one -> 'value');
             v_found := v_found + 1;
         END LOOP;
-        IF v_found = 0 THEN
+        IF v_found = 0 AND NOT EXISTS (SELECT FROM pggit.schema_conflicts AS c WHERE c.merge_id = p_merge_id AND c.conflict_id = v_one ->> 'conflict_id') THEN
             RAISE EXCEPTION USING
                 ERRCODE = 'VG007', SCHEMA = 'pggit',
                 MESSAGE = format('no conflict of this merge is meant by resolution %s', v_one - 'value'),
@@ -173,6 +173,16 @@ $$;
 
 COMMENT ON FUNCTION pggit._undecided(uuid) IS
 'Number of a merge''s conflicts that nobody has decided.';
+
+CREATE OR REPLACE FUNCTION pggit._open_conflicts(p_merge_id uuid)
+    RETURNS integer
+    LANGUAGE sql STABLE
+AS $$
+    SELECT pggit._undecided(p_merge_id)::integer + pggit._undecided_schema(p_merge_id);
+$$;
+
+COMMENT ON FUNCTION pggit._open_conflicts(uuid) IS
+'Number of a merge''s conflicts, of rows and of definitions, that nobody has decided.';
 
 CREATE OR REPLACE FUNCTION pggit._result(p_merge_id uuid, p_result text, p_detail jsonb DEFAULT '{}')
     RETURNS pggit.merge_result

@@ -7,7 +7,7 @@ AS $$
 BEGIN
     RETURN QUERY
     SELECT m.merge_id, m.kind, m.source, b.name, m.result, m.commit_id, (SELECT count(*)::integer FROM pggit.conflicts AS c WHERE c.merge_id = m.merge_id),
-           pggit._undecided(m.merge_id)::integer, (SELECT count(*)::integer FROM pggit.violations AS v WHERE v.merge_id = m.merge_id),
+           pggit._open_conflicts(m.merge_id), (SELECT count(*)::integer FROM pggit.violations AS v WHERE v.merge_id = m.merge_id),
            (m.outcome).detail ->> 'reason', m.requested_by, m.created_at, m.finished_at
       FROM pggit.merges AS m JOIN pggit.branches AS b ON b.branch_id = m.target_id
      WHERE CASE WHEN p_merge_id IS NULL THEN m.result IN ('planned', 'conflicted', 'refused') ELSE m.merge_id = p_merge_id END

@@ -280,9 +280,16 @@ class Conflict(Model):
     """One cell or row that both sides changed differently."""
 
     id: str = Field(max_length=128, description="Stable id: the same states give the same id.")
-    kind: str = Field(max_length=64, description="update_update, update_delete, delete_update or insert_insert.")
+    kind: str = Field(
+        max_length=64,
+        description="update_update, update_delete, delete_update, insert_insert; of a column also rename or needs_fill.",
+    )
     table: TableName = Field(description="The table.")
-    key: Key = Field(description="Key of the row: column name → value in text form.")
+    key: Key | None = Field(
+        default=None,
+        description="Key of the row: column name → value in text form. None: a definition is in conflict, of the "
+        "column or other object that table names.",
+    )
     column: Identifier | None = Field(default=None, description="The column; none where whole rows are in conflict.")
     base: Value | None = Field(
         default=None, description="Value of the common ancestor; only with conflictValues: Show. None: NULL or no row."

@@ -286,7 +286,7 @@ def _conflicts(conn: Connection, done: sql.Merge, *, values: bool) -> Conflicts:
             id=one.conflict_id,
             kind=one.kind,
             table=one.table_name,
-            key=_short_key(one.key),
+            key=_short_key(one.key) if one.key else None,
             column=one.column_name,
             base=_short(one.base),
             ours=_short(one.ours),

@@ -30,3 +30,25 @@ def test_a_resolution_that_broke_a_constraint_is_corrected(db: Database, correct
     assert run(**corrected) == ("merged", True)
     assert db.rows("SELECT n FROM t") == [(int(corrected.get("value", "3")),)]
     assert run(**corrected) == ("merged", False)
+
+
+def test_conflicts_of_definitions_wait_and_are_decided_too(db: Database) -> None:
+    db.run(
+        "CREATE TABLE t (id int PRIMARY KEY, a int); INSERT INTO t VALUES (1, 1); SELECT pggit.track_schema('public')"
+    )
+    db.run("SELECT pggit.commit('first'); SELECT pggit.create_branch('dev', p_materialize => 'all')")
+    dev = db.connect(branch="dev")
+    query(dev, "ALTER TABLE t ADD twice int; UPDATE t SET twice = a * 2")
+    db.run("INSERT INTO t VALUES (2, 5)")
+    run = "SELECT merge_id FROM pggit.run_merge(%s, 'dev', 'main', p_resolutions => %s)"
+    merge_id = db.value(run, OWNER, Jsonb([]))
+    described = "SELECT result, conflicts, open_conflicts FROM pggit.describe_merge(%s)"
+    assert db.row(described, merge_id) == ("conflicted", 1, 1)
+    ((conflict_id, kind, name, ours),) = db.rows(
+        "SELECT conflict_id, kind, table_name, ours FROM pggit.describe_conflicts(%s)", merge_id
+    )
+    assert (kind, name, ours) == ("needs_fill", "public.t.twice", '{"rows": 1}')
+    given = [{"conflict_id": conflict_id, "take": "value", "value": "a * 2"}]
+    assert db.value(run, OWNER, Jsonb(given)) == merge_id
+    assert db.row(described, merge_id) == ("merged", 1, 0)
+    assert db.rows("SELECT * FROM t ORDER BY id") == [(1, 1, 2), (2, 5, 10)]
