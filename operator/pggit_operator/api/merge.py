@@ -282,7 +282,8 @@ class Conflict(Model):
     id: str = Field(max_length=128, description="Stable id: the same states give the same id.")
     kind: str = Field(
         max_length=64,
-        description="update_update, update_delete, delete_update, insert_insert; of a column also rename or needs_fill.",
+        description="update_update, update_delete, delete_update or insert_insert; of a column also rename and "
+        "needs_fill.",
     )
     table: TableName = Field(description="The table.")
     key: Key | None = Field(
