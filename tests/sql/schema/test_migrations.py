@@ -39,9 +39,12 @@ def test_everything_goes_and_comes_again(db: Database) -> None:
     db.run(RICH)
     db.run(TRACKED)
     db.run("SELECT pggit.commit('full'), pggit.tag('full')")
-    migrate(db.conn, "empty")
-    migrate(db.conn, "full")
+    gone = migrate(db.conn, "empty")
+    come = migrate(db.conn, "full")
     db.run(CLEAN)
+    tables = {name for _, _, kind, name, sharp in gone if kind == "table" and sharp}
+    assert {"public.customers", "other.customers", '"Odd ""schema"."odd ""table"'} <= tables
+    assert tables <= {name for _, ddl, kind, name, sharp in come if kind == "table" and "CREATE" in ddl and not sharp}
 
 
 @pytest.mark.parametrize(

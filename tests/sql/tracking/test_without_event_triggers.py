@@ -150,6 +150,7 @@ def test_what_is_followed_is_called_as_soon_as_it_is_seen(db: Database, plain: C
             pass
         query(follower, "COMMIT PREPARED 'followed'")
         written.result()
+    assert rows(other, "SELECT id, w FROM t ORDER BY id") == [(1, "z"), (2, "z")]
 
 
 def test_a_renamed_schema_is_followed(plain: Connection) -> None:
