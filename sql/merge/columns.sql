@@ -135,7 +135,7 @@ CREATE OR REPLACE FUNCTION pggit._changed_cells_sql(p_table_id integer, p_base p
     LANGUAGE sql STABLE
 AS $$
     SELECT format('SELECT %1$s FROM (%2$s) AS k LEFT JOIN LATERAL (%3$s) AS b ON true LEFT JOIN LATERAL (%4$s) AS n ON true
-                    WHERE n.%5$s IS DISTINCT FROM NULL AND CASE WHEN b.%5$s IS NOT DISTINCT FROM NULL THEN ROW(n.c%7$s)::record *<> ROW(CASE WHEN true THEN %8$s ELSE n.c%7$s END)::record ELSE ROW(n.c%7$s)::record *<> ROW(b.c%6$s)::record END',
+                    WHERE n.%5$s IS DISTINCT FROM NULL AND CASE WHEN b.%5$s IS NOT DISTINCT FROM NULL THEN ROW(n.c%7$s)::record *<> ROW(%8$s)::record ELSE ROW(n.c%7$s)::record *<> ROW(b.c%6$s)::record END',
                   pggit._key_columns(p_table_id, 'k'), pggit._candidates_sql(p_table_id, p_base, p_side), pggit._row_sql(p_table_id, p_base), pggit._row_sql(p_table_id, p_side),
                   (SELECT 'c' || c.column_id FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position = 1 AND c.dropped_at IS NULL), p_from, p_to, p_new_row);
 $$;
@@ -235,12 +235,12 @@ BEGIN
     IF change = 'drop' AND (v_ours).column_id = (v_base).column_id AND (v_ours).generated_as IS NULL THEN
         EXECUTE format('SELECT count(*) FROM (%s) AS changed',
                        pggit._changed_cells_sql(p_table.table_id, v_at, p_ours, (v_base).column_id, (v_ours).column_id,
-                                                coalesce(pggit._value_of_old_rows(pggit._relation_at(p_table.table_id, (p_ours).branch_id), (v_ours).name),
+                                                coalesce(pggit._value_of_old_rows(pggit._relation_at(p_table.table_id, (p_ours).branch_id), (v_ours).name) || '::' || (v_ours).type_name,
                                                          format('n.c%s', (v_ours).column_id)))) INTO v_rows;
     ELSIF v_ours IS NULL AND (v_theirs).column_id = (v_base).column_id AND (v_theirs).generated_as IS NULL THEN
         EXECUTE format('SELECT count(*) FROM (%s) AS changed',
                        pggit._changed_cells_sql(p_table.table_id, v_at, p_theirs, (v_base).column_id, (v_theirs).column_id,
-                                                coalesce(pggit._value_of_old_rows(pggit._relation_at(p_table.table_id, (p_theirs).branch_id), (v_theirs).name),
+                                                coalesce(pggit._value_of_old_rows(pggit._relation_at(p_table.table_id, (p_theirs).branch_id), (v_theirs).name) || '::' || (v_theirs).type_name,
                                                          format('n.c%s', (v_theirs).column_id)))) INTO v_rows;
     END IF;
 
@@ -436,8 +436,7 @@ $$;
 COMMENT ON FUNCTION pggit._lock_reshaped() IS
 'Locks the tables of main whose columns a merge changes, as changing them will.';
 
-CREATE OR REPLACE FUNCTION pggit._change_columns(p_target_id integer, p_source_id integer, p_theirs pggit._schema_object[])
-    RETURNS text
+CREATE OR REPLACE FUNCTION pggit._change_columns(p_target_id integer, p_source_id integer, p_theirs pggit._schema_object[], OUT statements text[], OUT reason text)
     LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -448,6 +447,7 @@ DECLARE
     v_commands  text[];
     v_saved     jsonb;
 BEGIN
+    statements := '{}';
     PERFORM set_config('pggit.adopted', coalesce((
         SELECT jsonb_agg(jsonb_build_object('branch', p_target_id, 'table', m.table_id, 'name', m.name, 'type', c.type_name, 'id', c.column_id, 'origin', c.origin))
           FROM pg_temp.pggit_merged_columns AS m
@@ -472,11 +472,12 @@ BEGIN
         END IF;
         IF jsonb_typeof(v_saved) = 'string' THEN
             PERFORM pggit._restore_views(), set_config('pggit.adopted', '', true), set_config('pggit.following', v_following, true), set_config('pggit.branch', v_branch, true);
-            RETURN format('what table %I.%I holds in columns that go can''t be saved: %s', v_table.schema_name, v_table.table_name, v_saved #>> '{}');
+            reason := format('what table %I.%I holds in columns that go can''t be saved: %s', v_table.schema_name, v_table.table_name, v_saved #>> '{}');
+            RETURN;
         END IF;
         v_commands := ARRAY(SELECT c.command FROM pggit._column_commands(v_table.table_id, p_target_id, p_source_id, p_theirs) AS c ORDER BY c.n, c.command);
-        v_commands := format('SELECT pg_catalog.set_config(''search_path'', %L, true)', pggit._schema_path(p_target_id)) || v_commands;
-        PERFORM pggit._as_owner(pggit._relation_at(v_table.table_id, p_target_id), v_commands);
+        statements := statements || v_commands;
+        PERFORM pggit._as_owner(pggit._relation_at(v_table.table_id, p_target_id), format('SELECT pg_catalog.set_config(''search_path'', %L, true)', pggit._schema_path(p_target_id)) || v_commands);
         IF p_target_id = 1 THEN
             PERFORM pggit._follow_shape(v_table.relation, false, v_saved), pggit._restore_views();
         ELSE
@@ -484,12 +485,11 @@ BEGIN
         END IF;
     END LOOP;
     PERFORM set_config('pggit.adopted', '', true), set_config('pggit.following', v_following, true), set_config('pggit.branch', v_branch, true), set_config('pggit.rewritten', '', true);
-    RETURN NULL;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._change_columns(integer, integer, pggit._schema_object[]) IS
-'Gives the tables of a merge''s target the merged columns, as their owners, and their history too: a column of the source''s is that column there. Returns why that can''t be, if so.';
+'Gives the tables of a merge''s target the merged columns, as their owners, and their history too: a column of the source''s is that column there. Returns the statements, or why that can''t be.';
 
 CREATE OR REPLACE FUNCTION pggit._missing_cells(p_table_id integer, p_ours pggit._position, p_theirs pggit._position, OUT base jsonb, OUT ours jsonb, OUT theirs jsonb)
     LANGUAGE plpgsql

@@ -679,23 +679,32 @@ $$;
 COMMENT ON FUNCTION pggit._record_result(pggit.merge_result) IS
 'Notes what became of a merge.';
 
-CREATE OR REPLACE FUNCTION pggit._find_again(p_merge pggit.merges, p_conflicts pggit.conflicts[], p_schema_conflicts pggit.schema_conflicts[], p_violations pggit.violations[])
+CREATE OR REPLACE FUNCTION pggit._findings(p_merge_id uuid, OUT conflicts pggit.conflicts[], OUT schema_conflicts pggit.schema_conflicts[], OUT violations pggit.violations[])
+    LANGUAGE sql STABLE
+AS $$
+    SELECT ARRAY(SELECT c FROM pggit.conflicts AS c WHERE c.merge_id = p_merge_id), ARRAY(SELECT c FROM pggit.schema_conflicts AS c WHERE c.merge_id = p_merge_id),
+           ARRAY(SELECT v FROM pggit.violations AS v WHERE v.merge_id = p_merge_id);
+$$;
+
+COMMENT ON FUNCTION pggit._findings(uuid) IS
+'What a plan has found, to be written down again (pggit._find_again) when what was done for it is undone.';
+
+CREATE OR REPLACE FUNCTION pggit._find_again(p_merge_id uuid, p_found record)
     RETURNS void
     LANGUAGE plpgsql
 AS $$
 BEGIN
-    UPDATE pggit.merges AS m SET source_commit = p_merge.source_commit, base_commit = p_merge.base_commit WHERE m.merge_id = p_merge.merge_id;
-    DELETE FROM pggit.conflicts AS c WHERE c.merge_id = p_merge.merge_id;
-    DELETE FROM pggit.schema_conflicts AS c WHERE c.merge_id = p_merge.merge_id;
-    DELETE FROM pggit.violations AS v WHERE v.merge_id = p_merge.merge_id;
-    INSERT INTO pggit.conflicts SELECT * FROM unnest(p_conflicts);
-    INSERT INTO pggit.schema_conflicts SELECT * FROM unnest(p_schema_conflicts);
-    INSERT INTO pggit.violations SELECT * FROM unnest(p_violations);
+    DELETE FROM pggit.conflicts AS c WHERE c.merge_id = p_merge_id;
+    DELETE FROM pggit.schema_conflicts AS c WHERE c.merge_id = p_merge_id;
+    DELETE FROM pggit.violations AS v WHERE v.merge_id = p_merge_id;
+    INSERT INTO pggit.conflicts SELECT (jsonb_populate_record(c, jsonb_build_object('merge_id', p_merge_id))).* FROM unnest(p_found.conflicts) AS c;
+    INSERT INTO pggit.schema_conflicts SELECT (jsonb_populate_record(c, jsonb_build_object('merge_id', p_merge_id))).* FROM unnest(p_found.schema_conflicts) AS c;
+    INSERT INTO pggit.violations SELECT (jsonb_populate_record(v, jsonb_build_object('merge_id', p_merge_id))).* FROM unnest(p_found.violations) AS v;
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._find_again(pggit.merges, pggit.conflicts[], pggit.schema_conflicts[], pggit.violations[]) IS
-'Writes down again what a plan had found that is undone.';
+COMMENT ON FUNCTION pggit._find_again(uuid, record) IS
+'What was found (pggit._findings) is what this merge has found, and nothing else.';
 
 CREATE OR REPLACE FUNCTION pggit._run(p_merge_id uuid, p_apply boolean)
     RETURNS pggit.merge_result
@@ -711,9 +720,7 @@ DECLARE
     v_rehearse boolean := false;
     v_undone   boolean;
     v_merge    pggit.merges;
-    v_conflicts        pggit.conflicts[];
-    v_schema_conflicts pggit.schema_conflicts[];
-    v_violations       pggit.violations[];
+    v_found    record;
 BEGIN
     IF p_apply THEN
         PERFORM pggit._require_read_committed('a merge');
@@ -731,9 +738,7 @@ BEGIN
                 CONTINUE;
             END IF;
             EXIT WHEN coalesce(current_setting('pggit.merge_touched', true), '') = '' OR (p_apply AND v_result.result IN ('merged', 'fast_forward'));
-            v_conflicts        := ARRAY(SELECT c FROM pggit.conflicts AS c WHERE c.merge_id = p_merge_id);
-            v_schema_conflicts := ARRAY(SELECT c FROM pggit.schema_conflicts AS c WHERE c.merge_id = p_merge_id);
-            v_violations       := ARRAY(SELECT v FROM pggit.violations AS v WHERE v.merge_id = p_merge_id);
+            v_found := pggit._findings(p_merge_id);
             SELECT m.* INTO v_merge FROM pggit.merges AS m WHERE m.merge_id = p_merge_id;
             v_undone := true;
             RAISE EXCEPTION USING ERRCODE = 'transaction_rollback';
@@ -742,7 +747,8 @@ BEGIN
                 IF NOT v_undone THEN
                     RAISE;
                 END IF;
-                PERFORM pggit._find_again(v_merge, v_conflicts, v_schema_conflicts, v_violations);
+                UPDATE pggit.merges AS m SET source_commit = v_merge.source_commit, base_commit = v_merge.base_commit WHERE m.merge_id = p_merge_id;
+                PERFORM pggit._find_again(p_merge_id, v_found);
                 EXIT;
             WHEN SQLSTATE 'VG402' OR unique_violation OR exclusion_violation THEN
                 IF v_attempts >= 5 THEN

@@ -63,8 +63,7 @@ DECLARE
     v_kept       jsonb;
     v_done       record;
     v_result     pggit.merge_result;
-    v_conflicts  pggit.conflicts[];
-    v_violations pggit.violations[];
+    v_found      record;
     v_is_stopped boolean := false;
 BEGIN
     PERFORM pggit._require_read_committed('a rebase');
@@ -75,8 +74,7 @@ BEGIN
         v_done   := pggit._replay(v_merge, v_kept);
         v_result := v_done.result;
         IF v_result.result IN ('conflicted', 'refused') THEN
-            v_conflicts  := ARRAY(SELECT c FROM pggit.conflicts AS c WHERE c.merge_id = v_result.merge_id);
-            v_violations := ARRAY(SELECT v FROM pggit.violations AS v WHERE v.merge_id = v_result.merge_id);
+            v_found      := pggit._findings(v_result.merge_id);
             v_is_stopped := true;
             RAISE EXCEPTION USING ERRCODE = 'transaction_rollback';
         END IF;
@@ -87,11 +85,11 @@ BEGIN
         END IF;
     END;
 
-    DELETE FROM pggit.conflicts AS c WHERE c.merge_id = p_merge_id;
-    DELETE FROM pggit.violations AS v WHERE v.merge_id = p_merge_id;
-    IF v_is_stopped THEN
-        INSERT INTO pggit.conflicts SELECT (jsonb_populate_record(c, jsonb_build_object('merge_id', p_merge_id))).* FROM unnest(v_conflicts) AS c;
-        INSERT INTO pggit.violations SELECT (jsonb_populate_record(v, jsonb_build_object('merge_id', p_merge_id))).* FROM unnest(v_violations) AS v;
+    IF NOT v_is_stopped THEN
+        DELETE FROM pggit.conflicts AS c WHERE c.merge_id = p_merge_id;
+        DELETE FROM pggit.violations AS v WHERE v.merge_id = p_merge_id;
+    ELSE
+        PERFORM pggit._find_again(p_merge_id, v_found);
         v_result.merge_id := p_merge_id;
         v_result.detail   := v_result.detail || jsonb_build_object('stopped_by', v_done.stopped_by);
     END IF;

@@ -446,19 +446,17 @@ CREATE OR REPLACE FUNCTION pggit._attempt_renumbered(p_merge pggit.merges, p_bra
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_done       jsonb;
-    v_result     pggit.merge_result;
-    v_conflicts  pggit.conflicts[];
-    v_violations pggit.violations[];
-    v_is_undone  boolean := false;
+    v_done      jsonb;
+    v_result    pggit.merge_result;
+    v_found     record;
+    v_is_undone boolean := false;
 BEGIN
     BEGIN
         v_done   := pggit._renumber(p_merge, p_branch_id, p_apply);
         v_result := pggit._attempt(p_merge.merge_id, p_apply);
         IF NOT p_apply OR v_result.result NOT IN ('merged', 'fast_forward', 'up_to_date') THEN
-            v_conflicts  := ARRAY(SELECT c FROM pggit.conflicts AS c WHERE c.merge_id = p_merge.merge_id);
-            v_violations := ARRAY(SELECT v FROM pggit.violations AS v WHERE v.merge_id = p_merge.merge_id);
-            v_is_undone  := true;
+            v_found     := pggit._findings(p_merge.merge_id);
+            v_is_undone := true;
             RAISE EXCEPTION USING ERRCODE = 'transaction_rollback';
         END IF;
     EXCEPTION WHEN transaction_rollback THEN
@@ -466,10 +464,7 @@ BEGIN
         IF NOT v_is_undone THEN
             RAISE;
         END IF;
-        DELETE FROM pggit.conflicts AS c WHERE c.merge_id = p_merge.merge_id;
-        DELETE FROM pggit.violations AS v WHERE v.merge_id = p_merge.merge_id;
-        INSERT INTO pggit.conflicts SELECT (c).* FROM unnest(v_conflicts) AS c;
-        INSERT INTO pggit.violations SELECT (v).* FROM unnest(v_violations) AS v;
+        PERFORM pggit._find_again(p_merge.merge_id, v_found);
     END;
     v_result.detail := v_result.detail || jsonb_build_object('renumbered', jsonb_build_array(v_done) || coalesce(v_result.detail -> 'renumbered', '[]'));
     RETURN v_result;

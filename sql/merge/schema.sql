@@ -350,6 +350,8 @@ DECLARE
     v_now     pggit._schema_object[];
     v_readers pggit._schema_object[];
     v_rest    pggit._schema_object[];
+    v_types   pggit._schema_object[];
+    v_columns record;
 BEGIN
     statements := '[]';
     changes    := 0;
@@ -362,18 +364,20 @@ BEGIN
         v_rest := p_ours;
     END IF;
     IF p_base IS NOT NULL AND p_target.branch_id = 1 THEN
-        prepare := ARRAY(SELECT s.ddl FROM pggit._schema_steps(v_rest, pggit._merged_types(p_merge.merge_id, p_base, v_rest, p_their_objects)) AS s WHERE s.ddl ~ '^ALTER TYPE .* ADD VALUE' ORDER BY s.step);
-        IF prepare <> '{}' THEN
-            reason := 'an enum gets new labels, which PostgreSQL lets no row have in the transaction that adds them; add them first (detail.prepare), and merge again';
-            RETURN;
+        v_types := pggit._merged_types(p_merge.merge_id, p_base, v_rest, p_their_objects);
+        IF EXISTS (SELECT FROM unnest(v_types) AS t FULL JOIN unnest(v_rest) AS o USING (object_type, object_name) WHERE t.hash IS DISTINCT FROM o.hash) THEN
+            prepare := ARRAY(SELECT s.ddl FROM pggit._schema_steps(v_rest, v_types) AS s WHERE s.ddl ~ '^ALTER TYPE .* ADD VALUE' ORDER BY s.step);
+            IF prepare <> '{}' THEN
+                reason := 'an enum gets new labels, which PostgreSQL lets no row have in the transaction that adds them; add them first (detail.prepare), and merge again';
+                RETURN;
+            END IF;
+            statements := statements || pggit._migrate(1, v_rest, v_types);
         END IF;
-        statements := statements || pggit._migrate(1, v_rest, pggit._merged_types(p_merge.merge_id, p_base, v_rest, p_their_objects));
     END IF;
     PERFORM pggit._make_real_for_merge(p_target, (pggit._target()).s);
-    statements := statements || to_jsonb(ARRAY(SELECT c.command FROM (SELECT DISTINCT m.table_id FROM pg_temp.pggit_merged_columns AS m WHERE m.change <> 'none') AS t
-                                                CROSS JOIN LATERAL pggit._column_commands(t.table_id, p_target.branch_id, (p_theirs).branch_id, p_their_objects) AS c
-                                                WHERE c.command IS NOT NULL ORDER BY t.table_id, c.n, c.command));
-    reason := pggit._change_columns(p_target.branch_id, (p_theirs).branch_id, p_their_objects);
+    v_columns  := pggit._change_columns(p_target.branch_id, (p_theirs).branch_id, p_their_objects);
+    statements := statements || to_jsonb(v_columns.statements);
+    reason     := v_columns.reason;
     IF reason IS NOT NULL OR p_base IS NULL THEN
         RETURN;
     END IF;
