@@ -1,0 +1,59 @@
+"""History: commits, differences, and tables as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab import Figure, Lab, Session, keys
+
+
+def diffs(lab: Lab) -> Iterator[Figure]:
+    """Differences between two commits of main, 1 % of the rows apart."""
+    with lab.pair() as pair:
+        pair.pggit.run("UPDATE orders SET note = 'changed' WHERE id % 100 = 7")
+        pair.pggit.run("SELECT pggit.commit('changed')")
+        pair.vacuum()
+        for name, sql in {
+            "counts": "SELECT * FROM pggit.diff('HEAD~1', 'HEAD')",
+            "rows": "SELECT count(*) FROM pggit.diff_rows('orders', 'HEAD~1', 'HEAD')",
+        }.items():
+            (spent,) = lab.compare(lambda session, _, sql=sql: session.cpu(lambda s: s.run(sql)), pair.pggit, times=3)  # type: ignore[misc]
+            rate = pair.changes / spent * 1000
+            yield Figure(
+                f"diff of {pair.changes:,} changes: {name}", rate, None, 1e6, "keys/s", at_least=True, later=True
+            )
+
+
+def commits(lab: Lab) -> Iterator[Figure]:
+    """A change of one row and its commit, again and again on one branch."""
+    with lab.pair() as pair:
+
+        def change_and_commit(session: Session, number: int) -> float:
+            def work(session: Session) -> None:
+                for key in keys(pair.rows, number, 20):
+                    session.run("UPDATE orders SET quantity = quantity + 1 WHERE id = %s::bigint", key)
+                    session.run("SELECT pggit.commit(%s)", f"c{key}")
+
+            return session.cpu(work) / 20
+
+        (spent,) = lab.compare(change_and_commit, pair.pggit)
+    yield Figure("commits of one change on one branch", 1000 / spent, None, 200, "/s", at_least=True)
+
+
+def as_of(lab: Lab) -> Iterator[Figure]:
+    """The whole table as it was, 1 % of its rows ago."""
+    with lab.pair() as pair:
+        pair.pggit.run("UPDATE orders SET quantity = -1 WHERE id % 100 = 7")
+        pair.pggit.run("SELECT pggit.commit('changed')")
+        pair.vacuum()
+        past = "pggit.as_of(NULL::orders, 'HEAD~1')"
+        for name, sql in {
+            "aggregate": "SELECT sum(amount), max(quantity) FROM {}",
+            "all rows, written out": "COPY (SELECT * FROM {}) TO '/dev/null'",
+        }.items():
+
+            def read(session: Session, _: int, sql: str = sql) -> float:
+                return session.cpu(lambda s: s.run(sql.format(past if s is pair.pggit else "orders")))
+
+            both = lab.compare(read, pair.pggit, pair.plain, times=3)
+            yield Figure.ratio(f"as of, 1 % changed: {name}", both, 3)
