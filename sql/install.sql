@@ -20,6 +20,7 @@
 \ir commit/keyless.sql
 \ir commit/changes.sql
 \ir commit/commit.sql
+\ir commit/create_commit.sql
 \ir commit/log.sql
 \ir commit/tag.sql
 -- tracking
@@ -52,6 +53,7 @@
 \ir branch/branch_schema.sql
 \ir branch/current_branch.sql
 \ir branch/checkout.sql
+\ir branch/switch_branch.sql
 \ir branch/key_locks.sql
 \ir branch/flat.sql
 \ir branch/read_indexes.sql

@@ -122,3 +122,12 @@ def test_a_branch_that_is_gone_leaves_the_path(db: Database) -> None:
         assert query(session, "SELECT n FROM t").fetchone() != query(session, "SELECT n FROM public.t").fetchone()
         query(session, "SELECT pggit.checkout('main')")
     assert db.value("SELECT n FROM t") == 3
+
+
+def test_other_names_of_checkout_and_commit(db: Database) -> None:
+    work = shop(db)
+    assert value(work, "SELECT pggit.switch_branch('main')") == "main"
+    assert value(work, "SELECT pggit.current_branch()") == "main"
+    commit = value(work, "SELECT pggit.create_commit('nothing', 'work', 'ann', p_allow_empty => true)")
+    assert commit == value(work, "SELECT head FROM pggit.list_branches() WHERE name = 'work'")
+    assert value(work, "SELECT author FROM pggit.log('work', 1)") == "ann"
