@@ -47,7 +47,8 @@ MERGES = {
 }
 STATE = """
 SELECT (SELECT array_agg(ROW(b.name, b.head, b.head_at) ORDER BY b.name)::text FROM pggit.branches AS b),
-       (SELECT array_agg(ROW(b.name, s.*) ORDER BY b.name, s.*)::text FROM pggit.branches AS b, pggit.status(b.name) AS s),
+       (SELECT array_agg(ROW(b.name, s.*) ORDER BY b.name, s.*)::text
+          FROM pggit.branches AS b, pggit.status(b.name) AS s),
        (SELECT array_agg(ROW(b.name, o.*) ORDER BY b.name, o.object_type, o.object_name)::text
           FROM pggit.branches AS b, pggit._schema_objects(b.branch_id) AS o),
        (SELECT array_agg(ROW(n.nspname, c.relname, c.relkind, c.relfilenode) ORDER BY 1)::text
