@@ -95,6 +95,8 @@
 \ir schema/diff_schema.sql
 \ir schema/generate_migration.sql
 \ir schema/hashes.sql
+\ir schema/ddl_log.sql
+\ir schema/drift.sql
 -- conflict, merge
 \ir conflict/views.sql
 \ir conflict/resolve.sql

@@ -175,6 +175,7 @@ BEGIN
                                         WHERE c.collected_at IS NOT NULL;
     INSERT INTO pggit.schema_commits (commit_id, tree_id) VALUES (v_id, v_tree) ON CONFLICT (commit_id) DO NOTHING;
 
+    PERFORM pggit._accept_new_spaces(v_tree) WHERE p_branch.branch_id = 1;
     PERFORM pggit._move_head(p_branch.branch_id, v_id, p_at);
     RETURN v_id;
 END;

@@ -657,6 +657,7 @@ BEGIN
             CASE v_merge.kind WHEN 'cherry_pick' THEN (SELECT c.author FROM pggit.commits AS c WHERE c.commit_id = v_their_id) ELSE v_merge.requested_by END,
             coalesce(v_merge.message, format('Merge %s into %s', v_merge.source, v_target.name)), clock_timestamp(), v_merge.base_commit);
     END IF;
+    PERFORM pggit._accept_since(v_target.head) WHERE v_target.branch_id = 1 AND v_merge.kind <> 'unstash' AND v_result.schema_changes > 0;
     RETURN v_result;
 END;
 $$;

@@ -56,3 +56,30 @@ CREATE TABLE IF NOT EXISTS pggit.schema_copies (
     object_name text    NOT NULL,
     PRIMARY KEY (branch_id, object_type, object_name)
 );
+
+-- Who changed an object, when and by which statement, as event triggers tell; not what pggit does itself. branch_id: whose object it is. object_name is as on main; NULL for GRANT and REVOKE, of which PostgreSQL does not say on what.
+-- statement has … in place of what literals held.
+CREATE TABLE IF NOT EXISTS pggit.ddl_log (
+    ddl_no           bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    _seq             bigint      NOT NULL,
+    _xid             xid8        NOT NULL,
+    branch_id        integer     NOT NULL REFERENCES pggit.branches,
+    command          text        NOT NULL,
+    object_type      text        NOT NULL,
+    object_name      text,
+    session_role     text        NOT NULL,
+    effective_role   text        NOT NULL,
+    application_name text        NOT NULL,
+    client_address   inet,
+    changed_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    statement        text
+);
+CREATE INDEX IF NOT EXISTS ddl_log_object_name_idx ON pggit.ddl_log (object_name, ddl_no);
+CREATE INDEX IF NOT EXISTS ddl_log_xid_idx ON pggit.ddl_log (_xid);
+
+-- The schema of main that somebody answers for: each change since that no merge, migration or deployment made is drift. spaces: the schemas, and tables of others, that were versioned when it was last looked at.
+CREATE TABLE IF NOT EXISTS pggit.accepted_schema (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    tree_id  bigint  NOT NULL REFERENCES pggit.schema_trees,
+    spaces   text[]  NOT NULL
+);
