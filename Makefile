@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 export PYTHONPATH := $(CURDIR)/operator:$(CURDIR)/tools
 
+RANDOM_HISTORIES := tests/sql/keyless/test_random_histories.py tests/sql/gc/test_histories.py tests/sql/merge/test_renumber_at_random.py \
+	tests/sql/merge/test_schema_at_random.py tests/sql/history/test_random_columns.py tests/sql/branch/test_random_older_columns.py
+
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test check crds bench load fuzz image e2e e2e-kind clean
 
@@ -43,8 +46,9 @@ bench: venv ## print ratios beside plain PostgreSQL
 load: venv ## 50 clients for a minute, a server killed under them 30 times, a session that dies at each statement of a merge
 	$(PY) -m pytest tests/load -q -n 2 --load-clients 50 --load-seconds 60 --load-kills 30 --deaths 0
 
-fuzz: venv ## random histories against the model for hours, and a million random rows merged
-	$(PY) -m pytest tests/model -q -s -n 2 --model-examples 5000 --model-steps 60 --merged-rows 1000000
+fuzz: venv ## random histories against models for hours, wrong engines that they have to find, and a million random rows merged
+	$(PY) -m pytest tests/model -q -s -n 2 --model-examples 2000 --model-steps 60 --merged-rows 1000000 --mutants all
+	$(PY) -m pytest $(RANDOM_HISTORIES) -q -n 2 --model-examples 200 --gc-histories 200
 
 image: ## build the container image with docker, podman or buildah
 	tools/image.sh

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
 import psycopg
+import pytest
 from hypothesis import event, note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -22,12 +26,28 @@ from model.reference import (
     Outcome,
     Refused,
     Repository,
+    Row,
+    Rule,
+    Stash,
     State,
     changes,
     count_changes,
+    first_parents,
     violations,
 )
-from model.statements import DDL, SCHEMA, VALUES, Statement, read_sql, rows_of, statements
+from model.statements import (
+    DDL,
+    PLAIN,
+    SCHEMA,
+    VALUES,
+    Statement,
+    Truncate,
+    is_possible,
+    may_collide,
+    read_sql,
+    rows_of,
+    statements,
+)
 
 NAMES = ["b1", "feature/x", 'we"ird', "Ärger", "b5", "b6"]
 MAX_BRANCHES = 4
@@ -38,7 +58,8 @@ def _branches() -> st.SearchStrategy[Branch]:
 
 
 def _commits() -> st.SearchStrategy[Commit]:
-    return st.runner().flatmap(lambda machine: st.sampled_from(machine.repo.commits))
+    """Those that can be read."""
+    return st.runner().flatmap(lambda machine: st.sampled_from(machine.readable()))
 
 
 _on_conflict = st.sampled_from(["stop", "ours", "theirs"])
@@ -52,8 +73,35 @@ _options = st.fixed_dictionaries(
 )
 
 
+@dataclass
+class Flight:
+    """A transaction that stays open over what others do; `rows`: what it has written, by table and key."""
+
+    branch: Branch
+    session: Connection
+    rows: dict[tuple[str, tuple[Any, ...]], Row | None]
+
+    def over(self, before: State) -> State:
+        """The state with what it has written."""
+        state = {table: dict(rows) for table, rows in before.items()}
+        for (table, key), row in self.rows.items():
+            state[table].pop(key, None)
+            if row is not None:
+                state[table][key] = row
+        return state
+
+
 class Machine(RuleBasedStateMachine):
-    """`make` and `drop` are given by the test: a database of its own for every run."""
+    """`make` and `drop` are given by the test: a database of its own for every run.
+
+    `tables` says what the repository has, and so what the machine is about.
+    """
+
+    tables: tuple[str, ...] = ("parent", "child", "pair")
+    #: Tables of which branches make single ones real.
+    alone = "child"
+    #: The table that transactions in flight write.
+    flown = "pair"
 
     @staticmethod
     def make() -> Database:
@@ -66,19 +114,31 @@ class Machine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.db = self.make()
-        self.repo = Repository(SCHEMA)
+        self.schema = {table: SCHEMA[table] for table in self.tables}
+        self.repo = Repository(self.schema)
         self.sessions: dict[str, Connection] = {}
+        self.lost: set[Commit] = set()
+        self.known_json: dict[tuple[str, str], Any] = {}
+        self.flight: Flight | None = None
+        self.times: list[tuple[str, dict[str, Branch], dict[str, State]]] = []
 
     def teardown(self) -> None:
         try:
             if self.repo.commits and sys.exc_info()[0] is None:
-                for commit in self.repo.commits:
+                self.land(True)
+                for commit in self.readable():
                     self.check_commit(commit)
+                for commit in self.lost:
+                    with raises_gone():
+                        self.check_commit(commit)
                 assert self.db.rows("SELECT * FROM pggit.verify()") == []
         finally:
             self.drop(self.db)
 
     # --- what the server says -----------------------------------------------------------------------------------
+
+    def readable(self) -> list[Commit]:
+        return [commit for commit in self.repo.commits if commit.id and commit not in self.lost]
 
     def session(self, branch: Branch) -> Connection:
         if branch.name not in self.sessions:
@@ -87,12 +147,12 @@ class Machine(RuleBasedStateMachine):
 
     def state_of(self, branch: Branch) -> State:
         session = self.session(branch)
-        return {table: rows_of(table, query(session, read_sql(table, table)).fetchall()) for table in SCHEMA}
+        return {table: rows_of(table, query(session, read_sql(table, table)).fetchall()) for table in self.schema}
 
     def check_commit(self, commit: Commit) -> None:
-        for table in SCHEMA:
+        for table in self.schema:
             rows = self.db.rows(read_sql(table, f"pggit.as_of(NULL::public.{table}, %s)"), commit.id)
-            assert rows_of(table, rows) == commit.state[table], f"{table} as of commit {commit.number}"
+            require_same(rows_of(table, rows), commit.state[table], f"{table} as of commit {commit.number}")
 
     def identify(self, commit: Commit, commit_id: str) -> None:
         """The server's commit is the model's, and so are all before it."""
@@ -115,14 +175,15 @@ class Machine(RuleBasedStateMachine):
             assert branch.head is not None
             self.identify(branch.head, heads[branch.name])
             found = self.state_of(branch)
-            for table in SCHEMA:
-                assert found[table] == branch.state[table], f"{table} on {branch.name}"
+            for table in self.schema:
+                require_same(found[table], branch.state[table], f"{table} on {branch.name}")
 
     # --- writing --------------------------------------------------------------------------------------------------
 
     @initialize(data=st.data(), before=st.integers(0, 4), after=st.integers(0, 4))
     def begin(self, data: st.DataObject, before: int, after: int) -> None:
-        self.db.run(DDL)
+        self.db.run(f"ALTER DATABASE \"{self.db.name}\" SET jit = off; SET jit = off; SET lock_timeout = '30s'")
+        self.db.run("".join(DDL[table] for table in self.tables))
         main = self.repo.branches["main"]
         for _ in range(before):
             self.execute(main, data.draw(statements(main.state)))
@@ -132,38 +193,149 @@ class Machine(RuleBasedStateMachine):
         self.repo.commit(main, "first", allow_empty=True)
         self.db.run("SELECT pggit.commit('first', p_allow_empty => true)")
 
-    def execute(self, branch: Branch, statement: Statement) -> None:
+    def is_real(self, branch: Branch, table: str) -> bool:
+        """Whether it is main's or a real table of the branch, with triggers."""
+        sql = "SELECT %s = ANY (materialized) FROM pggit.list_branches() WHERE name = %s"
+        return branch.name == "main" or bool(self.db.value(sql, f"public.{table}", branch.name))
+
+    def execute(self, branch: Branch, statement: Statement, *, deferred: bool = False) -> None:
         """The statement does on the server what it does in the model, or is refused on both."""
+        real = self.is_real(branch, statement.table)
+        if not is_possible(statement, real, self.db.version):
+            return
         sql, cells = statement.sql()
+        after: State | None = None
         try:
-            branch.state = statement.apply(branch.state)
-            allowed: frozenset[str | None] = frozenset([None])
+            after = statement.apply(branch.state, real)
+            broken = {found.sqlstate for found in violations(self.schema, after) if not deferred}
+            allowed: set[str | None] = {*broken} or {None}
+            if may_collide(statement, real):
+                allowed.add("23505")
         except Refused as error:
-            allowed = frozenset(error.sqlstates)
+            allowed = {*error.sqlstates}
         answer, text = None, "accepted"
         try:
             with self.session(branch).transaction():
                 query(self.session(branch), sql, *cells)
         except psycopg.errors.IntegrityError as error:
             answer, text = error.sqlstate, str(error)
-        assert answer in allowed, f"{sql} {cells}: {text}; the model says {set(allowed)}"
+        assert answer in allowed, f"{sql} {cells}: {text}; the model says {allowed}"
+        if answer is None:
+            assert after is not None
+            branch.state = after
 
     @rule(branch=_branches(), data=st.data())
     def write(self, branch: Branch, data: st.DataObject) -> None:
-        self.execute(branch, data.draw(statements(branch.state)))
+        with self.unless_locked():
+            self.execute(branch, data.draw(statements(branch.state)))
 
     @rule(branch=_branches(), data=st.data(), count=st.integers(2, 4), keep=st.booleans(), midway=st.booleans())
     def transaction(self, branch: Branch, data: st.DataObject, count: int, keep: bool, midway: bool) -> None:
-        """Several statements in one transaction, perhaps with a commit in between, kept or rolled back."""
+        """Several statements in one transaction, some in a subtransaction that is rolled back, perhaps with a commit in
+        between, kept or rolled back; what is deferred holds at its end."""
         before, head, known = branch.state, branch.head, len(self.repo.commits)
-        with self.session(branch).transaction(force_rollback=not keep):
-            for number in range(count):
-                if midway and number == count - 1:
-                    self.commit_in(branch, self.session(branch))
-                self.execute(branch, data.draw(statements(branch.state)))
-        if not keep:
-            branch.state, branch.head = before, head
+        session, is_refused = self.session(branch), False
+        with self.unless_locked():
+            try:
+                with session.transaction(force_rollback=not keep):
+                    for number in range(count):
+                        if midway and number == count - 1:
+                            self.commit_in(branch, session)
+                        undone, state = data.draw(st.integers(0, 3), label="undone") == 0, branch.state
+                        with session.transaction(force_rollback=undone):
+                            self.execute(branch, data.draw(statements(branch.state)), deferred=True)
+                        if undone:
+                            branch.state = state
+                    is_refused = bool(list(violations(self.schema, branch.state)))
+            except psycopg.errors.IntegrityError:
+                assert keep
+                assert is_refused
+            else:
+                assert not (keep and is_refused)
+            if is_refused or not keep:
+                branch.state, branch.head = before, head
+                del self.repo.commits[known:]
+
+    # --- somebody else's transaction --------------------------------------------------------------------------------
+
+    @contextmanager
+    def unless_locked(self) -> Iterator[None]:
+        """What waits for the transaction in flight is given up, and nothing has been done."""
+        if self.flight is None:
+            yield
+            return
+        was = [(branch, branch.head, branch.state) for branch in self.repo.branches.values()]
+        known, branches, stashes = len(self.repo.commits), dict(self.repo.branches), list(self.repo.stashes)
+        for session in (self.db.conn, *self.sessions.values()):
+            query(session, "SET lock_timeout = '100ms'")
+        try:
+            yield
+        except psycopg.Error as error:
+            if error.sqlstate not in ("55P03", "VG401", "VG402"):
+                raise
+            event("given up")
             del self.repo.commits[known:]
+            self.repo.branches, self.repo.stashes = branches, stashes
+            for branch, head, state in was:
+                branch.head, branch.state = head, state
+
+    def gives_up(self, branch: Branch, data: st.DataObject) -> bool:
+        """What moves a branch waits long for its writers, in vain: once in a while is enough."""
+        is_waiting = self.flight is not None and self.flight.branch is branch and branch.name != "main"
+        return is_waiting and data.draw(st.integers(0, 9), label="waits") > 0
+
+    @precondition(lambda self: self.flight is None and self.repo.commits)
+    @rule(branch=_branches(), data=st.data(), count=st.integers(1, 2))
+    def take_off(self, branch: Branch, data: st.DataObject, count: int) -> None:
+        """A transaction begins, writes, and stays open."""
+        session = self.db.connect(branch=None if branch.name == "main" else branch.name, autocommit=False)
+        query(session, "SELECT 1")  # so that what follows are subtransactions
+        self.flight = Flight(branch, session, {})
+        self.fly_on(data, count)
+
+    @precondition(lambda self: self.flight is not None)
+    @rule(data=st.data(), count=st.integers(1, 2))
+    def fly_on(self, data: st.DataObject, count: int) -> None:
+        """It writes more, on top of what others have committed since; some of it in subtransactions that are undone."""
+        assert self.flight
+        branch, session = self.flight.branch, self.flight.session
+        real = self.is_real(branch, self.flown)
+        for _ in range(count):
+            undone = data.draw(st.integers(0, 3), label="undone") == 0
+            mine = self.flight.over(branch.state)
+            statement = data.draw(statements({self.flown: mine[self.flown]}))
+            if isinstance(statement, Truncate) or not is_possible(statement, real, self.db.version):
+                continue  # a table that is truncated cannot even be read by others
+            sql, cells = statement.sql()
+            try:
+                after, is_refused = statement.apply(mine, real), False
+            except Refused:
+                after, is_refused = mine, True
+            try:
+                with session.transaction(force_rollback=undone):
+                    query(session, sql, *cells)
+            except psycopg.errors.IntegrityError:
+                assert is_refused or may_collide(statement, real), f"{sql} {cells}"
+                continue
+            assert not is_refused, f"{sql} {cells}"
+            if not undone:
+                for table in after:
+                    for _, key, _, row in changes(mine, after, table):
+                        self.flight.rows[table, key] = row
+
+    @precondition(lambda self: self.flight is not None)
+    @rule(keep=st.booleans())
+    def land(self, keep: bool) -> None:
+        """It ends: what it wrote is pending, on whatever the branch has become."""
+        if self.flight is None:
+            return
+        flight, self.flight = self.flight, None
+        if keep:
+            flight.session.commit()
+            flight.branch.state = flight.over(flight.branch.state)
+        flight.session.close()
+        for session in (self.db.conn, *self.sessions.values()):
+            query(session, "SET lock_timeout = '30s'")
 
     # --- commits, tags, reading back --------------------------------------------------------------------------------
 
@@ -176,12 +348,16 @@ class Machine(RuleBasedStateMachine):
 
     @rule(branch=_branches())
     def commit(self, branch: Branch) -> None:
-        self.commit_in(branch, self.db.conn)
+        with self.unless_locked():
+            self.commit_in(branch, self.db.conn)
 
-    @precondition(lambda self: len(self.repo.tags) < 3)
     @rule(commit=_commits())
     def tag(self, commit: Commit) -> None:
         name = f"v{len(self.repo.tags)}"
+        if len(self.repo.tags) == 3:
+            name = "v1"
+            del self.repo.tags[name]
+            self.db.run("SELECT pggit.delete_tag(%s)", name)
         self.repo.tags[name] = commit
         assert self.db.value("SELECT pggit.tag(%s, %s)", name, commit.id) == commit.id
         assert self.db.value("SELECT pggit.resolve_ref(%s)", name) == commit.id
@@ -190,12 +366,17 @@ class Machine(RuleBasedStateMachine):
     def look_back(self, commit: Commit) -> None:
         self.check_commit(commit)
 
-    @rule(one=_commits(), other=_commits(), table=st.sampled_from(sorted(SCHEMA)))
-    def compare_commits(self, one: Commit, other: Commit, table: str) -> None:
+    @rule(one=_commits(), other=_commits(), data=st.data())
+    def compare_commits(self, one: Commit, other: Commit, data: st.DataObject) -> None:
+        table = self.a_table(data)
         self.check_diff(table, one.id, other.id, one.state, other.state)
 
-    @rule(branch=_branches(), table=st.sampled_from(sorted(SCHEMA)))
-    def compare_working(self, branch: Branch, table: str) -> None:
+    def a_table(self, data: st.DataObject) -> str:
+        return data.draw(st.sampled_from(sorted(self.schema)), label="table")
+
+    @rule(branch=_branches(), data=st.data())
+    def compare_working(self, branch: Branch, data: st.DataObject) -> None:
+        table = self.a_table(data)
         assert branch.head is not None
         self.check_diff(table, "HEAD", "WORKING", branch.head.state, branch.state, self.session(branch))
         counted = {
@@ -203,7 +384,7 @@ class Machine(RuleBasedStateMachine):
             for name, inserted, updated, deleted in self.db.rows("SELECT * FROM pggit.status(%s)", branch.name)
         }
         expected = {}
-        for name in SCHEMA:
+        for name in self.schema:
             kinds = [change for change, *_ in changes(branch.head.state, branch.state, name)]
             if kinds:
                 expected[name, "insert", kinds.count("insert")] = (kinds.count("update"), kinds.count("delete"))
@@ -217,15 +398,20 @@ class Machine(RuleBasedStateMachine):
         shape = SCHEMA[table]
 
         def fingerprint(change: str, old: Any, new: Any, key: Any) -> str:
-            return repr((change, sorted(key.items()), loosely(old), loosely(new)))
+            return repr((change, loosely(key), loosely(old), loosely(new)))
 
         expected = [
             fingerprint(
-                change, old and as_json(table, old), new and as_json(table, new), dict(zip(shape.key, key, strict=True))
+                change,
+                old and self.as_json(table, old),
+                new and self.as_json(table, new),
+                dict(zip(shape.key, key, strict=True)),
             )
             for change, key, old, new in changes(before, after, table)
         ]
-        assert sorted(fingerprint(change, old, new, key) for change, key, old, new in found) == sorted(expected)
+        told = {fingerprint(change, old, new, key) for change, key, old, new in found}
+        assert len(told) == len(found)
+        assert told == set(expected), f"told by one alone: {told ^ set(expected)}"
 
     @rule(branch=_branches())
     def read_log(self, branch: Branch) -> None:
@@ -242,36 +428,151 @@ class Machine(RuleBasedStateMachine):
         return next((name for name in NAMES if name not in self.repo.branches), None)
 
     @precondition(lambda self: len(self.repo.branches) < MAX_BRANCHES)
-    @rule(source=_branches(), materialize=st.sampled_from(["none", "all", "child"]))
+    @rule(source=_branches(), materialize=st.sampled_from(["none", "all", "some"]))
     def fork(self, source: Branch, materialize: str) -> None:
         self.create_branch(source, source.name, materialize)
 
     @precondition(lambda self: len(self.repo.branches) < MAX_BRANCHES)
-    @rule(source=_commits(), materialize=st.sampled_from(["none", "all", "child"]))
+    @rule(source=_commits(), materialize=st.sampled_from(["none", "all", "some"]))
     def fork_the_past(self, source: Commit, materialize: str) -> None:
         self.create_branch(source, source.id[:20], materialize)
 
     def create_branch(self, source: Branch | Commit, ref: str, materialize: str) -> None:
         name = self.new_name()
         assert name
-        made = self.repo.fork(name, source)
-        sql = "SELECT name FROM pggit.create_branch(%s, %s, 'schema', %s)"
-        assert self.db.value(sql, name, ref, materialize) == made.name
+        with self.unless_locked():
+            made = self.repo.fork(name, source)
+            sql = "SELECT name FROM pggit.create_branch(%s, %s, 'schema', %s)"
+            form = self.alone if materialize == "some" else materialize
+            assert self.db.value(sql, name, ref, form) == made.name
 
     @precondition(lambda self: len(self.repo.branches) > 2)
     @rule(branch=_branches())
     def delete_branch(self, branch: Branch) -> None:
-        if branch.name == "main":
+        if branch.name == "main" or (self.flight and self.flight.branch is branch):
             return
         self.session(branch).close()
         del self.sessions[branch.name]
-        del self.repo.branches[branch.name]
-        assert self.db.value("SELECT pggit.delete_branch(%s, true)", branch.name)
+        with self.unless_locked():
+            assert self.db.value("SELECT pggit.delete_branch(%s, true)", branch.name)
+            del self.repo.branches[branch.name]
+            self.repo.stashes = [stash for stash in self.repo.stashes if stash.branch is not branch]
 
-    @rule(branch=_branches(), table=st.sampled_from(sorted(SCHEMA)))
-    def materialize(self, branch: Branch, table: str) -> None:
+    @rule(branch=_branches(), data=st.data())
+    def materialize(self, branch: Branch, data: st.DataObject) -> None:
+        table = self.a_table(data)
         if branch.name != "main":
-            self.db.run("SELECT pggit.materialize(%s, %s)", branch.name, table)
+            with self.unless_locked():
+                self.db.run("SELECT pggit.materialize(%s, %s)", branch.name, table)
+
+    @precondition(lambda self: self.flight is None)
+    @rule()
+    def gc(self) -> None:
+        """Nothing is kept but what is needed; all that is needed can still be read."""
+        with self.db.conn.transaction():
+            self.db.run("SET LOCAL pggit.retention = '0s'")
+            self.db.run("SELECT * FROM pggit.gc(false)")
+        left = dict(self.db.rows("SELECT commit_id, collected_at IS NULL FROM pggit.commits"))
+        self.lost = {commit for commit in self.repo.commits if not left.get(commit.id)}
+        gone = self.repo.needed() & self.lost
+        assert not gone, f"gc took {gone}, which are needed"
+        self.times = []
+
+    # --- times ------------------------------------------------------------------------------------------------------
+
+    @rule()
+    def note_the_time(self) -> None:
+        if self.repo.commits:
+            at = self.db.value("SELECT clock_timestamp()::text FROM pg_sleep(0.001)")
+            self.db.run("SELECT pg_sleep(0.001)")
+            branches = dict(self.repo.branches)
+            self.times.append((at, branches, {name: branch.state for name, branch in branches.items()}))
+
+    @precondition(lambda self: self.times)
+    @rule(data=st.data())
+    def look_at_a_time(self, data: st.DataObject) -> None:
+        """A branch at a time is what it was then, whatever it became."""
+        at, branches, states = data.draw(st.sampled_from(self.times), label="time")
+        name = data.draw(st.sampled_from(sorted(branches)), label="branch")
+        if self.repo.branches.get(name) is branches[name]:
+            for table in self.schema:
+                sql = read_sql(table, f"pggit.as_of(NULL::public.{table}, %s)")
+                rows = query(self.session(branches[name]), sql, at).fetchall()
+                require_same(rows_of(table, rows), states[name][table], f"{table} on {name} at {at}")
+
+    @precondition(lambda self: self.times and len(self.repo.branches) < MAX_BRANCHES)
+    @rule(data=st.data(), materialize=st.sampled_from(["none", "all", "some"]))
+    def fork_a_time(self, data: st.DataObject, materialize: str) -> None:
+        """What main had then and had not committed is pending on the new branch."""
+        at, _, states = data.draw(st.sampled_from(self.times), label="time")
+        (head,) = self.db.row("SELECT commit_id FROM pggit.resolve_time(%s, 'main')", at)
+        found = [commit for commit in self.readable() if commit.id == head]
+        if not found:
+            return
+        known = set(self.repo.branches)
+        self.create_branch(found[0], at, materialize)
+        for name in set(self.repo.branches) - known:
+            self.repo.branches[name].state = states["main"]
+
+    # --- stash and rebase -------------------------------------------------------------------------------------------
+
+    @rule(branch=_branches(), data=st.data())
+    def stash(self, branch: Branch, data: st.DataObject) -> None:
+        if self.gives_up(branch, data):
+            return
+        with self.unless_locked():
+            stash = self.repo.stash(branch)
+            if stash is None:
+                with suppress_state("VG304"):
+                    self.db.run("SELECT pggit.stash('aside', %s)", branch.name)
+                    raise AssertionError("there was something to stash")
+                return
+            stash.name = self.db.value("SELECT pggit.stash('aside', %s)", branch.name)
+            sql = "SELECT commit_id FROM pggit.stashes WHERE name = %s"
+            stash.commit.id = self.db.value(sql, stash.name)
+
+    @precondition(lambda self: self.repo.stashes)
+    @rule(into=_branches(), data=st.data())
+    def unstash(self, into: Branch, data: st.DataObject) -> None:
+        if self.gives_up(into, data):
+            return
+        stash: Stash = data.draw(st.sampled_from(self.repo.stashes), label="stash")
+        with self.unless_locked():
+            before = into.state
+            outcome = self.repo.unstash(stash, into)
+            found = self.result("SELECT * FROM pggit.unstash(%s, %s)", stash.name, into.name)
+            event(f"unstash: {outcome.result}")
+            self.check_outcome(outcome, found, before)
+            if outcome.result == "conflicted":
+                self.same()
+                self.settle(outcome, into, found["merge_id"], data, partial(self.repo.unstash, stash, into))
+
+    @precondition(lambda self: len(self.repo.branches) > 1)
+    @rule(branch=_branches(), onto=_branches(), data=st.data())
+    def rebase(self, branch: Branch, onto: Branch, data: st.DataObject) -> None:
+        if self.gives_up(branch, data) or branch is onto or branch.name == "main" or branch.head is None:
+            return
+        if self.lost & set(first_parents(branch.head)):
+            return
+        with self.unless_locked():
+            known = len(self.repo.commits)
+            outcome = self.repo.rebase(branch, onto)
+            found = self.result("SELECT * FROM pggit.rebase(%s, %s)", branch.name, onto.name)
+            event(f"rebase: {outcome.result}")
+            assert found["result"] == outcome.result
+            if outcome.result == "conflicted":
+                assert found["conflicts"] == len(outcome.conflicts)
+                assert self.db.value("SELECT pggit.abort_merge(%s)", found["merge_id"])
+            self.name_commits(known)
+
+    def name_commits(self, known: int) -> None:
+        """Commits that no branch has any more, such as what was pending before a reset, by their order."""
+        made = [commit for commit in self.repo.commits[known:] if not commit.id]
+        sql = "SELECT commit_id FROM pggit.commits ORDER BY commit_no DESC LIMIT %s"
+        ids = [commit_id for (commit_id,) in self.db.rows(sql, len(self.repo.commits) - known)][::-1]
+        for commit, commit_id in zip(self.repo.commits[known:], ids, strict=True):
+            if commit in made:
+                self.identify(commit, commit_id)
 
     # --- merges -----------------------------------------------------------------------------------------------------
 
@@ -299,6 +600,26 @@ class Machine(RuleBasedStateMachine):
         data: st.DataObject,
         options: dict[str, str | bool],
     ) -> None:
+        if self.gives_up(into, data):
+            return
+        rules = self.rules_given(data)
+        asked: dict[str, Any] = options | ({"rules": [rule_json(one) for one in rules]} if rules else {})
+        with self.unless_locked():
+            self.carry_out(source, ref, into, plan, data, asked, rules)
+
+    def rules_given(self, data: st.DataObject) -> list[Rule]:
+        return []
+
+    def carry_out(
+        self,
+        source: Branch | Commit,
+        ref: str,
+        into: Branch,
+        plan: bool,
+        data: st.DataObject,
+        options: dict[str, Any],
+        rules: list[Rule],
+    ) -> None:
         if plan:
             sql = "SELECT * FROM pggit.plan_merge(%s, %s, %s)"
             planned = self.result(sql, ref, into.name, Jsonb(options))
@@ -306,29 +627,50 @@ class Machine(RuleBasedStateMachine):
         before = into.state
         squash, fast_forward = bool(options.get("squash")), options.get("fast_forward") != "never"
         on_conflict = str(options.get("on_conflict", "stop"))
-        outcome = self.repo.merge(source, into, on_conflict=on_conflict, fast_forward=fast_forward, squash=squash)
+        go = partial(self.repo.merge, source, into, fast_forward=fast_forward, squash=squash, rules=rules)
+        outcome = go(on_conflict=on_conflict)
         found = self.result("SELECT * FROM pggit.merge(%s, %s, 'merge', %s)", ref, into.name, Jsonb(options))
         note(f"model {outcome.result}, server {found}")
         event(f"merge: {outcome.result}")
         self.check_outcome(outcome, found, before, open_conflicts="on_conflict" not in options)
+        if outcome.result == "merged" and not squash and data.draw(st.integers(0, 3), label="once more") == 0:
+            assert self.result("SELECT * FROM pggit.merge(%s, %s)", ref, into.name)["result"] == "up_to_date"
         if plan:
             for count in ("rows_inserted", "rows_updated", "rows_deleted", "conflicts", "violations"):
                 assert planned[count] == found[count], count
         if outcome.result == "conflicted":
             self.same()
-            again = partial(self.repo.merge, source, into, fast_forward=fast_forward, squash=squash)
-            self.settle(outcome, into, found["merge_id"], data, again)
+            self.settle(outcome, into, found["merge_id"], data, go)
 
     @rule(commit=_commits(), into=_branches(), data=st.data(), back=st.booleans(), on_conflict=_on_conflict)
     def replay(self, commit: Commit, into: Branch, data: st.DataObject, back: bool, on_conflict: str) -> None:
         """Revert (back) or pick one commit, against any of its parents."""
-        if not commit.parents:
+        if not commit.parents or self.gives_up(into, data):
             return
         parent = data.draw(st.integers(1, len(commit.parents)), label="parent")
         other = commit.parents[parent - 1]
+        if other in self.lost:
+            return
         base, theirs = (commit, other) if back else (other, commit)
+        rules = [] if back else self.repo.kept_rules()
+        with self.unless_locked():
+            self.replay_between(commit, base, theirs, into, data, back, on_conflict, parent, rules)
+
+    def replay_between(
+        self,
+        commit: Commit,
+        base: Commit,
+        theirs: Commit,
+        into: Branch,
+        data: st.DataObject,
+        back: bool,
+        on_conflict: str,
+        parent: int,
+        rules: list[Rule],
+    ) -> None:
         before = into.state
-        outcome = self.repo.replay(base, theirs, into, on_conflict=on_conflict)
+        go = partial(self.repo.replay, base, theirs, into, rules=rules)
+        outcome = go(on_conflict=on_conflict)
         sql = f"SELECT * FROM pggit.{'revert' if back else 'cherry_pick'}(%s, %s, %s)"
         options = Jsonb({"parent": parent, "on_conflict": on_conflict})
         found = self.result(sql, commit.id[:20], into.name, options)
@@ -337,17 +679,18 @@ class Machine(RuleBasedStateMachine):
         self.check_outcome(outcome, found, before, open_conflicts=on_conflict == "stop")
         if outcome.result == "conflicted":
             self.same()
-            self.settle(outcome, into, found["merge_id"], data, partial(self.repo.replay, base, theirs, into))
+            self.settle(outcome, into, found["merge_id"], data, go)
 
-    @rule(branch=_branches(), commit=_commits(), hard=st.booleans())
-    def reset(self, branch: Branch, commit: Commit, hard: bool) -> None:
-        made = len(self.repo.commits)
-        self.repo.reset(branch, commit, hard=hard)
-        sql = "SELECT pggit.reset(%s, %s, %s)"
-        assert self.db.value(sql, branch.name, commit.id, "hard" if hard else "soft") == commit.id
-        for pending in self.repo.commits[made:]:
-            last = self.db.value("SELECT commit_id FROM pggit.commits ORDER BY commit_no DESC LIMIT 1")
-            self.identify(pending, last)
+    @rule(branch=_branches(), commit=_commits(), hard=st.booleans(), data=st.data())
+    def reset(self, branch: Branch, commit: Commit, hard: bool, data: st.DataObject) -> None:
+        if hard and self.gives_up(branch, data):
+            return
+        with self.unless_locked():
+            known = len(self.repo.commits)
+            self.repo.reset(branch, commit, hard=hard)
+            sql = "SELECT pggit.reset(%s, %s, %s)"
+            assert self.db.value(sql, branch.name, commit.id, "hard" if hard else "soft") == commit.id
+            self.name_commits(known)
 
     def result(self, sql: str, *args: object) -> dict[str, Any]:
         cursor = query(self.db.conn, sql, *args)
@@ -369,7 +712,7 @@ class Machine(RuleBasedStateMachine):
                 "update": found["rows_updated"],
                 "delete": found["rows_deleted"],
             }
-            assert list(violations(SCHEMA, outcome.planned)) == []
+            assert list(violations(self.schema, outcome.planned)) == []
 
     def settle(
         self,
@@ -381,11 +724,13 @@ class Machine(RuleBasedStateMachine):
     ) -> None:
         """Compare the conflicts, then abort, or resolve every one of them and go on."""
         sql = """SELECT conflict_id, kind, table_name, key, column_name, base, ours, theirs
-                   FROM pggit.merge_conflicts WHERE merge_id = %s"""
+                   FROM pggit.merge_conflicts WHERE merge_id = %s AND resolution IS NULL"""
         listed = self.db.rows(sql, merge_id)
         ids = {
-            (kind, table.split(".")[-1], tuple(key[column] for column in SCHEMA[table.split(".")[-1]].key), column): i
-            for i, kind, table, key, column, *_ in listed
+            (kind, name, tuple(from_json(name, column, key[column]) for column in SCHEMA[name].key), column): i
+            for i, kind, name, key, column in (
+                (i, kind, table.split(".")[-1], key, column) for i, kind, table, key, column, *_ in listed
+            )
         }
         assert len(ids) == len(listed)
         wanted = {(c.kind, c.table, c.key, c.column): c for c in outcome.conflicts}
@@ -395,27 +740,21 @@ class Machine(RuleBasedStateMachine):
         }
         for name, conflict in wanted.items():
             sides = (conflict.base, conflict.ours, conflict.theirs)
-            assert values[ids[name]] == tuple(loosely(cell_json(conflict, side)) for side in sides), name
+            assert values[ids[name]] == tuple(loosely(self.cell_json(conflict, side)) for side in sides), name
 
         if data.draw(st.booleans(), label="abort"):
             assert self.db.value("SELECT pggit.abort_merge(%s)", merge_id)
             return
-        resolutions = {}
-        for name, conflict in wanted.items():
-            how = data.draw(st.sampled_from(["ours", "theirs", "base", "value"]), label=f"resolution of {name}")
-            value = self.draw_value(conflict, data) if how == "value" else None
-            if how == "value" and value is None:
-                how = "ours"
-            resolutions[conflict] = (how, value)
-            given = (
-                None if how != "value" else Jsonb(cell_json(conflict, value), dumps=partial(json.dumps, default=str))
-            )
-            self.db.run("SELECT pggit.resolve_conflict(%s, %s, %s, %s)", merge_id, ids[name], how, given)
+        resolutions = self.resolve(merge_id, [(ids[name], conflict) for name, conflict in wanted.items()], data)
         before = target.state
-        again = go_on(resolutions=resolutions)
-        found = self.result("SELECT * FROM pggit.continue_merge(%s)", merge_id)
-        note(f"model {again.result}, server {found}")
-        event(f"resolved: {again.result}")
+        with self.unless_locked():
+            again = go_on(resolutions=resolutions)
+            found = self.result("SELECT * FROM pggit.continue_merge(%s)", merge_id)
+            note(f"model {again.result}, server {found}")
+            event(f"resolved: {again.result}")
+            self.check_resolved(again, found, before)
+
+    def check_resolved(self, again: Outcome, found: dict[str, Any], before: State) -> None:
         assert found["result"] == again.result
         if again.result == "merged":
             assert again.planned is not None
@@ -425,6 +764,41 @@ class Machine(RuleBasedStateMachine):
                 "delete": found["rows_deleted"],
             }
 
+    def resolve(
+        self, merge_id: str, conflicts: list[tuple[str, Conflict]], data: st.DataObject
+    ) -> dict[Conflict, tuple[str, Any]]:
+        """One by one, or all of a table or a column at once, and then one more by itself."""
+        resolutions: dict[Conflict, tuple[str, Any]] = {}
+        by = data.draw(st.sampled_from(["each", "table", "column", "all"]), label="resolved by")
+        if by != "each":
+            side = data.draw(st.sampled_from(["ours", "theirs", "base"]), label="side")
+            one = data.draw(st.sampled_from([conflict for _, conflict in conflicts]), label="conflict")
+            table = None if by == "all" else one.table
+            column = one.column if by == "column" else None
+            meant = [
+                conflict
+                for _, conflict in conflicts
+                if table in (None, conflict.table) and column in (None, conflict.column)
+            ]
+            sql = "SELECT pggit.resolve_conflicts(%s, %s, %s, %s)"
+            count = self.db.value(sql, merge_id, side, table and f"public.{table}", column)
+            assert count == len(meant)
+            resolutions |= dict.fromkeys(meant, (side, None))
+        for conflict_id, conflict in conflicts:
+            if conflict in resolutions:
+                continue
+            label = f"resolution of {conflict.table} {conflict.key} {conflict.column}"
+            how = data.draw(st.sampled_from(["ours", "theirs", "base", "value"]), label=label)
+            value = self.draw_value(conflict, data) if how == "value" else None
+            if how == "value" and value is None:
+                how = "ours"
+            resolutions[conflict] = (how, value)
+            given = None
+            if how == "value":
+                given = Jsonb(self.cell_json(conflict, value), dumps=partial(json.dumps, default=str))
+            self.db.run("SELECT pggit.resolve_conflict(%s, %s, %s, %s)", merge_id, conflict_id, how, given)
+        return resolutions
+
     def draw_value(self, conflict: Conflict, data: st.DataObject) -> Any:
         if conflict.column is not None:
             return data.draw(VALUES[conflict.table, conflict.column])
@@ -432,26 +806,72 @@ class Machine(RuleBasedStateMachine):
         last = list(SCHEMA[conflict.table].columns)[-1]
         return (*row[:-1], data.draw(VALUES[conflict.table, last]))
 
+    # --- rows as JSON -----------------------------------------------------------------------------------------------
 
-def as_json(table: str, row: Iterable[Any]) -> dict[str, Any]:
-    """A model row as to_jsonb shows it."""
-    shape = SCHEMA[table]
-    return {
-        column: json.loads(cell) if type_name == "jsonb" and cell is not None else cell
-        for (column, type_name), cell in zip(shape.columns.items(), row, strict=True)
-    }
+    def as_json(self, table: str, row: Iterable[Any]) -> dict[str, Any]:
+        """A model row as to_jsonb shows it."""
+        types = SCHEMA[table].columns.items()
+        return {column: self.json_of(name, cell) for (column, name), cell in zip(types, row, strict=True)}
+
+    def json_of(self, type_name: str, cell: Any) -> Any:
+        """As to_jsonb shows it. Only the server knows that of its types, and a json is not one value for it."""
+        if cell is None or (type_name in PLAIN and type_name != "jsonb"):
+            return list(cell) if isinstance(cell, tuple) else cell
+        if type_name == "jsonb":
+            return json.loads(cell)
+        if type_name == "json":
+            return json.loads(cell)
+        if (type_name, cell) not in self.known_json:
+            self.known_json[type_name, cell] = self.db.value(f"SELECT to_jsonb(%s::text::{type_name})", cell)
+        return self.known_json[type_name, cell]
+
+    def cell_json(self, conflict: Conflict, value: Any) -> Any:
+        if value is None:
+            return None
+        if conflict.column is None:
+            return self.as_json(conflict.table, value)
+        return self.json_of(SCHEMA[conflict.table].columns[conflict.column], value)
 
 
-def cell_json(conflict: Conflict, value: Any) -> Any:
-    if value is None:
-        return None
-    if conflict.column is None:
-        return as_json(conflict.table, value)
-    if SCHEMA[conflict.table].columns[conflict.column] == "jsonb":
-        return json.loads(value)
-    return value
+def from_json(table: str, column: str, cell: Any) -> Any:
+    """A cell of a key out of JSON."""
+    return Decimal(str(cell)) if SCHEMA[table].columns[column] == "numeric" else cell
+
+
+def rule_json(one: Rule) -> dict[str, Any]:
+    given = {"table": one.table, "column": one.column, "rule": one.rule, "by": one.by, "expression": one.expression}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def require_same(found: Mapping[Any, Row], wanted: Mapping[Any, Row], what: str) -> None:
+    differing = {key: (found.get(key), wanted.get(key)) for key in found.keys() | wanted.keys()}
+    differing = {key: sides for key, sides in differing.items() if sides[0] != sides[1]}
+    assert not differing, f"{what}: the server has (the model has) {differing}"
+
+
+@contextmanager
+def suppress_state(sqlstate: str) -> Iterator[None]:
+    """The block may be refused with this SQLSTATE."""
+    try:
+        yield
+    except psycopg.Error as error:
+        if error.sqlstate != sqlstate:
+            raise
+
+
+def raises_gone() -> Any:
+    """What gc took is refused and never read as something else."""
+    return pytest.RaisesExc(psycopg.Error, check=lambda error: error.sqlstate in ("VG306", "VG001", "VG002"))
 
 
 def loosely(value: Any) -> str:
-    """A JSON value for comparison, where 1.50 and 1.5 are the same number."""
-    return json.dumps(value, sort_keys=True, default=float)
+    """A JSON value for comparison, where 7, 7.0 and 7.00 are the same number."""
+    return json.dumps(_with_floats(value), sort_keys=True)
+
+
+def _with_floats(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_floats(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_floats(inner) for inner in value]
+    return float(value) if isinstance(value, int | float | Decimal) and not isinstance(value, bool) else value

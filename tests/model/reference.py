@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from itertools import combinations
 from typing import Any, TypeAlias
 
 Cell: TypeAlias = Any
@@ -24,11 +26,17 @@ class Foreign:
     table: str
     referenced: tuple[str, ...]
     on_delete: str = "no action"
+    deferred: bool = False
+
+
+#: What triggers of a table make of a state, given the rows that a statement wrote: what each was, and what it is now.
+Written: TypeAlias = list[tuple[Row | None, Row | None]]
+Fires: TypeAlias = "Callable[[State, Written], State]"
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table's shape and its constraints."""
+    """A table's shape and its constraints. `fires`: triggers of the user's, which only real tables have."""
 
     name: str
     columns: dict[str, str]
@@ -37,6 +45,7 @@ class Table:
     unique: dict[str, tuple[str, ...]] = field(default_factory=dict)
     checks: dict[str, Callable[[dict[str, Cell]], bool]] = field(default_factory=dict)
     foreign: tuple[Foreign, ...] = ()
+    fires: Fires | None = None
 
     def place(self, column: str) -> int:
         return list(self.columns).index(column)
@@ -70,8 +79,8 @@ class Violation:
     key: Key
 
 
-def violations(schema: Schema, state: State) -> Iterator[Violation]:
-    """Every row that breaks a constraint in this state."""
+def violations(schema: Schema, state: State, *, at_once: bool = False) -> Iterator[Violation]:
+    """Every row that breaks a constraint in this state; `at_once`: one that is not deferred."""
     for table in schema.values():
         rows = state[table.name]
         for key, row in rows.items():
@@ -88,6 +97,8 @@ def violations(schema: Schema, state: State) -> Iterator[Violation]:
                 if None not in cells and len(twins) > 1:
                     yield Violation("23505", name, table.name, key)
             for foreign in table.foreign:
+                if at_once and foreign.deferred:
+                    continue
                 cells = table.cells(row, foreign.columns)
                 target = schema[foreign.table]
                 found = {target.cells(other, foreign.referenced) for other in state[foreign.table].values()}
@@ -142,7 +153,7 @@ def deleted(schema: Schema, state: State, table: str, keys: Iterable[Key]) -> St
 
 def _checked(schema: Schema, state: State, *, twice: bool = False) -> State:
     """The state, if it is allowed; `twice`: two rows would have had one key."""
-    broken = [violation.sqlstate for violation in violations(schema, state)] + ["23505"] * twice
+    broken = [violation.sqlstate for violation in violations(schema, state, at_once=True)] + ["23505"] * twice
     if broken:
         raise Refused(broken)
     return state
@@ -192,13 +203,76 @@ class Conflict:
 
 @dataclass
 class Merged:
-    """`state` has ours where there is a conflict without a resolution."""
+    """`state` has ours where there is a conflict without a resolution. `conflicts` are those that no rule decided."""
 
     state: State
     conflicts: list[Conflict]
 
 
 Resolutions: TypeAlias = Mapping[Conflict, tuple[str, Any]]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Who decides a cell that both sides changed: a rule by name, or a Python function that says what its SQL says."""
+
+    table: str
+    column: str
+    rule: str
+    by: str | None = None
+    expression: str | None = None
+    decides: Callable[[Cell, Cell, Cell], Cell] | None = None
+
+    def fits(self, table: Table, column: str) -> bool:
+        names = (table.name, f"public.{table.name}")
+        return (
+            any(fnmatchcase(name, self.table) for name in names)
+            and fnmatchcase(column, self.column)
+            and column not in table.key
+            and (self.by is None or self.by in table.columns)
+        )
+
+
+Rules: TypeAlias = "list[Rule]"
+
+
+def decided(rule: Rule, type_name: str, base: Cell, ours: Cell, theirs: Cell, by: tuple[Cell, Cell]) -> Cell:
+    """What a rule makes of a cell, or _CONFLICT where it can't decide."""
+    both = ours is not None and theirs is not None
+    match rule.rule:
+        case "ours" | "theirs" | "base":
+            return {"ours": ours, "theirs": theirs, "base": base}[rule.rule]
+        case "max" | "min":
+            pick = max if rule.rule == "max" else min
+            return pick(cell for cell in (ours, theirs) if cell is not None)
+        case "sum":
+            return ours + theirs - (base or 0) if both else _CONFLICT
+        case "newest":
+            if None in by or by[0] == by[1]:
+                return _CONFLICT
+            return ours if by[0] > by[1] else theirs
+        case "non_null":
+            return _CONFLICT if both else theirs if ours is None else ours
+        case "union":
+            sides = [None if cell is None else _elements(type_name, cell) for cell in (base, ours, theirs)]
+            if sides[1] is None or sides[2] is None or (base is not None and sides[0] is None):
+                return _CONFLICT
+            was, here, there = ([] if side is None else side for side in sides)
+            kept = [e for e in here if e in there or e not in was] + [e for e in there if e not in here + was]
+            return canonical([json.loads(e) for e in kept]) if type_name == "jsonb" else tuple(kept)
+        case "concat":
+            if not both or not (ours.startswith(base or "") and theirs.startswith(base or "")):
+                return _CONFLICT
+            return ours + theirs[len(base) :] if base else f"{ours}\n{theirs}"
+    assert rule.decides is not None
+    return rule.decides(base, ours, theirs)
+
+
+def _elements(type_name: str, cell: Cell) -> list[Any] | None:
+    if type_name != "jsonb":
+        return list(cell)
+    value = json.loads(cell)
+    return [canonical(element) for element in value] if isinstance(value, list) else None
 
 
 @dataclass(frozen=True)
@@ -241,8 +315,16 @@ def one_base(schema: Schema, states: list[State], before: State) -> Base:
     return Base(result, torn)
 
 
-def merged(schema: Schema, base: Base, ours: State, theirs: State, resolutions: Resolutions | None = None) -> Merged:
+def merged(
+    schema: Schema,
+    base: Base,
+    ours: State,
+    theirs: State,
+    resolutions: Resolutions | None = None,
+    rules: Iterable[Rule] = (),
+) -> Merged:
     """The three-way merge of whole states. A resolution is (ours | theirs | base | value, the value)."""
+    asked = list(rules)
     result: dict[str, dict[Key, Row]] = {}
     conflicts: list[Conflict] = []
     for table in schema.values():
@@ -251,7 +333,7 @@ def merged(schema: Schema, base: Base, ours: State, theirs: State, resolutions: 
         for key in b.keys() | o.keys() | t.keys():
             torn = base.torn.get((table.name, key), frozenset())
             torn = frozenset(table.columns) if torn is None else torn
-            row, found = _merged_row(table, key, b.get(key), o.get(key), t.get(key), torn, resolutions or {})
+            row, found = _merged_row(table, key, b.get(key), o.get(key), t.get(key), torn, resolutions or {}, asked)
             conflicts += found
             if row is not None:
                 rows[key] = row
@@ -267,6 +349,7 @@ def _merged_row(
     theirs: Row | None,
     torn: frozenset[str],
     resolutions: Resolutions,
+    rules: list[Rule],
 ) -> tuple[Row | None, list[Conflict]]:
     if theirs == ours or (theirs == base and not torn):
         return ours, []
@@ -279,7 +362,8 @@ def _merged_row(
         kind = "insert_insert"
     if kind is not None:
         conflict = Conflict(kind, table.name, key, None, base, ours, theirs)
-        return _resolved(conflict, resolutions), [conflict]
+        whole = _row_by_rules(table, conflict, rules)
+        return (_resolved(conflict, resolutions), [conflict]) if whole is _CONFLICT else (whole, [])
     assert base is not None
     assert ours is not None
     assert theirs is not None
@@ -288,11 +372,42 @@ def _merged_row(
     for (column, type_name), b, o, t in zip(table.columns.items(), base, ours, theirs, strict=True):
         cell = o if o == t else _CONFLICT if column in torn else _merged_cell(type_name, b, o, t)
         if cell is _CONFLICT:
+            cell = _cell_by_rules(table, column, (base, ours, theirs), rules)
+        if cell is _CONFLICT:
             conflict = Conflict("update_update", table.name, key, column, b, o, t)
             found.append(conflict)
             cell = _resolved(conflict, resolutions)
         row.append(cell)
     return tuple(row), found
+
+
+def _cell_by_rules(table: Table, column: str, sides: tuple[Row | None, Row, Row], rules: list[Rule]) -> Cell:
+    """What the first rule says that can decide; `sides` are base, ours and theirs."""
+    base, ours, theirs = (None if side is None else table.named(side) for side in sides)
+    assert ours is not None
+    assert theirs is not None
+    for rule in rules:
+        if rule.fits(table, column) and not (rule.rule == "base" and base is None):
+            by = (ours[rule.by], theirs[rule.by]) if rule.by else (None, None)
+            was = None if base is None else base[column]
+            cell = decided(rule, table.columns[column], was, ours[column], theirs[column], by)
+            if cell is not _CONFLICT:
+                return cell
+    return _CONFLICT
+
+
+def _row_by_rules(table: Table, conflict: Conflict, rules: list[Rule]) -> Any:
+    """Two new rows are decided when each cell is that differs; a deleted one by a rule for all columns."""
+    if conflict.kind != "insert_insert":
+        for rule in rules:
+            if rule.column == "*" and rule.rule in ("ours", "theirs", "base") and rule.fits(table, "*"):
+                return getattr(conflict, rule.rule)
+        return _CONFLICT
+    row = [
+        o if o == t else _cell_by_rules(table, column, (None, conflict.ours, conflict.theirs), rules)
+        for column, o, t in zip(table.columns, conflict.ours, conflict.theirs, strict=True)
+    ]
+    return _CONFLICT if _CONFLICT in row else tuple(row)
 
 
 def _resolved(conflict: Conflict, resolutions: Resolutions) -> Any:
@@ -408,12 +523,21 @@ class Outcome:
     commit: Commit | None = None
 
 
+@dataclass(eq=False)
+class Stash:
+    branch: Branch
+    commit: Commit
+    name: str = ""
+
+
 class Repository:
     """Branches, commits and tags over whole states. `main` is there from the start."""
 
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
         self.commits: list[Commit] = []
+        self.rules: list[Rule] = []
+        self.stashes: list[Stash] = []
         self.tags: dict[str, Commit] = {}
         self.branches = {"main": Branch("main", None, {name: {} for name in schema})}
 
@@ -450,6 +574,7 @@ class Repository:
         fast_forward: bool = True,
         squash: bool = False,
         message: str | None = None,
+        rules: Iterable[Rule] = (),
     ) -> Outcome:
         """Commit what is pending on both sides, then merge; the target changes only if the result says so."""
         if isinstance(source, Branch):
@@ -469,7 +594,9 @@ class Repository:
             target.head, target.state = theirs, theirs.state
             return Outcome("fast_forward", theirs, ours, base, theirs.state, commit=theirs)
         start = base_of(self.schema, bases)
-        outcome, resolutions = self._worked_out(start, ours, theirs, on_conflict, resolutions)
+        outcome, resolutions = self._worked_out(
+            start, ours, theirs, on_conflict, resolutions, [*rules, *self.kept_rules()]
+        )
         outcome.base = base
         if any(conflict not in resolutions for conflict in outcome.conflicts):
             outcome.result = "conflicted"
@@ -482,12 +609,18 @@ class Repository:
         return outcome
 
     def _worked_out(
-        self, start: Base, ours: Commit, theirs: Commit, on_conflict: str, resolutions: Resolutions | None
+        self,
+        start: Base,
+        ours: Commit,
+        theirs: Commit,
+        on_conflict: str,
+        resolutions: Resolutions | None,
+        rules: list[Rule],
     ) -> tuple[Outcome, Resolutions]:
-        found = merged(self.schema, start, ours.state, theirs.state, resolutions)
+        found = merged(self.schema, start, ours.state, theirs.state, resolutions, rules)
         if on_conflict != "stop":
-            resolutions = dict.fromkeys(found.conflicts, (on_conflict, None))
-            found = merged(self.schema, start, ours.state, theirs.state, resolutions)
+            resolutions = dict.fromkeys(found.conflicts, (on_conflict, None)) | dict(resolutions or {})
+            found = merged(self.schema, start, ours.state, theirs.state, resolutions, rules)
         broken = list(violations(self.schema, found.state))
         return Outcome("merged", theirs, ours, None, found.state, found.conflicts, broken), resolutions or {}
 
@@ -500,12 +633,13 @@ class Repository:
         resolutions: Resolutions | None = None,
         on_conflict: str = "stop",
         message: str | None = None,
+        rules: Iterable[Rule] = (),
     ) -> Outcome:
         """A revert goes from a commit to its parent, a cherry-pick from the parent to the commit."""
         self.commit(target)
         ours = target.head
         assert ours is not None
-        outcome, resolutions = self._worked_out(Base(base.state), ours, theirs, on_conflict, resolutions)
+        outcome, resolutions = self._worked_out(Base(base.state), ours, theirs, on_conflict, resolutions, [*rules])
         if any(conflict not in resolutions for conflict in outcome.conflicts):
             outcome.result = "conflicted"
         elif outcome.violations:
@@ -524,3 +658,75 @@ class Repository:
             self.commit(target)
             target.state = commit.state
         target.head = commit
+
+    def kept_rules(self) -> list[Rule]:
+        """The repository's rules as they are asked: exact names first, then the oldest."""
+        return sorted(self.rules, key=lambda rule: ("*" in rule.table, "*" in rule.column))
+
+    def stash(self, branch: Branch) -> Stash | None:
+        """What is pending goes aside as a commit that no branch has; None: there is nothing."""
+        if not branch.dirty:
+            return None
+        assert branch.head is not None
+        self.stashes.append(Stash(branch, self.add((branch.head,), branch.state, "stash")))
+        branch.state = branch.head.state
+        return self.stashes[-1]
+
+    def unstash(self, stash: Stash, target: Branch, *, resolutions: Resolutions | None = None) -> Outcome:
+        """The stash's changes are pending again, on top of what is pending."""
+        (before,) = stash.commit.parents
+        ours = Commit(0, (), target.state, None)
+        outcome, resolutions = self._worked_out(
+            Base(before.state), ours, stash.commit, "stop", resolutions, self.kept_rules()
+        )
+        if any(conflict not in resolutions for conflict in outcome.conflicts):
+            outcome.result = "conflicted"
+        elif outcome.violations:
+            outcome.result = "refused"
+        else:
+            assert outcome.planned is not None
+            outcome.result = "up_to_date" if outcome.planned == target.state else "merged"
+            target.state = outcome.planned
+            self.stashes.remove(stash)
+        return outcome
+
+    def rebase(self, target: Branch, onto: Branch) -> Outcome:
+        """The branch's own commits again, one by one, on top of another's; all or nothing."""
+        self.commit(onto)
+        self.commit(target)
+        head, base_head = target.head, onto.head
+        assert head is not None
+        assert base_head is not None
+        bases = merge_bases(head, base_head)
+        if bases[0] is base_head:
+            return Outcome("up_to_date", base_head, head, planned=head.state)
+        own = [commit for commit in first_parents(head) if commit not in base_head.ancestors()]
+        known, state = len(self.commits), target.state
+        target.head, target.state = base_head, base_head.state
+        for commit in reversed(own):
+            step = self.replay(commit.parents[0], commit, target, rules=self.kept_rules())
+            if step.result in ("conflicted", "refused"):
+                target.head, target.state = head, state
+                del self.commits[known:]
+                return step
+        result = "fast_forward" if bases[0] is head else "merged"
+        return Outcome(result, base_head, head, planned=target.state)
+
+    def needed(self) -> set[Commit]:
+        """What gc has to keep: what has a name, and the best common ancestors of any two of them, again and again."""
+        found = {branch.head for branch in self.branches.values() if branch.head} | set(self.tags.values())
+        for stash in self.stashes:
+            found |= {stash.commit, *stash.commit.parents}
+        while True:
+            more = {base for one, other in combinations(found, 2) for base in merge_bases(one, other)} - found
+            if not more:
+                return found
+            found |= more
+
+
+def first_parents(commit: Commit) -> list[Commit]:
+    """The commit and its first parents, the youngest first."""
+    found = [commit]
+    while found[-1].parents:
+        found.append(found[-1].parents[0])
+    return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import precondition, rule, run_state_machine_as_test
@@ -21,6 +23,7 @@ def test_a_history_goes_on_in_another_cluster(
 
     class Moving(Machine):
         moves = 0
+        note_the_time = None  # type: ignore[assignment]  # these servers do not keep commit times
 
         @staticmethod
         def make() -> Database:
@@ -35,6 +38,8 @@ def test_a_history_goes_on_in_another_cluster(
         def move(self) -> None:
             """Each time into the other cluster."""
             nonlocal all_moves
+            self.land(False)
+            self.times.clear()
             all_moves += 1
             self.moves += 1
             restored = (servers if self.moves % 2 == 0 else elsewhere).create(server.version)
@@ -42,6 +47,12 @@ def test_a_history_goes_on_in_another_cluster(
             self.drop(self.db)
             self.db = restored
             self.sessions.clear()
+
+        def teardown(self) -> None:
+            """Every history has been elsewhere before it is read back."""
+            if self.moves == 0 and self.repo.commits and sys.exc_info()[0] is None:
+                self.move()
+            super().teardown()
 
     run_state_machine_as_test(
         Moving,

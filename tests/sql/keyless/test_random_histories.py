@@ -298,7 +298,7 @@ class History:
             raise
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.seeds(2)
 def test_a_random_history_counts_as_the_model_does(db: Database, seed: int) -> None:
     history = History(db, seed)
     history.run(60)  # asserts after each step

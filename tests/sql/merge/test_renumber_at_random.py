@@ -110,7 +110,7 @@ class History:
             assert found == sorted(wanted, key=str), branch
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.seeds(3)
 def test_every_row_is_there_once_and_refers_to_its_own(db: Database, seed: int) -> None:
     db.run("""
         CREATE TABLE t (id serial PRIMARY KEY, up integer REFERENCES t, label text NOT NULL);

@@ -68,7 +68,7 @@ def rows(session: Connection) -> set[str]:
     return {row for (row,) in query(session, "SELECT to_jsonb(t)::text FROM t")}
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.seeds(6)
 def test_merges_both_ways_agree(db: Database, seed: int) -> None:
     chance = random.Random(seed)
     db.run(START)

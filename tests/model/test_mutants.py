@@ -1,0 +1,38 @@
+"""The machines can fail: an engine with one rule put back to a simpler reading is found out.
+
+`--mutants all` tries every one of tests/model/mutants.py, `--mutants fork_of_now,no_repair` these.
+"""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from fixtures.postgres import Servers
+from model.machines import run
+from model.mutants import MUTANTS
+from postgres import Server
+
+
+@pytest.fixture
+def mutants(pytestconfig: pytest.Config) -> list[str]:
+    asked: str = pytestconfig.getoption("--mutants")
+    return list(MUTANTS) if asked == "all" else asked.split(",")
+
+
+def test_a_wrong_engine_is_found_out(servers: Servers, server: Server, mutants: list[str]) -> None:
+    survived = []
+    for name in mutants:
+        mutant = MUTANTS[name]
+        template = servers.create(server.version, template=servers.template(server.version))
+        mutant.install(template)
+        template.close()
+        try:
+            run(mutant.machine, servers, server.version, examples=60, steps=30, template=template.name)
+        except (AssertionError, psycopg.Error, ExceptionGroup) as found:
+            print(f"{name}: found: {str(found).splitlines()[0][:120]}")
+        else:
+            print(f"{name}: SURVIVED: {mutant.says}")
+            survived.append(name)
+        servers.drop(template)
+    assert not survived
