@@ -97,6 +97,11 @@
 \ir schema/hashes.sql
 \ir schema/ddl_log.sql
 \ir schema/drift.sql
+\ir schema/versions.sql
+\ir schema/dependents.sql
+\ir schema/apply_migration.sql
+\ir schema/functions.sql
+\ir schema/deployments.sql
 -- conflict, merge
 \ir conflict/views.sql
 \ir conflict/resolve.sql

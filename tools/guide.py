@@ -17,7 +17,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from postgres import Server
 
 ROOT = Path(__file__).resolve().parents[1]
-GUIDES = tuple(ROOT / "docs" / "guide" / name for name in ("psql.md", "roles.md", "changing-columns.md"))
+GUIDES = tuple(
+    ROOT / "docs" / "guide" / name for name in ("psql.md", "roles.md", "changing-columns.md", "schema-changes.md")
+)
 BLOCK = re.compile(r"```sql(?P<refused> refused)?\n(?P<sql>.*?)```\n(?:\n```text\n(?P<text>.*?)```\n)?", re.DOTALL)
 IDS = re.compile(r"\b[0-9a-f]{12,64}\b|\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 PLACE = re.compile(r"^psql:<stdin>:\d+: ", re.MULTILINE)

@@ -97,6 +97,10 @@ class NoCommitsYet(_NotThere):
     sqlstate = "VG009"
 
 
+class ObjectNotFound(_NotThere):
+    sqlstate = "VG010"
+
+
 # VG1: already there, and different.
 
 

@@ -5,11 +5,11 @@ CREATE OR REPLACE FUNCTION pggit._is_own_ddl(p_context text)
     LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT p_context ~ 'function pggit\.(?!_on_|ddl\()';
+    SELECT p_context ~ 'function pggit\.(?!_on_|ddl\(|apply_migration\(|rollback_function\(|_apply_steps\()';
 $$;
 
 COMMENT ON FUNCTION pggit._is_own_ddl(text) IS
-'Whether a statement runs in a function of pggit''s own, by PG_CONTEXT as an event trigger gets it; what pggit.ddl runs is the user''s.';
+'Whether a statement runs in a function of pggit''s own, by PG_CONTEXT as an event trigger gets it; what pggit.ddl and pggit.apply_migration run is the user''s.';
 
 CREATE OR REPLACE FUNCTION pggit._session_branch()
     RETURNS pggit.branches

@@ -9,6 +9,7 @@ VALUES
     ('VG007', 'ConflictNotFound',     'writer',    'later'),
     ('VG008', 'SchemaNotFound',       'writer',    'later'),
     ('VG009', 'NoCommitsYet',         'writer',    'later'),
+    ('VG010', 'ObjectNotFound',       'writer',    'later'),
     ('VG101', 'BranchExists',         'writer',    'never'),
     ('VG102', 'TagExists',            'writer',    'never'),
     ('VG103', 'NameOwned',            'writer',    'never'),

@@ -76,7 +76,6 @@ DECLARE
     v_sql   text    := coalesce(substring(p_context FROM 'SQL statement "(.*?)"\n(?:PL/pgSQL|SQL) function'), current_query());
     v_kept  text    := current_setting('pggit.statements', true);
     v_next  integer := 1;
-    v_word  text    := split_part(p_command, ' ', 1);
     v_all   text[];
     v_found integer;
 BEGIN
@@ -88,10 +87,11 @@ BEGIN
         v_all := CASE WHEN octet_length(v_sql) <= 65536 AND current_setting('standard_conforming_strings')::boolean THEN pggit._masked_statements(v_sql) END;
         PERFORM set_config('pggit.statements', md5(v_sql) || coalesce(v_all, '{}')::text, true);
     END IF;
-    FOR v_i IN 0 .. coalesce(cardinality(v_all), 0) - 1 LOOP
+    -- An index without a name of its own is found by the command alone.
+    FOR v_i IN 0 .. 2 * coalesce(cardinality(v_all), 0) - 1 LOOP
         v_found := (v_next + v_i - 1) % cardinality(v_all) + 1;
-        EXIT WHEN upper(left(v_all[v_found], length(v_word))) = v_word
-                  AND (p_names = '{}' OR EXISTS (SELECT FROM unnest(p_names) AS n WHERE strpos(lower(v_all[v_found]), lower(replace(n, '"', '""'))) > 0));
+        EXIT WHEN v_all[v_found] ~* format('^%s\M.*\m%s\M', split_part(p_command, ' ', 1), substring(p_command FROM '[A-Z]+$'))
+                  AND (v_i >= cardinality(v_all) OR p_names = '{}' OR EXISTS (SELECT FROM unnest(p_names) AS n WHERE strpos(lower(v_all[v_found]), lower(replace(n, '"', '""'))) > 0));
         v_found := NULL;
     END LOOP;
     PERFORM set_config('pggit.statement_at', (coalesce(v_found, v_next) + CASE WHEN p_ends AND v_found IS NOT NULL THEN 1 ELSE 0 END)::text, true);
@@ -100,7 +100,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._running_statement(text, text, text[], boolean) IS
-'The statement that runs, masked (pggit._masked_statements): of those in the nearest EXECUTE of PL/pgSQL, or that the client sent, the next one of this command that has one of the names; what comes after it is looked at first next time
+'The statement that runs, masked (pggit._masked_statements): of those in the nearest EXECUTE of PL/pgSQL, or that the client sent, the next one of this command that has one of the names, or else the next one of the command; what comes after it is looked at first next time
 (p_ends). Where none is, the first. NULL where the text has more than 64 kB or can''t be read for sure.';
 
 CREATE OR REPLACE FUNCTION pggit._log_ddl(p_command text, p_context text, p_objects jsonb, p_ends boolean)

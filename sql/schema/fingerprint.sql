@@ -6,31 +6,32 @@ CREATE OR REPLACE FUNCTION pggit._schema_fingerprint(p_branch_id integer)
     SET search_path = pg_catalog, pg_temp
 AS $$
     WITH spaces AS MATERIALIZED (
-        SELECT n.oid, n.xmin FROM pggit._schema_spaces(p_branch_id) AS s JOIN pg_namespace AS n ON n.oid = s.namespace
+        SELECT n.oid, n.xmin, n.ctid FROM pggit._schema_spaces(p_branch_id) AS s JOIN pg_namespace AS n ON n.oid = s.namespace
     ), relations AS MATERIALIZED (
-        SELECT c.oid, c.xmin FROM pg_class AS c JOIN spaces AS s ON c.relnamespace = s.oid
+        SELECT c.oid, c.xmin, c.ctid FROM pg_class AS c JOIN spaces AS s ON c.relnamespace = s.oid
     ), types AS MATERIALIZED (
-        SELECT y.oid, y.xmin FROM pg_type AS y JOIN spaces AS s ON y.typnamespace = s.oid
+        SELECT y.oid, y.xmin, y.ctid FROM pg_type AS y JOIN spaces AS s ON y.typnamespace = s.oid
     ), routines AS MATERIALIZED (
-        SELECT p.oid, p.xmin FROM pg_proc AS p JOIN spaces AS s ON p.pronamespace = s.oid
+        SELECT p.oid, p.xmin, p.ctid FROM pg_proc AS p JOIN spaces AS s ON p.pronamespace = s.oid
     ), objects AS (
         SELECT * FROM spaces UNION ALL SELECT * FROM relations UNION ALL SELECT * FROM types UNION ALL SELECT * FROM routines
-        UNION ALL SELECT a.attrelid, a.xmin FROM relations AS r JOIN pg_attribute AS a ON a.attrelid = r.oid
-        UNION ALL SELECT d.oid, d.xmin FROM relations AS r JOIN pg_attrdef AS d ON d.adrelid = r.oid
-        UNION ALL SELECT k.oid, k.xmin FROM relations AS r JOIN pg_constraint AS k ON k.conrelid = r.oid
-        UNION ALL SELECT k.oid, k.xmin FROM types AS y JOIN pg_constraint AS k ON k.contypid = y.oid
-        UNION ALL SELECT i.indexrelid, i.xmin FROM relations AS r JOIN pg_index AS i ON i.indexrelid = r.oid
-        UNION ALL SELECT h.inhrelid, h.xmin FROM relations AS r JOIN pg_inherits AS h ON h.inhrelid = r.oid
-        UNION ALL SELECT q.seqrelid, q.xmin FROM relations AS r JOIN pg_sequence AS q ON q.seqrelid = r.oid
-        UNION ALL SELECT g.oid, g.xmin FROM relations AS r JOIN pg_trigger AS g ON g.tgrelid = r.oid
-        UNION ALL SELECT l.oid, l.xmin FROM relations AS r JOIN pg_policy AS l ON l.polrelid = r.oid
-        UNION ALL SELECT w.oid, w.xmin FROM relations AS r JOIN pg_rewrite AS w ON w.ev_class = r.oid
-        UNION ALL SELECT x.oid, x.xmin FROM relations AS r JOIN pg_statistic_ext AS x ON x.stxrelid = r.oid
-        UNION ALL SELECT e.oid, e.xmin FROM types AS y JOIN pg_enum AS e ON e.enumtypid = y.oid
-        UNION ALL SELECT o.objoid, o.xmin FROM pg_description AS o
-        UNION ALL SELECT x.oid, x.xmin FROM pg_extension AS x
+        UNION ALL SELECT a.attrelid, a.xmin, a.ctid FROM relations AS r JOIN pg_attribute AS a ON a.attrelid = r.oid
+        UNION ALL SELECT d.oid, d.xmin, d.ctid FROM relations AS r JOIN pg_attrdef AS d ON d.adrelid = r.oid
+        UNION ALL SELECT k.oid, k.xmin, k.ctid FROM relations AS r JOIN pg_constraint AS k ON k.conrelid = r.oid
+        UNION ALL SELECT k.oid, k.xmin, k.ctid FROM types AS y JOIN pg_constraint AS k ON k.contypid = y.oid
+        UNION ALL SELECT i.indexrelid, i.xmin, i.ctid FROM relations AS r JOIN pg_index AS i ON i.indexrelid = r.oid
+        UNION ALL SELECT h.inhrelid, h.xmin, h.ctid FROM relations AS r JOIN pg_inherits AS h ON h.inhrelid = r.oid
+        UNION ALL SELECT q.seqrelid, q.xmin, q.ctid FROM relations AS r JOIN pg_sequence AS q ON q.seqrelid = r.oid
+        UNION ALL SELECT g.oid, g.xmin, g.ctid FROM relations AS r JOIN pg_trigger AS g ON g.tgrelid = r.oid
+        UNION ALL SELECT l.oid, l.xmin, l.ctid FROM relations AS r JOIN pg_policy AS l ON l.polrelid = r.oid
+        UNION ALL SELECT w.oid, w.xmin, w.ctid FROM relations AS r JOIN pg_rewrite AS w ON w.ev_class = r.oid
+        UNION ALL SELECT x.oid, x.xmin, x.ctid FROM relations AS r JOIN pg_statistic_ext AS x ON x.stxrelid = r.oid
+        UNION ALL SELECT e.oid, e.xmin, e.ctid FROM types AS y JOIN pg_enum AS e ON e.enumtypid = y.oid
+        UNION ALL SELECT o.objoid, o.xmin, o.ctid FROM pg_description AS o
+        UNION ALL SELECT x.oid, x.xmin, x.ctid FROM pg_extension AS x
     )
-    SELECT concat_ws(' ', count(*), sum(hashint8extended(o.oid::bigint, o.xmin::text::bigint)::numeric)) FROM objects AS o;
+    -- ctid: what a transaction changes twice has one xmin.
+    SELECT concat_ws(' ', count(*), sum(hashtidextended(o.ctid, hashint8extended(o.oid::bigint, o.xmin::text::bigint))::numeric)) FROM objects AS o;
 $$;
 
 COMMENT ON FUNCTION pggit._schema_fingerprint(integer) IS

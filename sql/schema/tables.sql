@@ -83,3 +83,39 @@ CREATE TABLE IF NOT EXISTS pggit.accepted_schema (
     tree_id  bigint  NOT NULL REFERENCES pggit.schema_trees,
     spaces   text[]  NOT NULL
 );
+
+-- Steps that somebody gave an object's version by hand, at a commit.
+CREATE TABLE IF NOT EXISTS pggit.raised_versions (
+    raise_no    bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    commit_id   text        NOT NULL REFERENCES pggit.commits ON DELETE CASCADE,
+    object_type text        NOT NULL,
+    object_name text        NOT NULL,
+    table_id    integer,
+    column_id   integer,
+    level       text        NOT NULL CHECK (level IN ('major', 'minor', 'patch')),
+    raised_by   text        NOT NULL,
+    raised_at   timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX IF NOT EXISTS raised_versions_commit_id_idx ON pggit.raised_versions (commit_id);
+
+-- Times between pggit.begin_deployment and pggit.end_deployment; tree_id: main's schema when it began.
+CREATE TABLE IF NOT EXISTS pggit.deployments (
+    deployment_id integer     GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name          text        NOT NULL,
+    tree_id       bigint      NOT NULL REFERENCES pggit.schema_trees,
+    started_at    timestamptz NOT NULL DEFAULT now(),
+    started_by    text        NOT NULL,
+    ended_at      timestamptz,
+    ended_by      text,
+    commit_id     text
+);
+
+-- Functions as they were when somebody noted them (pggit.track_function, pggit.rollback_function); commits have theirs in their trees.
+CREATE TABLE IF NOT EXISTS pggit.function_notes (
+    note_no       bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    function_name text        NOT NULL,
+    hash          text        NOT NULL,
+    noted_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    noted_by      text        NOT NULL
+);
+CREATE INDEX IF NOT EXISTS function_notes_function_name_idx ON pggit.function_notes (function_name);
