@@ -25,7 +25,44 @@ $$;
 COMMENT ON FUNCTION pggit._type_of_main(text) IS
 'The name on main of a type, which may be of a branch.';
 
-CREATE OR REPLACE FUNCTION pggit._merged_columns(p_table_id integer, p_base pggit._position, p_ours pggit._position, p_theirs pggit._position)
+CREATE OR REPLACE FUNCTION pggit._kind_of(p_column pggit.columns)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT CASE WHEN NOT p_column IS NULL THEN concat(pggit._type_of_main((p_column).type_name), CASE WHEN (p_column).generated_as IS NOT NULL THEN ' generated' END) END;
+$$;
+
+COMMENT ON FUNCTION pggit._kind_of(pggit.columns) IS
+'The type of a column, and whether it is generated: what makes it another one to a merge. NULL for none. A column that was gone, or had another type, and is as it was has another number and the same kind.';
+
+CREATE OR REPLACE FUNCTION pggit._names_at(p_commit_id text)
+    RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT jsonb_object_agg(n.table_id, n.names)
+      FROM (SELECT e.table_id, jsonb_object_agg(e.column_id, (parse_ident(substr(e.object_name, length(e.parent) + 2)))[1]) AS names
+              FROM pggit.schema_commits AS s CROSS JOIN LATERAL pggit._tree_entries(s.tree_id) AS e
+             WHERE s.commit_id = p_commit_id AND e.object_type = 'column' AND e.table_id IS NOT NULL AND e.column_id IS NOT NULL
+             GROUP BY e.table_id) AS n;
+$$;
+
+COMMENT ON FUNCTION pggit._names_at(text) IS
+'The names that columns had at a commit, by table and origin: pggit.columns knows the last one alone.';
+
+CREATE OR REPLACE FUNCTION pggit._columns_named(p_table_id integer, p_at pggit._position, p_names jsonb)
+    RETURNS SETOF pggit.columns
+    LANGUAGE sql STABLE
+AS $$
+    SELECT c.table_id, c.column_id, c.attnum, coalesce(p_names -> p_table_id::text ->> c.origin::text, c.name), c.type_name, c.key_position, c.generated_as, c.added_at, c.dropped_at, c.origin, c.names,
+           c.catalog_row
+      FROM pggit._columns_at(p_table_id, p_at) AS c;
+$$;
+
+COMMENT ON FUNCTION pggit._columns_named(integer, pggit._position, jsonb) IS
+'The columns a table had at a position, with the names of then (pggit._names_at; NULL: those of now).';
+
+CREATE OR REPLACE FUNCTION pggit._merged_columns(p_table_id integer, p_base pggit._position, p_ours pggit._position, p_theirs pggit._position, p_names jsonb)
     RETURNS TABLE (origin integer, base pggit.columns, ours pggit.columns, theirs pggit.columns, change text)
     LANGUAGE sql STABLE
 AS $$
@@ -33,17 +70,16 @@ AS $$
            CASE WHEN o IS NULL AND b IS NULL THEN 'add'
                 WHEN t IS NULL AND NOT b IS NULL AND NOT o IS NULL THEN 'drop'
                 WHEN o IS NULL OR t IS NULL THEN 'none'
-                WHEN t.column_id <> o.column_id AND t.column_id IS DISTINCT FROM b.column_id
-                     AND (pggit._type_of_main(t.type_name), t.generated_as IS NULL) IS DISTINCT FROM (pggit._type_of_main(o.type_name), o.generated_as IS NULL) THEN 'retype'
+                WHEN t.column_id <> o.column_id AND pggit._kind_of(t) <> pggit._kind_of(o) AND pggit._kind_of(t) IS DISTINCT FROM pggit._kind_of(b) THEN 'retype'
                 WHEN t.name <> o.name THEN 'rename'
                 ELSE 'none' END
       FROM pggit._columns_at(p_table_id, p_base) AS b
       FULL JOIN pggit._columns_at(p_table_id, p_ours) AS o ON o.origin = b.origin
-      FULL JOIN pggit._columns_at(p_table_id, p_theirs) AS t ON t.origin = coalesce(o.origin, b.origin);
+      FULL JOIN pggit._columns_named(p_table_id, p_theirs, p_names) AS t ON t.origin = coalesce(o.origin, b.origin);
 $$;
 
-COMMENT ON FUNCTION pggit._merged_columns(integer, pggit._position, pggit._position, pggit._position) IS
-'The columns of a table at the three states of a merge, and what ours has to go through: add, drop, retype, rename or none.';
+COMMENT ON FUNCTION pggit._merged_columns(integer, pggit._position, pggit._position, pggit._position, jsonb) IS
+'The columns of a table at the three states of a merge, and what ours has to go through: add, drop, retype, rename or none. p_names: as in pggit._columns_named, where theirs is a state of the past.';
 
 CREATE OR REPLACE FUNCTION pggit._begin_schema(p_merge_id uuid)
     RETURNS void
@@ -72,7 +108,7 @@ BEGIN
     IF NOT FOUND THEN
         v_conflict := (p_merge_id, v_id, p_type, p_name, p_kind, p_base, p_ours, p_theirs, NULL, NULL, NULL, NULL)::pggit.schema_conflicts;
         SELECT r.value ->> 'take', r.value -> 'value' INTO v_conflict.resolution, v_conflict.resolved_value
-          FROM jsonb_array_elements(coalesce(v_options -> 'resolutions', '[]')) AS r WHERE r.value ->> 'conflict_id' = v_id;
+          FROM jsonb_array_elements(coalesce(v_options -> 'resolutions', '[]') || coalesce(v_options -> 'kept_schema', '[]')) AS r WHERE r.value ->> 'conflict_id' = v_id;
         v_conflict.resolution := coalesce(v_conflict.resolution, CASE WHEN v_options ->> 'on_conflict' IN ('ours', 'theirs') AND p_kind <> 'needs_fill' THEN v_options ->> 'on_conflict' END);
         IF v_conflict.resolution IS NOT NULL THEN
             v_conflict.resolved_by := pggit._actor();
@@ -135,9 +171,12 @@ CREATE OR REPLACE FUNCTION pggit._changed_cells_sql(p_table_id integer, p_base p
     LANGUAGE sql STABLE
 AS $$
     SELECT format('SELECT %1$s FROM (%2$s) AS k LEFT JOIN LATERAL (%3$s) AS b ON true LEFT JOIN LATERAL (%4$s) AS n ON true
-                    WHERE n.%5$s IS DISTINCT FROM NULL AND CASE WHEN b.%5$s IS NOT DISTINCT FROM NULL THEN ROW(n.c%7$s)::record *<> ROW(%8$s)::record ELSE ROW(n.c%7$s)::record *<> ROW(b.c%6$s)::record END',
+                    WHERE n.%5$s IS DISTINCT FROM NULL AND CASE WHEN b.%5$s IS NOT DISTINCT FROM NULL THEN ROW(n.c%7$s)::record *<> ROW(%8$s)::record ELSE %9$s END',
                   pggit._key_columns(p_table_id, 'k'), pggit._candidates_sql(p_table_id, p_base, p_side), pggit._row_sql(p_table_id, p_base), pggit._row_sql(p_table_id, p_side),
-                  (SELECT 'c' || c.column_id FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position = 1 AND c.dropped_at IS NULL), p_from, p_to, p_new_row);
+                  (SELECT 'c' || c.column_id FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position = 1 AND c.dropped_at IS NULL), p_from, p_to, p_new_row,
+                  -- An enum of a branch is another type than main's.
+                  CASE WHEN p_from = p_to THEN format('ROW(n.c%s)::record *<> ROW(b.c%s)::record', p_to, p_from)
+                       ELSE format('pggit._pinned_text(n.c%s) IS DISTINCT FROM pggit._pinned_text(b.c%s)', p_to, p_from) END);
 $$;
 
 COMMENT ON FUNCTION pggit._changed_cells_sql(integer, pggit._position, pggit._position, integer, integer, text) IS
@@ -157,7 +196,7 @@ $$;
 COMMENT ON FUNCTION pggit._touched_rows_sql(integer, pggit._position, pggit._position) IS
 'SELECT of the keys of the rows that one side has, and has inserted (is_new) or changed since the base.';
 
-CREATE OR REPLACE FUNCTION pggit._alias_columns(p_table_id integer, p_base pggit._position, p_ours pggit._position, p_theirs pggit._position)
+CREATE OR REPLACE FUNCTION pggit._alias_columns(p_table_id integer, p_base pggit._position, p_ours pggit._position, p_theirs pggit._position, p_names jsonb)
     RETURNS void
     LANGUAGE plpgsql
 AS $$
@@ -166,8 +205,8 @@ DECLARE
 BEGIN
     FOR v_same IN
         SELECT (t.theirs).column_id, (o.ours).origin
-          FROM pggit._merged_columns(p_table_id, p_base, p_ours, p_theirs) AS t
-          JOIN pggit._merged_columns(p_table_id, p_base, p_ours, p_theirs) AS o ON (o.ours).name = (t.theirs).name
+          FROM pggit._merged_columns(p_table_id, p_base, p_ours, p_theirs, p_names) AS t
+          JOIN pggit._merged_columns(p_table_id, p_base, p_ours, p_theirs, p_names) AS o ON (o.ours).name = (t.theirs).name
          WHERE t.base IS NULL AND t.ours IS NULL AND o.base IS NULL AND o.theirs IS NULL
     LOOP
         UPDATE pggit.branch_columns AS c SET origin = v_same.origin WHERE c.table_id = p_table_id AND c.column_id = v_same.column_id;
@@ -176,7 +215,7 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._alias_columns(integer, pggit._position, pggit._position, pggit._position) IS
+COMMENT ON FUNCTION pggit._alias_columns(integer, pggit._position, pggit._position, pggit._position, jsonb) IS
 'Both sides have added a column of one name: from here on it is one, of one origin.';
 
 CREATE OR REPLACE FUNCTION pggit._column_json(p_column pggit.columns)
@@ -232,21 +271,21 @@ BEGIN
         change := CASE WHEN change = 'rename' AND name = (v_ours).name THEN 'none' ELSE change END;
     END IF;
 
-    IF change = 'drop' AND (v_ours).column_id = (v_base).column_id AND (v_ours).generated_as IS NULL THEN
+    IF change = 'drop' AND pggit._kind_of(v_ours) = pggit._kind_of(v_base) AND (v_ours).generated_as IS NULL THEN
         EXECUTE format('SELECT count(*) FROM (%s) AS changed',
                        pggit._changed_cells_sql(p_table.table_id, v_at, p_ours, (v_base).column_id, (v_ours).column_id,
                                                 coalesce(pggit._value_of_old_rows(pggit._relation_at(p_table.table_id, (p_ours).branch_id), (v_ours).name) || '::' || (v_ours).type_name,
                                                          format('n.c%s', (v_ours).column_id)))) INTO v_rows;
-    ELSIF v_ours IS NULL AND (v_theirs).column_id = (v_base).column_id AND (v_theirs).generated_as IS NULL THEN
+    ELSIF v_ours IS NULL AND pggit._kind_of(v_theirs) = pggit._kind_of(v_base) AND (v_theirs).generated_as IS NULL THEN
         EXECUTE format('SELECT count(*) FROM (%s) AS changed',
                        pggit._changed_cells_sql(p_table.table_id, v_at, p_theirs, (v_base).column_id, (v_theirs).column_id,
                                                 coalesce(pggit._value_of_old_rows(pggit._relation_at(p_table.table_id, (p_theirs).branch_id), (v_theirs).name) || '::' || (v_theirs).type_name,
                                                          format('n.c%s', (v_theirs).column_id)))) INTO v_rows;
     END IF;
 
-    v_kind := CASE WHEN change = 'drop' AND (v_rows > 0 OR (v_ours).column_id <> (v_base).column_id) THEN 'update_delete'
-                   WHEN v_ours IS NULL AND NOT v_base IS NULL AND NOT v_theirs IS NULL AND (v_rows > 0 OR (v_theirs).column_id <> (v_base).column_id) THEN 'delete_update'
-                   WHEN change = 'retype' AND (v_ours).column_id IS DISTINCT FROM (v_base).column_id THEN CASE WHEN v_base IS NULL THEN 'insert_insert' ELSE 'update_update' END END;
+    v_kind := CASE WHEN change = 'drop' AND (v_rows > 0 OR pggit._kind_of(v_ours) <> pggit._kind_of(v_base)) THEN 'update_delete'
+                   WHEN v_ours IS NULL AND NOT v_base IS NULL AND NOT v_theirs IS NULL AND (v_rows > 0 OR pggit._kind_of(v_theirs) <> pggit._kind_of(v_base)) THEN 'delete_update'
+                   WHEN change = 'retype' AND pggit._kind_of(v_ours) IS DISTINCT FROM pggit._kind_of(v_base) THEN CASE WHEN v_base IS NULL THEN 'insert_insert' ELSE 'update_update' END END;
     IF v_kind IS NOT NULL THEN
         v_taken := (pggit._open_schema_conflict(p_merge_id, 'column', v_object, v_kind, pggit._column_json(v_base),
                        pggit._column_json(v_ours) || CASE WHEN v_rows > 0 AND change = 'drop' THEN jsonb_build_object('changed_rows', v_rows) ELSE '{}' END,
@@ -260,7 +299,7 @@ COMMENT ON FUNCTION pggit._decide_column(uuid, pggit.tables, record, text, pggit
 'What a merge does to one column of its target, and the name the column has afterwards. Opens a conflict where both sides changed it in different ways: update_delete (ours has written to it or given
 it another type, theirs dropped it), delete_update, update_update (two types), insert_insert (added twice, with two types) or rename (two names).';
 
-CREATE OR REPLACE FUNCTION pggit._plan_columns(p_merge pggit.merges, p_base_id text, p_ours pggit._position, p_theirs pggit._position)
+CREATE OR REPLACE FUNCTION pggit._plan_columns(p_merge pggit.merges, p_base_id text, p_ours pggit._position, p_theirs pggit._position, p_their_id text)
     RETURNS text
     LANGUAGE plpgsql
 AS $$
@@ -268,26 +307,31 @@ DECLARE
     v_table   pggit.tables;
     v_column  record;
     v_decided record;
+    v_live    pggit.columns;
     v_clash   text;
     v_base    pggit._position := (pggit._ref(p_base_id)).at;
+    v_names   jsonb := pggit._names_at(p_their_id);
 BEGIN
     PERFORM pggit._begin_schema(p_merge.merge_id);
     PERFORM pggit._drop_temporary('pg_temp.pggit_merged_columns');
     CREATE TEMPORARY TABLE pggit_merged_columns (table_id integer, origin integer, base_id integer, ours_id integer, theirs_id integer, change text, name text, ours_name text, theirs_name text,
-                                                 is_generated boolean) ON COMMIT DROP;
+                                                 is_generated boolean, is_past boolean, their_relation regclass, their_name text, is_identity boolean, is_required boolean) ON COMMIT DROP;
     FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.untracked_at IS NULL ORDER BY t.schema_name, t.table_name LOOP
         CONTINUE WHEN 'absent' IN (pggit._presence(v_table, v_base), pggit._presence(v_table, p_ours), pggit._presence(v_table, p_theirs));
-        CONTINUE WHEN NOT EXISTS (SELECT FROM pggit._merged_columns(v_table.table_id, v_base, p_ours, p_theirs) AS m
+        CONTINUE WHEN NOT EXISTS (SELECT FROM pggit._merged_columns(v_table.table_id, v_base, p_ours, p_theirs, v_names) AS m
                                    WHERE m.change <> 'none' OR (m.base).column_id IS DISTINCT FROM (m.ours).column_id OR (m.base).column_id IS DISTINCT FROM (m.theirs).column_id);
         IF pggit._is_keyless(v_table.table_id) THEN
             RETURN format('the columns of table %I.%I, which has no primary key, were changed after these branches parted; such a change can''t be merged', v_table.schema_name, v_table.table_name);
         END IF;
-        PERFORM pggit._alias_columns(v_table.table_id, v_base, p_ours, p_theirs);
-        FOR v_column IN SELECT m.* FROM pggit._merged_columns(v_table.table_id, v_base, p_ours, p_theirs) AS m ORDER BY m.origin LOOP
+        PERFORM pggit._alias_columns(v_table.table_id, v_base, p_ours, p_theirs, v_names);
+        FOR v_column IN SELECT m.* FROM pggit._merged_columns(v_table.table_id, v_base, p_ours, p_theirs, v_names) AS m ORDER BY m.origin LOOP
             v_decided := pggit._decide_column(p_merge.merge_id, v_table, v_column, p_base_id, p_ours, p_theirs);
+            v_live    := (SELECT c FROM pggit._columns_at(v_table.table_id, CASE WHEN (p_theirs).branch_id <> 1 THEN pggit._branch_now((p_theirs).branch_id) END) AS c
+                           WHERE c.column_id = (v_column.theirs).column_id AND p_merge.kind NOT IN ('revert', 'reset'));
             INSERT INTO pg_temp.pggit_merged_columns
             VALUES (v_table.table_id, v_column.origin, (v_column.base).column_id, (v_column.ours).column_id, (v_column.theirs).column_id, v_decided.change, v_decided.name,
-                    (v_column.ours).name, (v_column.theirs).name, coalesce((v_column.theirs).generated_as, (v_column.ours).generated_as) IS NOT NULL);
+                    (v_column.ours).name, (v_column.theirs).name, coalesce((v_column.theirs).generated_as, (v_column.ours).generated_as) IS NOT NULL, (v_live).column_id IS NULL,
+                    CASE WHEN (v_live).column_id IS NOT NULL THEN pggit._relation_at(v_table.table_id, (p_theirs).branch_id) END, (v_live).name);
         END LOOP;
         SELECT m.name INTO v_clash FROM pg_temp.pggit_merged_columns AS m
          WHERE m.table_id = v_table.table_id AND m.change <> 'drop' AND (m.change = 'add' OR m.ours_id IS NOT NULL) GROUP BY m.name HAVING count(*) > 1 LIMIT 1;
@@ -299,24 +343,9 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._plan_columns(pggit.merges, text, pggit._position, pggit._position) IS
-'Merges the columns of all tables into the temporary table pggit_merged_columns: all columns of each table whose columns are not the same everywhere. Returns why that can''t be, if so.';
-
-CREATE OR REPLACE FUNCTION pggit._why_not_brought_back(p_source_id integer)
-    RETURNS text
-    LANGUAGE plpgsql
-AS $$
-BEGIN
-    RETURN (SELECT format('column %I of table %I.%I was dropped or got another type after that state; bringing it back is not supported in this version', m.theirs_name, t.schema_name, t.table_name)
-              FROM pg_temp.pggit_merged_columns AS m JOIN pggit.tables AS t USING (table_id)
-             WHERE m.change IN ('add', 'retype')
-               AND NOT EXISTS (SELECT FROM pggit._columns_at(m.table_id, CASE WHEN p_source_id <> 1 THEN pggit._branch_now(p_source_id) END) AS c WHERE c.column_id = m.theirs_id)
-             ORDER BY t.schema_name, t.table_name, m.origin LIMIT 1);
-END;
-$$;
-
-COMMENT ON FUNCTION pggit._why_not_brought_back(integer) IS
-'Why a merge of an earlier state, such as a revert or a reset, can''t have its columns: the source has them no longer, and their values are in its history alone. NULL when it can.';
+COMMENT ON FUNCTION pggit._plan_columns(pggit.merges, text, pggit._position, pggit._position, text) IS
+'Merges the columns of all tables into the temporary table pggit_merged_columns: all columns of each table whose columns are not the same everywhere. is_past: theirs is a state from before the base, or has
+the column no longer, so that nothing but its history tells what the column holds; otherwise it is column their_name of table their_relation. p_their_id: the commit that theirs is, NULL: a branch as it is. Returns why that can''t be, if so.';
 
 CREATE OR REPLACE FUNCTION pggit._execute_all(p_commands text[])
     RETURNS void
@@ -380,7 +409,7 @@ $$;
 COMMENT ON FUNCTION pggit._qualified_type(text) IS
 'A type with its schema, as the caller''s search_path finds it.';
 
-CREATE OR REPLACE FUNCTION pggit._column_commands(p_table_id integer, p_target_id integer, p_source_id integer, p_theirs pggit._schema_object[])
+CREATE OR REPLACE FUNCTION pggit._column_commands(p_table_id integer, p_target_id integer, p_theirs pggit._schema_object[])
     RETURNS TABLE (command text, n integer)
     LANGUAGE plpgsql
 AS $$
@@ -410,13 +439,13 @@ BEGIN
     UNION ALL
     SELECT format('ALTER TABLE %s ADD COLUMN %I %s%s%s', v_table, m.name, m.d ->> 'type', ' COLLATE ' || (m.d ->> 'collation'),
                   CASE WHEN m.d ? 'generated' THEN format(' GENERATED ALWAYS AS (%s) %s', m.d ->> 'generated', m.d ->> 'generated_kind')
-                       ELSE ' DEFAULT ' || pggit._value_of_old_rows(pggit._relation_at(p_table_id, p_source_id), m.theirs_name) END), 5
+                       ELSE ' DEFAULT ' || pggit._value_of_old_rows(m.their_relation, m.their_name) END), 5
       FROM merged AS m WHERE m.change = 'add';
     PERFORM set_config('search_path', v_before, true);
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._column_commands(integer, integer, integer, pggit._schema_object[]) IS
+COMMENT ON FUNCTION pggit._column_commands(integer, integer, pggit._schema_object[]) IS
 'The commands, in order (n), that give the merge''s target the merged columns of one table, on the search_path pggit._schema_path; p_theirs has the definitions. A new column gets in all rows what the source''s old rows have in it; what
 else its definition says comes with the other objects.';
 
@@ -449,10 +478,13 @@ DECLARE
 BEGIN
     statements := '{}';
     PERFORM set_config('pggit.adopted', coalesce((
-        SELECT jsonb_agg(jsonb_build_object('branch', p_target_id, 'table', m.table_id, 'name', m.name, 'type', c.type_name, 'id', c.column_id, 'origin', c.origin))
+        SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object('branch', p_target_id, 'table', m.table_id, 'name', m.name, 'type', c.type_name, 'id', c.column_id, 'origin', m.origin)))
           FROM pg_temp.pggit_merged_columns AS m
-         CROSS JOIN LATERAL pggit._columns_at(m.table_id, CASE WHEN p_source_id <> 1 THEN pggit._branch_now(p_source_id) END) AS c
-         WHERE m.change IN ('add', 'retype') AND c.column_id = m.theirs_id), '[]')::text, true);
+          LEFT JOIN LATERAL pggit._columns_at(m.table_id, CASE WHEN p_source_id <> 1 THEN pggit._branch_now(p_source_id) END) AS c ON c.column_id = m.theirs_id
+         WHERE m.change IN ('add', 'retype')), '[]')::text, true);
+    UPDATE pg_temp.pggit_merged_columns AS m
+       SET is_identity = t.definition ? 'identity', is_required = t.definition ? 'not_null' AND NOT t.definition ?| '{default,identity,generated}'
+      FROM unnest(p_theirs) AS t WHERE t.object_type = 'column' AND t.table_id = m.table_id AND t.object_name = t.parent || '.' || quote_ident(m.theirs_name);
     -- What is done to the tables is followed here, not by event triggers.
     PERFORM set_config('pggit.following', 'on', true), set_config('pggit.branch', '', true);
     FOR v_table IN SELECT t.* FROM pggit.tables AS t
@@ -475,7 +507,7 @@ BEGIN
             reason := format('what table %I.%I holds in columns that go can''t be saved: %s', v_table.schema_name, v_table.table_name, v_saved #>> '{}');
             RETURN;
         END IF;
-        v_commands := ARRAY(SELECT c.command FROM pggit._column_commands(v_table.table_id, p_target_id, p_source_id, p_theirs) AS c ORDER BY c.n, c.command);
+        v_commands := ARRAY(SELECT c.command FROM pggit._column_commands(v_table.table_id, p_target_id, p_theirs) AS c ORDER BY c.n, c.command);
         statements := statements || v_commands;
         PERFORM pggit._as_owner(pggit._relation_at(v_table.table_id, p_target_id), format('SELECT pg_catalog.set_config(''search_path'', %L, true)', pggit._schema_path(p_target_id)) || v_commands);
         IF p_target_id = 1 THEN
@@ -508,7 +540,7 @@ BEGIN
      CROSS JOIN LATERAL (SELECT pggit._value_of_old_rows(v_relation, c.name) AS old, EXISTS (SELECT FROM pggit._columns_at(p_table_id, p_ours) AS k WHERE k.origin = c.origin) AS is_there) AS d
      CROSS JOIN LATERAL (
         SELECT c.column_id AS id, d.is_there,
-               CASE WHEN d.old = pggit._value_of_old_rows(pggit._relation_at(p_table_id, (p_theirs).branch_id), m.theirs_name) THEN d.old || '::' || c.type_name ELSE format('NULL::%s', c.type_name) END AS both_old,
+               CASE WHEN d.old = pggit._value_of_old_rows(m.their_relation, m.their_name) THEN d.old || '::' || c.type_name ELSE format('NULL::%s', c.type_name) END AS both_old,
                CASE WHEN d.is_there THEN 'o.c' || c.column_id ELSE coalesce(d.old || '::' || c.type_name, 't.c' || c.column_id) END AS ours,
                CASE WHEN m.theirs_id IS NOT NULL THEN 't.c' || c.column_id
                     ELSE coalesce(d.old || '::' || c.type_name, format('pggit._as_type(pggit._default_of(%s, %L), NULL::%s)', v_relation::oid, c.name, c.type_name)) END AS theirs) AS x
@@ -556,15 +588,18 @@ DECLARE
     v_found  boolean;
 BEGIN
     FOR v_column IN
-        SELECT c.*, m.change, m.theirs_name, m.theirs_id, t.type_name AS their_type FROM pg_temp.pggit_merged_columns AS m JOIN pggit._columns_at(p_table_id, pggit._target()) AS c ON c.origin = m.origin
+        SELECT c.*, m.change, m.their_relation, m.their_name, m.theirs_id, m.is_past AND m.is_required AS is_asked, t.type_name AS their_type FROM pg_temp.pggit_merged_columns AS m JOIN pggit._columns_at(p_table_id, pggit._target()) AS c ON c.origin = m.origin
           JOIN pggit._columns_at(p_table_id, p_theirs) AS t ON t.column_id = m.theirs_id
          WHERE m.table_id = p_table_id AND m.change IN ('add', 'retype') AND c.generated_as IS NULL ORDER BY c.column_id
     LOOP
         v_known := true;
-        v_old   := CASE v_column.change WHEN 'retype' THEN format('(p.b).c%s', v_column.column_id) ELSE pggit._value_of_old_rows(pggit._relation_at(p_table_id, (p_theirs).branch_id), v_column.theirs_name) END;
+        v_old   := CASE v_column.change WHEN 'retype' THEN format('(p.b).c%s', v_column.column_id) ELSE pggit._value_of_old_rows(v_column.their_relation, v_column.their_name) END;
         IF v_old IS NULL THEN
             v_known := false;
-            v_old   := pggit._constant_default(pggit._relation_at(p_table_id, (p_theirs).branch_id), v_column.theirs_name);
+            v_old   := pggit._constant_default(v_column.their_relation, v_column.their_name);
+        END IF;
+        IF v_old IS NULL AND v_column.is_asked THEN
+            RETURN QUERY VALUES (v_column.column_id, v_column.name, v_column.type_name, false);
         END IF;
         CONTINUE WHEN v_old IS NULL;
         EXECUTE format('SELECT EXISTS (SELECT FROM pg_temp.pggit_plan_%1$s AS p WHERE NOT p.b IS NULL AND NOT p.t IS NULL AND (%5$L OR (p.t).c%2$s IS DISTINCT FROM NULL)
@@ -586,7 +621,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._filled_columns(integer, pggit._position) IS
-'The columns that theirs added, or gave another type, and then filled with values of its own: others than the default, or than the plain conversion. everywhere: in all rows, so that they seem to be computed from
+'The columns that theirs added, or gave another type, and then filled with values of its own: others than the default, or than the plain conversion; also those that come back out of the past and can''t be NULL. everywhere: in all rows, so that they seem to be computed from
 the rest of the row.';
 
 CREATE OR REPLACE FUNCTION pggit._lost_rows_sql(p_table_id integer, p_base pggit._position, p_base_id integer, p_side pggit._position, p_column pggit.columns, p_to pggit.columns)
@@ -595,14 +630,15 @@ CREATE OR REPLACE FUNCTION pggit._lost_rows_sql(p_table_id integer, p_base pggit
 AS $$
     SELECT format('SELECT k.*, true AS is_new FROM (%s) AS k CROSS JOIN LATERAL (%s) AS w
                     WHERE %s AND NOT EXISTS (SELECT FROM pg_temp.pggit_plan_%s AS p WHERE %s AND (%s = ANY (p.cells) OR p.outcome NOT IN (''take'', ''keep'', ''cells'')))',
-                  CASE WHEN (p_column).column_id = p_base_id THEN pggit._changed_cells_sql(p_table_id, p_base, p_side, p_base_id, p_base_id, format('NULL::%s', (p_column).type_name))
+                  CASE WHEN p_base_id IS NOT NULL THEN pggit._changed_cells_sql(p_table_id, p_base, p_side, p_base_id, (p_column).column_id, format('NULL::%s', (p_column).type_name))
                        ELSE pggit._candidates_sql(p_table_id, p_base, p_side) END,
                   pggit._row_sql(p_table_id, p_side), pggit._loses_sql('w.c' || (p_column).column_id, (p_column).type_name, (p_to).type_name), p_table_id, pggit._same_key(p_table_id, 'p', 'k'),
                   (p_to).column_id);
 $$;
 
 COMMENT ON FUNCTION pggit._lost_rows_sql(integer, pggit._position, integer, pggit._position, pggit.columns, pggit.columns) IS
-'SELECT of the keys of the rows to which one side has given a value that the type of the merged column can''t hold, and that are in no conflict anyway.';
+'SELECT of the keys of the rows to which one side has given a value that the type of the merged column can''t hold, and that are in no conflict anyway. p_base_id: the column in the base, where that is of the
+side''s type.';
 
 CREATE OR REPLACE FUNCTION pggit._fill_expression(p_merge pggit.merges, p_table pggit.tables, p_column pggit.columns, p_rows bigint)
     RETURNS text
@@ -659,7 +695,7 @@ BEGIN
     END LOOP;
 
     FOR v_column IN
-        SELECT m.base_id, s.at, w, c
+        SELECT (SELECT b.column_id FROM pggit._columns_at(v_id, p_base) AS b WHERE b.column_id = m.base_id AND pggit._kind_of(b) = pggit._kind_of(w)) AS base_id, s.at, w, c
           FROM pg_temp.pggit_merged_columns AS m
           JOIN pggit._columns_at(v_id, pggit._target()) AS c ON c.origin = m.origin AND c.generated_as IS NULL AND c.key_position IS NULL
          CROSS JOIN LATERAL (VALUES (p_ours, NOT c.column_id = ANY (v_filled)), (p_theirs, true)) AS s(at, is_open)
@@ -677,7 +713,7 @@ BEGIN
 END;
 $$;
 
-CREATE OR REPLACE FUNCTION pggit._number_columns(p_table pggit.tables, p_base pggit._position, p_ours pggit._position, p_now pggit._position, p_theirs pggit._position)
+CREATE OR REPLACE FUNCTION pggit._number_columns(p_table pggit.tables, p_base pggit._position, p_ours pggit._position, p_now pggit._position)
     RETURNS void
     LANGUAGE plpgsql
 AS $$
@@ -688,12 +724,11 @@ DECLARE
     v_start    bigint;
 BEGIN
     FOR v_column IN
-        SELECT c.column_id, c.name, c.type_name, a.attidentity <> '' AS is_identity
+        SELECT c.column_id, c.name, c.type_name, m.is_identity
           FROM pg_temp.pggit_merged_columns AS m
           JOIN pggit._columns_at(v_id, pggit._target()) AS c ON c.origin = m.origin
-          LEFT JOIN pg_attribute AS a ON a.attrelid = pggit._relation_at(v_id, (p_theirs).branch_id) AND a.attname = m.theirs_name AND NOT a.attisdropped
-         WHERE m.table_id = v_id AND m.change = 'add' AND m.base_id IS NULL AND NOT m.is_generated
-           AND pggit._value_of_old_rows(pggit._relation_at(v_id, (p_theirs).branch_id), m.theirs_name) IS NULL
+         WHERE m.table_id = v_id AND m.change = 'add' AND m.base_id IS NULL AND NOT m.is_generated AND NOT coalesce(m.is_past AND m.is_required, false)
+           AND pggit._value_of_old_rows(m.their_relation, m.their_name) IS NULL
          ORDER BY c.column_id
     LOOP
         PERFORM pggit._drop_temporary(format('pg_temp.pggit_touched_%s', v_id));
@@ -712,7 +747,7 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._number_columns(pggit.tables, pggit._position, pggit._position, pggit._position, pggit._position) IS
+COMMENT ON FUNCTION pggit._number_columns(pggit.tables, pggit._position, pggit._position, pggit._position) IS
 'A column of theirs that has another value in each row, such as a number, gets one in the rows that only ours has: the next ones, or the default computed for each.';
 
 COMMENT ON FUNCTION pggit._fill_columns(pggit.merges, pggit.tables, pggit._position, pggit._position, pggit._position, pggit._position) IS
@@ -772,7 +807,7 @@ BEGIN
     RETURN coalesce((SELECT format(' UNION SELECT %s FROM (%s) AS s', pggit._key_columns(p_table_id, 's'), pggit._state_sql(p_table_id, p_theirs))
                       WHERE EXISTS (SELECT FROM pg_temp.pggit_merged_columns AS m
                                      CROSS JOIN LATERAL (SELECT pggit._value_of_old_rows(pggit._relation_at(p_table_id, (p_ours).branch_id), m.ours_name) AS ours,
-                                                                pggit._value_of_old_rows(pggit._relation_at(p_table_id, (p_theirs).branch_id), m.theirs_name) AS theirs) AS v
+                                                                pggit._value_of_old_rows(m.their_relation, m.their_name) AS theirs) AS v
                                      WHERE m.table_id = p_table_id AND NOT m.is_generated
                                        AND CASE WHEN m.change = 'add' THEN m.base_id IS NOT NULL OR v.theirs IS NULL
                                                 ELSE m.ours_id <> m.theirs_id AND m.base_id IS DISTINCT FROM m.theirs_id AND (v.ours = v.theirs) IS NOT TRUE END)), '');

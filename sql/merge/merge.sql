@@ -3,8 +3,8 @@ CREATE OR REPLACE FUNCTION pggit._check_options(p_kind text, p_options jsonb)
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_known text[] := ARRAY['on_conflict', 'resolutions', 'rules', 'checks', 'checks_as', 'approved_plan', 'approved_by']
-                      || CASE p_kind WHEN 'merge' THEN ARRAY['fast_forward', 'squash', 'fill'] WHEN 'revert' THEN ARRAY['parent', 'since'] ELSE ARRAY['parent'] END;
+    v_known text[] := ARRAY['on_conflict', 'resolutions', 'rules', 'checks', 'checks_as', 'approved_plan', 'approved_by', 'fill']
+                      || CASE p_kind WHEN 'merge' THEN ARRAY['fast_forward', 'squash'] WHEN 'revert' THEN ARRAY['parent', 'since'] ELSE ARRAY['parent'] END;
     v_name  text;
 BEGIN
     IF jsonb_typeof(coalesce(p_options, '{}')) <> 'object' THEN
@@ -222,6 +222,19 @@ $$;
 COMMENT ON FUNCTION pggit._kept_resolutions(pggit.merges) IS
 'What people have decided in a merge so far, for the next plan: array of {id, take, value, by, at}.';
 
+CREATE OR REPLACE FUNCTION pggit._kept_schema(p_merge pggit.merges)
+    RETURNS jsonb
+    LANGUAGE sql STABLE
+AS $$
+    SELECT coalesce(p_merge.options -> 'kept_schema', '[]')
+           || coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object('conflict_id', c.conflict_id, 'take', c.resolution, 'value', c.resolved_value))), '[]')
+      FROM pggit.schema_conflicts AS c
+     WHERE c.merge_id = p_merge.merge_id AND c.resolution IS NOT NULL;
+$$;
+
+COMMENT ON FUNCTION pggit._kept_schema(pggit.merges) IS
+'The same of conflicts of definitions: array of {conflict_id, take, value}.';
+
 CREATE OR REPLACE FUNCTION pggit._plan(p_merge pggit.merges, p_bases text[], p_before pggit._position, p_ours pggit._position, p_theirs pggit._position)
     RETURNS pggit.merge_result
     LANGUAGE plpgsql
@@ -259,7 +272,7 @@ BEGIN
         END IF;
         v_missing := pggit._missing_cells(v_table.table_id, p_ours, p_theirs);
         PERFORM pggit._plan_rows(v_table.table_id, v_keys, pggit._base_with_given_keys_sql(v_table.table_id, pggit._base_row_sql(v_table.table_id, p_bases)), p_ours, p_theirs, v_missing.base, v_missing.ours, v_missing.theirs);
-        PERFORM pggit._number_columns(v_table, (pggit._ref(p_bases[1])).at, p_before, p_ours, p_theirs);
+        PERFORM pggit._number_columns(v_table, (pggit._ref(p_bases[1])).at, p_before, p_ours);
         PERFORM pggit._fill_columns(p_merge, v_table, (pggit._ref(p_bases[1])).at, p_before, p_ours, p_theirs);
         PERFORM pggit._list_conflicts(p_merge.merge_id, v_table);
     END LOOP;
@@ -555,7 +568,7 @@ BEGIN
         PERFORM pggit._note_branch_columns(v_target.branch_id);
         PERFORM set_config('pggit.merge_target', (v_target.branch_id, NULL, pggit._base_after(v_merge, v_ours, v_theirs))::pggit._position::text, true);
     END IF;
-    v_reason := coalesce(pggit._plan_columns(v_merge, v_bases[1], v_ours, v_theirs), pggit._why_not_brought_back((v_theirs).branch_id));
+    v_reason := pggit._plan_columns(v_merge, v_bases[1], v_ours, v_theirs, CASE WHEN v_source.branch_id IS NULL THEN v_their_id END);
     v_shape  := (SELECT count(*) FROM pg_temp.pggit_merged_columns AS m WHERE m.change <> 'none');
     IF v_reason IS NULL AND cardinality(v_bases) > 1 AND EXISTS (SELECT FROM pg_temp.pggit_merged_columns) THEN
         v_reason := 'these branches have more than one best common ancestor, and columns of theirs are not the same; merge the columns first, from a branch made at one of the ancestors';

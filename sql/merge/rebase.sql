@@ -1,4 +1,4 @@
-CREATE OR REPLACE FUNCTION pggit._replay(p_merge pggit.merges, p_kept jsonb, OUT result pggit.merge_result, OUT stopped_by text)
+CREATE OR REPLACE FUNCTION pggit._replay(p_merge pggit.merges, p_kept jsonb, p_kept_schema jsonb, OUT result pggit.merge_result, OUT stopped_by text)
     LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -33,7 +33,7 @@ BEGIN
              ORDER BY f.depth DESC
         LOOP
             v_step := pggit._open_merge('cherry_pick', v_commit.commit_id, v_branch.name, v_commit.message, '{}');
-            UPDATE pggit.merges AS m SET options = jsonb_build_object('kept', p_kept) WHERE m.merge_id = v_step;
+            UPDATE pggit.merges AS m SET options = jsonb_build_object('kept', p_kept, 'kept_schema', p_kept_schema) WHERE m.merge_id = v_step;
             result     := pggit._run(v_step, true);
             stopped_by := v_commit.commit_id;
             EXIT WHEN result.result IN ('conflicted', 'refused');
@@ -50,9 +50,9 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._replay(pggit.merges, jsonb) IS
+COMMENT ON FUNCTION pggit._replay(pggit.merges, jsonb, jsonb) IS
 'Resets a branch to another commit and picks its own commits again, oldest first; what brings nothing new is left out. result is the whole, or the step
-that stopped, at commit stopped_by (NULL: the reset). p_kept: resolutions given before.';
+that stopped, at commit stopped_by (NULL: the reset). p_kept, p_kept_schema: resolutions given before, of rows and of definitions.';
 
 CREATE OR REPLACE FUNCTION pggit._run_rebase(p_merge_id uuid)
     RETURNS pggit.merge_result
@@ -61,6 +61,7 @@ AS $$
 DECLARE
     v_merge      pggit.merges;
     v_kept       jsonb;
+    v_schema     jsonb;
     v_done       record;
     v_result     pggit.merge_result;
     v_found      record;
@@ -68,10 +69,11 @@ DECLARE
 BEGIN
     PERFORM pggit._require_read_committed('a rebase');
     SELECT m.* INTO STRICT v_merge FROM pggit.merges AS m WHERE m.merge_id = p_merge_id;
-    v_kept := pggit._kept_resolutions(v_merge);
+    v_kept   := pggit._kept_resolutions(v_merge);
+    v_schema := pggit._kept_schema(v_merge);
 
     BEGIN
-        v_done   := pggit._replay(v_merge, v_kept);
+        v_done   := pggit._replay(v_merge, v_kept, v_schema);
         v_result := v_done.result;
         IF v_result.result IN ('conflicted', 'refused') THEN
             v_found      := pggit._findings(v_result.merge_id);
@@ -87,13 +89,14 @@ BEGIN
 
     IF NOT v_is_stopped THEN
         DELETE FROM pggit.conflicts AS c WHERE c.merge_id = p_merge_id;
+        DELETE FROM pggit.schema_conflicts AS c WHERE c.merge_id = p_merge_id;
         DELETE FROM pggit.violations AS v WHERE v.merge_id = p_merge_id;
     ELSE
         PERFORM pggit._find_again(p_merge_id, v_found);
         v_result.merge_id := p_merge_id;
         v_result.detail   := v_result.detail || jsonb_build_object('stopped_by', v_done.stopped_by);
     END IF;
-    UPDATE pggit.merges AS m SET options = jsonb_build_object('kept', v_kept) WHERE m.merge_id = p_merge_id;
+    UPDATE pggit.merges AS m SET options = jsonb_build_object('kept', v_kept, 'kept_schema', v_schema) WHERE m.merge_id = p_merge_id;
     PERFORM pggit._record_result(v_result);
     RETURN v_result;
 END;

@@ -45,4 +45,4 @@ $$;
 COMMENT ON FUNCTION pggit.reset(text, text, text) IS
 'Moves a branch to a ref and returns the commit. hard: its rows become those of the ref; soft: its rows stay and what differs is pending.
 Nothing is lost: hard commits what is pending first, and that commit, like all that the branch leaves behind, can be read by its id until pggit.gc collects it. Triggers take no part. Raises VG001, VG002,
-VG009, VG202, VG205, VG301 (protected), VG302 (columns changed since, or rows that are not tracked refer to rows that would go), VG401, VG402.';
+VG009, VG202, VG205, VG301 (protected), VG302 (tables that can''t be merged, or rows that are not tracked refer to rows that would go), VG401, VG402.';

@@ -143,7 +143,7 @@ AS $$
         SELECT m.value FROM jsonb_array_elements(coalesce(nullif(current_setting('pggit.adopted', true), ''), '[]')::jsonb) AS m
          WHERE (m.value ->> 'branch')::integer = p_branch_id AND (m.value ->> 'table')::integer = p_table_id AND m.value ->> 'name' = p_name
     )
-    SELECT CASE WHEN m.value ->> 'type' = p_type
+    SELECT CASE WHEN m.value ->> 'type' = p_type AND m.value ? 'id'
                      AND NOT EXISTS (SELECT FROM pggit.columns AS c WHERE p_branch_id = 1 AND c.table_id = p_table_id AND c.column_id = (m.value ->> 'id')::integer)
                      AND NOT EXISTS (SELECT FROM pggit.branch_columns AS c WHERE c.branch_id = p_branch_id AND c.table_id = p_table_id AND c.column_id = (m.value ->> 'id')::integer)
                 THEN (m.value ->> 'id')::integer ELSE pggit._next_column_id(p_table_id) END,
@@ -152,8 +152,8 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION pggit._adopted_column(integer, integer, text, text) IS
-'Which number a new column of a table gets. One that a merge brings (local setting pggit.adopted: array of {branch, table, name, type, id, origin}) is the column that it is on the other side: it keeps its origin, and its number where the
-values in the stores have the same type.';
+'Which number a new column of a table gets. One that a merge brings (local setting pggit.adopted: array of {branch, table, name, type, id, origin}) is the column that it is on the other side: it keeps its origin, and its number (id; none: it comes out of the past, and
+begins another life) where the values in the stores have the same type.';
 
 CREATE OR REPLACE FUNCTION pggit._has_column(p_store text, p_table_id integer, p_column_id integer)
     RETURNS boolean
@@ -412,7 +412,9 @@ BEGIN
             END IF;
         ELSIF coalesce(v_column.generated_as, v_column.old_generated) IS NULL
               AND (CASE WHEN v_column.may_differ THEN v_column.key_position IS NOT NULL AND pggit._keeps_keys(v_table.table_id, p_saved, v_column.old_type, v_column.type_name)
-                        ELSE NOT pggit._is_shown(v_table.table_id, v_column.column_id) AND pggit._keeps_values(v_column.old_type, v_column.type_name) END) THEN
+                        ELSE NOT pggit._is_shown(v_table.table_id, v_column.column_id) AND pggit._keeps_values(v_column.old_type, v_column.type_name)
+                             -- A column that had other types is compared with those by its type of now, which can't change then.
+                             AND (v_column.origin = v_column.column_id OR jsonb_typeof(p_saved) IS DISTINCT FROM 'number') END) THEN
             v_anew := true;
             PERFORM pggit._retype_stores(v_table.table_id, v_column.column_id, v_column.type_name, v_column.key_position IS NOT NULL);
         ELSE

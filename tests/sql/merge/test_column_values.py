@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from fixtures.postgres import Connection, Database, query, raises
+from fixtures.postgres import Connection, Database, query
 
 BASE = """
     CREATE TABLE orders (id int PRIMARY KEY, total numeric NOT NULL, note text, status text NOT NULL DEFAULT 'new');
@@ -193,18 +193,6 @@ def test_a_row_of_a_branch_of_views_is_in_no_conflict_with_none(db: Database, de
         (9, "dev", not default),
     ]
     assert db.rows("SELECT * FROM pggit.verify()") == []
-
-
-def test_columns_that_are_gone_are_not_brought_back_without_their_values(shop: Database, dev: Connection) -> None:
-    before = shop.value("SELECT pggit.commit('before', p_allow_empty => true)")
-    query(dev, "ALTER TABLE orders DROP note")
-    shop.run("UPDATE orders SET status = 'main' WHERE id = 1")
-    merged = shop.value("SELECT commit_id FROM pggit.merge('dev', 'main')")
-    result, reason = shop.row("SELECT result, detail ->> 'reason' FROM pggit.revert(%s)", merged)
-    assert (result, str(reason).startswith("column note of table public.orders was dropped")) == ("refused", True)
-    with raises("VG302", "column note of table public.orders was dropped"):
-        shop.run("SELECT pggit.reset('main', %s)", before)
-    assert shop.rows("SELECT * FROM pggit.verify()") == []
 
 
 def test_a_revert_takes_a_column_away_again(shop: Database, dev: Connection) -> None:
