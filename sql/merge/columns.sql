@@ -62,7 +62,103 @@ $$;
 COMMENT ON FUNCTION pggit._columns_named(integer, pggit._position, jsonb) IS
 'The columns a table had at a position, with the names of then (pggit._names_at; NULL: those of now).';
 
-CREATE OR REPLACE FUNCTION pggit._merged_columns(p_table_id integer, p_base pggit._position, p_ours pggit._position, p_theirs pggit._position, p_names jsonb)
+CREATE OR REPLACE FUNCTION pggit._first_change(p_values text[], p_before text)
+    RETURNS integer
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT coalesce((SELECT v.n::integer FROM unnest(p_values) WITH ORDINALITY AS v(value, n) WHERE v.value IS DISTINCT FROM p_before ORDER BY v.n LIMIT 1), 1);
+$$;
+
+COMMENT ON FUNCTION pggit._first_change(text[], text) IS
+'Which of several best common ancestors changed something that was p_before in their own common ancestor: the number of the first, and 1 where none did.';
+
+CREATE OR REPLACE FUNCTION pggit._columns_of_base(p_table_id integer, p_bases text[])
+    RETURNS SETOF pggit.columns
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v_before text := (pggit._merge_bases(VARIADIC p_bases))[1];
+BEGIN
+    IF cardinality(p_bases) = 1 OR v_before IS NULL THEN
+        RETURN QUERY SELECT c.* FROM pggit._columns_at(p_table_id, (pggit._ref(p_bases[1])).at) AS c;
+        RETURN;
+    END IF;
+    RETURN QUERY
+    WITH before AS MATERIALIZED (
+        SELECT c.origin, pggit._kind_of(c) AS kind FROM pggit._columns_at(p_table_id, (pggit._ref(v_before)).at) AS c
+    ), bases AS MATERIALIZED (
+        SELECT b.n, c.origin, pggit._kind_of(c) AS kind, c AS found FROM unnest(p_bases) WITH ORDINALITY AS b(id, n) CROSS JOIN LATERAL pggit._columns_at(p_table_id, (pggit._ref(b.id)).at) AS c
+    ), picked AS (
+        SELECT o.origin, pggit._first_change(ARRAY(SELECT b.kind FROM generate_series(1, cardinality(p_bases)) AS g(n) LEFT JOIN bases AS b ON b.n = g.n AND b.origin = o.origin ORDER BY g.n),
+                                             (SELECT z.kind FROM before AS z WHERE z.origin = o.origin)) AS n
+          FROM (SELECT DISTINCT b.origin FROM bases AS b) AS o
+    )
+    SELECT (b.found).* FROM picked AS p JOIN bases AS b ON b.origin = p.origin AND b.n = p.n;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._columns_of_base(integer, text[]) IS
+'The columns that a merge of a table starts from: of several best common ancestors each column as the one has it that has changed it.';
+
+CREATE OR REPLACE FUNCTION pggit._objects_of_base(p_bases text[])
+    RETURNS pggit._schema_object[]
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v_before text     := (pggit._merge_bases(VARIADIC p_bases))[1];
+    v_trees  bigint[] := ARRAY(SELECT s.tree_id FROM unnest(p_bases) WITH ORDINALITY AS b(id, n) LEFT JOIN pggit.schema_commits AS s ON s.commit_id = b.id ORDER BY b.n);
+BEGIN
+    IF array_position(v_trees, NULL) IS NOT NULL THEN
+        RETURN NULL;
+    ELSIF cardinality(p_bases) = 1 OR v_before IS NULL THEN
+        RETURN ARRAY(SELECT o FROM pggit._tree_objects(v_trees[1]) AS o);
+    END IF;
+    RETURN ARRAY(
+        WITH before AS MATERIALIZED (
+            SELECT o.* FROM pggit.schema_commits AS s CROSS JOIN LATERAL pggit._tree_objects(s.tree_id) AS o WHERE s.commit_id = v_before
+        ), bases AS MATERIALIZED (
+            SELECT t.n, o.object_type, o.object_name, o.hash, o AS found FROM unnest(v_trees) WITH ORDINALITY AS t(id, n) CROSS JOIN LATERAL pggit._tree_objects(t.id) AS o
+        ), picked AS (
+            SELECT o.object_type, o.object_name,
+                   pggit._first_change(ARRAY(SELECT b.hash FROM generate_series(1, cardinality(p_bases)) AS g(n)
+                                               LEFT JOIN bases AS b ON b.n = g.n AND b.object_type = o.object_type AND b.object_name = o.object_name ORDER BY g.n), z.hash) AS n
+              FROM (SELECT DISTINCT b.object_type, b.object_name FROM bases AS b) AS o
+              LEFT JOIN before AS z ON z.object_type = o.object_type AND z.object_name = o.object_name
+        )
+        SELECT b.found FROM picked AS p JOIN bases AS b USING (object_type, object_name, n));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._objects_of_base(text[]) IS
+'The definitions that a merge starts from: of several best common ancestors each object as the one has it that has changed it. NULL where nobody knows what there was.';
+
+CREATE OR REPLACE FUNCTION pggit._name_at(p_table_id integer, p_origin integer, p_commit_id text)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    -- The name in a column's identifier stands behind that of its table.
+    SELECT (parse_ident(substr(e.object_name, length(e.parent) + 2)))[1]
+      FROM pggit.schema_commits AS s CROSS JOIN LATERAL pggit._tree_entries(s.tree_id) AS e
+     WHERE s.commit_id = p_commit_id AND e.object_type = 'column' AND e.table_id = p_table_id AND e.column_id = p_origin;
+$$;
+
+COMMENT ON FUNCTION pggit._name_at(integer, integer, text) IS
+'The name that a column had at a commit.';
+
+CREATE OR REPLACE FUNCTION pggit._name_in_base(p_table_id integer, p_origin integer, p_bases text[])
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT n.names[pggit._first_change(n.names, CASE WHEN cardinality(p_bases) > 1 THEN pggit._name_at(p_table_id, p_origin, (pggit._merge_bases(VARIADIC p_bases))[1]) ELSE n.names[1] END)]
+      FROM (SELECT ARRAY(SELECT pggit._name_at(p_table_id, p_origin, b.id) FROM unnest(p_bases) WITH ORDINALITY AS b(id, n) ORDER BY b.n) AS names) AS n;
+$$;
+
+COMMENT ON FUNCTION pggit._name_in_base(integer, integer, text[]) IS
+'The name of a column that a merge starts from, likewise.';
+
+CREATE OR REPLACE FUNCTION pggit._merged_columns(p_table_id integer, p_bases text[], p_ours pggit._position, p_theirs pggit._position, p_names jsonb)
     RETURNS TABLE (origin integer, base pggit.columns, ours pggit.columns, theirs pggit.columns, change text)
     LANGUAGE sql STABLE
 AS $$
@@ -73,12 +169,12 @@ AS $$
                 WHEN t.column_id <> o.column_id AND pggit._kind_of(t) <> pggit._kind_of(o) AND pggit._kind_of(t) IS DISTINCT FROM pggit._kind_of(b) THEN 'retype'
                 WHEN t.name <> o.name THEN 'rename'
                 ELSE 'none' END
-      FROM pggit._columns_at(p_table_id, p_base) AS b
+      FROM pggit._columns_of_base(p_table_id, p_bases) AS b
       FULL JOIN pggit._columns_at(p_table_id, p_ours) AS o ON o.origin = b.origin
       FULL JOIN pggit._columns_named(p_table_id, p_theirs, p_names) AS t ON t.origin = coalesce(o.origin, b.origin);
 $$;
 
-COMMENT ON FUNCTION pggit._merged_columns(integer, pggit._position, pggit._position, pggit._position, jsonb) IS
+COMMENT ON FUNCTION pggit._merged_columns(integer, text[], pggit._position, pggit._position, jsonb) IS
 'The columns of a table at the three states of a merge, and what ours has to go through: add, drop, retype, rename or none. p_names: as in pggit._columns_named, where theirs is a state of the past.';
 
 CREATE OR REPLACE FUNCTION pggit._begin_schema(p_merge_id uuid)
@@ -196,7 +292,7 @@ $$;
 COMMENT ON FUNCTION pggit._touched_rows_sql(integer, pggit._position, pggit._position) IS
 'SELECT of the keys of the rows that one side has, and has inserted (is_new) or changed since the base.';
 
-CREATE OR REPLACE FUNCTION pggit._alias_columns(p_table_id integer, p_base pggit._position, p_ours pggit._position, p_theirs pggit._position, p_names jsonb)
+CREATE OR REPLACE FUNCTION pggit._alias_columns(p_table_id integer, p_bases text[], p_ours pggit._position, p_theirs pggit._position, p_names jsonb)
     RETURNS void
     LANGUAGE plpgsql
 AS $$
@@ -205,8 +301,8 @@ DECLARE
 BEGIN
     FOR v_same IN
         SELECT (t.theirs).column_id, (o.ours).origin
-          FROM pggit._merged_columns(p_table_id, p_base, p_ours, p_theirs, p_names) AS t
-          JOIN pggit._merged_columns(p_table_id, p_base, p_ours, p_theirs, p_names) AS o ON (o.ours).name = (t.theirs).name
+          FROM pggit._merged_columns(p_table_id, p_bases, p_ours, p_theirs, p_names) AS t
+          JOIN pggit._merged_columns(p_table_id, p_bases, p_ours, p_theirs, p_names) AS o ON (o.ours).name = (t.theirs).name
          WHERE t.base IS NULL AND t.ours IS NULL AND o.base IS NULL AND o.theirs IS NULL
     LOOP
         UPDATE pggit.branch_columns AS c SET origin = v_same.origin WHERE c.table_id = p_table_id AND c.column_id = v_same.column_id;
@@ -215,7 +311,7 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._alias_columns(integer, pggit._position, pggit._position, pggit._position, jsonb) IS
+COMMENT ON FUNCTION pggit._alias_columns(integer, text[], pggit._position, pggit._position, jsonb) IS
 'Both sides have added a column of one name: from here on it is one, of one origin.';
 
 CREATE OR REPLACE FUNCTION pggit._column_json(p_column pggit.columns)
@@ -228,21 +324,31 @@ $$;
 COMMENT ON FUNCTION pggit._column_json(pggit.columns) IS
 'A column as one side of a conflict of definitions.';
 
-CREATE OR REPLACE FUNCTION pggit._name_at(p_table_id integer, p_origin integer, p_commit_id text)
-    RETURNS text
-    LANGUAGE sql STABLE
-    SET search_path = pg_catalog, pg_temp
+CREATE OR REPLACE FUNCTION pggit._rows_with_changed_cell(p_table_id integer, p_bases text[], p_side pggit._position, p_from pggit.columns, p_to pggit.columns)
+    RETURNS bigint
+    LANGUAGE plpgsql
 AS $$
-    -- The name in a column's identifier stands behind that of its table.
-    SELECT (parse_ident(substr(e.object_name, length(e.parent) + 2)))[1]
-      FROM pggit.schema_commits AS s CROSS JOIN LATERAL pggit._tree_entries(s.tree_id) AS e
-     WHERE s.commit_id = p_commit_id AND e.object_type = 'column' AND e.table_id = p_table_id AND e.column_id = p_origin;
+DECLARE
+    v_new  text   := coalesce(pggit._value_of_old_rows(pggit._relation_at(p_table_id, (p_side).branch_id), (p_to).name) || '::' || (p_to).type_name, format('n.c%s', (p_to).column_id));
+    v_most bigint := 0;
+    v_base record;
+    v_rows bigint;
+BEGIN
+    FOR v_base IN
+        SELECT r.at, c.column_id FROM unnest(p_bases) AS b(id) CROSS JOIN LATERAL pggit._ref(b.id) AS r CROSS JOIN LATERAL pggit._columns_at(p_table_id, r.at) AS c
+         WHERE c.origin = (p_from).origin AND pggit._kind_of(c) = pggit._kind_of(p_from)
+    LOOP
+        EXECUTE format('SELECT count(*) FROM (%s) AS changed', pggit._changed_cells_sql(p_table_id, v_base.at, p_side, v_base.column_id, (p_to).column_id, v_new)) INTO v_rows;
+        v_most := greatest(v_most, v_rows);
+    END LOOP;
+    RETURN v_most;
+END;
 $$;
 
-COMMENT ON FUNCTION pggit._name_at(integer, integer, text) IS
-'The name that a column had at a commit.';
+COMMENT ON FUNCTION pggit._rows_with_changed_cell(integer, text[], pggit._position, pggit.columns, pggit.columns) IS
+'How many rows have another value in a column on one side than in the base; of several best common ancestors, than in the one that it differs from most, so that no change is missed.';
 
-CREATE OR REPLACE FUNCTION pggit._decide_column(p_merge_id uuid, p_table pggit.tables, p_column record, p_base_id text, p_ours pggit._position, p_theirs pggit._position,
+CREATE OR REPLACE FUNCTION pggit._decide_column(p_merge_id uuid, p_table pggit.tables, p_column record, p_bases text[], p_ours pggit._position, p_theirs pggit._position,
                                                 OUT change text, OUT name text)
     LANGUAGE plpgsql
 AS $$
@@ -252,7 +358,6 @@ DECLARE
     v_theirs pggit.columns := p_column.theirs;
     v_name   text := coalesce((v_ours).name, (v_theirs).name, (v_base).name);
     v_object text := format('%I.%I.%I', p_table.schema_name, p_table.table_name, v_name);
-    v_at     pggit._position := (pggit._ref(p_base_id)).at;
     v_rows   bigint := 0;
     v_kind   text;
     v_taken  text;
@@ -261,7 +366,7 @@ BEGIN
     name   := v_name;
     IF NOT v_ours IS NULL AND NOT v_theirs IS NULL AND (v_ours).name <> (v_theirs).name THEN
         -- Who has renamed it?
-        CASE pggit._name_at(p_table.table_id, p_column.origin, p_base_id)
+        CASE pggit._name_in_base(p_table.table_id, p_column.origin, p_bases)
             WHEN (v_ours).name THEN name := (v_theirs).name;
             WHEN (v_theirs).name THEN NULL;
             ELSE
@@ -272,15 +377,9 @@ BEGIN
     END IF;
 
     IF change = 'drop' AND pggit._kind_of(v_ours) = pggit._kind_of(v_base) AND (v_ours).generated_as IS NULL THEN
-        EXECUTE format('SELECT count(*) FROM (%s) AS changed',
-                       pggit._changed_cells_sql(p_table.table_id, v_at, p_ours, (v_base).column_id, (v_ours).column_id,
-                                                coalesce(pggit._value_of_old_rows(pggit._relation_at(p_table.table_id, (p_ours).branch_id), (v_ours).name) || '::' || (v_ours).type_name,
-                                                         format('n.c%s', (v_ours).column_id)))) INTO v_rows;
+        v_rows := pggit._rows_with_changed_cell(p_table.table_id, p_bases, p_ours, v_base, v_ours);
     ELSIF v_ours IS NULL AND pggit._kind_of(v_theirs) = pggit._kind_of(v_base) AND (v_theirs).generated_as IS NULL THEN
-        EXECUTE format('SELECT count(*) FROM (%s) AS changed',
-                       pggit._changed_cells_sql(p_table.table_id, v_at, p_theirs, (v_base).column_id, (v_theirs).column_id,
-                                                coalesce(pggit._value_of_old_rows(pggit._relation_at(p_table.table_id, (p_theirs).branch_id), (v_theirs).name) || '::' || (v_theirs).type_name,
-                                                         format('n.c%s', (v_theirs).column_id)))) INTO v_rows;
+        v_rows := pggit._rows_with_changed_cell(p_table.table_id, p_bases, p_theirs, v_base, v_theirs);
     END IF;
 
     v_kind := CASE WHEN change = 'drop' AND (v_rows > 0 OR pggit._kind_of(v_ours) <> pggit._kind_of(v_base)) THEN 'update_delete'
@@ -295,11 +394,11 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._decide_column(uuid, pggit.tables, record, text, pggit._position, pggit._position) IS
+COMMENT ON FUNCTION pggit._decide_column(uuid, pggit.tables, record, text[], pggit._position, pggit._position) IS
 'What a merge does to one column of its target, and the name the column has afterwards. Opens a conflict where both sides changed it in different ways: update_delete (ours has written to it or given
 it another type, theirs dropped it), delete_update, update_update (two types), insert_insert (added twice, with two types) or rename (two names).';
 
-CREATE OR REPLACE FUNCTION pggit._plan_columns(p_merge pggit.merges, p_base_id text, p_ours pggit._position, p_theirs pggit._position, p_their_id text)
+CREATE OR REPLACE FUNCTION pggit._plan_columns(p_merge pggit.merges, p_bases text[], p_ours pggit._position, p_theirs pggit._position, p_their_id text)
     RETURNS text
     LANGUAGE plpgsql
 AS $$
@@ -309,7 +408,7 @@ DECLARE
     v_decided record;
     v_live    pggit.columns;
     v_clash   text;
-    v_base    pggit._position := (pggit._ref(p_base_id)).at;
+    v_base    pggit._position := (pggit._ref(p_bases[1])).at;
     v_names   jsonb := pggit._names_at(p_their_id);
 BEGIN
     PERFORM pggit._begin_schema(p_merge.merge_id);
@@ -318,14 +417,14 @@ BEGIN
                                                  is_generated boolean, is_past boolean, their_relation regclass, their_name text, is_identity boolean, is_required boolean) ON COMMIT DROP;
     FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.untracked_at IS NULL ORDER BY t.schema_name, t.table_name LOOP
         CONTINUE WHEN 'absent' IN (pggit._presence(v_table, v_base), pggit._presence(v_table, p_ours), pggit._presence(v_table, p_theirs));
-        CONTINUE WHEN NOT EXISTS (SELECT FROM pggit._merged_columns(v_table.table_id, v_base, p_ours, p_theirs, v_names) AS m
+        CONTINUE WHEN NOT EXISTS (SELECT FROM pggit._merged_columns(v_table.table_id, p_bases, p_ours, p_theirs, v_names) AS m
                                    WHERE m.change <> 'none' OR (m.base).column_id IS DISTINCT FROM (m.ours).column_id OR (m.base).column_id IS DISTINCT FROM (m.theirs).column_id);
         IF pggit._is_keyless(v_table.table_id) THEN
             RETURN format('the columns of table %I.%I, which has no primary key, were changed after these branches parted; such a change can''t be merged', v_table.schema_name, v_table.table_name);
         END IF;
-        PERFORM pggit._alias_columns(v_table.table_id, v_base, p_ours, p_theirs, v_names);
-        FOR v_column IN SELECT m.* FROM pggit._merged_columns(v_table.table_id, v_base, p_ours, p_theirs, v_names) AS m ORDER BY m.origin LOOP
-            v_decided := pggit._decide_column(p_merge.merge_id, v_table, v_column, p_base_id, p_ours, p_theirs);
+        PERFORM pggit._alias_columns(v_table.table_id, p_bases, p_ours, p_theirs, v_names);
+        FOR v_column IN SELECT m.* FROM pggit._merged_columns(v_table.table_id, p_bases, p_ours, p_theirs, v_names) AS m ORDER BY m.origin LOOP
+            v_decided := pggit._decide_column(p_merge.merge_id, v_table, v_column, p_bases, p_ours, p_theirs);
             v_live    := (SELECT c FROM pggit._columns_at(v_table.table_id, CASE WHEN (p_theirs).branch_id <> 1 THEN pggit._branch_now((p_theirs).branch_id) END) AS c
                            WHERE c.column_id = (v_column.theirs).column_id AND p_merge.kind NOT IN ('revert', 'reset'));
             INSERT INTO pg_temp.pggit_merged_columns
@@ -343,7 +442,7 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._plan_columns(pggit.merges, text, pggit._position, pggit._position, text) IS
+COMMENT ON FUNCTION pggit._plan_columns(pggit.merges, text[], pggit._position, pggit._position, text) IS
 'Merges the columns of all tables into the temporary table pggit_merged_columns: all columns of each table whose columns are not the same everywhere. is_past: theirs is a state from before the base, or has
 the column no longer, so that nothing but its history tells what the column holds; otherwise it is column their_name of table their_relation. p_their_id: the commit that theirs is, NULL: a branch as it is. Returns why that can''t be, if so.';
 

@@ -568,12 +568,9 @@ BEGIN
         PERFORM pggit._note_branch_columns(v_target.branch_id);
         PERFORM set_config('pggit.merge_target', (v_target.branch_id, NULL, pggit._base_after(v_merge, v_ours, v_theirs))::pggit._position::text, true);
     END IF;
-    v_reason := pggit._plan_columns(v_merge, v_bases[1], v_ours, v_theirs, CASE WHEN v_source.branch_id IS NULL THEN v_their_id END);
+    v_reason := pggit._plan_columns(v_merge, v_bases, v_ours, v_theirs, CASE WHEN v_source.branch_id IS NULL THEN v_their_id END);
     v_shape  := (SELECT count(*) FROM pg_temp.pggit_merged_columns AS m WHERE m.change <> 'none');
-    IF v_reason IS NULL AND cardinality(v_bases) > 1 AND EXISTS (SELECT FROM pg_temp.pggit_merged_columns) THEN
-        v_reason := 'these branches have more than one best common ancestor, and columns of theirs are not the same; merge the columns first, from a branch made at one of the ancestors';
-    END IF;
-    v_sides := pggit._schema_sides(v_bases[1], v_target.branch_id, v_source.branch_id, v_their_id, v_theirs, v_shape > 0);
+    v_sides := pggit._schema_sides(v_bases, v_target.branch_id, v_source.branch_id, v_their_id, v_theirs, v_shape > 0);
     IF v_reason IS NOT NULL THEN
         RETURN pggit._result(p_merge_id, 'refused', jsonb_build_object('reason', v_reason, 'sqlstate', 'VG302'));
     ELSIF pggit._undecided_schema(p_merge_id) > 0 THEN

@@ -193,23 +193,23 @@ $$;
 COMMENT ON FUNCTION pggit._in_names_of(pggit._schema_object[], pggit._schema_object[]) IS
 'Objects with the names that tables and columns have in another set, so that a renamed column does not make every index on it another one.';
 
-CREATE OR REPLACE FUNCTION pggit._schema_sides(p_base_id text, p_target_id integer, p_source_id integer, p_their_id text, p_theirs pggit._position, p_always boolean,
+CREATE OR REPLACE FUNCTION pggit._schema_sides(p_bases text[], p_target_id integer, p_source_id integer, p_their_id text, p_theirs pggit._position, p_always boolean,
                                                OUT base pggit._schema_object[], OUT ours pggit._schema_object[], OUT theirs pggit._schema_object[])
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_base   bigint := (SELECT s.tree_id FROM pggit.schema_commits AS s WHERE s.commit_id = p_base_id);
+    v_bases  bigint[] := ARRAY(SELECT s.tree_id FROM unnest(p_bases) AS b(id) LEFT JOIN pggit.schema_commits AS s ON s.commit_id = b.id);
     v_theirs bigint := CASE WHEN p_source_id IS NULL THEN (SELECT s.tree_id FROM pggit.schema_commits AS s WHERE s.commit_id = p_their_id) ELSE pggit._scan_schema(p_source_id, p_theirs) END;
 BEGIN
-    IF p_always OR v_base IS NULL OR EXISTS (SELECT FROM pggit._tree_changes(v_base, v_theirs)) THEN
-        base   := CASE WHEN v_base IS NOT NULL THEN ARRAY(SELECT o FROM pggit._tree_objects(v_base) AS o) END;
+    IF p_always OR array_position(v_bases, NULL) IS NOT NULL OR EXISTS (SELECT FROM unnest(v_bases) AS b(id) CROSS JOIN LATERAL pggit._tree_changes(b.id, v_theirs)) THEN
+        base   := pggit._objects_of_base(p_bases);
         theirs := ARRAY(SELECT o FROM pggit._tree_objects(v_theirs) AS o);
         ours   := ARRAY(SELECT o FROM pggit._schema_objects(p_target_id) AS o);
     END IF;
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._schema_sides(text, integer, integer, text, pggit._position, boolean) IS
+COMMENT ON FUNCTION pggit._schema_sides(text[], integer, integer, text, pggit._position, boolean) IS
 'The objects of the three states of a merge; unless p_always, NULL where theirs has changed none, and base alone where nobody knows what there was. p_source_id: the branch whose state theirs is, NULL: that of a commit.';
 
 CREATE OR REPLACE FUNCTION pggit._owner_on(p_branch_id integer, p_type text, p_name text, p_parent text)
