@@ -414,7 +414,7 @@ BEGIN
     PERFORM pggit._begin_schema(p_merge.merge_id);
     PERFORM pggit._drop_temporary('pg_temp.pggit_merged_columns');
     CREATE TEMPORARY TABLE pggit_merged_columns (table_id integer, origin integer, base_id integer, ours_id integer, theirs_id integer, change text, name text, ours_name text, theirs_name text,
-                                                 is_generated boolean, is_past boolean, their_relation regclass, their_name text, is_identity boolean, is_required boolean) ON COMMIT DROP;
+                                                 is_generated boolean, is_past boolean, their_relation regclass, their_name text, is_identity boolean, is_required boolean, is_as_base boolean) ON COMMIT DROP;
     FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.untracked_at IS NULL ORDER BY t.schema_name, t.table_name LOOP
         CONTINUE WHEN 'absent' IN (pggit._presence(v_table, v_base), pggit._presence(v_table, p_ours), pggit._presence(v_table, p_theirs));
         CONTINUE WHEN NOT EXISTS (SELECT FROM pggit._merged_columns(v_table.table_id, p_bases, p_ours, p_theirs, v_names) AS m
@@ -430,7 +430,8 @@ BEGIN
             INSERT INTO pg_temp.pggit_merged_columns
             VALUES (v_table.table_id, v_column.origin, (v_column.base).column_id, (v_column.ours).column_id, (v_column.theirs).column_id, v_decided.change, v_decided.name,
                     (v_column.ours).name, (v_column.theirs).name, coalesce((v_column.theirs).generated_as, (v_column.ours).generated_as) IS NOT NULL, (v_live).column_id IS NULL,
-                    CASE WHEN (v_live).column_id IS NOT NULL THEN pggit._relation_at(v_table.table_id, (p_theirs).branch_id) END, (v_live).name);
+                    CASE WHEN (v_live).column_id IS NOT NULL THEN pggit._relation_at(v_table.table_id, (p_theirs).branch_id) END, (v_live).name,
+                    NULL, NULL, pggit._kind_of(v_column.base) = pggit._kind_of(v_column.theirs));
         END LOOP;
         SELECT m.name INTO v_clash FROM pg_temp.pggit_merged_columns AS m
          WHERE m.table_id = v_table.table_id AND m.change <> 'drop' AND (m.change = 'add' OR m.ours_id IS NOT NULL) GROUP BY m.name HAVING count(*) > 1 LIMIT 1;
@@ -548,21 +549,44 @@ COMMENT ON FUNCTION pggit._column_commands(integer, integer, pggit._schema_objec
 'The commands, in order (n), that give the merge''s target the merged columns of one table, on the search_path pggit._schema_path; p_theirs has the definitions. A new column gets in all rows what the source''s old rows have in it; what
 else its definition says comes with the other objects.';
 
-CREATE OR REPLACE FUNCTION pggit._lock_reshaped()
+CREATE OR REPLACE FUNCTION pggit._reshaped_tables()
+    RETURNS integer[]
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    RETURN ARRAY(SELECT DISTINCT m.table_id FROM pg_temp.pggit_merged_columns AS m WHERE m.change <> 'none' ORDER BY m.table_id);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._reshaped_tables() IS
+'The tables whose columns a merge changes.';
+
+CREATE OR REPLACE FUNCTION pggit._lock_tables(p_table_ids integer[])
     RETURNS void
     LANGUAGE plpgsql
 AS $$
 DECLARE
     v_id integer;
 BEGIN
-    FOR v_id IN SELECT DISTINCT m.table_id FROM pg_temp.pggit_merged_columns AS m WHERE m.change <> 'none' ORDER BY m.table_id LOOP
+    FOREACH v_id IN ARRAY p_table_ids LOOP
         EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', pggit._base_relation(v_id));
     END LOOP;
+    PERFORM set_config('pggit.held_still', (coalesce(nullif(current_setting('pggit.held_still', true), ''), '{}')::integer[] || p_table_ids)::text, true);
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._lock_reshaped() IS
-'Locks the tables of main whose columns a merge changes, as changing them will.';
+COMMENT ON FUNCTION pggit._lock_tables(integer[]) IS
+'Locks tables of main as changing their columns will. The local setting pggit.held_still has their ids.';
+
+CREATE OR REPLACE FUNCTION pggit._is_held_still(p_table_ids integer[])
+    RETURNS boolean
+    LANGUAGE sql STABLE
+AS $$
+    SELECT p_table_ids <@ coalesce(nullif(current_setting('pggit.held_still', true), ''), '{}')::integer[];
+$$;
+
+COMMENT ON FUNCTION pggit._is_held_still(integer[]) IS
+'Whether this transaction has locked tables by pggit._lock_tables.';
 
 CREATE OR REPLACE FUNCTION pggit._change_columns(p_target_id integer, p_source_id integer, p_theirs pggit._schema_object[], OUT statements text[], OUT reason text)
     LANGUAGE plpgsql
@@ -761,6 +785,57 @@ $$;
 COMMENT ON FUNCTION pggit._fill_expression(pggit.merges, pggit.tables, pggit.columns, bigint) IS
 'What is to fill a column of some rows: the merge option fill, or a resolution; otherwise a conflict of kind needs_fill is opened, and the result is NULL.';
 
+CREATE OR REPLACE FUNCTION pggit._filled_by_ours(p_table_id integer, p_base pggit._position, p_ours pggit._position)
+    RETURNS TABLE (target pggit.columns, everywhere boolean, their_id integer)
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_relation regclass := pggit._relation_at(p_table_id, (p_ours).branch_id);
+    v_key      text     := (SELECT 'c' || c.column_id FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position = 1 AND c.dropped_at IS NULL);
+    v_column   record;
+    v_old      text;
+    v_known    boolean;
+    v_found    boolean;
+BEGIN
+    FOR v_column IN
+        SELECT c AS target, o.column_id, o.type_name, m.name, m.base_id IS NULL AS is_new, m.theirs_id, pggit._converted_sql('b.c' || b.column_id, b.type_name, o.type_name) AS was
+          FROM pg_temp.pggit_merged_columns AS m
+          JOIN pggit._columns_at(p_table_id, pggit._target()) AS c ON c.origin = m.origin AND c.generated_as IS NULL AND c.key_position IS NULL
+          JOIN pggit._columns_at(p_table_id, p_ours) AS o ON o.column_id = m.ours_id AND o.generated_as IS NULL
+          LEFT JOIN pggit._columns_at(p_table_id, p_base) AS b ON b.column_id = m.base_id AND b.generated_as IS NULL AND pggit._kind_of(b) <> pggit._kind_of(o)
+         WHERE m.table_id = p_table_id AND m.change IN ('none', 'rename')
+           AND CASE WHEN m.base_id IS NULL THEN m.theirs_id IS NULL
+                    ELSE m.is_as_base AND b.column_id IS NOT NULL END
+         ORDER BY c.column_id
+    LOOP
+        v_known := true;
+        v_old   := CASE WHEN v_column.is_new THEN pggit._value_of_old_rows(v_relation, v_column.name) ELSE v_column.was END;
+        IF v_old IS NULL THEN
+            v_known := false;
+            v_old   := pggit._constant_default(v_relation, v_column.name);
+        END IF;
+        CONTINUE WHEN v_old IS NULL;
+        EXECUTE format('SELECT EXISTS (SELECT FROM (%1$s) AS k JOIN LATERAL (%2$s) AS b ON true JOIN LATERAL (%3$s) AS n ON true
+                                        WHERE b.%4$s IS DISTINCT FROM NULL AND n.%4$s IS DISTINCT FROM NULL AND (%5$L OR n.c%6$s IS DISTINCT FROM NULL)
+                                          AND ROW(n.c%6$s)::record *<> ROW((%7$s)::%8$s)::record)',
+                       pggit._candidates_sql(p_table_id, p_base, p_ours), pggit._row_sql(p_table_id, p_base), pggit._row_sql(p_table_id, p_ours), v_key, v_known, v_column.column_id, v_old,
+                       v_column.type_name) INTO v_found;
+        CONTINUE WHEN NOT v_found;
+        target     := v_column.target;
+        their_id   := CASE WHEN NOT v_column.is_new THEN v_column.theirs_id END;
+        everywhere := true;
+        IF v_column.is_new THEN
+            EXECUTE format('SELECT NOT EXISTS (SELECT FROM (%s) AS s WHERE ROW(s.c%s)::record *= ROW((%s)::%s)::record)', pggit._state_sql(p_table_id, p_ours), v_column.column_id, v_old,
+                           v_column.type_name) INTO everywhere;
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._filled_by_ours(integer, pggit._position, pggit._position) IS
+'The same of ours: columns that ours added, or gave another type, and then filled with values of its own. their_id: the column that theirs has in its place, with the type that it had before.';
+
 CREATE OR REPLACE FUNCTION pggit._fill_columns(p_merge pggit.merges, p_table pggit.tables, p_base pggit._position, p_ours pggit._position, p_now pggit._position, p_theirs pggit._position)
     RETURNS void
     LANGUAGE plpgsql
@@ -773,6 +848,7 @@ DECLARE
     v_rows    bigint;
     v_fill    text;
     v_filled  integer[] := '{}';
+    v_by_ours integer[] := '{}';
 BEGIN
     FOR v_column IN
         SELECT f.everywhere, c, o.column_id AS was_id FROM pggit._filled_columns(v_id, p_theirs) AS f JOIN pggit._columns_at(v_id, pggit._target()) AS c USING (column_id)
@@ -793,11 +869,24 @@ BEGIN
         PERFORM pggit._fill(p_table, (v_column.c).column_id, (v_column.c).type_name, v_fill, p_now, v_column.everywhere, p_ours, v_column.was_id) WHERE v_fill IS NOT NULL;
     END LOOP;
 
+    FOR v_column IN SELECT f.target AS c, f.everywhere, f.their_id FROM pggit._filled_by_ours(v_id, p_base, p_ours) AS f LOOP
+        PERFORM pggit._drop_temporary(v_touched);
+        EXECUTE format('CREATE TEMPORARY TABLE pggit_touched_%1$s ON COMMIT DROP AS SELECT k.* FROM (%2$s) AS k
+                         WHERE (k.is_new OR %3$L) AND EXISTS (SELECT FROM %4$s AS p WHERE %5$s AND NOT p.want IS NULL AND (p.o IS NULL OR NOT k.is_new))',
+                       v_id, pggit._touched_rows_sql(v_id, p_base, p_theirs), v_column.everywhere, v_plan, pggit._same_key(v_id, 'p', 'k'));
+        GET DIAGNOSTICS v_rows = ROW_COUNT;
+        CONTINUE WHEN v_rows = 0;
+        EXECUTE format('UPDATE %s AS p SET cells = array_remove(p.cells, %s) WHERE EXISTS (SELECT FROM %s AS k WHERE %s)', v_plan, (v_column.c).column_id, v_touched, pggit._same_key(v_id, 'p', 'k'));
+        v_by_ours := v_by_ours || (v_column.c).column_id;
+        v_fill    := pggit._fill_expression(p_merge, p_table, v_column.c, v_rows);
+        PERFORM pggit._fill(p_table, (v_column.c).column_id, (v_column.c).type_name, v_fill, p_now, true, p_theirs, v_column.their_id) WHERE v_fill IS NOT NULL;
+    END LOOP;
+
     FOR v_column IN
         SELECT (SELECT b.column_id FROM pggit._columns_at(v_id, p_base) AS b WHERE b.column_id = m.base_id AND pggit._kind_of(b) = pggit._kind_of(w)) AS base_id, s.at, w, c
           FROM pg_temp.pggit_merged_columns AS m
           JOIN pggit._columns_at(v_id, pggit._target()) AS c ON c.origin = m.origin AND c.generated_as IS NULL AND c.key_position IS NULL
-         CROSS JOIN LATERAL (VALUES (p_ours, NOT c.column_id = ANY (v_filled)), (p_theirs, true)) AS s(at, is_open)
+         CROSS JOIN LATERAL (VALUES (p_ours, NOT c.column_id = ANY (v_filled)), (p_theirs, NOT c.column_id = ANY (v_by_ours))) AS s(at, is_open)
          CROSS JOIN LATERAL (SELECT k FROM pggit._columns_at(v_id, s.at) AS k WHERE k.origin = c.origin AND k.generated_as IS NULL AND k.type_name <> c.type_name) AS w(w)
          WHERE m.table_id = v_id AND s.is_open
          ORDER BY c.column_id, (s.at).branch_id
@@ -851,7 +940,7 @@ COMMENT ON FUNCTION pggit._number_columns(pggit.tables, pggit._position, pggit._
 
 COMMENT ON FUNCTION pggit._fill_columns(pggit.merges, pggit.tables, pggit._position, pggit._position, pggit._position, pggit._position) IS
 'Theirs has filled a new column with values of its own; rows that ours has inserted since need some, too, and where theirs filled all rows, so that the values may come from the other columns, also those that
-ours has changed. So do rows to which one side gave a value that the type that the other gave the column can''t hold. They come from the merge option fill or from a resolution, an expression over the row;
+ours has changed; and the same the other way round. So do rows to which one side gave a value that the type that the other gave the column can''t hold. They come from the merge option fill or from a resolution, an expression over the row;
 otherwise a conflict of kind needs_fill is opened.';
 
 CREATE OR REPLACE FUNCTION pggit._fill(p_table pggit.tables, p_column_id integer, p_type text, p_expression text, p_now pggit._position, p_everywhere boolean, p_was_at pggit._position DEFAULT NULL,

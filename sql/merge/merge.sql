@@ -448,7 +448,7 @@ $$;
 COMMENT ON FUNCTION pggit._is_pending(pggit.branches, pggit._position) IS
 'Whether a branch has changes of rows or of its schema that are not committed.';
 
-CREATE OR REPLACE FUNCTION pggit._attempt(p_merge_id uuid, p_apply boolean, p_rehearse boolean DEFAULT false, p_still boolean DEFAULT false)
+CREATE OR REPLACE FUNCTION pggit._attempt(p_merge_id uuid, p_apply boolean, p_rehearse boolean DEFAULT false, p_still text DEFAULT NULL)
     RETURNS pggit.merge_result
     LANGUAGE plpgsql
     SET lock_timeout = '900ms'
@@ -489,6 +489,7 @@ BEGIN
         -- Its writers hold this row in share mode: none is in flight from here on.
         PERFORM FROM pggit.branch_bases AS s WHERE s.branch_id = v_merge.target_id FOR UPDATE;
     END IF;
+    PERFORM pggit._lock_tables(p_still::integer[]) WHERE p_still IS NOT NULL;
     -- The target is looked at once: what others commit to main from here on is in no commit yet and stays pending.
     PERFORM pg_current_xact_id() WHERE p_apply;
     v_ours := pggit._working_position(v_merge.target_id);
@@ -578,11 +579,9 @@ BEGIN
     ELSIF v_shape > 0 OR (v_sides.base IS NOT NULL AND v_sides.theirs IS NOT NULL) THEN
         IF NOT p_apply THEN
             RETURN pggit._result(p_merge_id, 'rehearse');
-        ELSIF v_target.branch_id = 1 AND NOT p_still AND v_steps.steps = '[]' THEN
+        ELSIF v_target.branch_id = 1 AND NOT pggit._is_held_still(pggit._reshaped_tables()) THEN
             -- What others have written since this attempt looked at main would count as it was before the columns were changed.
-            PERFORM pggit._lock_reshaped();
-            INSERT INTO pggit.schema_conflicts SELECT d.* FROM pg_temp.pggit_decided AS d ON CONFLICT DO NOTHING;
-            RETURN pggit._attempt(p_merge_id, p_apply, p_rehearse, true);
+            RAISE EXCEPTION USING ERRCODE = 'VG402', SCHEMA = 'pggit', MESSAGE = 'tables have to be held still', DETAIL = pggit._reshaped_tables()::text;
         END IF;
         PERFORM set_config('pggit.merge_touched', 'on', true);
         v_schema := pggit._change_schema(v_merge, v_target, v_theirs, v_sides.base, v_sides.ours, v_sides.theirs);
@@ -672,9 +671,9 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._attempt(uuid, boolean, boolean, boolean) IS
+COMMENT ON FUNCTION pggit._attempt(uuid, boolean, boolean, text) IS
 'One attempt at a merge (or revert, cherry-pick, reset, unstash), from locks to commit; p_apply false plans only, and returns the result rehearse where the columns of the target have to change first:
-then the plan is a merge (p_rehearse) that is undone. Where main''s columns change, it locks their tables and begins anew (p_still). Waits for no lock longer than 0.9 seconds (under PostgreSQL''s deadlock_timeout), so that it never
+then the plan is a merge (p_rehearse) that is undone. Where main''s columns change, it is begun anew with their tables locked (p_still: their ids; VG402 has them as its detail). Waits for no lock longer than 0.9 seconds (under PostgreSQL''s deadlock_timeout), so that it never
 takes part in a deadlock. Raises VG402, VG310, 55P03, or a constraint''s own error.';
 
 CREATE OR REPLACE FUNCTION pggit._record_result(p_result pggit.merge_result)
@@ -729,6 +728,7 @@ DECLARE
     v_name     text;
     v_detail   text;
     v_rehearse boolean := false;
+    v_still    text;
     v_undone   boolean;
     v_merge    pggit.merges;
     v_found    record;
@@ -742,7 +742,7 @@ BEGIN
         v_undone   := false;
         PERFORM set_config('pggit.merge_touched', '', true);
         BEGIN
-            v_result := pggit._attempt(p_merge_id, p_apply OR v_rehearse, v_rehearse);
+            v_result := pggit._attempt(p_merge_id, p_apply OR v_rehearse, v_rehearse, v_still);
             IF v_result.result = 'rehearse' THEN
                 PERFORM pggit._require_read_committed('planning a merge that changes columns');
                 v_rehearse := true;
@@ -762,7 +762,11 @@ BEGIN
                 PERFORM pggit._find_again(p_merge_id, v_found);
                 EXIT;
             WHEN SQLSTATE 'VG402' OR unique_violation OR exclusion_violation THEN
-                IF v_attempts >= 5 THEN
+                GET STACKED DIAGNOSTICS v_detail = PG_EXCEPTION_DETAIL;
+                IF SQLSTATE = 'VG402' AND v_detail LIKE '{%}' AND v_detail IS DISTINCT FROM v_still THEN
+                    v_still    := v_detail;
+                    v_attempts := v_attempts - 1;
+                ELSIF v_attempts >= 5 THEN
                     IF SQLSTATE = 'VG402' THEN
                         RAISE;
                     END IF;

@@ -210,3 +210,46 @@ def test_a_row_of_a_branch_gets_a_number_in_mains_new_column(shop: Database, dev
     assert merge(shop) == ("merged", 0, 0)
     assert shop.row("SELECT token IS NOT NULL, n FROM orders WHERE id = 9") == (True, 4)
     assert shop.rows("SELECT * FROM pggit.verify()") == []
+
+
+OURS = {
+    # name: (filled here, written there, fill, the column afterwards)
+    "filled everywhere": (
+        "ALTER TABLE orders ADD a int; UPDATE orders SET a = total",
+        "UPDATE orders SET total = 11 WHERE id = 1; INSERT INTO orders VALUES (9, 90); DELETE FROM orders WHERE id = 2",
+        {"orders.a": "total"},
+        "SELECT id, a FROM orders ORDER BY id",
+        [(1, 11), (3, 30), (9, 90)],
+    ),
+    "filled in some rows": (
+        "ALTER TABLE orders ADD a int DEFAULT 1; UPDATE orders SET a = 5 WHERE id = 3",
+        "UPDATE orders SET total = 11 WHERE id = 3; INSERT INTO orders VALUES (9, 90)",
+        {"orders.a": "7"},
+        "SELECT id, a FROM orders ORDER BY id",
+        [(1, 1), (2, 1), (3, 5), (9, 7)],
+    ),
+    "converted": (
+        "ALTER TABLE orders ALTER total TYPE int USING (total * 100)::int",
+        "UPDATE orders SET total = 1.5 WHERE id = 1; INSERT INTO orders VALUES (9, 2.25)",
+        {"orders.total": "total * 100"},
+        "SELECT id, total FROM orders ORDER BY id",
+        [(1, 150), (2, 2000), (3, 3000), (9, 225)],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OURS)
+def test_what_ours_filled_is_asked_for_in_rows_of_theirs(shop: Database, dev: Connection, case: str) -> None:
+    here, there, fill, sql, expected = OURS[case]
+    shop.run(here)
+    query(dev, there)
+    # A table that the branch made comes along in the same merge.
+    query(dev, "CREATE TABLE more (id int PRIMARY KEY); INSERT INTO more VALUES (1)")
+    for options in ({}, {"on_conflict": "ours"}):
+        assert merge(shop, **options) == ("conflicted", 0, 1)
+    assert merge(shop, fill=fill) == ("merged", 0, 0)
+    assert shop.rows(sql) == expected
+    assert shop.rows("SELECT * FROM more") == [(1,)]
+    assert shop.value("SELECT result FROM pggit.merge('main', 'dev')") == "fast_forward"
+    assert query(dev, sql).fetchall() == expected
+    assert shop.rows("SELECT * FROM pggit.verify()") == []
