@@ -12,6 +12,7 @@
 -- commit
 \ir commit/marks.sql
 \ir tracking/columns.sql
+\ir tracking/large_values.sql
 \ir commit/states.sql
 \ir commit/times.sql
 \ir commit/json.sql

@@ -32,25 +32,27 @@ DECLARE
                                       replace(p_floor, '%', '%%'), replace(p_own, '%', '%%'), p_watermark, replace(p_snapshot, '%', '%%'));
     v_delta   text := '';
     v_mask    text := '';
+    v_marks   boolean := pggit._has_marks(p_table_id);
 BEGIN
     IF p_branch IS NOT NULL THEN
-        v_delta := format(' UNION ALL SELECT %s, d._b, %s, (-1)::bigint, (-1)::bigint, ''U''::"char" FROM pggit._delta_%s AS d',
-                          pggit._stored_columns(p_table_id, 'd', p_at), v_last, p_table_id);
+        v_delta := format(' UNION ALL SELECT %s, d._b, %s, (-1)::bigint, (-1)::bigint, ''U''::"char"%s FROM pggit._delta_%s AS d',
+                          pggit._stored_columns(p_table_id, 'd', p_at), v_last, CASE WHEN v_marks THEN ', NULL::integer[]' ELSE '' END, p_table_id);
         v_mask  := format('SELECT %s, m._b, %s AS _xid, (-1)::bigint AS _seq, (-1)::bigint AS _at FROM pggit._mask_%s AS m UNION ALL ',
                           pggit._key_columns(p_table_id, 'm'), v_last, p_table_id);
     END IF;
 
     RETURN format($sql$SELECT %1$s FROM (
-    SELECT %2$s, %3$s AS _b, %4$s AS _xid, %5$s AS _seq, %5$s AS _at, 'U'::"char" AS _op FROM %6$s AS b
-    UNION ALL SELECT %7$s, %3$s, h._xid, h._seq, h._at, h._op FROM pggit._log_%8$s AS h%9$s) AS u
+    SELECT %2$s, %3$s AS _b, %4$s AS _xid, %5$s AS _seq, %5$s AS _at, 'U'::"char" AS _op%15$s FROM %6$s AS b
+    UNION ALL SELECT %7$s, %3$s, h._xid, h._seq, h._at, h._op%16$s FROM pggit._log_%8$s AS h%9$s) AS u
  WHERE u._b = %3$s AND u._op <> 'I' AND %10$s
    AND NOT EXISTS (SELECT FROM (
         %11$sSELECT %12$s, %3$s AS _b, h._xid, h._seq, h._at FROM pggit._log_%8$s AS h) AS x
          WHERE x._b = %3$s AND %13$s AND %14$s
            AND CASE WHEN x._xid = u._xid THEN x._seq < u._seq ELSE x._at < u._at END)$sql$,
-        pggit._stored_columns(p_table_id, 'u', p_at), pggit._arm_columns(p_table_id, 'b', p_at), coalesce(p_branch, '1'), v_last, v_far,
+        pggit._whole_columns(p_table_id, 'u', p_at), pggit._arm_columns(p_table_id, 'b', p_at), coalesce(p_branch, '1'), v_last, v_far,
         pggit._base_rows(p_table_id), pggit._stored_columns(p_table_id, 'h', p_at), p_table_id, v_delta, format(v_out, 'u'), v_mask,
-        pggit._key_columns(p_table_id, 'h'), pggit._same_key(p_table_id, 'x', 'u'), format(v_out, 'x'));
+        pggit._key_columns(p_table_id, 'h'), pggit._same_key(p_table_id, 'x', 'u'), format(v_out, 'x'),
+        CASE WHEN v_marks THEN ', NULL::integer[] AS _same' ELSE '' END, CASE WHEN v_marks THEN ', h._same' ELSE '' END);
 END;
 $$;
 

@@ -85,6 +85,7 @@ BEGIN
     PERFORM pg_advisory_xact_lock(hashtext('pggit.read_indexes'), p_table_id);
     BEGIN
         PERFORM set_config('lock_timeout', '1s', true);
+        PERFORM pggit._fill_indexed_columns(p_table_id);
         EXECUTE format('LOCK TABLE pggit._log_%1$s, pggit._delta_%1$s IN SHARE MODE', p_table_id);
         PERFORM set_config('lock_timeout', v_timeout, true);
     EXCEPTION WHEN lock_not_available THEN

@@ -43,7 +43,7 @@ DECLARE
     v_plan json;
 BEGIN
     BEGIN
-        EXECUTE format('EXPLAIN (FORMAT JSON, COSTS OFF) SELECT * FROM %s ORDER BY %s LIMIT 1', p_view, p_key) INTO v_plan;
+        EXECUTE format('EXPLAIN (FORMAT JSON, COSTS OFF) SELECT %2$s FROM %1$s ORDER BY %2$s LIMIT 1', p_view, p_key) INTO v_plan;
         -- Planning locks every index, and only a rollback gives locks back: a branch of hundreds of tables would not find room for them.
         RAISE EXCEPTION USING MESSAGE = 'planned';
     EXCEPTION WHEN raise_exception THEN

@@ -153,6 +153,7 @@ DECLARE
     v_before pggit._mark;
     v_shape  pggit._mark;
     v_log    text := format('pggit._log_%s', p_table.table_id);
+    v_gone   text;
 BEGIN
     SELECT (l.before).snapshot, (l.before).own, (l.before).watermark INTO v_before FROM pg_temp.pggit_gc_lines AS l WHERE l.branch_id = 1;
     IF v_before.snapshot IS NULL OR p_table.untracked_at IS NOT NULL OR NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = p_table.relation) THEN
@@ -166,11 +167,17 @@ BEGIN
                            ELSE pggit._presence(p_table, s.at) = 'present' AND (s.since IS NULL OR pggit._presence(p_table, s.since) = 'absent') END) THEN
         v_shape := p_table.shape_at;
     END IF;
-    SELECT r.rows, r.bytes INTO rows, bytes
-      FROM pggit._remove(v_log, format('r._at IN (%s)',
-               CASE WHEN pggit._is_keyless(p_table.table_id)
-                    THEN pggit._needless_rows_sql(p_table.table_id, v_log, pggit._in_sql('l', v_before), pggit._needed_marks(1, v_before, v_shape), true)
-                    ELSE pggit._needless_sql(v_log, pggit._key_columns(p_table.table_id, 'l'), pggit._in_sql('l', v_before), pggit._needed_marks(1, v_before, v_shape)) END), p_dry_run) AS r;
+    v_gone := CASE WHEN pggit._is_keyless(p_table.table_id)
+                   THEN pggit._needless_rows_sql(p_table.table_id, v_log, pggit._in_sql('l', v_before), pggit._needed_marks(1, v_before, v_shape), true)
+                   ELSE pggit._needless_sql(v_log, pggit._key_columns(p_table.table_id, 'l'), pggit._in_sql('l', v_before), pggit._needed_marks(1, v_before, v_shape)) END;
+    IF pggit._has_marks(p_table.table_id) AND NOT p_dry_run THEN
+        -- Which rows go is decided once: those of writers that commit meanwhile are not among them.
+        PERFORM pggit._drop_temporary('pg_temp.pggit_gc_rows');
+        EXECUTE format('CREATE TEMP TABLE pggit_gc_rows ON COMMIT DROP AS SELECT g._at FROM (%s) AS g', v_gone);
+        v_gone := 'SELECT g._at FROM pg_temp.pggit_gc_rows AS g';
+        PERFORM pggit._save_values(p_table.table_id, v_gone);
+    END IF;
+    SELECT r.rows, r.bytes INTO rows, bytes FROM pggit._remove(v_log, format('r._at IN (%s)', v_gone), p_dry_run) AS r;
     IF rows > 0 AND NOT p_dry_run THEN
         INSERT INTO pggit.collected_tables AS c (table_id, at, digest)
         SELECT p_table.table_id, p.at, CASE WHEN pggit._presence(p_table, (1, p.at, p.at)::pggit._position) = 'present'

@@ -295,14 +295,15 @@ BEGIN
         INSERT INTO pggit._log_%1$s (_seq, _xid, _op, %2$s)
         SELECT v_seq, v_xid, CASE WHEN %4$s THEN 'U' ELSE 'D' END, %3$s FROM old_rows AS o;
         INSERT INTO pggit._log_%1$s (_seq, _xid, _op, %5$s)
-        SELECT v_seq, v_xid, 'I', %6$s FROM new_rows AS n WHERE NOT %7$s;%8$s
+        SELECT v_seq, v_xid, 'I', %6$s FROM new_rows AS n WHERE NOT %7$s;%8$s%10$s
     ELSE
         INSERT INTO pggit._log_%1$s (_seq, _xid, _op, %2$s)
         SELECT v_seq, v_xid, 'U', %3$s FROM old_rows AS o;
     END IF;$body$,
         p_table_id, v_stored, pggit._user_columns(p_table_id, 'o'), pggit._key_among_sql(p_table_id, 'o', 'new_rows', 'n'),
         v_keys, pggit._user_key_columns(p_table_id, 'n'), pggit._key_among_sql(p_table_id, 'n', 'old_rows', 'o'), v_repair,
-        CASE WHEN v_parted THEN pggit._moved_rows_sql(p_table_id, v_repair) ELSE '' END), v_known);
+        CASE WHEN v_parted THEN pggit._moved_rows_sql(p_table_id, v_repair) ELSE '' END,
+        coalesce(E'\n    ELSIF EXISTS (SELECT FROM old_rows AS o WHERE ' || pggit._large_sql(p_table_id, 'o') || ') THEN' || pggit._updated_rows_sql(p_table_id) || ';', '')), v_known);
 
     EXECUTE format(v_head, p_table_id, 'delete', format('pggit._take_ordinal(%L, %L)', p_table_id, 'DELETE'), format($body$
     INSERT INTO pggit._log_%1$s (_seq, _xid, _op, %2$s)

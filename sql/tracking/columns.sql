@@ -221,19 +221,6 @@ COMMENT ON FUNCTION pggit._base_columns(integer, text, pggit._position) IS
 'Select list that turns a row of main''s table into c1, c2, … of the stores'' types: the columns of now, or of a position. A row that the table has had unchanged since
 has no value in a column that is gone: all rows of then were logged before it went.';
 
-CREATE OR REPLACE FUNCTION pggit._log_columns(p_table_id integer, p_alias text, p_at pggit._position)
-    RETURNS text
-    LANGUAGE sql STABLE
-AS $$
-    SELECT string_agg(CASE WHEN m.column_id IS NULL THEN format('NULL::%s AS c%s', c.type_name, c.column_id) ELSE format('%s.c%s', p_alias, c.column_id) END, ', ' ORDER BY c.column_id)
-      FROM pggit._columns_at(p_table_id, p_at) AS c
-      LEFT JOIN pggit.columns AS m ON m.table_id = c.table_id AND m.column_id = c.column_id
-     WHERE c.generated_as IS NULL;
-$$;
-
-COMMENT ON FUNCTION pggit._log_columns(integer, text, pggit._position) IS
-'Stored columns of a position out of main''s log, which has none of those that a branch added.';
-
 CREATE OR REPLACE FUNCTION pggit._relation_columns(p_table_id integer, p_alias text, p_at pggit._position)
     RETURNS text
     LANGUAGE sql STABLE

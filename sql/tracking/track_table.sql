@@ -160,6 +160,7 @@ BEGIN
 
     PERFORM pggit._record_transaction();
     PERFORM pggit._create_stores(v_table_id);
+    PERFORM pggit._spare_columns(v_table_id, pggit._large_columns(v_table_id, NULL), true);
     PERFORM pggit._create_capture(v_table_id);
     PERFORM nextval('pggit._ordinal');  -- a commit that this transaction made before is before the table
 
