@@ -71,6 +71,7 @@
 \ir branch/protect_branch.sql
 \ir branch/unprotect_branch.sql
 \ir branch/rename_branch.sql
+\ir branch/types.sql
 \ir branch/delete_branch.sql
 \ir branch/materialize.sql
 \ir branch/branch_capabilities.sql
@@ -122,6 +123,7 @@
 \ir merge/delete_merge_rule.sql
 \ir merge/renumber.sql
 \ir merge/checks.sql
+\ir merge/types.sql
 \ir merge/tables.sql
 \ir merge/merge.sql
 \ir merge/rebase.sql

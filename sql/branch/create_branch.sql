@@ -292,6 +292,7 @@ BEGIN
     PERFORM pggit._real_inheritance(v_branch.branch_id);
     PERFORM pggit._copy_readers(v_branch.branch_id, (v_fork.at).branch_id);
     PERFORM pggit._note_copies(v_branch.branch_id);
+    INSERT INTO pggit.schema_moves SELECT v_branch.branch_id, m.object_type, m.object_name, m.parent, m.definition, m.hash, m.at FROM pggit.schema_moves AS m WHERE m.branch_id = (v_fork.at).branch_id;
     PERFORM pggit._shut_names(v_branch.branch_id);
     RETURN v_branch;
 END;

@@ -35,7 +35,7 @@ $$;
 COMMENT ON FUNCTION pggit._statement_text(text) IS
 'Text, in lower case, in which the names of a running DDL statement are: the command''s, that of the statements it runs in (PG_CONTEXT), and the bodies of SQL functions, of which the context has only the name.';
 
-CREATE OR REPLACE FUNCTION pggit._make_real_for_ddl(p_branch pggit.branches, p_statement text)
+CREATE OR REPLACE FUNCTION pggit._make_real_within_limit(p_branch pggit.branches, p_tables integer[])
     RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -47,16 +47,7 @@ BEGIN
     FOR v_table IN
         SELECT format('%I.%I', t.schema_name, t.table_name) AS name, pggit._total_size(t.relation) AS size
           FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id)
-         WHERE bt.branch_id = p_branch.branch_id AND bt.form = 'view'
-           AND (p_statement ~ pggit._word(t.table_name)
-                OR EXISTS (SELECT FROM pg_index AS i JOIN pg_class AS k ON k.oid = i.indexrelid
-                            WHERE i.indrelid = t.relation AND p_statement ~ pggit._word(k.relname))
-                -- A foreign key is a constraint of tables alone, at both ends.
-                OR EXISTS (SELECT FROM pg_constraint AS c WHERE c.contype = 'f' AND t.relation IN (c.conrelid, c.confrelid) AND p_statement ~ pggit._word(c.conname))
-                -- PostgreSQL knows who refers to a table that is dropped.
-                OR (p_statement ~ '\mdrop\M' AND p_statement ~ '\mtable\M'
-                    AND EXISTS (SELECT FROM pg_constraint AS c JOIN pggit.tables AS o ON o.relation = c.confrelid
-                                 WHERE c.contype = 'f' AND c.conrelid = t.relation AND p_statement ~ pggit._word(o.table_name))))
+         WHERE bt.branch_id = p_branch.branch_id AND bt.form = 'view' AND bt.table_id = ANY (p_tables)
          ORDER BY t.table_id
     LOOP
         IF v_table.size > pg_size_bytes(v_limit) THEN
@@ -71,9 +62,31 @@ BEGIN
 END;
 $$;
 
+COMMENT ON FUNCTION pggit._make_real_within_limit(pggit.branches, integer[]) IS
+'Makes real those of some tables that a branch shows as views. Raises VG307 for tables above the setting pggit.materialize_ddl_limit (1GB) and what pggit.materialize raises.';
+
+CREATE OR REPLACE FUNCTION pggit._make_real_for_ddl(p_branch pggit.branches, p_statement text)
+    RETURNS void
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT pggit._make_real_within_limit(p_branch, ARRAY(
+        SELECT bt.table_id
+          FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id)
+         WHERE bt.branch_id = p_branch.branch_id AND bt.form = 'view'
+           AND (p_statement ~ pggit._word(t.table_name)
+                OR EXISTS (SELECT FROM pg_index AS i JOIN pg_class AS k ON k.oid = i.indexrelid
+                            WHERE i.indrelid = t.relation AND p_statement ~ pggit._word(k.relname))
+                -- A foreign key is a constraint of tables alone, at both ends.
+                OR EXISTS (SELECT FROM pg_constraint AS c WHERE c.contype = 'f' AND t.relation IN (c.conrelid, c.confrelid) AND p_statement ~ pggit._word(c.conname))
+                -- PostgreSQL knows who refers to a table that is dropped.
+                OR (p_statement ~ '\mdrop\M' AND p_statement ~ '\mtable\M'
+                    AND EXISTS (SELECT FROM pg_constraint AS c JOIN pggit.tables AS o ON o.relation = c.confrelid
+                                 WHERE c.contype = 'f' AND c.conrelid = t.relation AND p_statement ~ pggit._word(o.table_name))))));
+$$;
+
 COMMENT ON FUNCTION pggit._make_real_for_ddl(pggit.branches, text) IS
-'Makes real what a branch shows as views and a statement names: PostgreSQL looks the names up afterwards. Raises VG307 for tables above the setting
-pggit.materialize_ddl_limit (1GB) and what pggit.materialize raises.';
+'Makes real what a branch shows as views and a statement names: PostgreSQL looks the names up afterwards. Raises what pggit._make_real_within_limit raises.';
 
 CREATE OR REPLACE FUNCTION pggit._save_for_ddl(p_branch pggit.branches, p_statement text)
     RETURNS void
@@ -123,6 +136,10 @@ BEGIN
             PERFORM set_config('pggit.other_rights', pggit._other_rights(v_branch.branch_id), true);
         ELSE
             v_statement := pggit._statement_text(v_context);
+            IF TG_TAG IN ('ALTER TYPE', 'ALTER DOMAIN', 'DROP TYPE', 'DROP DOMAIN') THEN
+                PERFORM pggit._copy_types_for_ddl(v_branch, v_statement);
+                RETURN;
+            END IF;
             IF TG_TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE VIEW', 'ALTER TABLE', 'DROP TABLE') THEN
                 PERFORM pggit._open_names(v_branch.branch_id, v_statement, TG_TAG);
             END IF;
@@ -141,7 +158,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._on_branch_start() IS
-'Event trigger: before DDL on a branch, the views that it names become tables. Rights are compared afterwards, for PostgreSQL does not tell on what they were granted.';
+'Event trigger: before DDL on a branch, the views that it names become tables, and the types that it changes get copies. Rights are compared afterwards, for PostgreSQL does not tell on what they were granted.';
 
 CREATE OR REPLACE FUNCTION pggit._other_rights(p_branch_id integer)
     RETURNS text
@@ -176,12 +193,16 @@ BEGIN
     RAISE EXCEPTION USING
         ERRCODE = 'VG309', SCHEMA = 'pggit',
         MESSAGE = format('this session is on branch %L, but the statement changes %s, which is not of that branch', p_branch.name, p_what),
-        HINT    = 'Leave the schema name out, so that the branch''s object is found. What only main has (types, sequences, functions, extensions, schemas) is changed after SELECT pggit.checkout(''main'').';
+        HINT    = CASE split_part(p_what, ' ', 1)
+                      WHEN 'extension' THEN 'An extension is there for the whole database, and changes nothing of what is there: SELECT pggit.checkout(''main''); make it, and come back. CREATE EXTENSION IF NOT EXISTS passes then.'
+                      WHEN 'sequence' THEN 'Branches draw from main''s sequences, so that their numbers never meet: change it after SELECT pggit.checkout(''main''); or make another one here.'
+                      WHEN 'schema' THEN 'Make the schema after SELECT pggit.checkout(''main'');. Tables of the branch in it have a history from pggit.track_schema on, on branches that are made after that.'
+                      ELSE 'Leave the schema name out, so that the branch''s object is found. What only main has (functions, extensions, schemas) is changed after SELECT pggit.checkout(''main'').' END;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._refuse_on_branch(pggit.branches, text) IS
-'Raises VG309: a session on a branch may not change the schema of main or of another branch.';
+'Raises VG309: a session on a branch may not change the schema of main or of another branch. p_what begins with the kind of object.';
 
 CREATE OR REPLACE FUNCTION pggit._names_of(p_relation oid)
     RETURNS text[]
@@ -566,6 +587,21 @@ $$;
 COMMENT ON FUNCTION pggit._refuse_drop(text, text) IS
 'Raises VG307: a table of a branch is dropped by who is on the branch.';
 
+CREATE OR REPLACE FUNCTION pggit._refuse_cascade(p_column text, p_tag text)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    RAISE EXCEPTION USING
+        ERRCODE = 'VG307', SCHEMA = 'pggit',
+        MESSAGE = format('%s … CASCADE would drop column %s, and what it holds could not be saved', p_tag, p_column),
+        HINT    = 'Drop the column first, by ALTER TABLE … DROP COLUMN.';
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._refuse_cascade(text, text) IS
+'Raises VG307: a column of a branch''s table is dropped by a statement that names it.';
+
 CREATE OR REPLACE FUNCTION pggit._on_branch_drop()
     RETURNS event_trigger
     LANGUAGE plpgsql
@@ -600,6 +636,9 @@ BEGIN
     LOOP
         IF v_branch.branch_id IS NOT NULL AND (v_one.is_main OR v_one.is_others OR v_one.object_type IN ('extension', 'schema')) THEN
             PERFORM pggit._refuse_on_branch(v_branch, format('%s %s', v_one.object_type, v_one.object_identity));
+        ELSIF v_branch.branch_id IS NOT NULL AND NOT v_one.original AND TG_TAG IN ('DROP TYPE', 'DROP DOMAIN') AND v_one.object_type = 'table column'
+              AND EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.relation = v_one.objid AND bt.form = 'table') THEN
+            PERFORM pggit._refuse_cascade(v_one.object_identity, TG_TAG);
         ELSIF v_one.may_go THEN
             PERFORM pggit._drop_on_branch(v_one.shown, coalesce(nullif(current_setting('pggit.branch_saved', true), ''), '{}')::jsonb -> ((v_one.shown).table_id)::text);
         ELSIF v_one.is_taken THEN
@@ -682,6 +721,7 @@ BEGIN
     PERFORM pg_catalog.set_config('search_path', pggit._branch_path(v_branch.name, v_path), true), pg_catalog.set_config('pggit.branch', v_branch.name, true);
     IF v_branch.branch_id <> 1 AND NOT v_told THEN
         PERFORM pggit._open_names(v_branch.branch_id, lower(p_sql));
+        PERFORM pggit._copy_types_for_ddl(v_branch, lower(p_sql));
         PERFORM pggit._make_real_for_ddl(v_branch, lower(p_sql));
         PERFORM pggit._save_for_ddl(v_branch, lower(p_sql));
         PERFORM pggit._save_for_drop(v_branch, lower(p_sql)) WHERE p_sql ~* '\mdrop\M';
@@ -729,6 +769,7 @@ BEGIN
     DROP EVENT TRIGGER IF EXISTS pggit_branch_drop;
     CREATE EVENT TRIGGER pggit_branch_start ON ddl_command_start
         WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE VIEW', 'DROP TABLE', 'CREATE INDEX', 'ALTER INDEX', 'DROP INDEX', 'CREATE TRIGGER', 'ALTER TRIGGER', 'DROP TRIGGER',
+                     'ALTER TYPE', 'ALTER DOMAIN', 'DROP TYPE', 'DROP DOMAIN',
                      'CREATE POLICY', 'ALTER POLICY', 'DROP POLICY', 'CREATE RULE', 'ALTER RULE', 'DROP RULE', 'CREATE STATISTICS', 'COMMENT', 'GRANT', 'REVOKE', 'ALTER DEFAULT PRIVILEGES')
         EXECUTE FUNCTION pggit._on_branch_start();
     CREATE EVENT TRIGGER pggit_branch_end ON ddl_command_end EXECUTE FUNCTION pggit._on_branch_end();

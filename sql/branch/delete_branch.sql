@@ -54,6 +54,9 @@ AS $$
         SELECT pg_describe_object(d.classid, d.objid, 0) AS what
           FROM pg_depend AS d JOIN spaces AS s ON d.refclassid = 'pg_namespace'::regclass AND d.refobjid = s.oid AND d.deptype = 'n'
          WHERE NOT (d.classid = 'pg_class'::regclass AND d.objid IN (SELECT o.relation FROM own AS o))
+           AND NOT EXISTS (SELECT FROM pggit._types_of_branch(p_branch_id) AS t LEFT JOIN pg_type AS y ON y.oid = t.objid AND t.kind <> 'sequence'
+                            WHERE (t.classid, t.objid) = (d.classid, d.objid) OR (d.classid = 'pg_class'::regclass AND d.objid = y.typrelid))
+           AND NOT EXISTS (SELECT FROM pg_range AS r WHERE d.classid = 'pg_type'::regclass AND d.objid = r.rngmultitypid)
            AND NOT (d.classid = 'pg_proc'::regclass AND d.objid IN (SELECT to_regprocedure(c.routine) FROM pggit.branch_copies AS c WHERE c.branch_id = p_branch_id AND to_regprocedure(c.routine) IS NOT NULL))
            AND NOT EXISTS (SELECT FROM pg_depend AS i WHERE i.classid = d.classid AND i.objid = d.objid AND i.deptype IN ('a', 'i')
                                                         AND i.refclassid = 'pg_class'::regclass AND i.refobjid IN (SELECT o.relation FROM own AS o))
@@ -185,7 +188,9 @@ BEGIN
 
     SELECT string_agg(bt.relation::regclass::text, ', ') INTO v_names FROM pggit.branch_tables AS bt WHERE bt.branch_id = v_branch.branch_id AND bt.form = 'table';
     v_drop := v_drop || ('DROP TABLE ' || v_names);
-    v_drop := v_drop || ARRAY(SELECT format('DROP SCHEMA %I', s.schema_name) FROM pggit.branch_schemas AS s WHERE s.branch_id = v_branch.branch_id);
+    PERFORM pggit._bounded(array_remove(v_drop, NULL), v_relations, format('branch %L', v_branch.name));
+    PERFORM pggit._drop_types_of_branch(v_branch.branch_id);
+    v_drop := ARRAY(SELECT format('DROP SCHEMA %I', s.schema_name) FROM pggit.branch_schemas AS s WHERE s.branch_id = v_branch.branch_id);
     PERFORM pggit._bounded(array_remove(v_drop, NULL), v_relations, format('branch %L', v_branch.name));
 
     DELETE FROM pggit.branch_copies AS c WHERE c.branch_id = v_branch.branch_id;

@@ -539,6 +539,7 @@ BEGIN
     END IF;
 
     v_steps := pggit._table_steps(v_bases, v_ours, v_theirs);
+    v_steps.steps := v_steps.steps || pggit._type_steps(v_bases[1], v_source.branch_id, v_target.branch_id);
     IF v_steps.reason IS NOT NULL THEN
         RETURN pggit._result(p_merge_id, 'refused', jsonb_build_object('reason', v_steps.reason, 'sqlstate', 'VG302'));
     ELSIF v_steps.steps <> '[]' AND NOT p_apply THEN
@@ -782,7 +783,7 @@ BEGIN
                         MESSAGE = 'the branches or rows of this merge are locked by others',
                         HINT    = 'Nothing was written. Merge again.';
                 END IF;
-            WHEN SQLSTATE 'VG310' OR SQLSTATE 'VG312' OR integrity_constraint_violation OR data_exception THEN
+            WHEN SQLSTATE 'VG310' OR SQLSTATE 'VG312' OR dependent_objects_still_exist OR integrity_constraint_violation OR data_exception THEN
                 GET STACKED DIAGNOSTICS v_message = MESSAGE_TEXT, v_detail = PG_EXCEPTION_DETAIL, v_hint = PG_EXCEPTION_HINT, v_name = CONSTRAINT_NAME;
                 v_result := pggit._result(p_merge_id, 'refused', jsonb_strip_nulls(jsonb_build_object(
                     'reason', v_message, 'rows', nullif(v_detail, ''), 'hint', nullif(v_hint, ''), 'constraint', nullif(v_name, ''), 'sqlstate', SQLSTATE)));

@@ -258,6 +258,7 @@ BEGIN
           LEFT JOIN unnest(p_from) AS f ON f.object_type = s.object_type AND f.object_name = s.object_name
          ORDER BY s.step
     LOOP
+        PERFORM pggit._free_types(false) WHERE v_step.ddl ~ '^DROP (?:TYPE|DOMAIN) ';
         PERFORM pggit._as_role(pggit._owner_on(p_branch_id, v_step.object_type, v_step.object_name, CASE WHEN v_step.parent LIKE '%.%' THEN v_step.parent END), ARRAY[v_path, v_step.ddl]);
     END LOOP;
     PERFORM set_config('pggit.following', v_following, true), set_config('check_function_bodies', v_bodies, true);

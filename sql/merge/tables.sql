@@ -566,6 +566,7 @@ BEGIN
     IF v_gone <> '{}' THEN
         v_done := CASE (p_ours).branch_id WHEN 1 THEN pggit._drop_on_main(v_gone, p_ours) ELSE pggit._drop_of_branch(v_gone, (p_ours).branch_id) END;
     END IF;
+    v_done := v_done || pggit._move_types(p_steps, (p_theirs).branch_id);
     FOR v_step IN SELECT s FROM jsonb_array_elements(p_steps) AS s WHERE s ->> 'do' = 'join' LOOP
         IF (SELECT t.on_main FROM pggit.tables AS t WHERE t.table_id = (v_step ->> 'table')::integer) THEN
             PERFORM pggit._join_tables((v_step ->> 'other')::integer, (v_step ->> 'table')::integer);

@@ -82,6 +82,17 @@ CREATE TABLE IF NOT EXISTS pggit.accepted_schema (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     tree_id  bigint  NOT NULL REFERENCES pggit.schema_trees,
     spaces   text[]  NOT NULL
+
+-- Types and sequences of a branch that a merge has made main's: until the branch stands on a main that has them, its tree has them from here.
+CREATE TABLE IF NOT EXISTS pggit.schema_moves (
+    branch_id   integer     NOT NULL REFERENCES pggit.branches,
+    object_type text        NOT NULL,
+    object_name text        NOT NULL,
+    parent      text        NOT NULL,
+    definition  jsonb       NOT NULL,
+    hash        text        NOT NULL,
+    at          pggit._mark NOT NULL,
+    PRIMARY KEY (branch_id, object_type, object_name)
 );
 
 -- Steps that somebody gave an object's version by hand, at a commit.

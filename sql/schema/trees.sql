@@ -59,11 +59,19 @@ CREATE OR REPLACE FUNCTION pggit._objects_below(p_branch_id integer)
     RETURNS SETOF pggit._schema_object
     LANGUAGE sql
 AS $$
-    SELECT * FROM pggit._tree_objects(pggit._tree_below(p_branch_id));
+    WITH below AS MATERIALIZED (
+        SELECT * FROM pggit._tree_objects(pggit._tree_below(p_branch_id))
+    )
+    SELECT * FROM below
+    UNION ALL
+    SELECT m.object_type, m.object_name, m.parent, m.definition, m.hash, NULL, NULL
+      FROM pggit.schema_moves AS m JOIN pggit.branch_bases AS s USING (branch_id)
+     WHERE m.branch_id = p_branch_id AND NOT pggit._mark_in(m.at, s.s)
+       AND NOT EXISTS (SELECT FROM below AS b WHERE b.object_type = m.object_type AND b.object_name = m.object_name);
 $$;
 
 COMMENT ON FUNCTION pggit._objects_below(integer) IS
-'The objects of main where a branch stands on it.';
+'The objects of main where a branch stands on it, and the types and sequences that have come to main from the branch since.';
 
 CREATE OR REPLACE FUNCTION pggit._store_tree(p_branch_id integer, p_parent_id bigint)
     RETURNS bigint

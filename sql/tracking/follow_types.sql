@@ -179,6 +179,8 @@ CREATE OR REPLACE FUNCTION pggit._on_types_end()
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    v_following text := coalesce(current_setting('pggit.following', true), '');
 BEGIN
     PERFORM pggit._follow_types();
     IF TG_TAG = 'ALTER TYPE' THEN
@@ -187,7 +189,7 @@ BEGIN
         -- ALTER TYPE … CASCADE changes the columns of tables that were made OF the type.
         PERFORM set_config('pggit.following', 'on', true);
         PERFORM pggit._follow_shape(t.relation) FROM pggit.tables AS t JOIN pg_class AS c ON c.oid = t.relation WHERE t.untracked_at IS NULL AND c.reloftype <> 0;
-        PERFORM set_config('pggit.following', '', true), set_config('pggit.rewritten', '', true);
+        PERFORM set_config('pggit.following', v_following, true), set_config('pggit.rewritten', '', true);
     END IF;
 END;
 $$;
