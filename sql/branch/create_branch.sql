@@ -207,6 +207,7 @@ CREATE OR REPLACE FUNCTION pggit._create_branch(p_name text, p_from text, p_mode
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_name   text;
     v_fork   record;
     v_branch pggit.branches;
     v_tables pggit.tables[];
@@ -281,6 +282,8 @@ BEGIN
         ELSE
             PERFORM pggit._create_view(v_branch.branch_id, v_table.table_id);
         END IF;
+        v_name := pggit._shown_name(v_table.table_id, (v_fork.at).branch_id);
+        PERFORM pggit._give_name(v_table.table_id, v_branch.branch_id, v_name) WHERE v_name <> pggit._shown_name(v_table.table_id, v_branch.branch_id) AND (v_fork.at).branch_id <> 1;
     END LOOP;
     FOREACH v_table IN ARRAY v_tables LOOP
         IF v_table.table_id = ANY (v_new) THEN

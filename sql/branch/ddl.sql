@@ -74,7 +74,7 @@ AS $$
         SELECT bt.table_id
           FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id)
          WHERE bt.branch_id = p_branch.branch_id AND bt.form = 'view'
-           AND (p_statement ~ pggit._word(t.table_name)
+           AND (p_statement ~ pggit._word(t.table_name) OR p_statement ~ pggit._word((SELECT c.relname FROM pg_class AS c WHERE c.oid = bt.relation))
                 OR EXISTS (SELECT FROM pg_index AS i JOIN pg_class AS k ON k.oid = i.indexrelid
                             WHERE i.indrelid = t.relation AND p_statement ~ pggit._word(k.relname))
                 -- A foreign key is a constraint of tables alone, at both ends.
@@ -235,14 +235,13 @@ CREATE OR REPLACE FUNCTION pggit._has_other_identity(p_shown pggit.branch_tables
     SET search_path = pg_catalog
 AS $$
     SELECT NOT EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace JOIN pggit.branch_schemas AS s ON s.schema_name = n.nspname
-                        WHERE c.oid = p_shown.relation AND s.branch_id = p_shown.branch_id
-                          AND (c.relname = p_shown.names[1] OR EXISTS (SELECT FROM pggit.tables AS t WHERE t.table_id = p_shown.table_id AND NOT t.on_main)))
+                        WHERE c.oid = p_shown.relation AND s.branch_id = p_shown.branch_id)
            OR ARRAY(SELECT l.attnum FROM pggit._live_columns(p_shown.relation) AS l WHERE l.key_position IS NOT NULL ORDER BY l.key_position)
               <> ARRAY(SELECT c.attnum FROM pggit._columns_as_made(p_shown) AS c WHERE c.key_position IS NOT NULL ORDER BY c.key_position);
 $$;
 
 COMMENT ON FUNCTION pggit._has_other_identity(pggit.branch_tables) IS
-'Whether a branch''s real table has another name, schema or primary key than it was made with. One that main does not have may have any name.';
+'Whether a branch''s real table is in none of the branch''s schemas any more, or has another primary key than it was made with.';
 
 CREATE OR REPLACE FUNCTION pggit._has_other_name(p_shown pggit.branch_tables)
     RETURNS boolean
@@ -461,7 +460,7 @@ $$;
 
 COMMENT ON FUNCTION pggit._follow_branch_table(pggit.branch_tables, jsonb, boolean) IS
 'After DDL on a branch''s real table: its history knows the columns it has now, and its capture logs them. p_saved: the ordinal of the rows that were saved before, or why they were not.
-p_in_statement: a statement on the table is running that must not fail. Raises VG307 when rows had to be saved, and for another name, schema or primary key.';
+p_in_statement: a statement on the table is running that must not fail. Raises VG307 when rows had to be saved, and for another schema or primary key.';
 
 CREATE OR REPLACE FUNCTION pggit._lose_branch_rows(p_shown pggit.branch_tables, p_name text, p_mark pggit._mark, p_in_statement boolean, p_reason text)
     RETURNS void
@@ -495,14 +494,14 @@ AS $$
 BEGIN
     RAISE EXCEPTION USING
         ERRCODE = 'VG307', SCHEMA = 'pggit',
-        MESSAGE = format('the name, schema and primary key of table %s can''t be changed on branch %L in this version', p_shown.relation::regclass,
+        MESSAGE = format('the schema and primary key of table %s can''t be changed on branch %L in this version', p_shown.relation::regclass,
                          (SELECT b.name FROM pggit.branches AS b WHERE b.branch_id = p_shown.branch_id)),
-        HINT    = 'Change them on main. Columns, indexes, constraints, triggers and policies can be changed here.';
+        HINT    = 'Change them on main. Its name, columns, indexes, constraints, triggers and policies can be changed here.';
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._refuse_other_shape(pggit.branch_tables) IS
-'Raises VG307: a branch''s table keeps the name and the key that its history is kept by.';
+'Raises VG307: a branch''s table keeps its schema, and the key that its history is kept by.';
 
 CREATE OR REPLACE FUNCTION pggit._on_branch_end()
     RETURNS event_trigger
@@ -753,7 +752,7 @@ COMMENT ON FUNCTION pggit.ddl(text, text) IS
 'Run DDL on a branch, as if it were checked out: it changes the branch''s tables and nothing of main, also where no event trigger watches over that.
 On main, where none does, it is how columns are dropped and retyped that branches show as views: what they held is saved for them and for the history.
 p_branch NULL is the session''s branch; p_sql is one or more statements that may run inside a transaction. Views of the branch that they name become tables first, up to
-pggit.materialize_ddl_limit (1GB); what dropped or retyped columns held is saved up to pggit.save_limit (256MB). All or nothing. Raises VG001, VG202, VG307 (another name or
+pggit.materialize_ddl_limit (1GB); what dropped or retyped columns held is saved up to pggit.save_limit (256MB). All or nothing. Raises VG001, VG202, VG307 (another schema or
 another key of a table that the branch shows; too large), VG309 (it would change main), VG401.';
 
 DO $triggers$

@@ -93,11 +93,17 @@ BEGIN
     v_old := format('pggit_view_%s', v_table.table_id);
     PERFORM pggit._bounded(ARRAY[format('ALTER VIEW %I.%I RENAME TO %I', v_shown.nspname, v_shown.relname, v_old)], ARRAY[v_shown.relation],
                            format('table %I.%I', v_shown.nspname, v_shown.relname));
+    PERFORM pggit._open_name(v_branch.branch_id, v_shown.nspname, v_table.table_name) WHERE v_shown.relname <> v_table.table_name;
     PERFORM pggit._create_real(v_branch.branch_id, v_table.table_id);
     PERFORM pggit._copy_grants(v_shown.relation, (SELECT bt.relation FROM pggit.branch_tables AS bt
                                                    WHERE bt.branch_id = v_branch.branch_id AND bt.table_id = v_table.table_id));
     PERFORM pggit._read_again(v_branch.branch_id, v_readers.commands);
     EXECUTE format('DROP VIEW %I.%I', v_shown.nspname, v_old);
+    IF v_shown.relname <> v_table.table_name THEN
+        EXECUTE format('ALTER TABLE %I.%I RENAME TO %I', v_shown.nspname, v_table.table_name, v_shown.relname);
+        UPDATE pggit.branch_tables AS bt SET names[1] = v_shown.relname WHERE bt.branch_id = v_branch.branch_id AND bt.table_id = v_table.table_id;
+        PERFORM pggit._shut_names(v_branch.branch_id);
+    END IF;
     PERFORM pggit._real_foreign_keys(v_branch.branch_id, v_table.table_id);
 END;
 $$;

@@ -383,10 +383,60 @@ BEGIN
     SELECT s.base_schema, c.relname::text AS name INTO v_new
       FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace JOIN pggit.branch_schemas AS s ON s.schema_name = n.nspname WHERE c.oid = p_shown.relation;
     UPDATE pggit.branch_tables AS bt SET names[1] = v_new.name WHERE bt.branch_id = p_shown.branch_id AND bt.table_id = p_shown.table_id;
-    UPDATE pggit.tables AS t SET schema_name = v_new.base_schema, table_name = v_new.name WHERE t.table_id = p_shown.table_id;
+    UPDATE pggit.tables AS t SET schema_name = v_new.base_schema, table_name = v_new.name WHERE t.table_id = p_shown.table_id AND NOT t.on_main;
+    PERFORM pggit._note_table(p_shown.table_id, p_shown.branch_id, pggit._next_mark(), false, v_new.base_schema, p_shown.names[1]);
     PERFORM pggit._note_table(p_shown.table_id, p_shown.branch_id, pggit._next_mark(), true, v_new.base_schema, v_new.name);
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._rename_on_branch(pggit.branch_tables) IS
-'A table that main does not have has got another name on a branch: its history goes on under that one.';
+'A branch''s real table has got another name: its history goes on under that one, and the one before is free, or shut where main has it.';
+
+CREATE OR REPLACE FUNCTION pggit._shown_name(p_table_id integer, p_branch_id integer)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT format('%I.%I', coalesce(s.base_schema, n.nspname), c.relname)
+      FROM (SELECT t.relation::oid AS relation FROM pggit.tables AS t WHERE t.table_id = p_table_id AND t.on_main AND p_branch_id = 1
+            UNION ALL SELECT bt.relation FROM pggit.branch_tables AS bt WHERE bt.table_id = p_table_id AND bt.branch_id = p_branch_id) AS r
+      JOIN pg_class AS c ON c.oid = r.relation JOIN pg_namespace AS n ON n.oid = c.relnamespace LEFT JOIN pggit.branch_schemas AS s ON s.schema_name = n.nspname;
+$$;
+
+COMMENT ON FUNCTION pggit._shown_name(integer, integer) IS
+'The name that a table has on main (1) or on a branch, in a schema of main.';
+
+CREATE OR REPLACE FUNCTION pggit._give_name(p_table_id integer, p_branch_id integer, p_name text)
+    RETURNS text[]
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_to       text[] := parse_ident(p_name);
+    v_was      text[] := parse_ident(pggit._shown_name(p_table_id, p_branch_id));
+    v_schema   text;
+    v_relation regclass;
+    v_kind     text;
+    v_done     text[];
+BEGIN
+    SELECT bt.relation, CASE bt.form WHEN 'view' THEN 'VIEW' ELSE 'TABLE' END, s.schema_name INTO STRICT v_relation, v_kind, v_schema
+      FROM pggit.branch_tables AS bt JOIN pggit.branch_schemas AS s USING (branch_id) WHERE bt.branch_id = p_branch_id AND bt.table_id = p_table_id AND s.base_schema = v_to[1];
+    PERFORM pggit._open_name(p_branch_id, v_schema, v_to[2]);
+    IF v_was[2] <> v_to[2] THEN
+        v_done := ARRAY[format('ALTER %s %s RENAME TO %I', v_kind, v_relation, v_to[2])];
+        EXECUTE v_done[1];
+    END IF;
+    IF v_was[1] <> v_to[1] THEN
+        v_done := v_done || format('ALTER %s %s SET SCHEMA %I', v_kind, v_relation, v_schema);
+        EXECUTE v_done[cardinality(v_done)];
+    END IF;
+    UPDATE pggit.branch_tables AS bt SET names[1] = v_to[2] WHERE bt.branch_id = p_branch_id AND bt.table_id = p_table_id AND bt.form = 'table';
+    PERFORM pggit._note_table(p_table_id, p_branch_id, pggit._next_mark(), false, v_was[1], v_was[2]);
+    PERFORM pggit._note_table(p_table_id, p_branch_id, pggit._next_mark(), true, v_to[1], v_to[2]);
+    PERFORM pggit._shut_names(p_branch_id);
+    RETURN v_done;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._give_name(integer, integer, text) IS
+'Gives the view or the real table of a branch another name, in a schema of main, and returns the statements.';

@@ -109,11 +109,11 @@ BEGIN
             v_one := pggit._table_content(v_table, p_from, p_to);
         END;
         IF v_one <> '{}' THEN
-            v_content := v_content || jsonb_build_object(format('%I.%I', v_table.schema_name, v_table.table_name), v_one);
+            v_content := v_content || jsonb_build_object((SELECT format('%I.%I', n.schema_name, n.table_name) FROM pggit._name_at(v_table.table_id, p_to) AS n), v_one);
         END IF;
     END LOOP;
     FOR v_table IN SELECT t.* FROM pggit._tables_gone(p_from, p_to) AS t LOOP
-        v_content := jsonb_build_object(format('%I.%I', v_table.schema_name, v_table.table_name), '{"dropped": true}'::jsonb) || v_content;
+        v_content := jsonb_build_object((SELECT format('%I.%I', n.schema_name, n.table_name) FROM pggit._name_at(v_table.table_id, p_to) AS n), '{"dropped": true}'::jsonb) || v_content;
     END LOOP;
     RETURN v_content;
 END;

@@ -477,6 +477,7 @@ DECLARE
     v_schema    record;
     v_x         pggit._mark;
     v_steps     record;
+    v_names     record;
     v_tables    record;
 BEGIN
     SELECT m.* INTO STRICT v_merge FROM pggit.merges AS m WHERE m.merge_id = p_merge_id;
@@ -539,7 +540,9 @@ BEGIN
     END IF;
 
     v_steps := pggit._table_steps(v_bases, v_ours, v_theirs);
-    v_steps.steps := v_steps.steps || pggit._type_steps(v_bases[1], v_source.branch_id, v_target.branch_id);
+    v_names := pggit._rename_table_steps(v_bases[1], v_source.branch_id, v_their_id, v_target.branch_id);
+    v_steps.steps := v_steps.steps || v_names.steps || pggit._type_steps(v_bases[1], v_source.branch_id, v_target.branch_id);
+    v_steps.reason := coalesce(v_steps.reason, v_names.reason);
     IF v_steps.reason IS NOT NULL THEN
         RETURN pggit._result(p_merge_id, 'refused', jsonb_build_object('reason', v_steps.reason, 'sqlstate', 'VG302'));
     ELSIF v_steps.steps <> '[]' AND NOT p_apply THEN

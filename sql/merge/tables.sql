@@ -20,6 +20,8 @@ AS $$
      CROSS JOIN LATERAL pggit._name_at(t.table_id, p_ours) AS o
      WHERE pggit._presence(t, p_ours) = 'present' AND (o.schema_name, o.table_name) = (n.schema_name, n.table_name)
        AND NOT (pggit._is_away(t.table_id, p_theirs) AND NOT pggit._is_away(t.table_id, p_base))
+       -- Nor one that has another name on theirs.
+       AND NOT EXISTS (SELECT FROM pggit._name_at(t.table_id, p_theirs) AS w WHERE pggit._presence(t, p_theirs) = 'present' AND (w.schema_name, w.table_name) <> (n.schema_name, n.table_name))
      LIMIT 1;
 $$;
 
@@ -299,6 +301,101 @@ $$;
 COMMENT ON FUNCTION pggit._table_steps(text[], pggit._position, pggit._position, OUT jsonb, OUT text) IS
 'What a merge has to do to the tables of ours before their rows are merged, or why that can''t be.';
 
+CREATE OR REPLACE FUNCTION pggit._committed_name(p_table_id integer, p_commit_id text)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT e.object_name FROM pggit.schema_commits AS s CROSS JOIN LATERAL pggit._tree_entries(s.tree_id) AS e
+     WHERE s.commit_id = p_commit_id AND e.object_type = 'table' AND e.table_id = p_table_id;
+$$;
+
+COMMENT ON FUNCTION pggit._committed_name(integer, text) IS
+'The name that a table had at a commit, in a schema of main.';
+
+CREATE OR REPLACE FUNCTION pggit._rename_table_steps(p_base_id text, p_source_id integer, p_their_id text, p_target_id integer, OUT steps jsonb, OUT reason text)
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_table record;
+BEGIN
+    steps := '[]';
+    FOR v_table IN
+        SELECT n.* FROM (SELECT t.table_id, pggit._shown_name(t.table_id, p_target_id) AS ours, pggit._committed_name(t.table_id, p_base_id) AS base,
+                                CASE WHEN p_source_id IS NULL THEN pggit._committed_name(t.table_id, p_their_id) ELSE pggit._shown_name(t.table_id, p_source_id) END AS theirs
+                           FROM pggit.tables AS t WHERE t.untracked_at IS NULL) AS n
+         WHERE n.theirs <> n.base AND n.theirs <> n.ours
+         ORDER BY n.table_id
+    LOOP
+        IF v_table.ours <> v_table.base THEN
+            reason := format('both sides renamed table %s: to %s here and to %s there; rename one of them', v_table.base, v_table.ours, v_table.theirs);
+            RETURN;
+        END IF;
+        steps := steps || jsonb_build_object('do', 'rename', 'table', v_table.table_id, 'name', v_table.theirs);
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._rename_table_steps(text, integer, text, integer, OUT jsonb, OUT text) IS
+'The tables of ours that a merge renames, because theirs has; or why that can''t be. p_source_id: the branch whose state theirs is, NULL: that of a commit.';
+
+CREATE OR REPLACE FUNCTION pggit._rename_step(p_table_id integer, p_target_id integer, p_name text)
+    RETURNS text[]
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_to       text[] := parse_ident(p_name);
+    v_was      text[] := parse_ident(pggit._shown_name(p_table_id, p_target_id));
+    v_relation regclass;
+    v_done     text[] := '{}';
+BEGIN
+    IF p_target_id <> 1 THEN
+        RETURN pggit._give_name(p_table_id, p_target_id, p_name);
+    END IF;
+    SELECT t.relation INTO STRICT v_relation FROM pggit.tables AS t WHERE t.table_id = p_table_id;
+    IF v_was[1] <> v_to[1] THEN
+        v_done := ARRAY[format('ALTER TABLE %I.%I SET SCHEMA %I', v_was[1], v_was[2], v_to[1])];
+    END IF;
+    IF v_was[2] <> v_to[2] THEN
+        v_done := v_done || format('ALTER TABLE %I.%I RENAME TO %I', v_to[1], v_was[2], v_to[2]);
+    END IF;
+    PERFORM pggit._as_owner(v_relation, v_done);
+    PERFORM pggit._follow_shape(v_relation);
+    RETURN v_done;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._rename_step(integer, integer, text) IS
+'Renames a table of a merge''s target, and returns the statements.';
+
+CREATE OR REPLACE FUNCTION pggit._rename_tables(p_steps jsonb, p_target_id integer)
+    RETURNS text[]
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_left jsonb  := coalesce((SELECT jsonb_agg(s) FROM jsonb_array_elements(p_steps) AS s WHERE s ->> 'do' = 'rename'), '[]');
+    v_next jsonb;
+    v_done text[] := '{}';
+BEGIN
+    WHILE v_left <> '[]' LOOP
+        -- A table whose new name no other one is going to give up first.
+        SELECT s INTO v_next FROM jsonb_array_elements(v_left) AS s
+         WHERE NOT EXISTS (SELECT FROM jsonb_array_elements(v_left) AS o WHERE pggit._shown_name((o ->> 'table')::integer, p_target_id) = s ->> 'name') LIMIT 1;
+        IF v_next IS NULL THEN
+            v_next := v_left -> 0;
+            v_done := v_done || pggit._rename_step((v_next ->> 'table')::integer, p_target_id, format('%I.%I', (parse_ident(v_next ->> 'name'))[1], 'pggit_' || (v_next ->> 'table')));
+        ELSE
+            v_done := v_done || pggit._rename_step((v_next ->> 'table')::integer, p_target_id, v_next ->> 'name');
+            v_left := coalesce((SELECT jsonb_agg(s) FROM jsonb_array_elements(v_left) AS s WHERE s <> v_next), '[]');
+        END IF;
+    END LOOP;
+    RETURN v_done;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._rename_tables(jsonb, integer) IS
+'Renames tables of a merge''s target in an order in which each name is free, by way of another name where tables have changed theirs in a circle, and returns the statements.';
+
 CREATE OR REPLACE FUNCTION pggit._owner_on_main(p_schema text, p_branch_id integer)
     RETURNS text
     LANGUAGE sql STABLE
@@ -567,6 +664,7 @@ BEGIN
         v_done := CASE (p_ours).branch_id WHEN 1 THEN pggit._drop_on_main(v_gone, p_ours) ELSE pggit._drop_of_branch(v_gone, (p_ours).branch_id) END;
     END IF;
     v_done := v_done || pggit._move_types(p_steps, (p_theirs).branch_id);
+    v_done := v_done || pggit._rename_tables(p_steps, (p_ours).branch_id);
     FOR v_step IN SELECT s FROM jsonb_array_elements(p_steps) AS s WHERE s ->> 'do' = 'join' LOOP
         IF (SELECT t.on_main FROM pggit.tables AS t WHERE t.table_id = (v_step ->> 'table')::integer) THEN
             PERFORM pggit._join_tables((v_step ->> 'other')::integer, (v_step ->> 'table')::integer);

@@ -82,6 +82,7 @@ CREATE TABLE IF NOT EXISTS pggit.accepted_schema (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     tree_id  bigint  NOT NULL REFERENCES pggit.schema_trees,
     spaces   text[]  NOT NULL
+);
 
 -- Types and sequences of a branch that a merge has made main's: until the branch stands on a main that has them, its tree has them from here.
 CREATE TABLE IF NOT EXISTS pggit.schema_moves (

@@ -57,21 +57,32 @@ COMMENT ON FUNCTION pggit._tree_below(integer) IS
 
 CREATE OR REPLACE FUNCTION pggit._objects_below(p_branch_id integer)
     RETURNS SETOF pggit._schema_object
-    LANGUAGE sql
+    LANGUAGE plpgsql
 AS $$
-    WITH below AS MATERIALIZED (
-        SELECT * FROM pggit._tree_objects(pggit._tree_below(p_branch_id))
-    )
-    SELECT * FROM below
-    UNION ALL
-    SELECT m.object_type, m.object_name, m.parent, m.definition, m.hash, NULL, NULL
-      FROM pggit.schema_moves AS m JOIN pggit.branch_bases AS s USING (branch_id)
-     WHERE m.branch_id = p_branch_id AND NOT pggit._mark_in(m.at, s.s)
-       AND NOT EXISTS (SELECT FROM below AS b WHERE b.object_type = m.object_type AND b.object_name = m.object_name);
+DECLARE
+    v_objects pggit._schema_object[] := ARRAY(SELECT o FROM pggit._tree_objects(pggit._tree_below(p_branch_id)) AS o);
+    v_renames jsonb;
+BEGIN
+    v_objects := v_objects || ARRAY(
+        SELECT (m.object_type, m.object_name, m.parent, m.definition, m.hash, NULL, NULL)::pggit._schema_object
+          FROM pggit.schema_moves AS m JOIN pggit.branch_bases AS s USING (branch_id)
+         WHERE m.branch_id = p_branch_id AND NOT pggit._mark_in(m.at, s.s)
+           AND NOT EXISTS (SELECT FROM unnest(v_objects) AS b WHERE b.object_type = m.object_type AND b.object_name = m.object_name));
+    SELECT coalesce(jsonb_agg(jsonb_build_object('object_type', 'table', 'old_name', o.object_name, 'new_name', n.name, 'parent', o.parent,
+                                                 'old_local', pggit._local_name(o), 'new_local', pggit._local_name((o.object_type, n.name, o.parent, NULL, NULL, NULL, NULL)::pggit._schema_object))), '[]')
+      INTO v_renames
+      FROM unnest(v_objects) AS o CROSS JOIN LATERAL pggit._shown_name(o.table_id, p_branch_id) AS n(name)
+     WHERE o.object_type = 'table' AND n.name <> o.object_name;
+    IF v_renames = '[]' THEN
+        RETURN QUERY SELECT * FROM unnest(v_objects);
+    ELSE
+        RETURN QUERY SELECT * FROM pggit._rename_objects(v_objects, v_renames);
+    END IF;
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._objects_below(integer) IS
-'The objects of main where a branch stands on it, and the types and sequences that have come to main from the branch since.';
+'The objects of main where a branch stands on it, and the types and sequences that have come to main from the branch since. Tables have the names that they have on the branch.';
 
 CREATE OR REPLACE FUNCTION pggit._store_tree(p_branch_id integer, p_parent_id bigint)
     RETURNS bigint

@@ -131,15 +131,14 @@ def test_ddl_never_reaches_main_or_another_branch(shop: Database, ddl: str, what
 @pytest.mark.parametrize(
     "ddl",
     [
-        "ALTER TABLE customers RENAME TO clients",
         "ALTER TABLE customers DROP CONSTRAINT customers_pkey CASCADE",
         "ALTER TABLE orders ALTER id TYPE numeric",
         "ALTER TABLE customers SET SCHEMA pg_temp",
     ],
 )
-def test_name_and_key_stay_what_the_history_is_kept_by(shop: Database, dev: Connection, ddl: str) -> None:
+def test_schema_and_key_stay_what_the_history_is_kept_by(shop: Database, dev: Connection, ddl: str) -> None:
     with pytest.raises(
-        Exception, match=r"name, schema and primary key of table .* can't be changed|cannot move objects|cannot alter"
+        Exception, match=r"schema and primary key of table .* can't be changed|cannot move objects|cannot alter"
     ):
         query(dev, ddl)
     query(dev, "UPDATE customers SET region = 5 WHERE id = 1")
@@ -267,7 +266,7 @@ def test_ddl_goes_through_a_function_where_no_event_trigger_tells_of_it(plain: C
     [
         ("DROP TABLE IF EXISTS public.orders CASCADE", "VG309", "not of that branch"),
         ("ALTER TYPE public.mood RENAME VALUE 'sad' TO 'low'", "VG309", "not of that branch"),
-        ("ALTER TABLE orders RENAME TO o", "VG307", "can't be changed on branch 'dev'"),
+        ("ALTER TABLE orders DROP CONSTRAINT orders_pkey CASCADE", "VG307", "can't be changed on branch 'dev'"),
         ("ALTER TABLE orders ADD x nonsense", "42704", "nonsense"),
     ],
 )

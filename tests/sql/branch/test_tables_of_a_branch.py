@@ -97,5 +97,7 @@ def test_a_table_is_made_anew_under_its_name(db: Database) -> None:
     assert db.rows("SELECT result, schema_changes FROM pggit.merge('dev', 'main')") == [("fast_forward", 2)]
     assert db.rows("SELECT id, b FROM notes ORDER BY 1") == [(1, "ab"), (2, "c"), (3, "ab")]
     assert db.rows("SELECT * FROM pggit.verify()") == []
-    with raises("VG307", "can't be changed on branch 'dev'"):
-        query(dev, "ALTER TABLE notes RENAME TO other")
+    query(dev, "ALTER TABLE notes RENAME TO other; SELECT pggit.commit('renamed')")
+    assert db.rows("SELECT result, schema_changes FROM pggit.merge('dev', 'main')") == [("fast_forward", 1)]
+    assert db.rows("SELECT id, b FROM other ORDER BY 1") == [(1, "ab"), (2, "c"), (3, "ab")]
+    assert db.rows("SELECT * FROM pggit.verify()") == []
