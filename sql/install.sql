@@ -78,6 +78,7 @@
 \ir branch/table_ddl.sql
 \ir branch/shut_names.sql
 \ir branch/new_tables.sql
+\ir branch/dropped_on_main.sql
 \ir branch/ddl.sql
 \ir branch/rights.sql
 -- schema

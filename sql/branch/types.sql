@@ -6,13 +6,15 @@ CREATE OR REPLACE FUNCTION pggit._named_types(p_branch_id integer, p_statement t
     SET search_path = pg_catalog, pg_temp
 AS $$
     WITH types AS MATERIALIZED (
-        SELECT t.oid, t.typname::text AS name, s.schema_name
+        SELECT t.oid, t.typname::text AS name, s.schema_name, s.base_schema
           FROM pggit.branch_schemas AS s JOIN pg_namespace AS n ON n.nspname = s.base_schema JOIN pg_type AS t ON t.typnamespace = n.oid LEFT JOIN pg_class AS c ON c.oid = t.typrelid
          WHERE s.branch_id = p_branch_id AND t.typtype IN ('e', 'd', 'r', 'c') AND coalesce(c.relkind, 'c') = 'c'
            AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e')
     )
     SELECT y.oid FROM types AS y
      WHERE to_regtype(format('%I.%I', y.schema_name, y.name)) IS NULL
+       -- Main's by its full name is refused.
+       AND p_statement !~ (pggit._word(y.base_schema) || '"?\."?' || pggit._word(y.name))
        AND (p_statement ~ format('\malter\s+(?:type|domain)\s+(?:"?[^".\s]+"?\.)?"?%s', pggit._word(y.name))
             OR (p_statement ~ '\mdrop\s+(?:type|domain)\M' AND p_statement ~ pggit._word(y.name)));
 $$;

@@ -683,6 +683,7 @@ BEGIN
     END LOOP;
     IF TG_TAG LIKE 'DROP %' THEN
         PERFORM pggit._unsave_partitions();
+        PERFORM pggit._unprepare_to_leave();
     END IF;
     PERFORM pggit._settle_saved(s.key::integer, s.value::bigint, false) FROM jsonb_each(v_saved) AS s WHERE jsonb_typeof(s.value) = 'number';
     IF current_setting('pggit.released', true) <> '' THEN
@@ -707,6 +708,7 @@ DECLARE
     v_relation oid;
 BEGIN
     IF v_dropped IS NOT NULL THEN
+        PERFORM pggit._leave_main(v_dropped);
         PERFORM pggit._forget_dropped(v_dropped);
         PERFORM pggit._follow_shape(t.relation) FROM pggit.tables AS t
           WHERE t.untracked_at IS NULL AND EXISTS (SELECT FROM pggit.partitions AS p WHERE p.table_id = t.table_id AND p.relation = ANY (v_dropped));

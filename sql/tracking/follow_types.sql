@@ -57,7 +57,7 @@ DECLARE
     v_column record;
 BEGIN
     SELECT t.relation::regclass AS relation, c.name INTO v_column
-      FROM pggit.tables AS t JOIN pggit.columns AS c USING (table_id) WHERE t.table_id = p_table_id AND c.column_id = p_column_id AND NOT t.on_main;
+      FROM pggit.tables AS t JOIN pggit.columns AS c USING (table_id) WHERE t.table_id = p_table_id AND c.column_id = p_column_id AND c.dropped_at IS NULL AND NOT t.on_main;
     IF FOUND THEN
         EXECUTE format('ALTER TABLE %s ALTER %I TYPE text USING %2$I::text', v_column.relation, v_column.name);
         UPDATE pggit.tables AS t SET fingerprint = pggit._fingerprint(t.relation), storage = pggit._storage(t.relation) WHERE t.table_id = p_table_id;

@@ -209,6 +209,11 @@ BEGIN
     GET DIAGNOSTICS v_context = PG_CONTEXT;
     IF TG_TAG LIKE 'DROP %' THEN
         PERFORM pggit._save_partitions(TG_TAG, concat_ws(' ', current_query(), v_context));
+        IF TG_TAG = 'DROP TABLE' AND coalesce(current_setting('pggit.following', true), '') <> 'on' AND ((pggit._session_branch())).branch_id IS NULL AND NOT pggit._is_own_ddl(v_context) THEN
+            PERFORM set_config('pggit.following', 'on', true);
+            PERFORM pggit._prepare_to_leave(pggit._statement_text(v_context));
+            PERFORM set_config('pggit.following', '', true);
+        END IF;
         RETURN;
     END IF;
     v_statement := pggit._statement_text(v_context);

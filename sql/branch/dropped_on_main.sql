@@ -1,0 +1,158 @@
+-- DROP TABLE on main of a table that branches have: it stays theirs. Main gets an empty one in its place, as where a merge drops a table.
+
+CREATE OR REPLACE FUNCTION pggit._refuse_leaving(p_table pggit.tables, p_reason text)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_name     text   := format('%I.%I', p_table.schema_name, p_table.table_name);
+    v_branches text[] := ARRAY(SELECT b.name FROM pggit.branch_tables AS bt JOIN pggit.branches AS b USING (branch_id) WHERE bt.table_id = p_table.table_id ORDER BY b.branch_id);
+BEGIN
+    RAISE EXCEPTION USING
+        ERRCODE = 'VG307', SCHEMA = 'pggit',
+        MESSAGE = format('table %s can''t be dropped while branches have it: %s', v_name, p_reason),
+        DETAIL  = format('Branches: %s.', (SELECT string_agg(quote_literal(b), ', ') FROM unnest(v_branches[1:10]) AS b) || CASE WHEN cardinality(v_branches) > 10 THEN ', …' ELSE '' END),
+        HINT    = format('Raise pggit.materialize_ddl_limit, so that the rows are kept for them; or delete these branches: SELECT pggit.delete_branch(%L);', v_branches[1]);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._refuse_leaving(pggit.tables, text) IS
+'Raises VG307: a table that branches have can''t go from main, for their rows could not be kept.';
+
+CREATE OR REPLACE FUNCTION pggit._own_numbers(p_table_id integer)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_one  record;
+    v_name text;
+BEGIN
+    FOR v_one IN
+        SELECT format('%I.%I', n.nspname, c.relname) AS table_name, n.nspname AS schema_name, a.attname, a.attidentity, m.sequence, m.name, m.type_name,
+               pg_get_expr(d.adbin, d.adrelid) = format('nextval(%L::regclass)', m.sequence::regclass) AS is_serial
+          FROM pggit.tables AS t CROSS JOIN LATERAL pggit._own_sequences(t.relation) AS m
+          JOIN pggit.branch_tables AS bt USING (table_id) JOIN pg_class AS c ON c.oid = bt.relation JOIN pg_namespace AS n ON n.oid = c.relnamespace
+          JOIN pg_attribute AS a ON a.attrelid = bt.relation AND a.attname = m.column_name AND NOT a.attisdropped
+          LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+         WHERE t.table_id = p_table_id AND bt.form = 'table'
+         ORDER BY bt.branch_id, a.attnum
+    LOOP
+        IF v_one.attidentity <> '' THEN
+            EXECUTE format('DROP TRIGGER IF EXISTS "  pggit_identity" ON %s', v_one.table_name);
+            EXECUTE format('ALTER TABLE %s ALTER %I DROP IDENTITY', v_one.table_name, v_one.attname);
+            EXECUTE format('ALTER TABLE %s ALTER %I ADD GENERATED %s AS IDENTITY (SEQUENCE NAME %I.%I %s)', v_one.table_name, v_one.attname,
+                           CASE v_one.attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END, v_one.schema_name, v_one.name, pggit._sequence_options(v_one.sequence));
+        ELSIF v_one.is_serial THEN
+            EXECUTE format('CREATE SEQUENCE %I.%I AS %s %s', v_one.schema_name, v_one.name, v_one.type_name, pggit._sequence_options(v_one.sequence));
+            EXECUTE format('ALTER TABLE %s ALTER %I SET DEFAULT nextval(%L)', v_one.table_name, v_one.attname, format('%I.%I', v_one.schema_name, v_one.name));
+            EXECUTE format('ALTER SEQUENCE %I.%I OWNED BY %s.%I', v_one.schema_name, v_one.name, v_one.table_name, v_one.attname);
+        ELSE
+            CONTINUE;
+        END IF;
+        v_name := format('%I.%I', v_one.schema_name, v_one.name);
+        EXECUTE format('SELECT setval(%L, s.last_value, s.is_called) FROM %s AS s', v_name, v_one.sequence::regclass);
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._own_numbers(integer) IS
+'Branches'' real tables of a table that leaves main get sequences of their own, which go on where main''s was.';
+
+CREATE OR REPLACE FUNCTION pggit._prepare_to_leave(p_statement text)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET row_security = off
+AS $$
+DECLARE
+    v_leaving  jsonb := '{}';
+    v_table    pggit.tables;
+    v_branch   pggit.branches;
+    v_reason   text;
+    v_seq      bigint;
+    v_stand_in regclass;
+BEGIN
+    FOR v_table IN
+        SELECT t.* FROM pggit.tables AS t
+         WHERE t.untracked_at IS NULL AND t.on_main AND p_statement ~ ('\mdrop\s+table\M[^;]*' || pggit._word(t.table_name)) AND EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.table_id = t.table_id)
+         ORDER BY t.table_id
+    LOOP
+        v_reason := pggit._why_not_saved(v_table.relation);
+        PERFORM pggit._refuse_leaving(v_table, v_reason) WHERE v_reason IS NOT NULL;
+        -- Both ends of a foreign key are real, for main does not tell of it any more.
+        FOR v_branch IN SELECT b.* FROM pggit.branch_tables AS bt JOIN pggit.branches AS b USING (branch_id) WHERE bt.table_id = v_table.table_id ORDER BY b.branch_id LOOP
+            PERFORM pggit._make_real_within_limit(v_branch, v_table.table_id || ARRAY(
+                SELECT o.table_id FROM pg_constraint AS k JOIN pggit.tables AS o ON o.relation IN (k.conrelid, k.confrelid)
+                 WHERE k.contype = 'f' AND v_table.relation IN (k.conrelid, k.confrelid)));
+        END LOOP;
+        EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', v_table.relation::regclass);
+        PERFORM pggit._own_numbers(v_table.table_id);
+        PERFORM pggit._record_transaction();
+        v_seq := nextval('pggit._ordinal');
+        PERFORM pggit._log_all_rows(v_table.table_id, 'D', v_seq);
+        v_stand_in := pggit._create_stand_in(v_table.table_id, v_table.relation);
+        v_leaving  := v_leaving || jsonb_build_object(v_table.table_id, jsonb_build_object('relation', v_table.relation::oid::bigint, 'seq', v_seq));
+    END LOOP;
+    PERFORM set_config('pggit.leaving', v_leaving::text, true);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._prepare_to_leave(text) IS
+'Before a DROP TABLE on main names tables that branches have: their views become tables, with numbers of their own, the rows are logged, and what is to stand in for the table is made. The local setting
+pggit.leaving tells pggit._leave_main: by table id, the table''s oid and the ordinal of its rows. Raises VG307 where that is too much, and what pggit.materialize raises.';
+
+CREATE OR REPLACE FUNCTION pggit._leave_main(p_dropped oid[])
+    RETURNS void
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_table    pggit.tables;
+    v_stand_in regclass;
+BEGIN
+    FOR v_table IN
+        SELECT t.* FROM jsonb_object_keys(coalesce(nullif(current_setting('pggit.leaving', true), ''), '{}')::jsonb) AS l(id) JOIN pggit.tables AS t ON t.table_id = l.id::integer
+         WHERE t.relation = ANY (p_dropped) ORDER BY t.table_id
+    LOOP
+        v_stand_in := format('pggit._main_%s', v_table.table_id)::regclass;
+        IF NOT EXISTS (SELECT FROM pggit.table_changes AS c WHERE c.table_id = v_table.table_id AND c.branch_id = 1) THEN
+            PERFORM pggit._note_table(v_table.table_id, 1, NULL, false, v_table.schema_name, v_table.table_name);
+            PERFORM pggit._note_table(v_table.table_id, 1, v_table.tracked_at, true, v_table.schema_name, v_table.table_name);
+        END IF;
+        UPDATE pggit.tables AS t SET relation = v_stand_in, on_main = false, fingerprint = pggit._fingerprint(v_stand_in), storage = pggit._storage(v_stand_in), place = pggit._place()
+         WHERE t.table_id = v_table.table_id;
+        UPDATE pggit.columns AS c SET attnum = a.attnum, catalog_row = pggit._row_version(a.xmin, a.ctid)
+          FROM pg_attribute AS a WHERE c.table_id = v_table.table_id AND c.dropped_at IS NULL AND a.attrelid = v_stand_in AND a.attname = c.name;
+        DELETE FROM pggit.partitions AS p WHERE p.table_id = v_table.table_id;
+        PERFORM pggit._note_table(v_table.table_id, 1, pggit._next_mark(), false, v_table.schema_name, v_table.table_name);
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._leave_main(oid[]) IS
+'Tables that branches have were dropped on main: an empty one stands in for each (pggit._prepare_to_leave), and its history goes on on the branches.';
+
+CREATE OR REPLACE FUNCTION pggit._unprepare_to_leave()
+    RETURNS void
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_one record;
+BEGIN
+    FOR v_one IN
+        SELECT t.table_id, l.value FROM jsonb_each(coalesce(nullif(current_setting('pggit.leaving', true), ''), '{}')::jsonb) AS l JOIN pggit.tables AS t ON t.table_id = l.key::integer WHERE t.on_main
+    LOOP
+        EXECUTE format('DROP TABLE pggit._main_%s', v_one.table_id);
+        EXECUTE format('DELETE FROM pggit._log_%s AS l WHERE l._xid = pggit._transaction_number() AND l._seq = $1', v_one.table_id) USING (v_one.value ->> 'seq')::bigint;
+    END LOOP;
+    PERFORM set_config('pggit.leaving', '', true);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._unprepare_to_leave() IS
+'Takes back what was prepared for tables that a DROP TABLE named and did not drop.';
