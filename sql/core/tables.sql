@@ -136,12 +136,11 @@ CREATE TABLE IF NOT EXISTS pggit.columns (
 
 -- Columns whose large values main's log may be without: sql/tracking/large_values.sql. left_out: its rows may be, else only whatever reads them knows so, since the transaction known_at.
 CREATE TABLE IF NOT EXISTS pggit.spared_columns (
-    table_id  integer NOT NULL,
+    table_id  integer NOT NULL REFERENCES pggit.tables ON DELETE CASCADE,
     column_id integer NOT NULL,
     left_out  boolean NOT NULL,
     known_at  xid8    NOT NULL,
-    PRIMARY KEY (table_id, column_id),
-    FOREIGN KEY (table_id, column_id) REFERENCES pggit.columns ON DELETE CASCADE
+    PRIMARY KEY (table_id, column_id)
 );
 
 -- The columns of a branch's real table, all of them, where the branch has others than main had when the table was made. added_at (NULL: when the table was made) and

@@ -122,7 +122,7 @@ BEGIN
     SELECT CASE WHEN s.column_id IS NULL THEN format('%s.c%s', p_alias, p_column_id)
                 ELSE format('(CASE WHEN %1$s = ANY (%2$s._same) THEN coalesce((SELECT held.c%1$s FROM (%3$s) AS held)%4$s) ELSE %2$s.c%1$s END)%5$s AS c%1$s', p_column_id, p_alias,
                             pggit._later_sql(p_table_id, p_column_id, p_alias, pggit._has_value_sql(p_column_id, 'held')),
-                            CASE WHEN c.dropped_at IS NULL
+                            CASE WHEN c.column_id IS NOT NULL AND c.dropped_at IS NULL
                                  THEN format(', (SELECT present.%s::%s FROM %s AS present WHERE %s)', pggit._quoted(c.name), c.type_name, pggit._base_rows(p_table_id),
                                              pggit._same_key(p_table_id, 'present', p_alias, true, false)) ELSE '' END,
                             (SELECT pggit._collate_sql(a.attrelid, a.attnum) FROM pg_catalog.pg_attribute AS a
