@@ -987,6 +987,73 @@ COMMENT ON FUNCTION pggit._fill(pggit.tables, integer, text, text, pggit._positi
 'Fills a column, in the plan, of the rows that ours has inserted or (p_everywhere) changed, with an expression over the merged row; in it, the column itself is what the column p_was_id was at p_was_at, before it was
 converted. Raises VG312 when that fails.';
 
+CREATE OR REPLACE FUNCTION pggit._begin_unfit()
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM pggit._drop_temporary('pg_temp.pggit_unfit');
+    CREATE TEMPORARY TABLE pggit_unfit (conflict_no integer, side text) ON COMMIT DROP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._begin_unfit() IS
+'Makes pggit_unfit: the conflicts in which a side has a value that the type of the merged column can''t hold.';
+
+CREATE OR REPLACE FUNCTION pggit._show_unfit(p_merge_id uuid, p_table pggit.tables, p_base pggit._position, p_ours pggit._position, p_theirs pggit._position)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_column record;
+BEGIN
+    FOR v_column IN
+        SELECT s.side, s.at, c.column_id, c.name, w.column_id AS was_id, pggit._loses_sql('w.c' || w.column_id, w.type_name, c.type_name) AS loses
+          FROM pg_temp.pggit_merged_columns AS m
+          JOIN pggit._columns_at(p_table.table_id, pggit._target()) AS c ON c.origin = m.origin AND c.generated_as IS NULL
+         CROSS JOIN LATERAL (VALUES ('base', p_base), ('ours', p_ours), ('theirs', p_theirs)) AS s(side, at)
+         CROSS JOIN LATERAL pggit._columns_at(p_table.table_id, s.at) AS w
+         WHERE m.table_id = p_table.table_id AND w.origin = c.origin AND w.generated_as IS NULL AND w.type_name <> c.type_name
+         ORDER BY c.column_id, s.side
+    LOOP
+        EXECUTE format($sql$
+            WITH shown AS (
+                UPDATE pggit.conflicts AS x
+                   SET %1$s = CASE WHEN x.column_id IS NULL THEN x.%1$s || jsonb_build_object($3, pggit._pinned_text(w.c%2$s)) ELSE to_jsonb(pggit._pinned_text(w.c%2$s)) END
+                  FROM pg_temp.pggit_plan_%3$s AS k CROSS JOIN LATERAL (%4$s) AS w
+                 WHERE x.merge_id = $1 AND x.table_id = %3$s AND x.plan_row = k.row_no AND coalesce(x.column_id, $2) = $2 AND x.%1$s IS NOT NULL AND %5$s
+                RETURNING x.conflict_no
+            )
+            INSERT INTO pg_temp.pggit_unfit SELECT s.conflict_no, %1$L FROM shown AS s$sql$,
+            v_column.side, v_column.was_id, p_table.table_id, pggit._row_sql(p_table.table_id, v_column.at), v_column.loses)
+          USING p_merge_id, v_column.column_id, v_column.name;
+    END LOOP;
+    UPDATE pggit.conflicts AS x
+       SET conflict_id = pggit._conflict_id(format('%I.%I', p_table.schema_name, p_table.table_name), x.key,
+                                            (SELECT c.name FROM pggit._columns_at(p_table.table_id, pggit._target()) AS c WHERE c.column_id = x.column_id), x.kind, x.base, x.ours, x.theirs)
+     WHERE x.merge_id = p_merge_id AND x.table_id = p_table.table_id AND EXISTS (SELECT FROM pg_temp.pggit_unfit AS u WHERE u.conflict_no = x.conflict_no);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._show_unfit(uuid, pggit.tables, pggit._position, pggit._position, pggit._position) IS
+'Has conflicts show, as text, what the type of the merged column can''t hold, instead of what became of it.';
+
+CREATE OR REPLACE FUNCTION pggit._reopen_unfit(p_merge_id uuid)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    UPDATE pggit.conflicts AS c
+       SET resolution = NULL, resolved_value = NULL, resolved_by = NULL, resolved_at = NULL, rule = NULL,
+           note = concat_ws('; ', c.note, format('%s has a value that the merged column can''t hold: decide by a value', u.side))
+      FROM pg_temp.pggit_unfit AS u
+     WHERE c.merge_id = p_merge_id AND c.conflict_no = u.conflict_no AND (c.resolution = u.side OR c.rule IS NOT NULL);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._reopen_unfit(uuid) IS
+'A side that the merged column can''t hold is no resolution: such conflicts are open, and their note says why.';
+
 CREATE OR REPLACE FUNCTION pggit._keys_of_filled_sql(p_table_id integer, p_ours pggit._position, p_theirs pggit._position)
     RETURNS text
     LANGUAGE plpgsql

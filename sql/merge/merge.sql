@@ -257,6 +257,7 @@ BEGIN
     v_kept := pggit._kept_resolutions(p_merge);
     DELETE FROM pggit.conflicts AS c WHERE c.merge_id = p_merge.merge_id;
     DELETE FROM pggit.violations AS v WHERE v.merge_id = p_merge.merge_id;
+    PERFORM pggit._begin_unfit();
 
     FOR v_table IN SELECT t.* FROM pggit._tables_at(p_theirs) AS t LOOP
         CONTINUE WHEN pggit._stays_dropped(v_table.table_id, p_merge.target_id, p_ours);
@@ -275,6 +276,7 @@ BEGIN
         PERFORM pggit._number_columns(v_table, (pggit._ref(p_bases[1])).at, p_before, p_ours);
         PERFORM pggit._fill_columns(p_merge, v_table, (pggit._ref(p_bases[1])).at, p_before, p_ours, p_theirs);
         PERFORM pggit._list_conflicts(p_merge.merge_id, v_table);
+        PERFORM pggit._show_unfit(p_merge.merge_id, v_table, (pggit._ref(p_bases[1])).at, p_before, p_theirs);
     END LOOP;
 
     v_doubles := (SELECT jsonb_agg(to_jsonb(d)) FROM pggit._collisions(p_merge, v_kept) AS d);
@@ -296,6 +298,7 @@ BEGIN
       FROM jsonb_array_elements(v_kept) AS k
      WHERE c.merge_id = p_merge.merge_id AND c.conflict_id = k.value ->> 'id';
     PERFORM pggit._settle_conflicts(p_merge.merge_id, p_merge.options);
+    PERFORM pggit._reopen_unfit(p_merge.merge_id);
 
     FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.table_id = ANY (v_tables) ORDER BY t.schema_name, t.table_name LOOP
         PERFORM pggit._take_resolutions(p_merge.merge_id, v_table.table_id);

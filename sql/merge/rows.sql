@@ -272,6 +272,17 @@ $$;
 COMMENT ON FUNCTION pggit._row_json_sql(integer, text) IS
 'Expression: a row of the delta''s row type as a JSON object by column name; NULL for no row.';
 
+CREATE OR REPLACE FUNCTION pggit._conflict_id(p_table text, p_key jsonb, p_column text, p_kind text, p_base jsonb, p_ours jsonb, p_theirs jsonb)
+    RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT left(encode(sha256(convert_to(jsonb_build_array(p_table, p_key, p_column, p_kind, p_base, p_ours, p_theirs)::text, 'UTF8')), 'hex'), 16);
+$$;
+
+COMMENT ON FUNCTION pggit._conflict_id(text, jsonb, text, text, jsonb, jsonb, jsonb) IS
+'The id of a conflict of rows: the same in every plan that finds it.';
+
 CREATE OR REPLACE FUNCTION pggit._list_conflicts(p_merge_id uuid, p_table pggit.tables)
     RETURNS integer
     LANGUAGE plpgsql
@@ -298,7 +309,7 @@ BEGIN
         INSERT INTO pggit.conflicts (merge_id, conflict_no, conflict_id, kind, table_id, key, column_id, base, ours, theirs, plan_row)
         SELECT $1, (SELECT coalesce(max(x.conflict_no), 0) FROM pggit.conflicts AS x WHERE x.merge_id = $1)
                    + row_number() OVER (ORDER BY f.key, f.column_id),
-               left(encode(sha256(convert_to(jsonb_build_array($2, f.key, c.name, f.kind, f.base, f.ours, f.theirs)::text, 'UTF8')), 'hex'), 16),
+               pggit._conflict_id($2, f.key, c.name, f.kind, f.base, f.ours, f.theirs),
                f.kind, $3, f.key, f.column_id, f.base, f.ours, f.theirs, f.row_no
           FROM found AS f LEFT JOIN pggit._columns_at($3, pggit._target()) AS c ON c.column_id = f.column_id
         $sql$,

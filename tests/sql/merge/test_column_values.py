@@ -253,3 +253,31 @@ def test_what_ours_filled_is_asked_for_in_rows_of_theirs(shop: Database, dev: Co
     assert shop.value("SELECT result FROM pggit.merge('main', 'dev')") == "fast_forward"
     assert query(dev, sql).fetchall() == expected
     assert shop.rows("SELECT * FROM pggit.verify()") == []
+
+
+@pytest.mark.parametrize("side", ["dev", "main"])
+def test_a_conflict_shows_a_value_that_the_merged_column_cannot_hold(
+    shop: Database, dev: Connection, side: str
+) -> None:
+    other = "main" if side == "dev" else "dev"
+    do(shop, dev, side, "ALTER TABLE orders ALTER note TYPE int USING note::int")
+    do(shop, dev, side, "INSERT INTO orders VALUES (9, 9, 9)")
+    do(shop, dev, other, "INSERT INTO orders VALUES (9, 9, 'nine')")
+    unfit = "ours" if side == "dev" else "theirs"
+    for options in ({}, {"on_conflict": unfit}):
+        assert merge(shop, **options) == ("conflicted", 1, 0)
+        shown = shop.rows(
+            f"SELECT {unfit}, note LIKE '%%can''t hold%%' FROM pggit.merge_conflicts"
+            " WHERE merge_id = (SELECT merge_id FROM pggit.merges ORDER BY created_at DESC LIMIT 1) ORDER BY key"
+        )
+        assert [(row["note"], bool(noted)) for row, noted in shown] == [("nine", bool(options))]
+    merge_id = shop.value("SELECT merge_id FROM pggit.merges ORDER BY created_at DESC LIMIT 1")
+    shop.run(
+        "SELECT pggit.resolve_conflict(merge_id, conflict_id, 'value', %s) FROM pggit.merge_conflicts"
+        " WHERE merge_id = %s",
+        '{"id": 9, "total": 9, "note": 99, "status": "new"}',
+        merge_id,
+    )
+    assert shop.value("SELECT result FROM pggit.continue_merge(%s)", merge_id) == "merged"
+    assert shop.rows("SELECT id, note FROM orders ORDER BY id") == [(1, 1), (2, 2), (3, 3), (9, 99)]
+    assert shop.rows("SELECT * FROM pggit.verify()") == []
