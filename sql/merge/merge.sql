@@ -400,6 +400,7 @@ BEGIN
         PERFORM pggit._require_untouched(v_tables, (p_ours).x);
         PERFORM pggit._release_triggers(v_held);
     ELSE
+        PERFORM pggit._record_transaction();  -- when it was, for refs by time
         v_s := pggit._base_after(p_merge, p_ours, p_theirs);
         FOR v_table IN SELECT t.* FROM pggit.tables AS t JOIN pggit.branch_tables AS bt USING (table_id) WHERE bt.branch_id = p_target.branch_id ORDER BY t.table_id LOOP
             PERFORM pggit._write_branch(v_table.table_id, p_target.branch_id, p_ours, v_s, v_table.table_id = ANY (v_tables));

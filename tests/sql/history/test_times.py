@@ -74,6 +74,34 @@ def test_a_branch_at_a_time_stands_where_it_stood_on_main(small: Database) -> No
     assert query(dev, STATE, after).fetchall() == [(1, "a"), (2, "dev"), (3, "main")]
 
 
+@pytest.mark.parametrize("form", ["none", "all"])
+def test_a_branch_at_a_time_has_what_was_merged_or_taken_back_by_then(small: Database, form: str) -> None:
+    """Also where it stays where it stood on main: then no writer tells of the time, but the merge."""
+    first = small.value("SELECT pggit.resolve_ref('HEAD')")
+    for name in ("dev", "other"):
+        small.run("SELECT pggit.create_branch(%s, p_materialize => %s)", name, form)
+    dev, other = (small.connect(branch=name) for name in ("dev", "other"))
+    query(other, "INSERT INTO t VALUES (2, 'other')")
+    query(dev, "UPDATE t SET a = 'dev'")
+    seen = []
+    for step in (
+        "SELECT pggit.merge('other', 'dev')",
+        "SELECT pggit.revert('dev', 'dev')",
+        "SELECT pggit.cherry_pick('other', 'dev')",
+        f"SELECT pggit.reset('dev', '{first}')",
+    ):
+        small.run(step)
+        seen.append((now(small), query(dev, "SELECT * FROM t ORDER BY id").fetchall()))
+    assert [rows for _, rows in seen] == [
+        [(1, "dev"), (2, "other")],
+        [(1, "dev")],
+        [(1, "dev"), (2, "other")],
+        [(1, "a")],
+    ]
+    for at, rows in seen:
+        assert query(dev, STATE, at).fetchall() == rows
+
+
 def test_before_the_branch_there_is_none(small: Database) -> None:
     before = now(small)
     small.run("SELECT pggit.create_branch('dev')")
