@@ -36,6 +36,7 @@
 \ir tracking/track_schema.sql
 \ir tracking/untrack_table.sql
 \ir tracking/tracked_tables.sql
+\ir tracking/pause_tracking.sql
 \ir tracking/save_rows.sql
 \ir tracking/follow_ddl.sql
 \ir tracking/follow_types.sql

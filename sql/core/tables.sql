@@ -342,3 +342,12 @@ CREATE TABLE IF NOT EXISTS pggit.given_keys (
     new_key   jsonb   NOT NULL,
     PRIMARY KEY (commit_id, table_id, key)
 );
+
+-- Times in which new tables are not tracked by themselves and DDL is not logged. is_settled: what was made meanwhile has been looked at.
+CREATE TABLE IF NOT EXISTS pggit.tracking_pauses (
+    pause_no   integer     GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    paused_by  text        NOT NULL,
+    paused_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    ends_at    timestamptz NOT NULL,
+    is_settled boolean     NOT NULL DEFAULT false
+);

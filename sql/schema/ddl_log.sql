@@ -154,6 +154,36 @@ $$;
 COMMENT ON FUNCTION pggit._object_kind(text) IS
 'The kind of a versioned object that PostgreSQL''s event triggers call p_type; NULL for what is not versioned.';
 
+CREATE OR REPLACE FUNCTION pggit._heed_comment(p_relation oid)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_table pggit.tables;
+    v_head  pggit._position;
+BEGIN
+    SELECT t.* INTO v_table FROM pggit.tables AS t WHERE t.relation = p_relation AND t.untracked_at IS NULL AND t.on_main;
+    IF NOT FOUND OR NOT pggit._is_ignored(p_relation) THEN
+        RETURN;
+    END IF;
+    v_head := (SELECT b.head_at FROM pggit.branches AS b WHERE b.branch_id = 1);
+    IF (v_head IS NULL OR NOT pggit._mark_in(v_table.tracked_at, (v_head).x)) AND NOT EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.table_id = v_table.table_id) THEN
+        PERFORM pggit.untrack_table(p_relation::regclass::text);
+    ELSE
+        RAISE WARNING USING
+            MESSAGE = format('table %s stays under version control: it has been committed', p_relation::regclass),
+            HINT    = format('SELECT pggit.untrack_table(%L); ends that.', p_relation::regclass);
+    END IF;
+EXCEPTION
+    WHEN OTHERS THEN
+        RAISE WARNING 'table % stays under version control: %', p_relation::regclass, SQLERRM;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._heed_comment(oid) IS
+'@pggit:ignore in the comment of a table that no commit has takes it out of version control; of one that has been committed it only warns. Never fails.';
+
 CREATE OR REPLACE FUNCTION pggit._on_ddl_to_log()
     RETURNS event_trigger
     LANGUAGE plpgsql
@@ -165,6 +195,12 @@ DECLARE
 BEGIN
     GET DIAGNOSTICS v_context = PG_CONTEXT;
     IF pggit._is_own_ddl(v_context) OR NOT EXISTS (SELECT FROM pggit.tables) THEN
+        RETURN;
+    END IF;
+    IF TG_TAG = 'COMMENT' THEN
+        PERFORM pggit._heed_comment(d.objid) FROM pg_event_trigger_ddl_commands() AS d WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0;
+    END IF;
+    IF pggit._is_paused() THEN
         RETURN;
     END IF;
     PERFORM pggit._log_ddl(TG_TAG, v_context, jsonb_agg(jsonb_build_object(
@@ -194,7 +230,7 @@ DECLARE
     v_context text;
 BEGIN
     GET DIAGNOSTICS v_context = PG_CONTEXT;
-    IF pggit._is_own_ddl(v_context) OR NOT EXISTS (SELECT FROM pggit.tables) THEN
+    IF pggit._is_own_ddl(v_context) OR NOT EXISTS (SELECT FROM pggit.tables) OR pggit._is_paused() THEN
         RETURN;
     END IF;
     PERFORM pggit._log_ddl(TG_TAG, v_context, jsonb_agg(jsonb_build_object(

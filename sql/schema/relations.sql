@@ -47,6 +47,7 @@ AS $$
       JOIN pg_class AS c ON c.relnamespace = s.namespace
       LEFT JOIN shown AS t ON t.relation = c.oid
      WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S') AND c.relpersistence <> 't' AND c.oid NOT IN (SELECT o.objid FROM others AS o)
+       AND NOT (t.table_id IS NULL AND c.relkind IN ('r', 'p') AND EXISTS (SELECT FROM pg_description AS d WHERE d.classoid = 'pg_class'::regclass AND d.objoid = c.oid AND d.objsubid = 0 AND d.description ~ '@pggit:ignore\M'))
        AND t.form IS DISTINCT FROM 'view' AND NOT EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgrelid = c.oid AND g.tgname = 'pggit_shut')
        AND CASE WHEN s.is_whole THEN c.relname <> ALL (s.excluded) ELSE t.table_id IS NOT NULL OR EXISTS (SELECT FROM pggit.partitions AS p WHERE p.relation = c.oid) END;
 $$;

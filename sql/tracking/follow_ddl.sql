@@ -349,7 +349,7 @@ BEGIN
 
     IF v_table.table_id IS NULL THEN
         IF NOT p_in_statement AND EXISTS (SELECT FROM pggit.tracked_schemas AS s WHERE s.schema_name = v_class.nspname AND v_class.relname <> ALL (s.excluded))
-           AND pggit._unsupported(p_relation) IS NULL THEN
+           AND pggit._unsupported(p_relation) IS NULL AND NOT pggit._is_ignored(p_relation) AND NOT pggit._is_paused() THEN
             PERFORM pggit._track(p_relation);
         END IF;
         RETURN;
@@ -596,6 +596,7 @@ AS $$
 BEGIN
     PERFORM pggit._find_columns(t.table_id) FROM pggit.tables AS t WHERE t.untracked_at IS NULL AND t.place <> (SELECT pggit._place());
     PERFORM pggit._follow_schemas();
+    PERFORM pggit._settle_pauses();
     IF pggit._is_told_of_ddl() THEN
         RETURN;
     END IF;
@@ -605,15 +606,7 @@ BEGIN
                                          WHERE t.untracked_at IS NULL AND NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = t.relation)));
     PERFORM pggit._follow_changed();
     PERFORM pggit._follow_tables_of(b) FROM pggit.branches AS b WHERE b.branch_id <> 1 AND b.deleted_at IS NULL;
-    PERFORM pggit._follow_each(ARRAY(
-        WITH untracked AS MATERIALIZED (
-            SELECT c.oid
-              FROM pggit.tracked_schemas AS s
-              JOIN pg_namespace AS n ON n.nspname = s.schema_name
-              JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relname <> ALL (s.excluded)
-             WHERE NOT EXISTS (SELECT FROM pggit.tables AS t WHERE t.relation = c.oid AND t.untracked_at IS NULL)
-        )
-        SELECT u.oid FROM untracked AS u WHERE pggit._unsupported(u.oid) IS NULL));
+    PERFORM pggit._follow_new_tables();
     PERFORM pggit._free_types(false);
 END;
 $$;

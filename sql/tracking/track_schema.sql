@@ -27,7 +27,8 @@ AS $$
     SELECT count(*)::integer
       FROM pg_class AS c
      WHERE c.relnamespace = to_regnamespace(quote_ident(p_schema)) AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND NOT c.relispartition AND c.relname <> ALL (p_exclude)
-       AND NOT EXISTS (SELECT FROM pggit.tables AS t WHERE t.relation = c.oid AND t.untracked_at IS NULL);
+       AND NOT EXISTS (SELECT FROM pggit.tables AS t WHERE t.relation = c.oid AND t.untracked_at IS NULL)
+       AND NOT EXISTS (SELECT FROM pg_description AS d WHERE d.classoid = 'pg_class'::regclass AND d.objoid = c.oid AND d.objsubid = 0 AND d.description ~ '@pggit:ignore\M');
 $$;
 
 COMMENT ON FUNCTION pggit.untracked_tables(text, text[]) IS
@@ -85,6 +86,7 @@ BEGIN
             RAISE NOTICE 'table % is left out: %', v_table.oid::regclass, pggit._unsupported(v_table.oid);
             CONTINUE;
         END IF;
+        CONTINUE WHEN v_table.table_id IS NULL AND pggit._is_ignored(v_table.oid);
         IF v_table.table_id IS NULL THEN
             IF v_new % 8 = 7 AND NOT pggit._has_room_for_locks() THEN
                 RAISE WARNING USING
@@ -104,5 +106,5 @@ $$;
 COMMENT ON FUNCTION pggit.track_schema(text, text[]) IS
 'Puts all tables of a schema under version control, and those that are made in it later; returns how many tables of it are tracked now.
 A schema with hundreds of tables takes several calls, each in a transaction of its own, since each may lock no more than half of what max_locks_per_transaction gives room for: a WARNING says how many are left.
-p_exclude names tables to leave out. Unlogged and foreign tables are left out with a NOTICE. Raises VG008 (no such schema), VG202 (a system
+p_exclude names tables to leave out. Unlogged and foreign tables are left out with a NOTICE, those whose comment says @pggit:ignore without. Raises VG008 (no such schema), VG202 (a system
 schema), VG203 (tables that can''t be tracked, all of them named with the reason) and VG401 as pggit.track_table.';
