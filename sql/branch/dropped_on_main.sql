@@ -13,7 +13,8 @@ BEGIN
         ERRCODE = 'VG307', SCHEMA = 'pggit',
         MESSAGE = format('table %s can''t be dropped while branches have it: %s', v_name, p_reason),
         DETAIL  = format('Branches: %s.', (SELECT string_agg(quote_literal(b), ', ') FROM unnest(v_branches[1:10]) AS b) || CASE WHEN cardinality(v_branches) > 10 THEN ', …' ELSE '' END),
-        HINT    = format('Raise pggit.materialize_ddl_limit, so that the rows are kept for them; or delete these branches: SELECT pggit.delete_branch(%L);', v_branches[1]);
+        HINT    = format('Raise pggit.materialize_ddl_limit, so that the rows are kept for them; or give each a table of its own first: SELECT pggit.materialize(%L, %L); or delete them: SELECT pggit.delete_branch(%1$L);',
+                         v_branches[1], v_name);
 END;
 $$;
 
@@ -71,6 +72,7 @@ DECLARE
     v_table    pggit.tables;
     v_branch   pggit.branches;
     v_reason   text;
+    v_limit    text := coalesce(nullif(current_setting('pggit.materialize_ddl_limit', true), ''), '1GB');
     v_seq      bigint;
     v_stand_in regclass;
 BEGIN
@@ -79,7 +81,10 @@ BEGIN
          WHERE t.untracked_at IS NULL AND t.on_main AND p_statement ~ ('\mdrop\s+table\M[^;]*' || pggit._word(t.table_name)) AND EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.table_id = t.table_id)
          ORDER BY t.table_id
     LOOP
-        v_reason := pggit._why_not_saved(v_table.relation);
+        SELECT format('copies for %s of them would have %s, and pggit.materialize_ddl_limit is %s', v.n, pg_size_pretty(v.size), v_limit) INTO v_reason
+          FROM (SELECT count(*) AS n, count(*) * pggit._total_size(v_table.relation) AS size FROM pggit.branch_tables AS bt WHERE bt.table_id = v_table.table_id AND bt.form = 'view') AS v
+         WHERE v.size > pg_size_bytes(v_limit);
+        v_reason := coalesce(v_reason, pggit._why_not_saved(v_table.relation));
         PERFORM pggit._refuse_leaving(v_table, v_reason) WHERE v_reason IS NOT NULL;
         -- Both ends of a foreign key are real, for main does not tell of it any more.
         FOR v_branch IN SELECT b.* FROM pggit.branch_tables AS bt JOIN pggit.branches AS b USING (branch_id) WHERE bt.table_id = v_table.table_id ORDER BY b.branch_id LOOP

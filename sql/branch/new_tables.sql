@@ -41,6 +41,20 @@ $$;
 COMMENT ON FUNCTION pggit._why_not_versioned(oid, text) IS
 'Why a table made on a branch is not under version control, or NULL when it is.';
 
+CREATE OR REPLACE FUNCTION pggit._unversioned_tables(p_branch text)
+    RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT jsonb_agg(format('%I.%I', s.base_schema, c.relname) ORDER BY s.base_schema, c.relname)
+      FROM pggit.branches AS b JOIN pggit.branch_schemas AS s USING (branch_id) JOIN pg_namespace AS n ON n.nspname = s.schema_name
+      JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+     WHERE b.name = p_branch AND b.deleted_at IS NULL AND NOT EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.relation = c.oid);
+$$;
+
+COMMENT ON FUNCTION pggit._unversioned_tables(text) IS
+'The tables made on a branch that have no history there, and that merges leave behind; NULL when there are none.';
+
 CREATE OR REPLACE FUNCTION pggit._create_stand_in(p_table_id integer, p_relation oid)
     RETURNS regclass
     LANGUAGE plpgsql
@@ -138,7 +152,7 @@ BEGIN
     ELSIF NOT (SELECT c.relispartition FROM pg_class AS c WHERE c.oid = p_relation) THEN
         RAISE WARNING USING
             MESSAGE = format('table %s of branch %s has no history, and merges do not take it: %s', p_relation::regclass, p_branch.name, v_why),
-            HINT    = 'It is in the way of pggit.delete_branch until it is dropped.';
+            HINT    = 'Made on main, partitioned and inheriting tables have a history, and branches made after that have them. This one is in the way of pggit.delete_branch until it is dropped.';
     END IF;
 END;
 $$;

@@ -805,7 +805,9 @@ BEGIN
     IF v_rehearse AND v_result.result <> 'up_to_date' AND v_result.detail ->> 'reason' IS NULL THEN
         v_result.result := 'planned';
     END IF;
-    v_result.detail := v_result.detail - 'planned_tables';
+    v_result.detail := v_result.detail - 'planned_tables'
+                       || coalesce((SELECT jsonb_build_object('left_behind', pggit._unversioned_tables(m.source)) FROM pggit.merges AS m
+                                     WHERE m.merge_id = p_merge_id AND m.kind = 'merge' AND pggit._unversioned_tables(m.source) IS NOT NULL), '{}');
     PERFORM pggit._record_result(v_result);
     RETURN v_result;
 END;

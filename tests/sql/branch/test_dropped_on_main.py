@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - SQL is not wrapped
 """DROP TABLE on main of a table that branches have: it stays theirs, with its history, numbers and foreign keys."""
 
 from __future__ import annotations
@@ -45,6 +46,13 @@ def test_one_too_large_to_be_kept_for_the_branches_is_not_dropped(db: Database) 
     with raises("VG307", "table public.orders can't be dropped while branches have it") as refused:
         db.run("DROP TABLE orders")
     assert refused.value.diag.message_detail == "Branches: 'dev'."
+    assert "SELECT pggit.materialize('dev', 'public.orders');" in (refused.value.diag.message_hint or "")
     assert "pggit.delete_branch('dev')" in (refused.value.diag.message_hint or "")
-    db.run("RESET pggit.materialize_ddl_limit; RESET pggit.save_limit; DROP TABLE orders")
+    db.run("RESET pggit.save_limit; SELECT pggit.create_branch('other', p_materialize => 'none')")
+    db.run(
+        "SELECT set_config('pggit.materialize_ddl_limit', pggit._total_size('orders'::regclass) * 3 / 2 / 1024 || 'kB', false)"
+    )
+    with raises("VG307", "copies for 2 of them would have"):
+        db.run("DROP TABLE orders")
+    db.run("RESET pggit.materialize_ddl_limit; DROP TABLE orders")
     assert db.rows("SELECT * FROM pggit.verify()") == []

@@ -164,6 +164,11 @@ def test_what_has_no_history_is_said(shop: Database, ddl: str, why: str) -> None
     assert len(said) == 1
     assert "has no history" in said[0]
     assert why in said[0]
+    query(dev, "UPDATE orders SET status = 'x' WHERE id = 1; SELECT pggit.commit('x')")
+    assert shop.row("SELECT result, detail ->> 'left_behind' FROM pggit.merge('dev', 'main')") == (
+        "fast_forward",
+        '["public.t"]',
+    )
     query(dev, "CREATE TEMP TABLE x (a int); DROP TABLE t")
     assert len(said) == 1
 
