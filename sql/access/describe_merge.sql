@@ -39,3 +39,17 @@ $$;
 
 COMMENT ON FUNCTION pggit.describe_merge_tables(uuid) IS
 'What a merge changes, table by table.';
+
+CREATE OR REPLACE FUNCTION pggit.describe_merge_ddl(p_merge_id uuid)
+    RETURNS TABLE (ddl text)
+    LANGUAGE sql STABLE
+AS $$
+    SELECT d.value
+      FROM pggit.merges AS m
+     CROSS JOIN LATERAL jsonb_array_elements_text(coalesce((m.outcome).detail -> 'ddl', '[]')) WITH ORDINALITY AS d(value, n)
+     WHERE m.merge_id = p_merge_id
+     ORDER BY d.n;
+$$;
+
+COMMENT ON FUNCTION pggit.describe_merge_ddl(uuid) IS
+'The statements with which a merge changes the schema of its target, in order.';

@@ -367,7 +367,8 @@ BEGIN
         END LOOP;
         FOR v_conflict IN SELECT c.* FROM pggit.schema_conflicts AS c WHERE c.merge_id = p_merge_id AND c.conflict_id = v_given ->> 'conflict_id' LOOP
             v_found := true;
-            v_value := CASE WHEN v_given ->> 'take' = 'value' THEN to_jsonb(v_given ->> 'value') END;
+            -- A value, not an expression: who writes this may have fewer rights in the database than who carries it out.
+            v_value := CASE WHEN v_given ->> 'take' = 'value' THEN to_jsonb(quote_nullable(v_given ->> 'value')) END;
             IF (v_conflict.resolution, v_conflict.resolved_value) IS DISTINCT FROM (v_given ->> 'take', v_value) THEN
                 PERFORM pggit.resolve_conflict(p_merge_id, v_conflict.conflict_id, v_given ->> 'take', v_value);
                 v_decided := v_decided + 1;

@@ -92,6 +92,11 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("DatabaseBranch", {"databaseRef": REF, "deletionPolicy": "Keep"}, 'supported values: "Retain", "Delete"'),
     ("Snapshot", {"databaseRef": REF, "tag": "a\tb"}, "cannot contain spaces or control characters"),
     ("Merge", {"databaseRef": REF}, "a Merge needs either source or revertOf"),
+    (
+        "Merge",
+        {"databaseRef": REF, "source": "a", "fill": [{"table": "t", "column": "c", "value": "1", "fromColumn": "d"}]},
+        "a fill needs exactly one of value, valueIsNull: true and fromColumn",
+    ),
     ("Merge", {"databaseRef": REF, "source": "a", "revertOf": "b"}, "a Merge needs either source or revertOf"),
     ("Merge", {"databaseRef": REF, "revertOf": "b", "squash": True}, "belong to source, not to revertOf"),
     ("Merge", {"databaseRef": REF, "revertOf": "b", "fastForward": "Never"}, "belong to source, not to revertOf"),

@@ -467,6 +467,42 @@ def test_a_policy_of_the_database_wants_approval(site: Site) -> None:
     assert items(owner)[0][2] == "12"
 
 
+MIGRATION = """
+    ALTER TABLE items ADD cost numeric, ADD label text;
+    UPDATE items SET cost = price * 2, label = name;
+    CREATE INDEX by_label ON items (label);
+"""
+FILL = [
+    {"table": "items", "column": "cost", "fromColumn": "price"},
+    {"table": "public.items", "column": "label", "value": "it's \\new'); DROP TABLE items; --"},
+]
+
+
+def test_a_migration_shows_its_statements_and_takes_what_fills_its_columns(site: Site) -> None:
+    database, owner = site.versioned()
+    branch, _ = site.branch(database, materialize="All")
+    owner.run(f"SELECT pggit.checkout('{branch}'); {MIGRATION}")
+    owner.run("INSERT INTO items VALUES (9, 'new', 7)")
+    name, spec = a_name("merge"), {"databaseRef": {"name": database}, "source": branch, "dryRun": True}
+    site.namespace.apply("Merge", name, spec)
+
+    status = site.wait("dbm", name, "Planned")["status"]
+    assert {(one["kind"], one["table"]) for one in status["conflicts"]["items"]} == {
+        ("needs_fill", "public.items.cost"),
+        ("needs_fill", "public.items.label"),
+    }
+    assert status["plan"]["ddl"][0].startswith("ALTER TABLE public.items ADD COLUMN cost numeric")
+    assert status["plan"]["statements"] == len(status["plan"]["ddl"])
+
+    site.namespace.apply("Merge", name, {**spec, "dryRun": False, "fill": FILL})
+    status = site.wait("dbm", name, "Merged")["status"]
+    assert any("CREATE INDEX by_label" in one for one in status["plan"]["ddl"]), status["plan"]["ddl"]
+    assert owner.rows("SELECT cost::text, label FROM items WHERE id IN (1, 9) ORDER BY id") == [
+        ("20.00", "lamp"),
+        ("7", FILL[1]["value"]),
+    ]
+
+
 def _refused(body: Body, said: str) -> bool:
     return condition(body)["reason"] == "Refused" and said in condition(body)["message"]
 

@@ -181,6 +181,32 @@ class Check(Model):
     )
 
 
+class Fill(Model):
+    """What a column holds in rows that the source has never seen, where the source filled it itself."""
+
+    table: TableName = Field(description="Table of the column.")
+    column: Identifier = Field(description="The column that the source added or gave another type.")
+    value: Value | None = Field(default=None, description="The value in PostgreSQL's text form.")
+    value_is_null: bool | None = Field(default=None, description="The value is NULL.")
+    from_column: Identifier | None = Field(
+        default=None, description="The value of this column of the same row, converted to the column's type."
+    )
+
+
+FillItem = Annotated[
+    Fill,
+    Field(
+        json_schema_extra=rules(
+            (
+                "(has(self.value) ? 1 : 0) + (has(self.valueIsNull) && self.valueIsNull ? 1 : 0) + "
+                "(has(self.fromColumn) ? 1 : 0) == 1",
+                "a fill needs exactly one of value, valueIsNull: true and fromColumn",
+            ),
+        )
+    ),
+]
+
+
 class MergeSpec(Model):
     """What is asked for."""
 
@@ -218,6 +244,14 @@ class MergeSpec(Model):
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
         description="How cells are decided that both sides changed, before they become conflicts; the first that fits "
         "and can decide does. They come before the rules that the database keeps (pggit.merge_rules).",
+    )
+    fill: list[FillItem] = Field(
+        default_factory=list,
+        max_length=100,
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        description="What the columns of conflicts of kind needs_fill hold in the target's new and changed rows: the "
+        "source added or converted them, and filled them in its own rows. Expressions are for pggit.merge in SQL: a "
+        "Merge brings no code.",
     )
     checks: list[Check] = Field(
         default_factory=list,
@@ -274,6 +308,13 @@ class Plan(Model):
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
         description="The same per table; the first 200.",
     )
+    ddl: list[Annotated[str, StringConstraints(max_length=4096)]] = Field(
+        default_factory=list,
+        max_length=50,
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        description="Statements that change the target's schema, in their order; the first 50, long ones cut.",
+    )
+    statements: Count = Field(default=0, description="Number of statements that change the target's schema.")
 
 
 class Conflict(Model):
@@ -410,8 +451,9 @@ class Merge(Object):
             ("has(self.source) != has(self.revertOf)", "a Merge needs either source or revertOf"),
             ("!has(self.source) || self.source != self.target", "source and target are the same branch"),
             (
-                "!has(self.revertOf) || (!self.squash && !self.deleteSourceBranch && self.fastForward == 'Auto')",
-                "squash, fastForward and deleteSourceBranch belong to source, not to revertOf",
+                "!has(self.revertOf) || (!self.squash && !self.deleteSourceBranch && self.fastForward == 'Auto' && "
+                "!has(self.fill))",
+                "squash, fastForward, fill and deleteSourceBranch belong to source, not to revertOf",
             ),
             (
                 "!self.squash || self.fastForward != 'Only'",

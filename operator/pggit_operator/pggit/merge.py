@@ -84,6 +84,13 @@ class TableChanges:
 
 
 @dataclass(frozen=True)
+class Statement:
+    """A statement with which a merge changes the target's schema."""
+
+    ddl: str
+
+
+@dataclass(frozen=True)
 class Conflict:
     """A conflict with its values in text form, or without them."""
 
@@ -133,6 +140,11 @@ def describe_merge(conn: Connection, merge_id: UUID) -> Merge:
 def table_changes(conn: Connection, merge_id: UUID) -> list[TableChanges]:
     """What it changes, table by table."""
     return rows(conn, TableChanges, "describe_merge_tables", merge_id=merge_id)
+
+
+def statements(conn: Connection, merge_id: UUID) -> list[str]:
+    """What it runs to change the target's schema, in order."""
+    return [one.ddl for one in rows(conn, Statement, "describe_merge_ddl", merge_id=merge_id)]
 
 
 def conflicts(conn: Connection, merge_id: UUID, *, limit: int, values: bool) -> list[Conflict]:

@@ -13,6 +13,7 @@ from pggit_operator.api.merge import (
     Approval,
     Conflict,
     Conflicts,
+    Fill,
     MergeStatus,
     Plan,
     Resolution,
@@ -33,8 +34,12 @@ from pggit_operator.reconcile.world import World
 
 _SHOWN = 50
 _SHOWN_TABLES = 200
-#: Longest value that a status shows, in characters.
+_SHOWN_STATEMENTS = 50
+#: Longest value that a status shows, in characters, and longest statement.
 _LONGEST = 1024
+_LONGEST_STATEMENT = 4096
+#: All statements of a status together: an object of Kubernetes has little room.
+_LONGEST_DDL = 65536
 _WRONG_RESOLUTION = (ConflictNotFound, InvalidResolution, TableNotFound, TableNotTracked)
 _RULES = {RuleName.NON_NULL: "non_null"}
 _SETTLED = ("Merged", "FastForward", "UpToDate")
@@ -122,6 +127,8 @@ def _options(merge: Merge, *, verified: bool, approved_by_policy: bool) -> dict[
         options["squash"] = True
     if spec.rules:
         options["rules"] = [_rule(one) for one in spec.rules]
+    if spec.fill:
+        options["fill"] = {f"{one.table}.{one.column}": _filling(one) for one in spec.fill}
     if spec.checks:
         options["checks"] = [{"name": one.name, "sql": one.sql} for one in spec.checks]
     if spec.approval is Approval.REQUIRED or approved_by_policy:
@@ -268,6 +275,7 @@ def _facts(conn: Connection, done: sql.Merge, *, values: bool) -> MergeStatus:
 
 def _plan(conn: Connection, done: sql.Merge) -> Plan:
     tables = sql.table_changes(conn, done.merge_id)[:_SHOWN_TABLES]
+    statements = sql.statements(conn, done.merge_id)
     return Plan(
         hash=done.plan_hash,
         inserted=done.inserted,
@@ -277,7 +285,19 @@ def _plan(conn: Connection, done: sql.Merge) -> Plan:
             TablePlan(table=one.table_name, inserted=one.inserted, updated=one.updated, deleted=one.deleted)
             for one in tables
         ],
+        ddl=_shown(statements),
+        statements=len(statements),
     )
+
+
+def _shown(statements: list[str]) -> list[str]:
+    """The first statements, as many as have room."""
+    shown: list[str] = []
+    for one in statements[:_SHOWN_STATEMENTS]:
+        shown.append(_short(one, _LONGEST_STATEMENT) or "")
+        if sum(map(len, shown)) > _LONGEST_DDL:
+            return shown[:-1]
+    return shown
 
 
 def _conflicts(conn: Connection, done: sql.Merge, *, values: bool) -> Conflicts:
@@ -329,9 +349,19 @@ def _rule(given: Rule) -> dict[str, str]:
     return {name: value for name, value in (said | {"by": given.by}).items() if value is not None}
 
 
-def _short(value: str | None) -> str | None:
+def _filling(given: Fill) -> str:
+    """The SQL for what a column is to hold: a literal or a name, and never what somebody wrote as it is."""
+    if given.from_column is not None:
+        return '"' + given.from_column.replace('"', '""') + '"'
+    if given.value is None:
+        return "NULL"
+    quoted = "'" + given.value.replace("'", "''") + "'"
+    return " E" + quoted.replace("\\", "\\\\") if "\\" in quoted else quoted
+
+
+def _short(value: str | None, longest: int = _LONGEST) -> str | None:
     """A status is no place for large values."""
-    return value if value is None or len(value) <= _LONGEST else value[: _LONGEST - 1] + "…"
+    return value if value is None or len(value) <= longest else value[: longest - 1] + "…"
 
 
 def _short_key(key: dict[str, str]) -> dict[str, str]:
