@@ -67,6 +67,14 @@ def dump(db: Database) -> list[str]:
     return [line for line in written.splitlines() if not line.startswith(("\\restrict", "\\unrestrict"))]
 
 
+def statements(db: Database) -> list[str]:
+    """Main's schema as pg_dump writes it, without pggit's triggers and its own rights, statement by statement in an
+    order of its own: pg_dump has columns, and objects of equal names, in the order in which they were made."""
+    text = "\n".join(line for line in dump(db) if line and not line.startswith("--"))
+    kept = [one.strip() for one in (text + "\n").split(";\n") if "pggit" not in one and "TO postgres" not in one]
+    return sorted("\n".join(sorted(line.rstrip(",") for line in one.splitlines())) for one in kept)
+
+
 def tables(db: Database, schema: str) -> list[str]:
     found = db.rows(
         "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace AND relkind = 'r' ORDER BY 1", f'"{schema}"'
