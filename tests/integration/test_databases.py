@@ -17,7 +17,7 @@ def test_a_database_comes_under_version_control(site: Site) -> None:
     body = site.namespace.get("vdb", name)
 
     status = body["status"]
-    assert states(body) == {"Ready": "True", "Reconciling": "False", "Stalled": "False"}
+    assert states(body) == {"Ready": "True", "Reconciling": "False", "Stalled": "False", "Drifted": "False"}
     assert (status["trackedTables"], status["branches"], status["defaultBranch"]) == (1, 1, "main")
     assert status["endpoint"] == f"127.0.0.1:{site.server.port}"
     assert database.rows("SELECT commit_id, message FROM pggit.log()") == [(status["head"], "first commit")]
@@ -240,6 +240,25 @@ def test_a_table_made_later_is_tracked(site: Site) -> None:
     site.until("vdb", name, lambda body: body["status"]["trackedTables"] == 2)
     tracked = database.rows("SELECT table_name FROM pggit.tracked_tables ORDER BY 1")
     assert tracked == [("public.items",), ("public.later",)]
+
+
+def test_a_schema_that_drifts_is_reported_until_it_is_accepted(site: Site) -> None:
+    name, database = site.versioned()
+    body = site.until("vdb", name, lambda body: condition(body, "Drifted")["status"] == "False")
+    assert condition(body, "Drifted")["reason"] == "AsAccepted"
+
+    database.run("ALTER TABLE items ADD hotfix text; SELECT pggit.commit('a hotfix at night')")
+    body = site.until("vdb", name, lambda body: condition(body, "Drifted")["status"] == "True")
+
+    said = condition(body, "Drifted")["message"]
+    assert said.startswith("create column public.items.hotfix")
+    assert "pggit.accept_drift()" in said
+    assert condition(body)["status"] == "True"
+    assert site.events(name)[-1] == ("Warning", "Drifted")
+
+    database.run("SELECT pggit.accept_drift()")
+    site.until("vdb", name, lambda body: condition(body, "Drifted")["status"] == "False")
+    assert site.events(name)[-1] == ("Normal", "AsAccepted")
 
 
 def test_many_databases_share_few_connections(site: Site) -> None:

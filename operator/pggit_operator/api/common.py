@@ -93,7 +93,7 @@ class DatabaseRef(Model):
 class Condition(Model):
     """One observation about the object, as Kubernetes tools expect it."""
 
-    type: str = Field(min_length=1, max_length=64, description="Ready, Reconciling or Stalled.")
+    type: str = Field(min_length=1, max_length=64, description="Ready, Reconciling, Stalled or Drifted.")
     status: Literal["True", "False", "Unknown"] = Field(description="True, False or Unknown.")
     reason: str = Field(
         min_length=1, max_length=128, description="One word that says why; an error has its class name here."

@@ -164,6 +164,7 @@ class VersionedDatabase(Object):
         Column("Tables", ".status.trackedTables", type="integer"),
         Column("Branches", ".status.branches", type="integer"),
         AGE,
+        Column("Drifted", '.status.conditions[?(@.type=="Drifted")].status', priority=1),
         Column("Head", ".status.head", priority=1),
         Column("Endpoint", ".status.endpoint", priority=1),
         Column("Server", ".status.serverVersion", priority=1),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,6 +35,23 @@ class UnsupportedTable:
     shown_as: str
     reason: str
     is_tracked: bool
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A change of the default branch's schema that nobody answers for; who and when where the database knows it."""
+
+    object_kind: str
+    object_name: str
+    change: str
+    changed_by: str | None
+    changed_at: datetime.datetime | None
+    statement: str | None
+
+
+def schema_drift(conn: Connection) -> list[Drift]:
+    """What came neither by a merge nor by a migration or deployment that pggit was told of."""
+    return rows(conn, Drift, "schema_drift")
 
 
 def claim_database(conn: Connection, *, owner: Owner, instead_of: str | None = None) -> Owner:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 
 from pggit_operator.api import DatabaseBranch, VersionedDatabase
@@ -12,9 +13,11 @@ from pggit_operator.pggit.branch import MAIN, Held, held_branches, retire_branch
 from pggit_operator.pggit.call import Connection, transaction
 from pggit_operator.pggit.commit import commit
 from pggit_operator.pggit.database import (
+    Drift,
     UnsupportedTable,
     claim_database,
     main_branch,
+    schema_drift,
     tick,
     track_schema,
     tracked_tables,
@@ -24,7 +27,7 @@ from pggit_operator.pggit.database import (
 from pggit_operator.pggit.owner import Owner
 from pggit_operator.pggit.schema import ensure_core
 from pggit_operator.reconcile.connection import owner_of, target_of
-from pggit_operator.reconcile.verdict import Body, Verdict, ready, ready_of, suspended
+from pggit_operator.reconcile.verdict import Body, Finding, Verdict, ready, ready_of, suspended
 from pggit_operator.reconcile.world import World
 
 #: Tables that a message names.
@@ -49,6 +52,7 @@ def decide(world: World, database: VersionedDatabase) -> Verdict | None:
             tables = len(tracked_tables(conn))
         with transaction(conn, timeout=limit):
             tick(conn)
+            drift = schema_drift(conn)
         _switch_off_orphans(world, database, conn)
     facts = DatabaseStatus(
         core_version=core.core_version,
@@ -61,7 +65,23 @@ def decide(world: World, database: VersionedDatabase) -> Verdict | None:
         branches=branches,
     )
     said = f"{tables} tables of {target.dbname} are under version control"
-    return ready("UnderVersionControl", said + _without(left_out), facts)
+    return ready("UnderVersionControl", said + _without(left_out), facts, _drifted(drift))
+
+
+def _drifted(drift: list[Drift]) -> Finding:
+    """What of the schema changed past branches and migrations, and by whom."""
+    if not drift:
+        return Finding("Drifted", False, "AsAccepted", "the schema has no change that nobody answers for")
+    named = "; ".join(_change(one) for one in drift[:_NAMED])
+    more = f"; and {len(drift) - _NAMED} more" if len(drift) > _NAMED else ""
+    way_out = "SELECT * FROM pggit.schema_drift() shows the statements; pggit.accept_drift() accepts them"
+    return Finding("Drifted", True, "Drifted", f"{named}{more}. {way_out}")
+
+
+def _change(one: Drift) -> str:
+    who = f" by {one.changed_by}" if one.changed_by else ""
+    when = f" at {one.changed_at.astimezone(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}" if one.changed_at else ""
+    return f"{one.change} {one.object_kind} {one.object_name}{who}{when}"
 
 
 def _claim(world: World, database: VersionedDatabase, conn: Connection) -> None:

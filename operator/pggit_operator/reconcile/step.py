@@ -29,7 +29,7 @@ from pggit_operator.pggit.pools import Target
 from pggit_operator.reconcile import branch, database, merge, snapshot
 from pggit_operator.reconcile.connection import target_of
 from pggit_operator.reconcile.finalizer import FINALIZER, Grip, hold, let_go, waited
-from pggit_operator.reconcile.verdict import Verdict, difference, failure, ready_of, status_of
+from pggit_operator.reconcile.verdict import Verdict, difference, failure, ready_of, said_of, status_of
 from pggit_operator.reconcile.ways_out import told
 from pggit_operator.reconcile.world import World
 
@@ -197,6 +197,9 @@ def _report(world: World, key: Key, body: Body, verdict: Verdict | None) -> Afte
         log.info("%s: %s: %s", key, verdict.reason, verdict.message)
     if changed:
         _tell(world, body, warning=not verdict.ready, reason=verdict.reason, message=verdict.message)
+    if verdict.finding is not None and said_of(wanted, verdict.finding.type) != said_of(there, verdict.finding.type):
+        found = verdict.finding
+        _tell(world, body, warning=found.state, reason=found.reason, message=found.message)
     return After(
         failed=verdict.failed,
         patient=verdict.patient,

@@ -14,14 +14,25 @@ Body = dict[str, Any]
 
 
 @dataclass(frozen=True)
+class Finding:
+    """A condition that says something beside whether all is as asked."""
+
+    type: str
+    state: bool
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """Ready or not, why, and the facts. Facts that are None leave the status as it is."""
+    """Ready or not, why, and the facts. Facts and a finding that are None leave the status as it is."""
 
     ready: bool
     reason: str
     message: str
     stalled: bool = False
     facts: Status | None = None
+    finding: Finding | None = None
     failed: bool = False
     patient: bool = False
     urgent: bool = False
@@ -31,9 +42,9 @@ class Verdict:
         return not self.ready and not self.stalled
 
 
-def ready(reason: str, message: str, facts: Status | None = None) -> Verdict:
+def ready(reason: str, message: str, facts: Status | None = None, finding: Finding | None = None) -> Verdict:
     """All is as asked."""
-    return Verdict(True, reason, message, facts=facts)
+    return Verdict(True, reason, message, facts=facts, finding=finding)
 
 
 def stalled(reason: str, message: str, facts: Status | None = None) -> Verdict:
@@ -68,6 +79,10 @@ def status_of(verdict: Verdict, body: Body) -> Body:
         states["Reconciling"] = False
     known = {one["type"]: one for one in there.get("conditions", [])}
     conditions = [_condition(name, state, verdict, generation, known.get(name)) for name, state in states.items()]
+    new = verdict.finding
+    conditions += [one for name, one in known.items() if name not in states and (new is None or name != new.type)]
+    if new is not None:
+        conditions.append(_condition(new.type, new.state, new, generation, known.get(new.type)))
     facts: Body = {}
     if verdict.facts is not None:
         facts = verdict.facts.model_dump(by_alias=True, exclude={"observed_generation", "conditions"}, mode="json")
@@ -89,10 +104,16 @@ def ready_of(status: Body) -> tuple[str, str]:
     return "", ""
 
 
-def _condition(name: str, state: bool, verdict: Verdict, generation: int, there: Body | None) -> Body:
+def said_of(status: Body, finding: str) -> str:
+    """What a condition says that is true; nothing where it is not."""
+    found = (one for one in status.get("conditions", []) if one["type"] == finding and one["status"] == "True")
+    return str(next(found, {"message": ""})["message"])
+
+
+def _condition(name: str, state: bool, why: Verdict | Finding, generation: int, there: Body | None) -> Body:
     status = "True" if state else "False"
     said = {"type": name, "status": status, "observedGeneration": generation}
-    said |= {"reason": verdict.reason, "message": verdict.message[:4096] if name == "Ready" or state else ""}
+    said |= {"reason": why.reason, "message": why.message[:4096] if name == "Ready" or state else ""}
     same = there is not None and there.get("status") == status
     return said | {"lastTransitionTime": there["lastTransitionTime"] if same and there else _now()}
 
