@@ -364,6 +364,27 @@ $$;
 COMMENT ON FUNCTION pggit._hold_around_sql(pggit.tables) IS
 'Statement of a write function that reads nothing, but locks the table on main and those of its foreign keys before their stores are read, in the order in which DDL of main comes by them.';
 
+CREATE OR REPLACE FUNCTION pggit._looks_around_sql(p_relation oid)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH rules AS (
+        SELECT i.indkey::smallint[] AS columns, i.indpred IS NOT NULL OR 0 = ANY (i.indkey::smallint[]) AS is_any
+          FROM pg_index AS i WHERE i.indrelid = p_relation AND (i.indisunique OR i.indisexclusion)
+        UNION ALL SELECT c.conkey, false FROM pg_constraint AS c WHERE c.conrelid = p_relation AND c.contype = 'f'
+        UNION ALL SELECT c.confkey, false FROM pg_constraint AS c WHERE c.confrelid = p_relation AND c.contype = 'f'
+    )
+    SELECT CASE WHEN (SELECT bool_or(r.is_any) FROM rules AS r) THEN 'true'
+                ELSE format('TG_OP <> ''UPDATE'' OR ROW(%s)::record *<> ROW(%s)::record',
+                            string_agg('NEW.' || pggit._quoted(a.attname), ', ' ORDER BY a.attnum), string_agg('OLD.' || pggit._quoted(a.attname), ', ' ORDER BY a.attnum)) END
+      FROM pg_attribute AS a
+     WHERE a.attrelid = p_relation AND a.attnum IN (SELECT u FROM rules AS r CROSS JOIN LATERAL unnest(r.columns) AS u);
+$$;
+
+COMMENT ON FUNCTION pggit._looks_around_sql(oid) IS
+'Condition, in a write function behind the checks of the new row: other rows have to be looked at, for a column of a key, a unique index, an exclusion or a foreign key has another value.';
+
 CREATE OR REPLACE FUNCTION pggit._ensure_write_function(p_table_id integer, p_shown pggit.branch_tables DEFAULT NULL)
     RETURNS void
     LANGUAGE plpgsql
@@ -438,9 +459,17 @@ DECLARE
     v_form      text;
     v_found     boolean;
     v_moved     boolean := false;
+    v_around    boolean;
     v_other     record;
-%1$sBEGIN
-    %27$s
+%1$sBEGIN%24$s
+    IF TG_OP <> 'DELETE' THEN
+        v_moved := TG_OP = 'INSERT' OR NOT (%2$s);%3$s
+    END IF;
+    -- An update of other columns needs none of main's rows: its table is locked by the view, and no statement is spent on the rest.
+    v_around := %28$s;
+    IF v_around THEN
+        %27$s
+    END IF;
     IF current_setting('pggit.transaction', true) IS DISTINCT FROM pg_current_xact_id()::text THEN
         PERFORM pggit._record_transaction();
     END IF;
@@ -448,12 +477,10 @@ DECLARE
     IF current_setting('pggit.base' || v_branch, true) IS DISTINCT FROM pg_current_xact_id()::text THEN
         PERFORM pggit._lock_base(v_branch);
     END IF;
-    SELECT (b.s).own, (b.s).watermark, (b.s).snapshot, least(pg_snapshot_xmin((b.s).snapshot), (b.s).own)
-      INTO STRICT v_own, v_watermark, v_snapshot, v_floor
-      FROM pggit.branch_bases AS b WHERE b.branch_id = v_branch;
-%24$s
-    IF TG_OP <> 'DELETE' THEN
-        v_moved := TG_OP = 'INSERT' OR NOT (%2$s);%3$s
+    IF v_around THEN
+        SELECT (b.s).own, (b.s).watermark, (b.s).snapshot, least(pg_snapshot_xmin((b.s).snapshot), (b.s).own)
+          INTO STRICT v_own, v_watermark, v_snapshot, v_floor
+          FROM pggit.branch_bases AS b WHERE b.branch_id = v_branch;
     END IF;
 %4$s
     -- The row as it was. Its lock comes first (the delta's row, or the key in the mask), then its undo row: undo rows of one key are in the order of their writers.
@@ -533,7 +560,8 @@ END$w$,
         pggit._var_main_sql(p_table_id), pggit._same_key(p_table_id, 'r', 'NEW', true, true), v_new_keys,
         format('duplicate key value violates unique constraint "%s"', v_key_name),
         format('Key (%s)=(%%s) already exists.', replace(v_key_list, '%', '%%')), v_key_name, v_foreign.body,
-        pggit._same_key(p_table_id, 'h', 'NEW', false, true), pggit._var_out_sql('h'), pggit._base_rows(p_table_id), v_enter, v_leave_old, v_leave_new, pggit._hold_around_sql(v_table)));
+        pggit._same_key(p_table_id, 'h', 'NEW', false, true), pggit._var_out_sql('h'), pggit._base_rows(p_table_id), v_enter, v_leave_old, v_leave_new, pggit._hold_around_sql(v_table),
+        pggit._looks_around_sql(v_table.relation)));
 END;
 $$;
 
