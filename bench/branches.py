@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from lab import Figure, Lab, Session, bulk_update, keys, single_updates, singles
+from lab import Figure, Lab, Pair, Session, bulk_update, keys, single_updates, singles
 
 # Type of the argument, what is prepared, the argument for the row number n of so many rows, and the target.
 READS: dict[str, tuple[str, str, Callable[[int, int], object], float]] = {
@@ -45,6 +45,37 @@ def creation(lab: Lab) -> Iterator[Figure]:
     yield Figure("branch creation: a table, the first branch of all", first / 2, None, 10)
 
 
+def huge(lab: Lab) -> Iterator[Figure]:
+    """Branches of 10,000,000 rows, which take minutes to load: with --huge alone."""
+    rows = 10_000_000
+
+    def create(session: Session, number: int) -> float:
+        return session.cpu(
+            lambda s: s.run(f"SELECT pggit.create_branch('branch-{number}', 'main', p_materialize => 'none')")
+        )
+
+    with lab.pair(rows) as large, lab.pair(1000) as small:
+        both = lab.compare(create, large.pggit, small.pggit)
+    yield Figure(f"branch creation: {rows:,} / 1,000 rows", both[0], both[1], 1.5)
+
+
+def read(lab: Lab, pair: Pair, branch: Session, state: str, targets: dict[str, float]) -> Iterator[Figure]:
+    """The same reads on a branch and on plain."""
+    for name, (kind, sql, argument, target) in READS.items():
+        for session in (branch, pair.plain):
+            session.run(f"PREPARE q ({kind}) AS {sql}")
+
+        def execute(session: Session, number: int, name: str = name, argument: Any = argument) -> float:
+            values = [argument(n, pair.rows) for n in keys(pair.rows, number, 1 if name in WHOLE else 20)]
+            statements = ";".join(f"EXECUTE q ('{value}')" for value in values)
+            return session.cpu(lambda s: s.run(statements)) / len(values)
+
+        both = lab.compare(execute, branch, pair.plain)
+        for session in (branch, pair.plain):
+            session.run("DEALLOCATE q")
+        yield Figure.ratio(f"branch read, {state}: {name}", both, targets.get(name, target))
+
+
 def reads(lab: Lab) -> Iterator[Figure]:
     """Reads of a branch of views that has changed none, 1 % and 10 % of the rows; the same statements on plain."""
     with lab.pair() as pair:
@@ -53,19 +84,19 @@ def reads(lab: Lab) -> Iterator[Figure]:
             if share:
                 branch.run(f"UPDATE orders SET quantity = {share} WHERE mod(hashint8(id) + 2147483648, 100) < {share}")
             pair.vacuum()
-            for name, (kind, sql, argument, target) in READS.items():
-                for session in (branch, pair.plain):
-                    session.run(f"PREPARE q ({kind}) AS {sql}")
+            yield from read(lab, pair, branch, f"{share} % changed", {})
 
-                def execute(session: Session, number: int, name: str = name, argument: Any = argument) -> float:
-                    values = [argument(n, pair.rows) for n in keys(pair.rows, number, 1 if name in WHOLE else 20)]
-                    statements = ";".join(f"EXECUTE q ('{value}')" for value in values)
-                    return session.cpu(lambda s: s.run(statements)) / len(values)
 
-                both = lab.compare(execute, branch, pair.plain)
-                for session in (branch, pair.plain):
-                    session.run("DEALLOCATE q")
-                yield Figure.ratio(f"branch read, {share} % changed: {name}", both, target)
+def moved_reads(lab: Lab) -> Iterator[Figure]:
+    """Reads of a branch that has changed nothing, since when main has changed 10 % of the rows."""
+    with lab.pair() as pair:
+        branch = pair.branch("reads")
+        for session in (pair.pggit, pair.plain):
+            session.run("UPDATE orders SET quantity = -1 WHERE mod(hashint8(id) + 2147483648, 100) < 10")
+        pair.vacuum()
+        few = {"point", "by foreign key", "join, parameterised", "page of 50", "aggregate"}
+        targets = {"count(*)": 12.0, "top 10": 4.0} | dict.fromkeys(few, 5.0)
+        yield from read(lab, pair, branch, "base moved 10 %", targets)
 
 
 def writes(lab: Lab) -> Iterator[Figure]:

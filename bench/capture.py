@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from lab import Figure, Lab, Session, bulk_update, single_updates, singles
+from lab import Figure, Lab, Pair, Session, bulk_update, single_updates, singles
 
 COPIED = "{0}\t1\tnew\t1.50\t1\t2026-01-01 00:00:00+00\tuser{0}@example.org\tcopied\t{{}}\n"
+
+
+def kept(pair: Pair) -> Figure:
+    """Bytes of the log and its indexes for each changed row, beside those of a row."""
+    size = "SELECT pg_total_relation_size('pggit._log_2')"
+    ((before,),) = pair.pggit.run(size)
+    pair.pggit.run(f"UPDATE orders SET note = 'kept' WHERE id <= {pair.rows // 10}")
+    ((after,),) = pair.pggit.run(size)
+    ((row,),) = pair.plain.run("SELECT pg_relation_size('orders') / count(*)::float FROM orders")
+    return Figure("capture: kept per changed row", float(after - before) / (pair.rows // 10), row, 1.5, "bytes")
 
 
 def capture(lab: Lab) -> Iterator[Figure]:
@@ -33,6 +43,8 @@ def capture(lab: Lab) -> Iterator[Figure]:
         yield Figure.ratio("capture: UPDATE of one row, WAL", wal(others), 3.1, "bytes")
         yield Figure.ratio("capture: UPDATE of one row, WAL, again (HOT)", wal(others), 3.1, "bytes")
         yield Figure.ratio("capture: UPDATE of 1,000 rows", cpu(bulk), 1.8)
+
+        yield kept(pair)
 
         amount = pair.rows // 10
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import statistics
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from lab import Figure, Lab, Session, keys
 
@@ -38,6 +41,33 @@ def commits(lab: Lab) -> Iterator[Figure]:
 
         (spent,) = lab.compare(change_and_commit, pair.pggit)
     yield Figure("commits of one change on one branch", 1000 / spent, None, 200, "/s", at_least=True)
+
+
+def commits_on_many(lab: Lab) -> Iterator[Figure]:
+    """The same on ten branches by ten sessions at once, by the clock."""
+    count, each = 10, 20
+    with lab.pair() as pair:
+        sessions = [pair.branch(f"branch-{number}") for number in range(count)]
+
+        def work(session: Session) -> None:
+            for key in keys(pair.rows, 0, each):
+                session.run("UPDATE orders SET quantity = quantity + 1 WHERE id = %s::bigint", key)
+                session.run("SELECT pggit.commit(%s)", f"c{key}")
+
+        rates = []
+        with ThreadPoolExecutor(count) as threads:
+            for _ in range(4):
+                began = time.perf_counter()
+                list(threads.map(work, sessions))
+                rates.append(count * each / (time.perf_counter() - began))
+    yield Figure(
+        f"commits of one change on {count} branches at once",
+        statistics.median(rates[1:]),
+        None,
+        200,
+        "/s",
+        at_least=True,
+    )
 
 
 def as_of(lab: Lab) -> Iterator[Figure]:

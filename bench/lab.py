@@ -145,7 +145,7 @@ class Pair:
         self._pggit, plain = (self._stack.enter_context(lab.database(kind, rows)) for kind in ("pggit", "plain"))
         self.pggit = self.session()
         self.plain = self._open(plain)
-        for session in (self.pggit, self.plain):
+        for session in (self.pggit, self.plain) if rows else ():
             session.run("SELECT sum(amount), min(customer_id) FROM orders")  # read from the file once
 
     def _open(self, database: str, branch: str | None = None) -> Session:
@@ -195,9 +195,11 @@ class Lab:
         if name not in self._templates:
             self._admin.run(f"CREATE DATABASE {name}")
             session = Session(self.server.dsn(name))
-            session.run(TABLES.format(rows=rows))
+            if rows:
+                session.run(TABLES.format(rows=rows))
             if kind == "pggit":
                 self.server.psql("-1", "-f", str(INSTALL), database=name)
+            if kind == "pggit" and rows:
                 session.run("SELECT pggit.track_schema('public'); SELECT pggit.commit('loaded')")
             session.vacuum()
             session.conn.close()
@@ -211,6 +213,15 @@ class Lab:
         self._admin.run(f"CREATE DATABASE {name} TEMPLATE {self._template(kind, rows)} STRATEGY file_copy")
         yield name
         self._admin.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+    @contextmanager
+    def empty(self) -> Iterator[Pair]:
+        """Databases without tables."""
+        made = Pair(self, 0)
+        try:
+            yield made
+        finally:
+            made.close()
 
     @contextmanager
     def pair(self, rows: int | None = None) -> Iterator[Pair]:

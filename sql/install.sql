@@ -154,4 +154,5 @@
 -- gc
 \ir gc/kept_commits.sql
 \ir gc/collect.sql
+\ir gc/schemas.sql
 \ir gc/gc.sql

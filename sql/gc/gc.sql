@@ -119,6 +119,8 @@ BEGIN
         SELECT r.rows, r.bytes INTO rows, bytes FROM pggit._remove(v_step.object, v_step.condition, v_dry) AS r;
         RETURN QUERY SELECT v_step.object, gc.rows, gc.bytes, v_step.reason WHERE gc.rows > 0;
     END LOOP;
+    RETURN QUERY SELECT r.* FROM pggit._collect_schemas(v_dry) AS r WHERE r.rows > 0;
+    RETURN QUERY SELECT r.* FROM pggit._collect_stand_ins(v_dry) AS r;
 
     -- Writers and readers of these tables wait from here on, until the transaction ends.
     FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE NOT v_dry AND t.untracked_at IS NULL AND t.on_main AND EXISTS (SELECT FROM pg_class AS c WHERE c.oid = t.relation) ORDER BY t.table_id LOOP

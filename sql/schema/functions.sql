@@ -87,8 +87,11 @@ BEGIN
             HINT    = format('SELECT pggit.rollback_function(%L, …); brings a version back.', p_name);
     END IF;
     IF NOT EXISTS (SELECT FROM pggit._function_versions(p_name) AS v WHERE v.function_name = p_name AND v.is_current) THEN
-        INSERT INTO pggit.schema_definitions (hash, definition)
-        SELECT v_now.hash, v_now.definition WHERE NOT EXISTS (SELECT FROM pggit.schema_definitions AS d WHERE d.hash = v_now.hash);
+        -- Held, for gc may be about to take one that nothing else refers to.
+        PERFORM FROM pggit.schema_definitions AS d WHERE d.hash = v_now.hash FOR KEY SHARE;
+        IF NOT FOUND THEN
+            INSERT INTO pggit.schema_definitions (hash, definition) VALUES (v_now.hash, v_now.definition);
+        END IF;
         INSERT INTO pggit.function_notes (function_name, hash, noted_by) VALUES (p_name, v_now.hash, pggit._actor());
     END IF;
     RETURN (SELECT max(v.version) FROM pggit._function_versions(p_name) AS v WHERE v.function_name = p_name);

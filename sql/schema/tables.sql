@@ -17,6 +17,8 @@ CREATE TABLE IF NOT EXISTS pggit.schema_trees (
     digest    text    NOT NULL
 );
 
+CREATE INDEX IF NOT EXISTS schema_trees_parent_id_idx ON pggit.schema_trees (parent_id);
+
 -- hash NULL: the parent's tree has the object, this one has not.
 CREATE TABLE IF NOT EXISTS pggit.schema_entries (
     tree_id     bigint NOT NULL REFERENCES pggit.schema_trees ON DELETE CASCADE,
@@ -33,6 +35,7 @@ CREATE TABLE IF NOT EXISTS pggit.schema_commits (
     commit_id text   PRIMARY KEY REFERENCES pggit.commits ON DELETE CASCADE,
     tree_id   bigint NOT NULL REFERENCES pggit.schema_trees
 );
+CREATE INDEX IF NOT EXISTS schema_commits_tree_id_idx ON pggit.schema_commits (tree_id);
 
 -- Which tree main had from a mark on.
 CREATE TABLE IF NOT EXISTS pggit.schema_places (

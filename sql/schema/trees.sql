@@ -102,10 +102,13 @@ BEGIN
         SELECT object_type, object_name, n.parent, n.definition, n.hash, n.table_id, n.column_id
           FROM now AS n FULL JOIN before AS b USING (object_type, object_name)
          WHERE (n.hash, n.parent, n.table_id, n.column_id) IS DISTINCT FROM (b.hash, b.parent, b.table_id, b.column_id)
+    ), found AS MATERIALIZED (
+        -- Held, for gc may be about to take one that nothing else refers to.
+        SELECT d.hash FROM pggit.schema_definitions AS d WHERE d.hash IN (SELECT c.hash FROM changed AS c) FOR KEY SHARE OF d
     ), defined AS (
         INSERT INTO pggit.schema_definitions (hash, definition)
         SELECT DISTINCT ON (c.hash) c.hash, c.definition FROM changed AS c
-         WHERE c.hash IS NOT NULL AND NOT EXISTS (SELECT FROM pggit.schema_definitions AS d WHERE d.hash = c.hash)
+         WHERE c.hash IS NOT NULL AND NOT EXISTS (SELECT FROM found AS d WHERE d.hash = c.hash)
     ), tree AS (
         INSERT INTO pggit.schema_trees (parent_id, depth, objects, digest)
         SELECT CASE WHEN v_depth IS NOT NULL THEN p_parent_id END, coalesce(v_depth, 0), (SELECT count(*) FROM now),
