@@ -395,26 +395,37 @@ DECLARE
     v_checks   record;
     v_unique   record;
     v_foreign  record;
-    v_stored   text := pggit._stored_columns(p_table_id);
-    v_held     text := pggit._stored_columns(p_table_id, 'd');
-    v_keys     text := pggit._key_columns(p_table_id);
-    v_new      text := pggit._user_columns(p_table_id, 'NEW');
-    v_old      text := pggit._user_columns(p_table_id, 'OLD');
-    v_old_keys text := pggit._user_key_columns(p_table_id, 'OLD');
-    v_new_keys text := pggit._user_key_columns(p_table_id, 'NEW');
+    v_stored   text;
+    v_held     text;
+    v_keys     text;
+    v_new      text;
+    v_old      text;
+    v_old_keys text;
+    v_new_keys text;
     v_set      text;
     v_key_name text;
     v_key_list text;
     v_mark     text := format('-- generated from %s', pggit._definition_mark(p_table_id));
-    v_shape    text := pggit._shape_name(p_table_id);
-    v_columns  integer[] := ARRAY(SELECT c.column_id FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.dropped_at IS NULL);
+    v_shape    text := CASE WHEN p_shown.branch_id IS NULL THEN pggit._shape_name(p_table_id) ELSE pggit._view_shape_name(p_shown) END;
+    v_columns  integer[];
     v_missing  smallint[];
     v_enter    text := '';
     v_leave_old text := '';
     v_leave_new text := '';
 BEGIN
-    IF p_shown.branch_id IS NOT NULL AND pggit._view_shape_name(p_shown) <> v_shape THEN
-        v_shape   := pggit._view_shape_name(p_shown);
+    IF starts_with((SELECT p.prosrc FROM pg_proc AS p WHERE p.oid = to_regprocedure(format('pggit._write_%s()', v_shape))), v_mark) THEN
+        RETURN;
+    END IF;
+
+    v_stored   := pggit._stored_columns(p_table_id);
+    v_held     := pggit._stored_columns(p_table_id, 'd');
+    v_keys     := pggit._key_columns(p_table_id);
+    v_new      := pggit._user_columns(p_table_id, 'NEW');
+    v_old      := pggit._user_columns(p_table_id, 'OLD');
+    v_old_keys := pggit._user_key_columns(p_table_id, 'OLD');
+    v_new_keys := pggit._user_key_columns(p_table_id, 'NEW');
+    v_columns  := ARRAY(SELECT c.column_id FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.dropped_at IS NULL);
+    IF v_shape <> pggit._shape_name(p_table_id) THEN
         v_columns := ARRAY(SELECT v.main_id FROM pggit._view_columns(p_shown) AS v);
         SELECT string_agg(format('c%s', w.column_id), ', ' ORDER BY w.column_id), string_agg(format('d.c%s', w.column_id), ', ' ORDER BY w.column_id),
                string_agg('NEW.' || pggit._quoted(w.field), ', ' ORDER BY w.column_id), string_agg('OLD.' || pggit._quoted(w.field), ', ' ORDER BY w.column_id),
@@ -426,9 +437,6 @@ BEGIN
     %s$w$, pggit._renamed_sql(p_shown, 'OLD', false), pggit._renamed_sql(p_shown, 'NEW', false));
         v_leave_old := pggit._renamed_sql(p_shown, 'OLD', true);
         v_leave_new := pggit._renamed_sql(p_shown, 'NEW', true);
-    END IF;
-    IF starts_with((SELECT p.prosrc FROM pg_proc AS p WHERE p.oid = to_regprocedure(format('pggit._write_%s()', v_shape))), v_mark) THEN
-        RETURN;
     END IF;
 
     SELECT t.* INTO STRICT v_table FROM pggit.tables AS t WHERE t.table_id = p_table_id;
