@@ -6,9 +6,6 @@ from collections.abc import Iterator
 
 from lab import Figure, Lab, Session
 
-OBJECTS = 5000
-TABLES = 500
-BRANCHES = 200
 # A table of seven columns with its key, an index and a view: ten objects.
 TABLE = """
     CREATE TABLE t{0} (
@@ -20,13 +17,20 @@ TABLE = """
 OBJECTS_OF_A_TABLE = 10
 
 
+def size(lab: Lab, most: int) -> int:
+    """So many tables or branches, or a few where the figures are not the point."""
+    return most if lab.rows >= 100_000 else most // 50
+
+
 def schemas(lab: Lab) -> Iterator[Figure]:
     """5,000 objects: commits that changed one or rows alone, the difference of two commits, and branches."""
-    tables = OBJECTS // OBJECTS_OF_A_TABLE
+    tables = size(lab, 500)
+    objects = tables * OBJECTS_OF_A_TABLE
     with lab.empty() as pair:
         for number in range(tables):
             pair.pggit.run(TABLE.format(number))
-        pair.pggit.run("SELECT pggit.track_schema('public')")
+        while pair.pggit.run("SELECT pggit.track_schema('public')") != [(tables,)]:
+            pass  # as many a transaction as it may lock
         pair.pggit.run("SELECT pggit.commit('loaded')")
         pair.vacuum()
 
@@ -42,11 +46,11 @@ def schemas(lab: Lab) -> Iterator[Figure]:
             return session.cpu(lambda s: s.run("SELECT * FROM pggit.diff_schema('HEAD~2', 'HEAD')"))
 
         (spent,) = lab.compare(commit, pair.pggit, times=3)
-        yield Figure(f"schema of {OBJECTS:,} objects: commit of one changed", spent, None, 1000)
+        yield Figure(f"schema of {objects:,} objects: commit of one changed", spent, None, 1000)
         (spent,) = lab.compare(diff, pair.pggit, times=3)
-        yield Figure(f"schema of {OBJECTS:,} objects: diff of two commits", spent, None, 1000)
+        yield Figure(f"schema of {objects:,} objects: diff of two commits", spent, None, 1000)
         (spent,) = lab.compare(commit_rows, pair.pggit, times=3)
-        yield Figure(f"schema of {OBJECTS:,} objects: commit of rows alone", spent, None, 1000)
+        yield Figure(f"schema of {objects:,} objects: commit of rows alone", spent, None, 1000)
 
         def branch(session: Session, number: int) -> float:
             return session.cpu(
@@ -54,9 +58,9 @@ def schemas(lab: Lab) -> Iterator[Figure]:
             )
 
         spent = branch(pair.pggit, 0)
-        yield Figure(f"branch creation: one of {TABLES} tables, a table, first", spent / TABLES, None, 10)
+        yield Figure(f"branch creation: one of {tables} tables, a table, first", spent / tables, None, 10)
         yield Figure(
-            f"branch creation: one of {TABLES} tables, a table, next", branch(pair.pggit, 1) / TABLES, None, 10
+            f"branch creation: one of {tables} tables, a table, next", branch(pair.pggit, 1) / tables, None, 10
         )
 
 
@@ -79,12 +83,13 @@ def ddl(lab: Lab) -> Iterator[Figure]:
         for name, sql in statements.items():
             pggit, plain = spent(sql)
             yield Figure(f"DDL on main: {name}", pggit, plain, None)
+    branches = size(lab, 200)
     with lab.pair(1000) as pair:
-        for number in range(BRANCHES):
+        for number in range(branches):
             pair.pggit.run(f"SELECT pggit.create_branch('branch-{number}', 'main', p_materialize => 'none')")
         pair.vacuum()
         pggit, plain = spent(statements["ADD COLUMN"])
-        yield Figure(f"DDL on main, {BRANCHES} branches: ADD COLUMN", pggit, plain, None)
+        yield Figure(f"DDL on main, {branches} branches: ADD COLUMN", pggit, plain, None)
         retype = "ALTER TABLE orders ALTER COLUMN quantity TYPE {0}"
 
         def measure(session: Session, number: int) -> float:
@@ -92,4 +97,4 @@ def ddl(lab: Lab) -> Iterator[Figure]:
             return session.cpu(lambda s: s.run(retype.format(to)))
 
         pggit, plain = lab.compare(measure, pair.pggit, pair.plain, times=3)
-        yield Figure(f"DDL on main, {BRANCHES} branches: ALTER TYPE, 1,000 rows", pggit, plain, None)
+        yield Figure(f"DDL on main, {branches} branches: ALTER TYPE, 1,000 rows", pggit, plain, None)

@@ -82,10 +82,15 @@ CREATE OR REPLACE FUNCTION pggit._renames(p_from pggit._schema_object[], p_to pg
     LANGUAGE sql STABLE
     SET search_path = pg_catalog
 AS $$
+    -- What is the same object under the same name on both sides, most of all, is neither renamed nor in the way.
     WITH f AS MATERIALIZED (
-        SELECT o.*, pggit._local_name(o) AS local FROM unnest(p_from) AS o
+        SELECT o.*, pggit._local_name(o) AS local
+          FROM (SELECT object_type, object_name, parent, table_id, column_id FROM unnest(p_from) EXCEPT SELECT object_type, object_name, parent, table_id, column_id FROM unnest(p_to)) AS d
+          JOIN unnest(p_from) AS o ON o.object_type = d.object_type AND o.object_name = d.object_name
     ), t AS MATERIALIZED (
-        SELECT o.*, pggit._local_name(o) AS local FROM unnest(p_to) AS o
+        SELECT o.*, pggit._local_name(o) AS local
+          FROM (SELECT object_type, object_name, parent, table_id, column_id FROM unnest(p_to) EXCEPT SELECT object_type, object_name, parent, table_id, column_id FROM unnest(p_from)) AS d
+          JOIN unnest(p_to) AS o ON o.object_type = d.object_type AND o.object_name = d.object_name
     ), gone AS MATERIALIZED (
         SELECT f.*, count(*) OVER (PARTITION BY f.object_type, f.parent, f.hash) AS alike FROM f
          WHERE f.object_type IN ('index', 'constraint', 'sequence', 'type', 'domain') AND NOT EXISTS (SELECT FROM t WHERE t.object_type = f.object_type AND t.object_name = f.object_name)
