@@ -97,10 +97,17 @@ def test_gc_knows_all_that_refers_to_trees_and_definitions(db: Database) -> None
                    WHERE c.relnamespace = 'pggit'::regnamespace AND c.relkind = 'r' AND a.attname = 'hash'""")
     } == {
         f"pggit.{name}"
-        for name in (
-            "accepted_schema deployments function_notes schema_commits schema_definitions schema_entries schema_places"
-            " schema_scans schema_trees"
-        ).split()
+        for name in [
+            "accepted_schema",
+            "deployments",
+            "function_notes",
+            "schema_commits",
+            "schema_definitions",
+            "schema_entries",
+            "schema_places",
+            "schema_scans",
+            "schema_trees",
+        ]
     }
 
 
