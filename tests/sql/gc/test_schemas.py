@@ -104,6 +104,7 @@ def test_gc_knows_all_that_refers_to_trees_and_definitions(db: Database) -> None
             "schema_commits",
             "schema_definitions",
             "schema_entries",
+            "schema_moves",  # with definitions of its own
             "schema_places",
             "schema_scans",
             "schema_trees",
