@@ -12,7 +12,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--model-steps", type=int, default=30, help="steps of each random history")
     parser.addoption("--model-without", default="", help="rules of tests/model to leave out, such as merge,fork")
     parser.addoption("--model-no-shrink", action="store_true", help="stop at the first failing history as it is")
-    parser.addoption("--mutants", default="deleted_wins", help="wrong engines that tests/model has to find out; or all")
+    parser.addoption("--mutants", default="", help="wrong engines that tests/model has to find out; or all")
     parser.addoption("--migrations", type=int, default=4, help="random schemas of tests/sql/schema")
     parser.addoption("--merged-rows", type=int, default=4000, help="how many random rows tests/model merges at once")
     parser.addoption("--gc-histories", type=int, default=8, help="random histories of tests/sql/gc")

@@ -125,7 +125,7 @@ class Machine(RuleBasedStateMachine):
     def teardown(self) -> None:
         try:
             if self.repo.commits and sys.exc_info()[0] is None:
-                self.land(True)
+                self.end_flight(True)
                 for commit in self.readable():
                     self.check_commit(commit)
                 for commit in self.lost:
@@ -291,12 +291,16 @@ class Machine(RuleBasedStateMachine):
         session = self.db.connect(branch=None if branch.name == "main" else branch.name, autocommit=False)
         query(session, "SELECT 1")  # so that what follows are subtransactions
         self.flight = Flight(branch, session, {})
-        self.fly_on(data, count)
+        self.fly(data, count)
 
     @precondition(lambda self: self.flight is not None)
     @rule(data=st.data(), count=st.integers(1, 2))
     def fly_on(self, data: st.DataObject, count: int) -> None:
-        """It writes more, on top of what others have committed since; some of it in subtransactions that are undone."""
+        """It writes more, on top of what others have committed since."""
+        self.fly(data, count)
+
+    def fly(self, data: st.DataObject, count: int) -> None:
+        """Some of it in subtransactions that are undone."""
         assert self.flight
         branch, session = self.flight.branch, self.flight.session
         real = self.is_real(branch, self.flown)
@@ -326,6 +330,9 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.flight is not None)
     @rule(keep=st.booleans())
     def land(self, keep: bool) -> None:
+        self.end_flight(keep)
+
+    def end_flight(self, keep: bool) -> None:
         """It ends: what it wrote is pending, on whatever the branch has become."""
         if self.flight is None:
             return

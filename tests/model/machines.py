@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RULE_MARKER, precondition, rule, run_state_machine_as_test
 
 from fixtures.postgres import Database, Servers
 from model.machine import Machine
@@ -110,10 +110,11 @@ def run(
     steps: int,
     template: str | None = None,
     without: Iterable[str] = (),
+    only: Iterable[str] = (),
     is_new: bool = False,
     shrinks: bool = False,
 ) -> None:
-    """Random histories of a machine, the same ones each time unless `is_new`."""
+    """Random histories of a machine, all of its rules or `only` some; the same ones each time unless `is_new`."""
     kind: type[Machine] = MACHINES[name]
 
     class Here(kind):  # type: ignore[valid-type, misc]
@@ -125,8 +126,9 @@ def run(
         def drop(db: Database) -> None:
             servers.drop(db)
 
-    for left_out in without:
-        assert hasattr(Machine, left_out), f"there is no rule {left_out}"
+    steps_of = {name for name in dir(kind) if hasattr(getattr(kind, name), RULE_MARKER)}
+    for left_out in [*without, *(steps_of - set(only) if only else ())]:
+        assert left_out in steps_of, f"there is no rule {left_out}"
         setattr(Here, left_out, None)
     run_state_machine_as_test(
         Here,

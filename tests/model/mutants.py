@@ -10,16 +10,19 @@ from dataclasses import dataclass
 
 from fixtures.postgres import Database
 
+MERGES = ("write", "commit", "fork", "merge")
+
 
 @dataclass(frozen=True)
 class Mutant:
-    """`machine` is the one that finds it soonest."""
+    """`machine` is the one that finds it soonest, with these rules more than `MERGES`."""
 
     says: str
     function: str
     old: str
     new: str
     machine: str = "rows"
+    also: tuple[str, ...] = ()
 
     def install(self, db: Database) -> None:
         for (name,) in db.rows(
@@ -38,6 +41,7 @@ MUTANTS: dict[str, Mutant] = {
         "pggit._in_sql",
         "CASE WHEN %1$s._xid = %2$L::xid8 THEN %1$s._seq <= %3$s::bigint ELSE pg_visible_in_snapshot(%1$s._xid, %4$L::pg_snapshot) END",
         "(%1$s._xid = %2$L::xid8 AND %1$s._seq <= %3$s::bigint OR pg_visible_in_snapshot(%1$s._xid, %4$L::pg_snapshot))",
+        also=("transaction",),
     ),
     "order_by_arrival": Mutant(
         "log rows of one transaction are in the order in which they were logged",
@@ -45,6 +49,7 @@ MUTANTS: dict[str, Mutant] = {
         "ORDER BY %2$s, h._first, h._seq, h._at",
         "ORDER BY %2$s, h._at",
         "nested",
+        also=("transaction",),
     ),
     "order_by_transaction": Mutant(
         "log rows of two transactions are in the order of their ids",
@@ -52,6 +57,7 @@ MUTANTS: dict[str, Mutant] = {
         "ORDER BY %2$s, h._first, h._seq, h._at",
         "ORDER BY %2$s, h._xid, h._seq, h._at",
         "kinds",
+        also=("take_off", "fly_on", "land"),
     ),
     "old_and_new": Mutant(
         "a key in OLD and NEW of one statement came in by it",
@@ -59,6 +65,7 @@ MUTANTS: dict[str, Mutant] = {
         "SELECT v_seq, v_xid, CASE WHEN %4$s THEN 'U' ELSE 'D' END, %3$s FROM old_rows AS o;",
         "SELECT v_seq, v_xid, CASE WHEN %4$s THEN 'I' ELSE 'D' END, %3$s FROM old_rows AS o;",
         "nested",
+        also=("transaction",),
     ),
     "no_repair": Mutant(
         "the order of statements inside each other is that in which they begin",
@@ -66,6 +73,7 @@ MUTANTS: dict[str, Mutant] = {
         "HAVING bool_or(%8$s) AND bool_or(NOT %8$s)",
         "HAVING false AND bool_or(%8$s) AND bool_or(NOT %8$s)",
         "nested",
+        also=("transaction",),
     ),
     "since_watermark": Mutant(
         "what came since a position has a higher ordinal",
@@ -73,6 +81,7 @@ MUTANTS: dict[str, Mutant] = {
         "AND (%4$s) <> (%5$s)', p_alias",
         "AND (%4$s) <> (%5$s) AND %1$s._seq > ' || least((p_a).watermark, (p_b).watermark), p_alias",
         "kinds",
+        also=("take_off", "land", "compare_commits"),
     ),
     "sync_candidates": Mutant(
         "a branch that moves on main looks only at the rows that are merged",
@@ -85,36 +94,42 @@ MUTANTS: dict[str, Mutant] = {
         "pggit._candidates_sql",
         "FROM pggit._mask_%s AS l WHERE l._b = %s UNION",
         "FROM pggit._mask_%s AS l WHERE false AND l._b = %s UNION",
+        also=("merge_the_past",),
     ),
     "candidates_without_main": Mutant(
         "what main did between the places where two branches stand changes nothing on them",
         "pggit._candidates_sql",
         "FROM pggit._log_%s AS l WHERE %s'",
         "FROM pggit._log_%s AS l WHERE ' || ((p_a).branch_id = 1 AND (p_b).branch_id = 1)::text || ' AND %s'",
+        also=("merge_the_past", "reset"),
     ),
     "candidates_of_theirs": Mutant(
         "only what theirs owns can differ from a base on another branch",
         "pggit._candidates_sql",
         "ARRAY[p_a, p_b]",
         "ARRAY[p_b]",
+        also=("merge_the_past", "reset"),
     ),
     "reset_stays_on_main": Mutant(
         "a branch that is reset or fast-forwarded takes the rows, and says it stands where it stood",
         "pggit._apply",
         "PERFORM pggit._rebase_views(p_target.branch_id, v_s);",
         "NULL;",
+        also=("reset",),
     ),
     "fork_of_now": Mutant(
         "a branch from the past has what the other owns now",
         "pggit._owned_sql",
         "SELECT f._live, %2$s FROM first_out AS f WHERE f._owned",
         "SELECT f._live, %2$s FROM first_out AS f WHERE f._owned AND false",
+        also=("fork_the_past",),
     ),
     "base_without_own": Mutant(
         "a branch stands on a snapshot, without the watermark of the transaction that committed",
         "pggit.create_branch",
         "pggit._base_mark(v_fork.at))",
         "ROW((pggit._base_mark(v_fork.at)).snapshot, NULL, 0)::pggit._mark)",
+        also=("transaction", "fork_the_past"),
     ),
     "moves_under_writers": Mutant(
         "a branch moves on main while transactions that have written to it are open",
@@ -122,24 +137,28 @@ MUTANTS: dict[str, Mutant] = {
         "FOR SHARE SKIP LOCKED",
         "",
         "kinds",
+        also=("take_off", "land"),
     ),
     "deleted_at_once": Mutant(
         "the rows of a deleted branch are nobody's",
         "pggit._needed_marks",
         "WHERE s.is_readable\n",
         "WHERE s.is_readable AND EXISTS (SELECT FROM pggit.branches AS b WHERE b.branch_id = s.branch_id AND b.deleted_at IS NULL)\n",
+        also=("delete_branch", "gc", "tag"),
     ),
     "gc_forgets_bases": Mutant(
         "gc keeps of main's log what main's commits need",
         "pggit._needed_marks",
         "WHERE p_branch_id = 1\n",
         "WHERE p_branch_id = 1 AND (p.position).branch_id = 1\n",
+        also=("gc", "tag", "reset"),
     ),
     "gc_forgets_ancestors": Mutant(
         "gc keeps what has a name, and not what merges start from",
         "pggit._kept_commits",
         "v_kept[v_edge.parent] := true;",
         "NULL;",
+        also=("gc", "tag", "reset"),
     ),
     "deleted_wins": Mutant(
         "a row that theirs deleted is deleted, whatever ours did to it",
