@@ -927,6 +927,8 @@ BEGIN
             EXECUTE format('SELECT 1 + coalesce(max((p.t).c%s), 0) FROM pg_temp.pggit_plan_%s AS p', v_column.column_id, v_id) INTO v_start;
             EXECUTE 'DROP SEQUENCE IF EXISTS pg_temp.pggit_numbers';
             EXECUTE format('CREATE TEMPORARY SEQUENCE pggit_numbers START %s', greatest(v_start, 1));
+        ELSE
+            PERFORM pggit._pass_sequences(v_id, v_relation::text);
         END IF;
         PERFORM pggit._fill(p_table, v_column.column_id, v_column.type_name,
                             CASE WHEN v_column.is_identity THEN 'nextval(''pg_temp.pggit_numbers'')' ELSE format('pggit._as_type(pggit._default_of(%s, %L), NULL::%s)', v_relation::oid, v_column.name, v_column.type_name) END,

@@ -236,6 +236,23 @@ $$;
 COMMENT ON FUNCTION pggit._owner_on(integer, text, text, text) IS
 'As whom an object of main or of a branch is changed: its owner, that of its table, or that of the tables in its schema.';
 
+CREATE OR REPLACE FUNCTION pggit._take_step(p_role oid, p_path text, p_ddl text, p_object text)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM pggit._as_role(p_role, ARRAY[p_path, p_ddl]);
+EXCEPTION WHEN undefined_column OR undefined_table OR undefined_object OR undefined_function OR dependent_objects_still_exist THEN
+    RAISE EXCEPTION USING
+        ERRCODE = 'VG310', SCHEMA = 'pggit',
+        MESSAGE = format('%s needs what the other side has dropped or changed: %s', p_object, SQLERRM),
+        HINT    = 'Nothing was written. Drop or change it on one side, and merge again.';
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._take_step(oid, text, text, text) IS
+'Runs one statement of a migration as a role. Raises VG310 where what one side made uses what the other side has no more.';
+
 CREATE OR REPLACE FUNCTION pggit._migrate(p_branch_id integer, p_from pggit._schema_object[], p_to pggit._schema_object[])
     RETURNS jsonb
     LANGUAGE plpgsql
@@ -259,7 +276,8 @@ BEGIN
          ORDER BY s.step
     LOOP
         PERFORM pggit._free_types(false) WHERE v_step.ddl ~ '^DROP (?:TYPE|DOMAIN) ';
-        PERFORM pggit._as_role(pggit._owner_on(p_branch_id, v_step.object_type, v_step.object_name, CASE WHEN v_step.parent LIKE '%.%' THEN v_step.parent END), ARRAY[v_path, v_step.ddl]);
+        PERFORM pggit._take_step(pggit._owner_on(p_branch_id, v_step.object_type, v_step.object_name, CASE WHEN v_step.parent LIKE '%.%' THEN v_step.parent END), v_path, v_step.ddl,
+                                 concat_ws(' ', v_step.object_type, v_step.object_name));
     END LOOP;
     PERFORM set_config('pggit.following', v_following, true), set_config('check_function_bodies', v_bodies, true);
     IF p_branch_id = 1 AND v_steps <> '[]' THEN

@@ -281,3 +281,21 @@ def test_a_conflict_shows_a_value_that_the_merged_column_cannot_hold(
     assert shop.value("SELECT result FROM pggit.continue_merge(%s)", merge_id) == "merged"
     assert shop.rows("SELECT id, note FROM orders ORDER BY id") == [(1, 1), (2, 2), (3, 3), (9, 99)]
     assert shop.rows("SELECT * FROM pggit.verify()") == []
+
+
+def test_what_reads_a_column_that_the_other_side_dropped_is_refused(shop: Database, dev: Connection) -> None:
+    query(dev, "ALTER TABLE orders DROP note")
+    shop.run("CREATE VIEW notes AS SELECT note FROM orders")
+    for call in ("plan_merge('dev')", "merge('dev', 'main')"):
+        result, reason = shop.row(f"SELECT result, detail ->> 'reason' FROM pggit.{call}")
+        assert (result, reason.split(" needs ")[0]) == ("refused", "view public.notes")
+    assert shop.rows("SELECT * FROM notes ORDER BY 1") == [("1",), ("2",), ("3",)]
+    assert shop.rows("SELECT * FROM pggit.verify()") == []
+
+
+def test_a_row_of_main_gets_the_next_number_in_a_branchs_serial(shop: Database, dev: Connection) -> None:
+    query(dev, "ALTER TABLE orders ADD n serial")
+    shop.run("INSERT INTO orders VALUES (9, 9)")
+    assert merge(shop) == ("merged", 0, 0)
+    shop.run("INSERT INTO orders (id, total) VALUES (10, 10)")
+    assert [n for (n,) in shop.rows("SELECT n FROM orders ORDER BY id")] == [1, 2, 3, 4, 5]
