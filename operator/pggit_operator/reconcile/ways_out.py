@@ -36,6 +36,7 @@ WAYS_OUT: dict[type[PgGitError], dict[str, str]] = {
         DATABASE: "Correct spec.excludeTables.",
         OTHER: "Correct the table in spec.resolutions: only tables under version control have conflicts.",
     },
+    errors.ObjectNotFound: {OTHER: "Correct its name, or wait until it is made in the database."},
     errors.MergeNotFound: {
         MERGE: "Apply the Merge that spec.revertOf names, or correct spec.revertOf; it is waited for.",
         OTHER: "Make another Merge.",
