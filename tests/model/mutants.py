@@ -126,7 +126,7 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "base_without_own": Mutant(
         "a branch stands on a snapshot, without the watermark of the transaction that committed",
-        "pggit.create_branch",
+        "pggit._create_branch",
         "pggit._base_mark(v_fork.at))",
         "ROW((pggit._base_mark(v_fork.at)).snapshot, NULL, 0)::pggit._mark)",
         also=("transaction", "fork_the_past"),
