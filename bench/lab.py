@@ -182,10 +182,11 @@ class Pair:
 class Lab:
     """A server with a template of each kind and size of database."""
 
-    def __init__(self, server: Server, rows: int, repeat: int) -> None:
+    def __init__(self, server: Server, rows: int, repeat: int, large: bool = False) -> None:
         self.server = server
         self.rows = rows
         self.repeat = repeat
+        self.large = large
         self._admin = Session(server.dsn())
         self._templates: set[str] = set()
         self._numbers = itertools.count(1)

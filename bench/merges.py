@@ -1,16 +1,31 @@
-"""Merges into main."""
+"""Merges into main, 5 % of whose changes are in conflict, with capture on."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator
-from typing import Any
 
-from lab import Figure, Lab, Pair
+from lab import Figure, Lab, Pair, Session
+
+RELATED = """
+    CREATE SCHEMA related;
+    CREATE TABLE related.parents (id bigint PRIMARY KEY, name text NOT NULL, note text);
+    CREATE TABLE related.children (
+        id bigint PRIMARY KEY, parent_id bigint NOT NULL REFERENCES related.parents, amount integer NOT NULL, note text
+    );
+    INSERT INTO related.parents SELECT g, 'parent ' || g, md5(g::text) FROM generate_series(1, {rows}) AS g;
+    INSERT INTO related.children
+    SELECT g, 1 + g::bigint * 7919 % {rows}, g % 100, md5(g::text) FROM generate_series(1, {rows}) AS g;
+    CREATE INDEX ON related.children (parent_id);
+    SELECT pggit.track_schema('related');
+    SELECT pggit.commit('related tables');
+"""
+MERGE = "SELECT (pggit.merge('{0}', 'main', NULL, '{{\"on_conflict\": \"theirs\"}}')).result"
+PLAN = "SELECT (pggit.plan_merge('{0}', 'main')).result"
 
 
-def merged(pair: Pair, changes: int, number: int) -> float:
-    """As many changes on both sides, 5 % of them to the same cell; the CPU of merging them into main."""
+def changed(pair: Pair, changes: int, number: int) -> Session:
+    """A branch and main with as many changes each, 5 % of them to the same cells."""
     step = pair.rows // changes
     session = pair.branch(f"m{number}")
     session.run(f"UPDATE orders SET note = 'branch {number}' WHERE id % {step} = {number}")
@@ -21,29 +36,72 @@ def merged(pair: Pair, changes: int, number: int) -> float:
     )
     pair.pggit.run("SELECT pggit.commit('main')")
     pair.vacuum()
-    merge = f"SELECT (pggit.merge('m{number}', 'main', NULL, '{{\"on_conflict\": \"theirs\"}}')).result"
-    outcome: list[tuple[Any, ...]] = []
-    spent = pair.pggit.cpu(lambda s: outcome.extend(s.run(merge)))
-    if outcome != [("merged",)]:
+    return session
+
+
+def spent(pair: Pair, sql: str, branch: str, result: str) -> float:
+    """The CPU of a merge or a plan that must end in a way."""
+    outcome: list[tuple[object, ...]] = []
+    cpu = pair.pggit.cpu(lambda session: outcome.extend(session.run(sql.format(branch))))
+    if outcome != [(result,)]:
         raise RuntimeError(f"the merge ended with {outcome}")
+    return cpu
+
+
+def merged(pair: Pair, changes: int, number: int) -> float:
+    """The CPU of merging as many changes on both sides into main."""
+    session = changed(pair, changes, number)
+    cpu = spent(pair, MERGE, f"m{number}", "merged")
     pair.leave(session)
-    return spent
+    return cpu
+
+
+def updated(pair: Pair, changes: int, number: int) -> float:
+    """The CPU of one UPDATE … FROM of as many rows without pggit."""
+    new = f"new_{changes}_{number}"
+    step = pair.rows // changes
+    pair.plain.run(f"CREATE TABLE {new} AS SELECT id, 'branch' AS note FROM orders WHERE id % {step} = {number}")
+    pair.plain.run("ANALYZE")
+    return pair.plain.cpu(lambda s: s.run(f"UPDATE orders AS o SET note = n.note FROM {new} AS n WHERE n.id = o.id"))
+
+
+def related(lab: Lab) -> Iterator[Figure]:
+    """Edits of two large tables that a foreign key connects, half of them on either side."""
+    with lab.pair() as pair:
+        pair.pggit.run(RELATED.format(rows=pair.rows))
+        pair.vacuum()
+        session = pair.branch("edits")
+        ((schema,),) = session.run("SELECT quote_ident(pggit.branch_schema('edits', 'related'))")
+        for side, name, first in ((session, schema, 0), (pair.pggit, "related", 50)):
+            of_side = f"id % 200 BETWEEN {first} AND {first + 2}"
+            side.run(f"UPDATE {name}.parents SET name = name || '!' WHERE {of_side}")
+            side.run(f"UPDATE {name}.children SET amount = amount + 1 WHERE {of_side}")
+        session.run("SELECT pggit.commit('edits', 'edits')")
+        pair.pggit.run("SELECT pggit.commit('main')")
+        pair.vacuum()
+        seconds = spent(pair, MERGE, "edits", "merged") / 1000
+    yield Figure(f"merge of {lab.rows * 6 // 100:,} edits of two tables", seconds, None, 20, "s")
 
 
 def merges(lab: Lab) -> Iterator[Figure]:
-    """Merges into main beside one UPDATE of as many rows, and beside the same merge in a tenth of the rows."""
+    """Merges into main beside one UPDATE of as many rows, and beside the same merge in fewer rows."""
     with lab.pair() as large, lab.pair(lab.rows // 10) as small:
-        changes = large.changes
-        spent: dict[str, list[float]] = {"large": [], "small": [], "plain": []}
-        for number in range(3):
-            spent["large"].append(merged(large, changes, number))
-            spent["small"].append(merged(small, changes, number))
-            large.plain.run(
-                f"CREATE TABLE new_{number} AS SELECT id, 'branch' AS note FROM orders WHERE id % 100 = {number}"
+        few, many = large.changes, large.changes * 10
+        large_cpu, small_cpu, plain_cpu = (
+            statistics.median(times)
+            for times in zip(
+                *((merged(large, few, n), merged(small, few, n), updated(large, few, n)) for n in range(3)), strict=True
             )
-            large.plain.run("ANALYZE")
-            update = f"UPDATE orders AS o SET note = n.note FROM new_{number} AS n WHERE n.id = o.id"
-            spent["plain"].append(large.plain.cpu(lambda s, u=update: s.run(u)))  # type: ignore[misc]
-        whole, tenth, plain = (statistics.median(times) for times in spent.values())
-    yield Figure(f"merge of {changes:,} changes / UPDATE … FROM", whole, plain, 2.5)
-    yield Figure(f"merge of {changes:,} changes in {large.rows:,} / {small.rows:,} rows", whole, tenth, 1.5)
+        )
+        changed(large, few, 3)
+        planned = spent(large, PLAN, "m3", "planned")
+        yield Figure(f"merge of {few:,} changes / UPDATE … FROM", large_cpu, plain_cpu, 2.5)
+        yield Figure(f"merge of {few:,} changes, plan alone / UPDATE … FROM", planned, plain_cpu, 0.5)
+        yield Figure(f"merge of {few:,} changes in {large.rows:,} / {small.rows:,} rows", large_cpu, small_cpu, 1.5)
+    with lab.pair() as pair:
+        yield Figure(f"merge of {many:,} changes / UPDATE … FROM", merged(pair, many, 0), updated(pair, many, 0), 2.5)
+    if lab.large:
+        with lab.pair(lab.rows * 10) as huge:
+            cpu = statistics.median(merged(huge, few, n) for n in range(3))
+        yield Figure(f"merge of {few:,} changes in {lab.rows * 10:,} / {lab.rows:,} rows", cpu, large_cpu, 1.5)
+    yield from related(lab)

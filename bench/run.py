@@ -38,6 +38,7 @@ def main() -> None:
     options.add_argument("--pg", type=int, default=18, choices=VERSIONS, help="PostgreSQL's major version")
     options.add_argument("--rows", type=int, help="rows of the large table, at least 1,000 (1,000,000; quick: 100,000)")
     options.add_argument("--quick", action="store_true", help="fewer rows and fewer repetitions: about half a minute")
+    options.add_argument("--large", action="store_true", help="also merges in ten times the rows: minutes, gigabytes")
     options.add_argument("--only", action="append", choices=BENCHES, help="this benchmark alone; may be repeated")
     options.add_argument(
         "--huge", action="store_true", help="branches of 10,000,000 rows, too, which take minutes to load"
@@ -47,7 +48,7 @@ def main() -> None:
     if rows < 1000:
         options.error("--rows must be at least 1000")
     with Server(given.pg, settings=SETTINGS, folder=Path(tempfile.gettempdir())) as server:
-        lab = Lab(server, rows, 3 if given.quick else 9)
+        lab = Lab(server, rows, 3 if given.quick else 9, given.large)
         print(f"PostgreSQL {given.pg}, {rows:,} rows\n")
         print(f"{'what':<52}{'measured':>16} {'':<8}{'plain':>16}{'ratio':>8}  {'target':<20}")
         for bench in [BENCHES[name] for name in given.only or BENCHES] + [huge] * given.huge:

@@ -22,6 +22,16 @@ $$;
 COMMENT ON FUNCTION pggit._refresh_statistics(integer, integer) IS
 'Renews the statistics of a delta that do not know a branch with 100 rows or more: the planner would expect no row of it and read all of them for every key.';
 
+CREATE OR REPLACE FUNCTION pggit._count_keys(p_table_id integer, p_from pggit._position, p_to pggit._position)
+    RETURNS bigint
+    LANGUAGE sql
+AS $$
+    SELECT pggit._how_many(pggit._candidates_sql(p_table_id, p_from, p_to), 10000000);
+$$;
+
+COMMENT ON FUNCTION pggit._count_keys(integer, pggit._position, pggit._position) IS
+'How many keys there are to look at for the changes between two positions.';
+
 CREATE OR REPLACE FUNCTION pggit._differ_sql(p_table_id integer, p_from pggit._position, p_to pggit._position)
     RETURNS text
     LANGUAGE sql STABLE
@@ -43,30 +53,36 @@ COMMENT ON FUNCTION pggit._differ_sql(integer, pggit._position, pggit._position)
 'Condition: two rows of a key, aliases o at one mark and n at another, differ. Where the columns are others, those decide that both have; a column of another type is compared by its text,
 as the younger type writes it.';
 
-CREATE OR REPLACE FUNCTION pggit._changes_sql(p_table_id integer, p_from pggit._position, p_to pggit._position)
+CREATE OR REPLACE FUNCTION pggit._changes_sql(p_table_id integer, p_from pggit._position, p_to pggit._position, p_keys bigint DEFAULT 0)
     RETURNS text
-    LANGUAGE plpgsql STABLE
+    LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_old   record;
+    v_new   record;
     v_first text := 'c' || (SELECT c.column_id FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position = 1);
 BEGIN
     IF pggit._is_keyless(p_table_id) THEN
         RETURN pggit._keyless_changes_sql(p_table_id, p_from, p_to);
     END IF;
+    v_old := pggit._read_first(p_table_id, p_from, 'o', p_keys);
+    v_new := pggit._read_first(p_table_id, p_to, 'n', p_keys);
     RETURN format($sql$
+        WITH %8$s keys AS (%1$s)
         SELECT CASE WHEN o.%4$s IS NOT DISTINCT FROM NULL THEN 'insert' WHEN n.%4$s IS NOT DISTINCT FROM NULL THEN 'delete' ELSE 'update' END AS change,
                CASE WHEN o.%4$s IS DISTINCT FROM NULL THEN %5$s END AS o, CASE WHEN n.%4$s IS DISTINCT FROM NULL THEN %6$s END AS n
-          FROM (%1$s) AS k LEFT JOIN LATERAL (%2$s) AS o ON true LEFT JOIN LATERAL (%3$s) AS n ON true
+          FROM keys AS k%9$s LEFT JOIN LATERAL (%2$s) AS o ON true LEFT JOIN LATERAL (%3$s) AS n ON true
          WHERE (o.%4$s IS NOT DISTINCT FROM NULL) <> (n.%4$s IS NOT DISTINCT FROM NULL) OR %7$s$sql$,
-        pggit._candidates_sql(p_table_id, p_from, p_to), pggit._row_sql(p_table_id, p_from), pggit._row_sql(p_table_id, p_to), v_first,
+        pggit._candidates_sql(p_table_id, p_from, p_to), pggit._row_sql(p_table_id, p_from, v_old.first), pggit._row_sql(p_table_id, p_to, v_new.first), v_first,
         pggit._as_row_sql(p_table_id, 'o', p_from), pggit._as_row_sql(p_table_id, 'n', p_to),
-        pggit._differ_sql(p_table_id, p_from, p_to));
+        pggit._differ_sql(p_table_id, p_from, p_to), v_old.with_sql || v_new.with_sql, v_old.join_sql || v_new.join_sql);
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._changes_sql(integer, pggit._position, pggit._position) IS
+COMMENT ON FUNCTION pggit._changes_sql(integer, pggit._position, pggit._position, bigint) IS
 'SELECT (change, o, n) of the net changes of a table between two positions: insert, update or delete, and the rows before and after as values
-of the delta''s row type (NULL where there is none), each with the columns of its position. Rows are compared by their bytes, so 1.0 and 1.00 differ.';
+of the delta''s row type (NULL where there is none), each with the columns of its position. Rows are compared by their bytes, so 1.0 and 1.00 differ.
+p_keys: how many keys there are to look at, if enable_nestloop is off (pggit._read_first).';
 
 CREATE OR REPLACE FUNCTION pggit._changed_tables(p_from pggit._position, p_to pggit._position)
     RETURNS SETOF pggit.tables
@@ -94,11 +110,12 @@ COMMENT ON FUNCTION pggit._changed_tables(pggit._position, pggit._position) IS
 CREATE OR REPLACE FUNCTION pggit._count_changes(p_table_id integer, p_from pggit._position, p_to pggit._position,
                                                 OUT inserted bigint, OUT updated bigint, OUT deleted bigint)
     LANGUAGE plpgsql
+    SET enable_nestloop = off SET enable_memoize = off SET jit = off
 AS $$
 BEGIN
     EXECUTE format($sql$SELECT count(*) FILTER (WHERE d.change = 'insert'), count(*) FILTER (WHERE d.change = 'update'),
                                count(*) FILTER (WHERE d.change = 'delete')
-                          FROM (%s) AS d$sql$, pggit._changes_sql(p_table_id, p_from, p_to))
+                          FROM (%s) AS d$sql$, pggit._changes_sql(p_table_id, p_from, p_to, pggit._count_keys(p_table_id, p_from, p_to)))
        INTO inserted, updated, deleted;
 END;
 $$;

@@ -1,9 +1,9 @@
 -- Text output is pinned so that a digest is the same in every session and on every server.
-CREATE OR REPLACE FUNCTION pggit._sum_up(p_table_id integer, p_from pggit._position, p_to pggit._position)
+CREATE OR REPLACE FUNCTION pggit._sum_up(p_table_id integer, p_from pggit._position, p_to pggit._position, p_changes text)
     RETURNS TABLE (inserted bigint, updated bigint, deleted bigint, digest text)
     LANGUAGE plpgsql
     SET datestyle = 'ISO, YMD' SET timezone = 'UTC' SET intervalstyle = 'postgres' SET extra_float_digits = 1
-    SET bytea_output = 'hex' SET lc_monetary = 'C' SET search_path = pg_catalog
+    SET bytea_output = 'hex' SET lc_monetary = 'C' SET search_path = pg_catalog SET enable_nestloop = off SET enable_memoize = off SET jit = off
 AS $$
 BEGIN
     RETURN QUERY EXECUTE format($sql$
@@ -18,13 +18,14 @@ BEGIN
         SELECT coalesce(sum(b.i), 0)::bigint, coalesce(sum(b.u), 0)::bigint, coalesce(sum(b.d), 0)::bigint,
                encode(sha256(coalesce(string_agg(b.h, '' ORDER BY b.bucket), '')), 'hex')
           FROM buckets AS b$sql$,
-        pggit._changes_sql(p_table_id, p_from, p_to),
+        p_changes,
         pggit._record_columns(p_table_id, 'd.o', p_from), pggit._record_columns(p_table_id, 'd.n', p_to));
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._sum_up(integer, pggit._position, pggit._position) IS
-'How many rows of a table were inserted, updated and deleted, net, between two positions, and a digest of these changes, made as in pggit._digest.';
+COMMENT ON FUNCTION pggit._sum_up(integer, pggit._position, pggit._position, text) IS
+'How many rows of a table were inserted, updated and deleted, net, between two positions, and a digest of these changes, made as in pggit._digest. p_changes: pggit._changes_sql
+of these positions, or what gives the same.';
 
 CREATE OR REPLACE FUNCTION pggit._columns_json(p_table_id integer, p_at pggit._position)
     RETURNS jsonb
@@ -36,7 +37,7 @@ $$;
 COMMENT ON FUNCTION pggit._columns_json(integer, pggit._position) IS
 'The columns of a table at a mark as commits tell them: name, type and place in the key.';
 
-CREATE OR REPLACE FUNCTION pggit._table_content(p_table pggit.tables, p_from pggit._position, p_to pggit._position)
+CREATE OR REPLACE FUNCTION pggit._table_content(p_table pggit.tables, p_from pggit._position, p_to pggit._position, p_changes text DEFAULT NULL)
     RETURNS jsonb
     LANGUAGE plpgsql
 AS $$
@@ -45,7 +46,7 @@ DECLARE
     v_presence text  := CASE WHEN p_from IS NULL THEN 'absent' ELSE pggit._presence(p_table, p_from) END;
     v_digest   record;
     v_changes  record;
-    v_any      boolean;
+    v_keys     bigint;
 BEGIN
     -- What the table held at the parent, or what happened to it since, is lost: there is no row-by-row difference to tell, the whole state is told.
     IF v_presence = 'gap' OR (v_presence = 'present' AND NOT pggit._is_comparable(p_table, p_from, p_to)) THEN
@@ -58,7 +59,7 @@ BEGIN
     IF v_presence = 'absent' AND (p_from).branch_id IS NOT NULL
        AND (pggit._is_made_on_branch(p_table) OR EXISTS (SELECT FROM pggit._last_change(p_table.table_id, p_to) AS c WHERE c.branch_id <> 1)) THEN
         v_content := jsonb_build_object('tracked', jsonb_build_object('rows', 0, 'columns', pggit._columns_json(p_table.table_id, p_to)));
-        SELECT c.* INTO v_changes FROM pggit._sum_up(p_table.table_id, p_from, p_to) AS c;
+        SELECT c.* INTO v_changes FROM pggit._sum_up(p_table.table_id, p_from, p_to, pggit._changes_sql(p_table.table_id, p_from, p_to)) AS c;
         RETURN v_content || CASE WHEN v_changes.inserted > 0 THEN to_jsonb(v_changes) ELSE '{}' END;
     END IF;
 
@@ -76,10 +77,10 @@ BEGIN
         v_content := v_content || jsonb_build_object('reshaped', jsonb_build_object('columns', pggit._columns_json(p_table.table_id, p_to)));
     END IF;
 
-    EXECUTE format('SELECT EXISTS (%s)', pggit._candidates_sql(p_table.table_id, p_from, p_to)) INTO v_any;
-    IF v_any THEN
+    v_keys := pggit._count_keys(p_table.table_id, p_from, p_to);
+    IF v_keys > 0 THEN
         PERFORM pggit._refresh_statistics(p_table.table_id, (p_to).branch_id);
-        SELECT c.* INTO v_changes FROM pggit._sum_up(p_table.table_id, p_from, p_to) AS c;
+        SELECT c.* INTO v_changes FROM pggit._sum_up(p_table.table_id, p_from, p_to, coalesce(p_changes, pggit._changes_sql(p_table.table_id, p_from, p_to, v_keys))) AS c;
         IF v_changes.inserted + v_changes.updated + v_changes.deleted > 0 THEN
             v_content := v_content || to_jsonb(v_changes);
         END IF;
@@ -88,11 +89,11 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._table_content(pggit.tables, pggit._position, pggit._position) IS
+COMMENT ON FUNCTION pggit._table_content(pggit.tables, pggit._position, pggit._position, text) IS
 'What a commit says of one table: counts and digest of its net changes; its columns when they are others than before; and its columns, rows and digest when it is new to the
-history or what it held before is lost. Empty when nothing changed.';
+history or what it held before is lost. Empty when nothing changed. p_changes as in pggit._sum_up, where it is known.';
 
-CREATE OR REPLACE FUNCTION pggit._content(p_from pggit._position, p_to pggit._position)
+CREATE OR REPLACE FUNCTION pggit._content(p_from pggit._position, p_to pggit._position, p_planned integer[] DEFAULT '{}')
     RETURNS jsonb
     LANGUAGE plpgsql
 AS $$
@@ -104,7 +105,7 @@ BEGIN
     FOR v_table IN SELECT t.* FROM pggit._tables_at(p_to) AS t LOOP
         PERFORM pggit._hold_base(v_table.table_id);
         BEGIN
-            v_one := pggit._table_content(v_table, p_from, p_to);
+            v_one := pggit._table_content(v_table, p_from, p_to, CASE WHEN v_table.table_id = ANY (p_planned) THEN pggit._planned_changes_sql(v_table.table_id) END);
         EXCEPTION WHEN undefined_column THEN  -- dropped since we looked; what it held was logged before
             v_one := pggit._table_content(v_table, p_from, p_to);
         END;
@@ -119,8 +120,8 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._content(pggit._position, pggit._position) IS
-'What a commit between two positions says, table by table (pggit._table_content).';
+COMMENT ON FUNCTION pggit._content(pggit._position, pggit._position, integer[]) IS
+'What a commit between two positions says, table by table (pggit._table_content). p_planned: the tables in which a merge has written its plan between them and nothing else was done.';
 
 CREATE OR REPLACE FUNCTION pggit._commit_id(p_parents text[], p_content jsonb, p_author text, p_message text, p_committed_at timestamptz)
     RETURNS text
@@ -152,12 +153,12 @@ COMMENT ON FUNCTION pggit._move_head(integer, text, pggit._position) IS
 
 CREATE OR REPLACE FUNCTION pggit._record_commit(p_branch pggit.branches, p_parents text[], p_since pggit._position, p_at pggit._position,
                                                 p_content jsonb, p_author text, p_message text, p_committed_at timestamptz,
-                                                p_merge_base text DEFAULT NULL)
+                                                p_merge_base text DEFAULT NULL, p_tree bigint DEFAULT NULL)
     RETURNS text
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_tree   bigint := pggit._scan_schema(p_branch.branch_id, p_at);
+    v_tree   bigint := coalesce(p_tree, pggit._scan_schema(p_branch.branch_id, p_at));
     v_schema jsonb  := pggit._schema_content(pggit._parent_tree(p_parents, v_tree), v_tree);
     v_id     text   := pggit._commit_id(p_parents, p_content || v_schema, p_author, p_message, p_committed_at);
 BEGIN
@@ -181,8 +182,8 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._record_commit(pggit.branches, text[], pggit._position, pggit._position, jsonb, text, text, timestamptz, text) IS
-'Stores a commit and moves the branch''s head to it; the branch''s row must be locked.';
+COMMENT ON FUNCTION pggit._record_commit(pggit.branches, text[], pggit._position, pggit._position, jsonb, text, text, timestamptz, text, bigint) IS
+'Stores a commit and moves the branch''s head to it; the branch''s row must be locked. p_tree: the tree of its schema, where the caller has just looked.';
 
 CREATE OR REPLACE FUNCTION pggit._commit_pending(p_branch_id integer, p_message text, p_author text DEFAULT NULL, p_allow_empty boolean DEFAULT false,
                                                  p_committed_at timestamptz DEFAULT NULL, p_at pggit._position DEFAULT NULL)
@@ -207,7 +208,7 @@ BEGIN
         RETURN NULL;
     END IF;
     RETURN pggit._record_commit(v_branch, v_parents, v_branch.head_at, v_at,
-                                v_content, coalesce(p_author, pggit._actor()), p_message, coalesce(p_committed_at, clock_timestamp()));
+                                v_content, coalesce(p_author, pggit._actor()), p_message, coalesce(p_committed_at, clock_timestamp()), p_tree => v_tree);
 END;
 $$;
 

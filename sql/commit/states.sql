@@ -169,24 +169,27 @@ $$;
 COMMENT ON FUNCTION pggit._first_out_sql(text, text) IS
 'SELECT of the first of the log rows (alias h) that a condition on one key leaves.';
 
-CREATE OR REPLACE FUNCTION pggit._main_row_sql(p_table_id integer, p_mark pggit._mark, p_at pggit._position)
+CREATE OR REPLACE FUNCTION pggit._main_row_sql(p_table_id integer, p_mark pggit._mark, p_at pggit._position, p_first text DEFAULT NULL)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
     SELECT CASE WHEN pggit._is_away(p_table_id, (1, p_mark, p_mark)::pggit._position) THEN pggit._no_rows_sql(p_table_id, p_at) ELSE format($sql$
             SELECT %1$s FROM (%2$s) AS f WHERE f._op <> 'I'
             UNION ALL
-            SELECT %3$s FROM %4$s AS b WHERE %5$s AND NOT EXISTS (SELECT FROM pggit._log_%6$s AS h WHERE %7$s AND %8$s)$sql$,
+            SELECT %3$s FROM %4$s AS b WHERE %5$s AND %6$s$sql$,
         pggit._log_columns(p_table_id, 'f', p_at),
-        pggit._first_out_sql(format('pggit._log_%s', p_table_id), pggit._same_key(p_table_id, 'h', 'k') || ' AND ' || pggit._key_out_sql('h', p_mark)),
+        CASE WHEN p_first IS NULL THEN pggit._first_out_sql(format('pggit._log_%s', p_table_id), pggit._same_key(p_table_id, 'h', 'k') || ' AND ' || pggit._key_out_sql('h', p_mark))
+             ELSE format('SELECT %s.*', p_first) END,
         pggit._base_columns(p_table_id, 'b', p_at), pggit._base_rows(p_table_id), pggit._same_key(p_table_id, 'b', 'k', true, false),
-        p_table_id, pggit._same_key(p_table_id, 'h', 'k'), pggit._key_out_sql('h', p_mark)) END;
+        CASE WHEN p_first IS NULL THEN format('NOT EXISTS (SELECT FROM pggit._log_%s AS h WHERE %s AND %s)', p_table_id, pggit._same_key(p_table_id, 'h', 'k'), pggit._key_out_sql('h', p_mark))
+             ELSE format('%s._xid IS NULL', p_first) END) END;
 $$;
 
-COMMENT ON FUNCTION pggit._main_row_sql(integer, pggit._mark, pggit._position) IS
-'SELECT of main''s row at a mark that has the key of the outer alias k: one row or none, with the columns of a position.';
+COMMENT ON FUNCTION pggit._main_row_sql(integer, pggit._mark, pggit._position, text) IS
+'SELECT of main''s row at a mark that has the key of the outer alias k: one row or none, with the columns of a position. p_first: the outer alias that has the key''s first log row out of the mark, or NULLs;
+without one it is looked up.';
 
-CREATE OR REPLACE FUNCTION pggit._row_sql(p_table_id integer, p_position pggit._position)
+CREATE OR REPLACE FUNCTION pggit._row_sql(p_table_id integer, p_position pggit._position, p_first text DEFAULT NULL)
     RETURNS text
     LANGUAGE plpgsql STABLE
 AS $$
@@ -201,7 +204,21 @@ BEGIN
     IF pggit._is_away(p_table_id, p_position) THEN
         RETURN pggit._no_rows_sql(p_table_id, p_position);
     ELSIF v_branch = 1 THEN
-        RETURN pggit._main_row_sql(p_table_id, (p_position).x, p_position);
+        RETURN pggit._main_row_sql(p_table_id, (p_position).x, p_position, p_first);
+    END IF;
+
+    IF p_first IS NOT NULL THEN
+        RETURN format($sql$
+            SELECT %1$s WHERE %2$s._live
+            UNION ALL
+            SELECT %3$s FROM %4$s WHERE %5$s AND %2$s._b IS NULL
+            UNION ALL
+            SELECT %6$s FROM (%7$s) AS main_row WHERE CASE WHEN %2$s._b IS NULL THEN %8$s ELSE %2$s._live IS NULL END$sql$,
+            pggit._stored_columns(p_table_id, p_first, p_position), p_first, pggit._stored_columns(p_table_id, 'd', p_position),
+            CASE WHEN v_dense IS NULL THEN format('pggit._delta_%s AS d', p_table_id) ELSE format('(%s) AS d', v_dense) END,
+            concat_ws(' AND ', CASE WHEN v_dense IS NULL THEN format('d._b = %s', v_branch) END, pggit._same_key(p_table_id, 'd', 'k')),
+            pggit._stored_columns(p_table_id, NULL, p_position), pggit._main_row_sql(p_table_id, (p_position).s, p_position),
+            CASE WHEN v_dense IS NULL THEN format('NOT EXISTS (SELECT FROM pggit._mask_%s AS m WHERE m._b = %s AND %s)', p_table_id, v_branch, pggit._same_key(p_table_id, 'm', 'k')) ELSE 'false' END);
     END IF;
 
     v_out   := format('h._b = %s AND %s', v_branch, pggit._key_out_sql('h', (p_position).x));
@@ -227,8 +244,9 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._row_sql(integer, pggit._position) IS
-'SELECT of the row at a position that has the key of the outer alias k, by index: one row or none. For LEFT JOIN LATERAL over a set of keys.';
+COMMENT ON FUNCTION pggit._row_sql(integer, pggit._position, text) IS
+'SELECT of the row at a position that has the key of the outer alias k, by index: one row or none. For LEFT JOIN LATERAL over a set of keys. p_first: the outer alias that has the key''s first log row
+out of the position (pggit._read_first), or NULLs; without one it is looked up.';
 
 CREATE OR REPLACE FUNCTION pggit._lookup_sql(p_table_id integer, p_position pggit._position, p_keys text)
     RETURNS text
@@ -250,6 +268,44 @@ $$;
 
 COMMENT ON FUNCTION pggit._all_first_out_sql(text, text, text) IS
 'SELECT of the first log row out of a mark of every key; alias h stands for the log.';
+
+CREATE OR REPLACE FUNCTION pggit._how_many(p_query text, p_at_most bigint)
+    RETURNS bigint
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_count bigint;
+BEGIN
+    EXECUTE format('SELECT count(*) FROM (%s LIMIT %s) AS q', p_query, p_at_most) INTO v_count;
+    RETURN v_count;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._how_many(text, bigint) IS
+'The number of rows of a query, counted up to a limit.';
+
+CREATE OR REPLACE FUNCTION pggit._read_first(p_table_id integer, p_position pggit._position, p_alias text, p_keys bigint, OUT first text, OUT with_sql text, OUT join_sql text)
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_log text := format(CASE (p_position).branch_id WHEN 1 THEN 'pggit._log_%s' ELSE 'pggit._undo_%s' END, p_table_id);
+    v_out text := concat_ws(' AND ', CASE WHEN (p_position).branch_id <> 1 THEN format('h._b = %s', (p_position).branch_id) END, pggit._out_sql('h', (p_position).x));
+BEGIN
+    IF p_keys < 100 OR pggit._is_away(p_table_id, p_position) OR pggit._how_many(format('SELECT FROM %s AS h WHERE %s', v_log, v_out), 4 * p_keys + 1) > 4 * p_keys THEN
+        with_sql := '';
+        join_sql := '';
+        RETURN;
+    END IF;
+    first    := p_alias || '_first';
+    with_sql := format('%s AS MATERIALIZED (%s), ', first, pggit._all_first_out_sql(v_log, pggit._key_columns(p_table_id, 'h'), v_out));
+    join_sql := format(' LEFT JOIN %s ON %s', first, pggit._same_key(p_table_id, first, 'k'));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._read_first(integer, pggit._position, text, bigint) IS
+'How the first log rows out of a position come to so many keys k: where the keys are many, and what the log has since the position is not much more, read once (with_sql) and joined (join_sql) as
+alias first, for pggit._row_sql. Otherwise first is NULL: they are looked up by key. Whoever runs it sets enable_nestloop = off: the planner does not know how many there are, and only a join by hash takes any number.
+What is LATERAL, and by index, is not touched by that.';
 
 CREATE OR REPLACE FUNCTION pggit._main_state_sql(p_table_id integer, p_mark pggit._mark, p_at pggit._position)
     RETURNS text

@@ -63,6 +63,7 @@ COMMENT ON FUNCTION pggit._without_unshared_sql(integer, pggit._position, pggit.
 CREATE OR REPLACE FUNCTION pggit.diff_rows(p_table text, p_from text, p_to text DEFAULT 'WORKING')
     RETURNS TABLE (change text, key jsonb, old_row jsonb, new_row jsonb)
     LANGUAGE plpgsql
+    SET enable_nestloop = off SET enable_memoize = off SET jit = off
 AS $$
 DECLARE
     v_table pggit.tables;
@@ -85,7 +86,7 @@ BEGIN
           LEFT JOIN LATERAL (SELECT %5$s%7$s AS j FROM (%3$s) AS r) AS before ON c.change <> 'insert'
           LEFT JOIN LATERAL (SELECT %6$s%7$s AS j FROM (%4$s) AS r) AS after ON c.change <> 'delete'
          ORDER BY 2, 1$sql$,
-        pggit._changes_sql(v_table.table_id, v_from.at, v_to.at), pggit._key_json(v_table.table_id, 'coalesce(after.j, before.j)'),
+        pggit._changes_sql(v_table.table_id, v_from.at, v_to.at, pggit._count_keys(v_table.table_id, v_from.at, v_to.at)), pggit._key_json(v_table.table_id, 'coalesce(after.j, before.j)'),
         pggit._named_sql(v_table.table_id, format('SELECT %s', pggit._record_columns(v_table.table_id, 'c.o', v_from.at)), v_from.at),
         pggit._named_sql(v_table.table_id, format('SELECT %s', pggit._record_columns(v_table.table_id, 'c.n', v_to.at)), v_to.at),
         pggit._json_sql(v_table.table_id, 'r', v_from.at), pggit._json_sql(v_table.table_id, 'r', v_to.at),

@@ -245,7 +245,7 @@ DECLARE
     v_result  pggit.merge_result;
     v_kept    jsonb;
     v_keys    text;
-    v_any     boolean;
+    v_number  bigint;
     v_counts  record;
     v_per     jsonb := '{}';
     v_before  pggit.conflicts[] := ARRAY(SELECT c FROM pggit.conflicts AS c WHERE c.merge_id = p_merge.merge_id);
@@ -263,8 +263,8 @@ BEGIN
         CONTINUE WHEN pggit._stays_dropped(v_table.table_id, p_merge.target_id, p_ours);
         SELECT string_agg(pggit._candidates_sql(v_table.table_id, (pggit._ref(b.id)).at, p_theirs), ' UNION ') INTO v_keys FROM unnest(p_bases) AS b(id);
         v_keys := v_keys || pggit._keys_of_filled_sql(v_table.table_id, p_ours, p_theirs) || pggit._keys_of_view_sql(v_table.table_id, p_ours) || pggit._given_keys_sql(v_table.table_id);
-        EXECUTE format('SELECT EXISTS (%s)', v_keys) INTO v_any;
-        CONTINUE WHEN NOT v_any;
+        v_number := pggit._how_many(v_keys, 10000000);
+        CONTINUE WHEN v_number = 0;
         PERFORM pggit._refresh_statistics(v_table.table_id, b.id) FROM unnest(ARRAY[(p_ours).branch_id, (p_theirs).branch_id]) AS b(id);
         v_tables := v_tables || v_table.table_id;
         IF pggit._is_keyless(v_table.table_id) THEN
@@ -272,7 +272,7 @@ BEGIN
             CONTINUE;
         END IF;
         v_missing := pggit._missing_cells(v_table.table_id, p_ours, p_theirs);
-        PERFORM pggit._plan_rows(v_table.table_id, v_keys, pggit._base_with_given_keys_sql(v_table.table_id, pggit._base_row_sql(v_table.table_id, p_bases)), p_ours, p_theirs, v_missing.base, v_missing.ours, v_missing.theirs);
+        PERFORM pggit._plan_rows(v_table.table_id, v_keys, v_number, p_bases, p_ours, p_theirs, v_missing.base, v_missing.ours, v_missing.theirs);
         PERFORM pggit._number_columns(v_table, (pggit._ref(p_bases[1])).at, p_before, p_ours);
         PERFORM pggit._fill_columns(p_merge, v_table, (pggit._ref(p_bases[1])).at, p_before, p_ours, p_theirs);
         PERFORM pggit._list_conflicts(p_merge.merge_id, v_table);
@@ -483,6 +483,7 @@ DECLARE
     v_steps     record;
     v_names     record;
     v_tables    record;
+    v_planned   integer[] := '{}';
 BEGIN
     SELECT m.* INTO STRICT v_merge FROM pggit.merges AS m WHERE m.merge_id = p_merge_id;
     v_mode := coalesce(v_merge.options ->> 'fast_forward', 'auto');
@@ -658,6 +659,10 @@ BEGIN
         v_after         := (v_target.branch_id, v_x, CASE WHEN v_target.branch_id = 1 THEN v_x ELSE (v_after).s END)::pggit._position;
     END IF;
     PERFORM pggit._run_checks(v_merge, v_target.name);
+    IF v_target.branch_id = 1 AND v_shape = 0 AND v_commands = '{}' AND v_merged IS NULL THEN
+        -- pggit._require_as_planned has seen to it.
+        v_planned := ARRAY(SELECT t.id::integer FROM jsonb_array_elements_text(v_result.detail -> 'planned_tables') AS t(id) WHERE NOT pggit._is_keyless(t.id::integer));
+    END IF;
     IF v_forward THEN
         PERFORM pggit._move_head(v_target.branch_id, v_their_id, v_after);
         v_result.result    := 'fast_forward';
@@ -670,7 +675,7 @@ BEGIN
         v_result.commit_id := pggit._record_commit(
             v_target,
             CASE WHEN v_merge.kind <> 'merge' OR coalesce((v_merge.options ->> 'squash')::boolean, false) THEN ARRAY[v_target.head] ELSE ARRAY[v_target.head, v_their_id] END,
-            v_before, v_after, pggit._content(v_before, v_after),
+            v_before, v_after, pggit._content(v_before, v_after, v_planned),
             CASE v_merge.kind WHEN 'cherry_pick' THEN (SELECT c.author FROM pggit.commits AS c WHERE c.commit_id = v_their_id) ELSE v_merge.requested_by END,
             coalesce(v_merge.message, format('Merge %s into %s', v_merge.source, v_target.name)), clock_timestamp(), v_merge.base_commit);
     END IF;

@@ -99,15 +99,15 @@ $$;
 COMMENT ON FUNCTION pggit._loses_sql(text, text, text) IS
 'Condition: what pggit._converted_sql makes of a value is another one: rounded, cut, or none at all.';
 
-CREATE OR REPLACE FUNCTION pggit._row_now_sql(p_table_id integer, p_position pggit._position)
+CREATE OR REPLACE FUNCTION pggit._row_now_sql(p_table_id integer, p_position pggit._position, p_first text DEFAULT NULL)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    SELECT CASE WHEN bool_and(b.column_id IS NOT DISTINCT FROM c.column_id) THEN pggit._row_sql(p_table_id, p_position)
+    SELECT CASE WHEN bool_and(b.column_id IS NOT DISTINCT FROM c.column_id) THEN pggit._row_sql(p_table_id, p_position, p_first)
                 ELSE format('SELECT %s FROM (%s) AS q',
                             string_agg(CASE WHEN b.column_id IS NULL THEN format('NULL::%s AS c%s', c.type_name, c.column_id)
                                             ELSE format('%s AS c%s', pggit._converted_sql('q.c' || b.column_id, b.type_name, c.type_name), c.column_id) END, ', ' ORDER BY c.column_id),
-                            pggit._row_sql(p_table_id, p_position)) END
+                            pggit._row_sql(p_table_id, p_position, p_first)) END
       FROM pggit._columns_at(p_table_id, pggit._target()) AS c
       JOIN pggit.tables AS t USING (table_id)
       LEFT JOIN pggit._columns_at(p_table_id, p_position) AS b
@@ -115,8 +115,19 @@ AS $$
      WHERE c.generated_as IS NULL;
 $$;
 
-COMMENT ON FUNCTION pggit._row_now_sql(integer, pggit._position) IS
+COMMENT ON FUNCTION pggit._row_now_sql(integer, pggit._position, text) IS
 'pggit._row_sql with the columns of now: NULL in those that the table did not have then, or whose values of then are lost; others of another type are converted.';
+
+CREATE OR REPLACE FUNCTION pggit._one_base_sql(p_table_id integer, p_base pggit._position, p_first text DEFAULT NULL)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT format('SELECT %s, ''{}''::integer[] AS _torn FROM (SELECT) AS one LEFT JOIN LATERAL (%s) AS q ON true',
+                  pggit._stored_columns(p_table_id, 'q', pggit._target()), pggit._row_now_sql(p_table_id, p_base, p_first));
+$$;
+
+COMMENT ON FUNCTION pggit._one_base_sql(integer, pggit._position, text) IS
+'pggit._base_row_sql where there is one base; p_first as in pggit._row_sql.';
 
 CREATE OR REPLACE FUNCTION pggit._base_row_sql(p_table_id integer, p_bases text[], p_depth integer DEFAULT 1)
     RETURNS text
@@ -133,8 +144,7 @@ DECLARE
     v_torn    text;
 BEGIN
     IF cardinality(p_bases) = 1 OR v_before IS NULL OR p_depth > 3 THEN
-        RETURN format('SELECT %s, ''{}''::integer[] AS _torn FROM (SELECT) AS one LEFT JOIN LATERAL (%s) AS q ON true',
-                      pggit._stored_columns(p_table_id, 'q', pggit._target()), pggit._row_now_sql(p_table_id, (pggit._ref(p_bases[1])).at));
+        RETURN pggit._one_base_sql(p_table_id, (pggit._ref(p_bases[1])).at);
     END IF;
 
     SELECT string_agg(format('(SELECT %s FROM (%s) AS q) AS b%s', v_as_row, pggit._row_now_sql(p_table_id, (pggit._ref(b.id)).at), b.n), ', ')
@@ -183,17 +193,27 @@ $$;
 COMMENT ON FUNCTION pggit._merged_row_sql(integer, text, jsonb) IS
 'pggit._as_row_sql, with expressions by column id for the columns that the alias has not got.';
 
-CREATE OR REPLACE FUNCTION pggit._plan_rows(p_table_id integer, p_keys text, p_base text, p_ours pggit._position, p_theirs pggit._position,
+CREATE OR REPLACE FUNCTION pggit._plan_rows(p_table_id integer, p_keys text, p_number bigint, p_bases text[], p_ours pggit._position, p_theirs pggit._position,
                                             p_base_missing jsonb, p_ours_missing jsonb, p_theirs_missing jsonb)
     RETURNS void
     LANGUAGE plpgsql
+    SET enable_nestloop = off SET enable_memoize = off
 AS $$
 DECLARE
+    v_base        text   := pggit._base_row_sql(p_table_id, p_bases);
+    v_with_given  text   := pggit._base_with_given_keys_sql(p_table_id, v_base);
+    v_base_first  record;
+    v_ours_first  record := pggit._read_first(p_table_id, p_ours, 'o', p_number);
+    v_their_first record := pggit._read_first(p_table_id, p_theirs, 't', p_number);
     v_first text := 'c' || (SELECT c.column_id FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position = 1);
     v_want  text;
     v_cells text;
     v_json  text;
 BEGIN
+    -- Where the base is made of several, or rows have got other keys since, each key is looked up.
+    v_base_first := pggit._read_first(p_table_id, (pggit._ref(p_bases[1])).at, 'b', CASE WHEN cardinality(p_bases) = 1 AND v_with_given = v_base THEN p_number ELSE 0 END);
+    v_base       := CASE WHEN v_base_first.first IS NULL THEN v_with_given ELSE pggit._one_base_sql(p_table_id, (pggit._ref(p_bases[1])).at, v_base_first.first) END;
+
     SELECT string_agg(CASE WHEN c.column_id IS NULL THEN 'NULL'
                WHEN k.merge IS NOT NULL THEN format('CASE WHEN j%1$s.clean AND NOT w.torn && ''{0,%1$s}'' THEN %2$s ELSE (w.o).c%1$s END', c.column_id, format(k.merged, 'j' || c.column_id))
                ELSE format('CASE WHEN w.torn && ''{0,%1$s}'' THEN (w.o).c%1$s
@@ -215,11 +235,12 @@ BEGIN
     PERFORM pggit._drop_temporary(format('pg_temp.pggit_plan_%s', p_table_id));
     EXECUTE format($sql$
         CREATE TEMPORARY TABLE pggit_plan_%1$s ON COMMIT DROP AS
-        WITH work AS MATERIALIZED (
+        WITH %14$s work AS (
             SELECT %6$s, b._torn AS torn, CASE WHEN b.%7$s IS DISTINCT FROM NULL THEN %8$s END AS b, CASE WHEN o.%7$s IS DISTINCT FROM NULL THEN %9$s END AS o,
                    CASE WHEN t.%7$s IS DISTINCT FROM NULL THEN %10$s END AS t
-              FROM (%2$s) AS k LEFT JOIN LATERAL (%3$s) AS b ON true LEFT JOIN LATERAL (%5$s) AS t ON true LEFT JOIN LATERAL (%4$s) AS o ON true
+              FROM (%2$s) AS k%15$s LEFT JOIN LATERAL (%3$s) AS b ON true LEFT JOIN LATERAL (%5$s) AS t ON true LEFT JOIN LATERAL (%4$s) AS o ON true
              WHERE b._torn <> '{}' OR (b.%7$s IS NOT DISTINCT FROM NULL) <> (t.%7$s IS NOT DISTINCT FROM NULL) OR (%8$s *<> %10$s)
+            OFFSET 0
         ), judged AS MATERIALIZED (
             SELECT w.*, CASE
                 WHEN w.torn <> '{}' THEN CASE
@@ -238,7 +259,7 @@ BEGIN
                 ELSE 'cells' END AS outcome
               FROM work AS w
         )
-        SELECT m.*, row_number() OVER () AS row_no, CASE WHEN m.o IS NULL AND NOT m.want IS NULL THEN 'insert' WHEN m.want IS NULL AND NOT m.o IS NULL THEN 'delete'
+        SELECT %17$s, m.torn, m.outcome, %16$s, m.o, m.want, m.cells, row_number() OVER () AS row_no, CASE WHEN m.o IS NULL AND NOT m.want IS NULL THEN 'insert' WHEN m.want IS NULL AND NOT m.o IS NULL THEN 'delete'
                          WHEN m.o *<> m.want THEN 'update' ELSE 'none' END AS action
           FROM (
             SELECT w.*, w.t AS want, '{}'::integer[] AS cells FROM judged AS w WHERE w.outcome = 'take'
@@ -247,19 +268,33 @@ BEGIN
             UNION ALL
             SELECT w.*, ROW(0, %11$s)::pggit._delta_%1$s, array_remove(ARRAY[%12$s]::integer[], NULL) FROM judged AS w%13$s WHERE w.outcome = 'cells'
           ) AS m$sql$,
-        p_table_id, p_keys, p_base, pggit._row_now_sql(p_table_id, p_ours), pggit._row_now_sql(p_table_id, p_theirs),
+        p_table_id, p_keys, v_base, pggit._row_now_sql(p_table_id, p_ours, v_ours_first.first), pggit._row_now_sql(p_table_id, p_theirs, v_their_first.first),
         pggit._key_columns(p_table_id, 'k'), v_first,
         pggit._merged_row_sql(p_table_id, 'b', p_base_missing), pggit._merged_row_sql(p_table_id, 'o', p_ours_missing), pggit._merged_row_sql(p_table_id, 't', p_theirs_missing),
-        v_want, v_cells, coalesce(v_json, ''));
+        v_want, v_cells, coalesce(v_json, ''),
+        v_base_first.with_sql || v_ours_first.with_sql || v_their_first.with_sql, v_base_first.join_sql || v_ours_first.join_sql || v_their_first.join_sql,
+        CASE WHEN EXISTS (SELECT FROM pg_temp.pggit_merged_columns AS c WHERE c.table_id = p_table_id) THEN 'm.b, m.t'
+                    ELSE 'CASE WHEN m.outcome NOT IN (''take'', ''keep'') THEN m.b END AS b, CASE WHEN m.outcome NOT IN (''take'', ''keep'') THEN m.t END AS t' END,
+        pggit._key_columns(p_table_id, 'm'));
     EXECUTE format('CREATE INDEX ON pg_temp.pggit_plan_%s (%s)', p_table_id, pggit._key_columns(p_table_id));
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._plan_rows(integer, text, text, pggit._position, pggit._position, jsonb, jsonb, jsonb) IS
-'Merges the rows of one table three ways into the temporary table pggit_plan_<table id>: key, torn (as in pggit._base_row_sql), the rows b, o and t, outcome, want (the merged row, NULL: none; for
-what is in conflict ours), cells (the column ids in conflict), row_no and action (insert, update, delete or none: what turns ours into want). Only keys that theirs changed against base are in it.
+COMMENT ON FUNCTION pggit._plan_rows(integer, text, bigint, text[], pggit._position, pggit._position, jsonb, jsonb, jsonb) IS
+'Merges the rows of one table three ways, for a query of keys and their number, into the temporary table pggit_plan_<table id>: key, torn (as in pggit._base_row_sql), the rows b, o and t (b and t not where the outcome is take or keep, unless
+columns are merged), outcome, want (the merged row, NULL: none; for what is in conflict ours), cells (the column ids in conflict), row_no and action (insert, update, delete or none: what turns ours into want). Only keys that theirs changed against base are in it.
 outcome is take, keep, cells, or the kind of a conflict of whole rows: insert_insert, update_delete, delete_update. p_base_missing, p_ours_missing, p_theirs_missing: expressions over o
 and t, by column id, for what a column that a state has not got counts as there.';
+
+CREATE OR REPLACE FUNCTION pggit._planned_changes_sql(p_table_id integer)
+    RETURNS text
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT format('SELECT p.action AS change, p.o, p.want AS n FROM pg_temp.pggit_plan_%s AS p WHERE p.action <> ''none''', p_table_id);
+$$;
+
+COMMENT ON FUNCTION pggit._planned_changes_sql(integer) IS
+'pggit._changes_sql of what a plan changes.';
 
 CREATE OR REPLACE FUNCTION pggit._row_json_sql(p_table_id integer, p_record text)
     RETURNS text

@@ -127,11 +127,19 @@ CREATE OR REPLACE FUNCTION pggit._check_rows(p_merge_id uuid, p_table pggit.tabl
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_one  record;
-    v_name text := format('%I.%I', p_table.schema_name, p_table.table_name);
+    v_one        record;
+    v_name       text := format('%I.%I', p_table.schema_name, p_table.table_name);
+    v_never_null name[];
+    v_any        text;
+    v_found      boolean;
 BEGIN
-    FOR v_one IN SELECT a.attname FROM pg_attribute AS a
-                  WHERE a.attrelid = p_table.relation AND a.attnum > 0 AND a.attnotnull AND NOT a.attisdropped LOOP
+    SELECT array_agg(a.attname ORDER BY a.attnum), format('SELECT EXISTS (SELECT FROM (%s) AS n WHERE %s)', pggit._wants_sql(p_table.table_id),
+                                                          coalesce(string_agg(format('n.%I IS NOT DISTINCT FROM NULL', a.attname), ' OR '), 'false'))
+      INTO v_never_null, v_any
+      FROM pg_attribute AS a
+     WHERE a.attrelid = p_table.relation AND a.attnum > 0 AND a.attnotnull AND NOT a.attisdropped;
+    EXECUTE v_any INTO v_found;
+    FOR v_one IN SELECT u.attname FROM unnest(v_never_null) AS u(attname) WHERE v_found LOOP
         PERFORM pggit._add_violations(p_merge_id, p_table.table_id, 'not_null', format('%s.%I', v_name, v_one.attname),
             format('SELECT n.* FROM (%s) AS n WHERE n.%I IS NOT DISTINCT FROM NULL', pggit._wants_sql(p_table.table_id), v_one.attname),
             format('column %I of table %s may not be NULL', v_one.attname, v_name));

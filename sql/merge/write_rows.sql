@@ -71,25 +71,22 @@ DECLARE
     v_rows    text := pggit._rows_of(p_relation::regclass);
     v_plan    text := format('pg_temp.pggit_plan_%s', p_table_id);
     v_same    text := pggit._planned_row_sql(p_table_id);
-    v_guard   text := format('ROW(%s)::record *= ROW(%s)::record', pggit._cast_columns(p_table_id, 'b'), pggit._record_columns(p_table_id, 'p.o', pggit._target()));
+    v_guard   text := pggit._named_as_row_sql(p_table_id, 'b') || ' *= p.o';
     v_swap    text := CASE current_setting('session_replication_role') WHEN 'replica' THEN pggit._swaps_sql(p_table_id, p_relation::regclass) ELSE 'false' END;
     v_set     text;
-    v_want    bigint;
+    v_delete  bigint;
+    v_update  bigint;
     v_done    bigint;
 BEGIN
-    EXECUTE format('SELECT count(*) FROM (SELECT FROM %s AS b JOIN %s AS p ON %s WHERE p.action IN (''update'', ''delete'') FOR UPDATE OF b) AS locked',
-                   v_rows, v_plan, v_same) INTO v_done;
-
-    EXECUTE format('SELECT count(*) FROM %s AS p WHERE p.action = ''delete'' OR (p.action = ''update'' AND (%s))', v_plan, v_swap) INTO v_want;
-    IF v_want > 0 THEN
+    EXECUTE format('SELECT count(*) FILTER (WHERE p.action = ''delete'' OR (p.action = ''update'' AND (%1$s))), count(*) FILTER (WHERE p.action = ''update'' AND NOT (%1$s)) FROM %2$s AS p',
+                   v_swap, v_plan) INTO v_delete, v_update;
+    IF v_delete > 0 THEN
         EXECUTE format('DELETE FROM %s AS b USING %s AS p WHERE %s AND (p.action = ''delete'' OR (p.action = ''update'' AND (%s))) AND %s',
                        v_rows, v_plan, v_same, v_swap, v_guard);
         GET DIAGNOSTICS v_done = ROW_COUNT;
-        PERFORM pggit._require_all(p_relation, v_want, v_done);
+        PERFORM pggit._require_all(p_relation, v_delete, v_done);
     END IF;
-
-    EXECUTE format('SELECT count(*) FROM %s AS p WHERE p.action = ''update'' AND NOT (%s)', v_plan, v_swap) INTO v_want;
-    IF v_want > 0 THEN
+    IF v_update > 0 THEN
         SELECT string_agg(format('%I = (p.want).c%s', c.name, c.column_id), ', ' ORDER BY c.column_id) INTO v_set
           FROM pggit._columns_at(p_table_id, pggit._target()) AS c
           JOIN pg_attribute AS a ON a.attrelid = p_relation::regclass AND a.attname = c.name
@@ -97,7 +94,7 @@ BEGIN
         EXECUTE format('UPDATE %s AS b SET %s FROM %s AS p WHERE %s AND p.action = ''update'' AND NOT (%s) AND %s',
                        v_rows, v_set, v_plan, v_same, v_swap, v_guard);
         GET DIAGNOSTICS v_done = ROW_COUNT;
-        PERFORM pggit._require_all(p_relation, v_want, v_done);
+        PERFORM pggit._require_all(p_relation, v_update, v_done);
     END IF;
 
     EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s AS p WHERE p.action = ''insert'' OR (p.action = ''update'' AND (%s))',
@@ -117,14 +114,12 @@ DECLARE
     v_rows   text := pggit._rows_of(p_relation::regclass);
     v_plan   text := format('pg_temp.pggit_plan_%s', p_table_id);
     v_same   text := pggit._planned_row_sql(p_table_id);
-    v_guard  text := format('ROW(%s)::record *= ROW(%s)::record', pggit._cast_columns(p_table_id, 'b'), pggit._record_columns(p_table_id, 'p.o', pggit._target()));
+    v_guard  text := pggit._named_as_row_sql(p_table_id, 'b') || ' *= p.o';
     v_set    text;
     v_delete bigint;
     v_update bigint;
     v_insert bigint;
 BEGIN
-    EXECUTE format('SELECT count(*) FROM (SELECT FROM %s AS b JOIN %s AS p ON %s WHERE p.action IN (''update'', ''delete'') FOR UPDATE OF b) AS locked',
-                   v_rows, v_plan, v_same) INTO v_update;
     EXECUTE format('SELECT count(*) FILTER (WHERE p.action = ''delete''), count(*) FILTER (WHERE p.action = ''update''), count(*) FILTER (WHERE p.action = ''insert'') FROM %s AS p',
                    v_plan) INTO v_delete, v_update, v_insert;
     SELECT string_agg(format('%I = (p.want).c%s', c.name, c.column_id), ', ' ORDER BY c.column_id) INTO v_set
@@ -141,7 +136,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._write_parts(integer, text) IS
-'The statements that write a table''s plan, each guarded by the planned row of ours, and how many rows each has to write. Locks the rows that they change.';
+'The statements that write a table''s plan, each guarded by the planned row of ours, and how many rows each has to write.';
 
 CREATE OR REPLACE FUNCTION pggit._write_together(p_table_ids integer[], p_relations text[])
     RETURNS void
@@ -194,17 +189,17 @@ $$;
 COMMENT ON FUNCTION pggit._require_all(text, bigint, bigint) IS
 'Raises VG402 unless every planned row was still as planned.';
 
-CREATE OR REPLACE FUNCTION pggit._cast_columns(p_table_id integer, p_alias text)
+CREATE OR REPLACE FUNCTION pggit._named_as_row_sql(p_table_id integer, p_alias text)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    SELECT string_agg(format('%s.%I::%s', p_alias, c.name, c.type_name), ', ' ORDER BY c.column_id)
-      FROM pggit._columns_at(p_table_id, pggit._target()) AS c
-     WHERE c.generated_as IS NULL;
+    SELECT format('ROW(0, %s)::pggit._delta_%s', string_agg(CASE WHEN c.column_id IS NULL THEN 'NULL' ELSE format('%s.%I', p_alias, c.name) END, ', ' ORDER BY s.attnum), p_table_id)
+      FROM pggit._store_columns(p_table_id) AS s
+      LEFT JOIN pggit._columns_at(p_table_id, pggit._target()) AS c ON c.column_id = s.column_id AND c.generated_as IS NULL;
 $$;
 
-COMMENT ON FUNCTION pggit._cast_columns(integer, text) IS
-'The columns of a user''s table as expressions of the stores'' types.';
+COMMENT ON FUNCTION pggit._named_as_row_sql(integer, text) IS
+'pggit._as_row_sql of a user''s table, whose columns have their names.';
 
 CREATE OR REPLACE FUNCTION pggit._column_names(p_table_id integer)
     RETURNS text
@@ -346,9 +341,9 @@ BEGIN
     FOREACH v_table_id IN ARRAY p_tables LOOP
         CONTINUE WHEN pggit._is_keyless(v_table_id);
         EXECUTE format($sql$
-            SELECT EXISTS (SELECT FROM pg_temp.pggit_plan_%1$s AS p
-                            WHERE p.action <> 'none' AND EXISTS (SELECT FROM pggit._log_%1$s AS h WHERE %2$s AND h._xid <> %4$L::xid8 AND %3$s))$sql$,
-            v_table_id, pggit._same_key(v_table_id, 'h', 'p'), pggit._key_out_sql('h', p_mark), pggit._transaction_number()) INTO v_touched;
+            WITH others AS MATERIALIZED (SELECT %2$s FROM pggit._log_%1$s AS h WHERE %3$s AND h._xid <> %4$L::xid8)
+            SELECT EXISTS (SELECT FROM others AS h WHERE EXISTS (SELECT FROM pg_temp.pggit_plan_%1$s AS p WHERE p.action <> 'none' AND %5$s))$sql$,
+            v_table_id, pggit._key_columns(v_table_id, 'h'), pggit._out_sql('h', p_mark), pggit._transaction_number(), pggit._same_key(v_table_id, 'h', 'p')) INTO v_touched;
         IF v_touched THEN
             RAISE EXCEPTION USING
                 ERRCODE = 'VG402', SCHEMA = 'pggit',
@@ -377,14 +372,12 @@ BEGIN
             v_right := pggit._is_as_planned(v_table.table_id, p_watermark);
         ELSIF v_table.table_id = ANY (p_tables) THEN
             EXECUTE format($sql$
-                SELECT NOT EXISTS (SELECT FROM pg_temp.pggit_plan_%1$s AS p LEFT JOIN %2$s AS b ON %3$s
-                                    WHERE p.action <> 'none' AND ((p.want IS NULL) <> (b.%4$I IS NOT DISTINCT FROM NULL) OR (NOT p.want IS NULL AND ROW(%5$s)::record *<> ROW(%6$s)::record)))
-                   AND NOT EXISTS (SELECT FROM pggit._log_%1$s AS l WHERE l._xid = %9$L::xid8 AND l._seq > %7$s
-                                      AND NOT EXISTS (SELECT FROM pg_temp.pggit_plan_%1$s AS p WHERE p.action <> 'none' AND %8$s))$sql$,
-                v_table.table_id, pggit._base_rows(v_table.table_id), pggit._same_key(v_table.table_id, 'b', 'p', true, false),
-                (SELECT c.name FROM pggit.columns AS c WHERE c.table_id = v_table.table_id AND c.key_position = 1),
-                pggit._cast_columns(v_table.table_id, 'b'), pggit._record_columns(v_table.table_id, 'p.want', pggit._target()), p_watermark,
-                pggit._same_key(v_table.table_id, 'l', 'p'), v_xid) INTO v_right;
+                SELECT NOT EXISTS (SELECT FROM pg_temp.pggit_plan_%1$s AS p LEFT JOIN LATERAL (SELECT %2$s AS r FROM %3$s AS b WHERE %4$s OFFSET 0) AS b ON true
+                                    WHERE p.action <> 'none' AND ((p.want IS NULL) <> (b.r IS NULL) OR b.r *<> p.want))
+                   AND NOT EXISTS (SELECT FROM pggit._log_%1$s AS l WHERE l._xid = %5$L::xid8 AND l._seq > %6$s
+                                      AND NOT EXISTS (SELECT FROM pg_temp.pggit_plan_%1$s AS p WHERE p.action <> 'none' AND %7$s))$sql$,
+                v_table.table_id, pggit._named_as_row_sql(v_table.table_id, 'b'), pggit._base_rows(v_table.table_id), pggit._same_key(v_table.table_id, 'b', 'p', true, false),
+                v_xid, p_watermark, pggit._same_key(v_table.table_id, 'l', 'p')) INTO v_right;
         ELSE
             EXECUTE format('SELECT NOT EXISTS (SELECT FROM pggit._log_%s AS l WHERE l._xid = %L::xid8 AND l._seq > %s)',
                            v_table.table_id, v_xid, p_watermark) INTO v_right;

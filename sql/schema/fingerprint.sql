@@ -13,7 +13,7 @@ AS $$
         SELECT y.oid, y.xmin, y.ctid FROM pg_type AS y JOIN spaces AS s ON y.typnamespace = s.oid
     ), routines AS MATERIALIZED (
         SELECT p.oid, p.xmin, p.ctid FROM pg_proc AS p JOIN spaces AS s ON p.pronamespace = s.oid
-    ), objects AS (
+    ), objects AS MATERIALIZED (
         SELECT * FROM spaces UNION ALL SELECT * FROM relations UNION ALL SELECT * FROM types UNION ALL SELECT * FROM routines
         UNION ALL SELECT a.attrelid, a.xmin, a.ctid FROM relations AS r JOIN pg_attribute AS a ON a.attrelid = r.oid
         UNION ALL SELECT d.oid, d.xmin, d.ctid FROM relations AS r JOIN pg_attrdef AS d ON d.adrelid = r.oid
@@ -27,11 +27,14 @@ AS $$
         UNION ALL SELECT w.oid, w.xmin, w.ctid FROM relations AS r JOIN pg_rewrite AS w ON w.ev_class = r.oid
         UNION ALL SELECT x.oid, x.xmin, x.ctid FROM relations AS r JOIN pg_statistic_ext AS x ON x.stxrelid = r.oid
         UNION ALL SELECT e.oid, e.xmin, e.ctid FROM types AS y JOIN pg_enum AS e ON e.enumtypid = y.oid
-        UNION ALL SELECT o.objoid, o.xmin, o.ctid FROM pg_description AS o
+    ), all_rows AS (
+        SELECT * FROM objects
         UNION ALL SELECT x.oid, x.xmin, x.ctid FROM pg_extension AS x
+        -- PostgreSQL's own objects and pggit's have thousands.
+        UNION ALL SELECT d.objoid, d.xmin, d.ctid FROM pg_description AS d WHERE d.objoid IN (SELECT o.oid FROM objects AS o)
     )
     -- ctid: what a transaction changes twice has one xmin.
-    SELECT concat_ws(' ', count(*), sum(hashtidextended(o.ctid, hashint8extended(o.oid::bigint, o.xmin::text::bigint))::numeric)) FROM objects AS o;
+    SELECT concat_ws(' ', count(*), sum(hashtidextended(o.ctid, hashint8extended(o.oid::bigint, o.xmin::text::bigint))::numeric)) FROM all_rows AS o;
 $$;
 
 COMMENT ON FUNCTION pggit._schema_fingerprint(integer) IS

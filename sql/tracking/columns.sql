@@ -144,16 +144,21 @@ $$;
 COMMENT ON FUNCTION pggit._shape_name(integer, pggit._position) IS
 'Part of the names of functions that branches share while their tables have the same columns under the same names.';
 
+-- In PL/pgSQL it is planned once a session, and not again as a part of each function that asks.
 CREATE OR REPLACE FUNCTION pggit._shown_columns(p_table_id integer, p_at pggit._position)
     RETURNS TABLE (column_id integer, origin integer, attnum smallint, name text, type_name text, key_position integer, generated_as text, names jsonb)
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE ROWS 10
 AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     SELECT c.column_id, c.origin, c.attnum,
            CASE WHEN NOT c.dropped_at IS NULL AND EXISTS (SELECT FROM pggit._columns_at(p_table_id, p_at) AS o
                                                            WHERE o.name = c.name AND o.column_id <> c.column_id AND (o.dropped_at IS NULL OR o.column_id > c.column_id))
                 THEN format('%s (dropped %s)', left(c.name, greatest(length(c.name) - 20, 1)), c.column_id) ELSE c.name END,
            c.type_name, c.key_position, c.generated_as, c.names
       FROM pggit._columns_at(p_table_id, p_at) AS c;
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._shown_columns(integer, pggit._position) IS

@@ -9,8 +9,8 @@ from fixtures.postgres import Database, query
 POSITION = "(SELECT (b.head_at) FROM pggit.branches AS b WHERE b.name = %s)"
 
 
-@pytest.mark.parametrize("branch", ["main", "side"])
-def test_changes_are_looked_up_by_key(db: Database, branch: str) -> None:
+def plan_of_changes(db: Database, branch: str, keys: int) -> str:
+    """How 5,000 changes that statistics do not know yet are read; keys is what pggit._changes_sql is told of them."""
     db.run("""
         CREATE TABLE t (id integer PRIMARY KEY, v text);
         INSERT INTO t SELECT g, 'v' FROM generate_series(1, 20000) AS g;
@@ -25,11 +25,28 @@ def test_changes_are_looked_up_by_key(db: Database, branch: str) -> None:
     query(session, "UPDATE t SET v = 'new' WHERE id <= 5000")
 
     sql = db.value(
-        f"SELECT pggit._changes_sql(1, {POSITION}, pggit._working_position((pggit._branch(%s)).branch_id))",
+        f"SELECT pggit._changes_sql(1, {POSITION}, pggit._working_position((pggit._branch(%s)).branch_id), %s)",
         branch,
         branch,
+        keys,
     )
-    plan = "\n".join(line for (line,) in db.rows("EXPLAIN (COSTS OFF) " + sql.replace("%", "%%")))
+    if keys:
+        db.run("SET enable_nestloop = off; SET enable_memoize = off")
+    return "\n".join(line for (line,) in db.rows("EXPLAIN (COSTS OFF) " + sql.replace("%", "%%")))
+
+
+@pytest.mark.parametrize("branch", ["main", "side"])
+def test_many_changes_are_read_once_and_their_rows_by_index(db: Database, branch: str) -> None:
+    plan = plan_of_changes(db, branch, 5000)
+    assert "CTE Scan on o_first" in plan
+    assert "Join Filter" not in plan, plan  # that would be each key with each log row
+    assert "Seq Scan on t" not in plan, plan
+    assert "Index Scan using t_pkey" in plan, plan
+
+
+@pytest.mark.parametrize("branch", ["main", "side"])
+def test_changes_are_looked_up_by_key(db: Database, branch: str) -> None:
+    plan = plan_of_changes(db, branch, 0)
     lookups = plan[plan.index("Nested Loop") :]
     by_transaction = [line for line in lookups.splitlines() if "_xid_idx" in line]
     assert len(by_transaction) <= 1, plan  # the set of changed keys alone is found by transaction
