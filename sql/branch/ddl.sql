@@ -661,16 +661,16 @@ AS $$
     WITH spaces AS MATERIALIZED (
         SELECT n.oid FROM pggit.branch_schemas AS s JOIN pg_namespace AS n ON n.nspname = s.base_schema WHERE s.branch_id = p_branch_id
     ), relations AS MATERIALIZED (
-        SELECT c.oid, c.xmin::text AS version FROM pg_class AS c JOIN spaces AS s ON c.relnamespace = s.oid
-    ), objects AS (
+        SELECT c.oid, concat_ws(' ', c.xmin, c.ctid) AS version FROM pg_class AS c JOIN spaces AS s ON c.relnamespace = s.oid
+    ), objects AS ( -- ctid: what a transaction changes twice has one xmin
         SELECT r.oid, r.version FROM relations AS r
-        UNION ALL SELECT a.attrelid, a.xmin::text FROM relations AS r JOIN pg_attribute AS a ON a.attrelid = r.oid
-        UNION ALL SELECT k.oid, k.xmin::text FROM relations AS r JOIN pg_constraint AS k ON k.conrelid = r.oid
-        UNION ALL SELECT g.oid, g.xmin::text FROM relations AS r JOIN pg_trigger AS g ON g.tgrelid = r.oid
-        UNION ALL SELECT l.oid, l.xmin::text FROM relations AS r JOIN pg_policy AS l ON l.polrelid = r.oid
-        UNION ALL SELECT y.oid, y.xmin::text FROM pg_type AS y JOIN spaces AS s ON y.typnamespace = s.oid
-        UNION ALL SELECT e.oid, e.xmin::text FROM pg_enum AS e JOIN pg_type AS y ON y.oid = e.enumtypid JOIN spaces AS s ON y.typnamespace = s.oid
-        UNION ALL SELECT p.oid, p.xmin::text FROM pg_proc AS p JOIN spaces AS s ON p.pronamespace = s.oid
+        UNION ALL SELECT a.attrelid, concat_ws(' ', a.xmin, a.ctid) FROM relations AS r JOIN pg_attribute AS a ON a.attrelid = r.oid
+        UNION ALL SELECT k.oid, concat_ws(' ', k.xmin, k.ctid) FROM relations AS r JOIN pg_constraint AS k ON k.conrelid = r.oid
+        UNION ALL SELECT g.oid, concat_ws(' ', g.xmin, g.ctid) FROM relations AS r JOIN pg_trigger AS g ON g.tgrelid = r.oid
+        UNION ALL SELECT l.oid, concat_ws(' ', l.xmin, l.ctid) FROM relations AS r JOIN pg_policy AS l ON l.polrelid = r.oid
+        UNION ALL SELECT y.oid, concat_ws(' ', y.xmin, y.ctid) FROM pg_type AS y JOIN spaces AS s ON y.typnamespace = s.oid
+        UNION ALL SELECT e.oid, concat_ws(' ', e.xmin, e.ctid) FROM pg_enum AS e JOIN pg_type AS y ON y.oid = e.enumtypid JOIN spaces AS s ON y.typnamespace = s.oid
+        UNION ALL SELECT p.oid, concat_ws(' ', p.xmin, p.ctid) FROM pg_proc AS p JOIN spaces AS s ON p.pronamespace = s.oid
     )
     SELECT md5(string_agg(concat_ws(' ', o.oid, o.version), ',' ORDER BY o.oid, o.version)) FROM objects AS o;
 $$;

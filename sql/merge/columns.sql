@@ -827,6 +827,12 @@ BEGIN
         IF v_column.is_new THEN
             EXECUTE format('SELECT NOT EXISTS (SELECT FROM (%s) AS s WHERE ROW(s.c%s)::record *= ROW((%s)::%s)::record)', pggit._state_sql(p_table_id, p_ours), v_column.column_id, v_old,
                            v_column.type_name) INTO everywhere;
+        ELSE
+            -- A few other values are updates of rows, which every merge would ask for as long as theirs has the old type.
+            EXECUTE format('SELECT count(*) FILTER (WHERE ROW(n.c%1$s)::record *<> ROW((%2$s)::%3$s)::record) * 2 > count(*) FROM (%4$s) AS b JOIN (%5$s) AS n ON %6$s WHERE NOT (%2$s) IS NULL',
+                           v_column.column_id, v_old, v_column.type_name, pggit._state_sql(p_table_id, p_base), pggit._state_sql(p_table_id, p_ours), pggit._same_key(p_table_id, 'b', 'n'))
+               INTO everywhere;
+            CONTINUE WHEN NOT everywhere;
         END IF;
         RETURN NEXT;
     END LOOP;
@@ -834,7 +840,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._filled_by_ours(integer, pggit._position, pggit._position) IS
-'The same of ours: columns that ours added, or gave another type, and then filled with values of its own. their_id: the column that theirs has in its place, with the type that it had before.';
+'The same of ours: columns that ours added, or gave another type, and then filled with values of its own (of another type: in most rows). their_id: the column that theirs has in its place, with the type that it had before.';
 
 CREATE OR REPLACE FUNCTION pggit._fill_columns(p_merge pggit.merges, p_table pggit.tables, p_base pggit._position, p_ours pggit._position, p_now pggit._position, p_theirs pggit._position)
     RETURNS void

@@ -588,7 +588,18 @@ class Machine(RuleBasedStateMachine):
     def merge(
         self, source: Branch, into: Branch, plan: bool, data: st.DataObject, options: dict[str, str | bool]
     ) -> None:
-        self.merge_from(source, source.name, into, plan, data, options)
+        """To and fro, both written before: most merges that are chosen freely have nothing to bring."""
+        if source is into and data.draw(st.integers(0, 4), label="other") > 0:
+            others = [branch for branch in self.repo.branches.values() if branch is not source]
+            into = data.draw(st.sampled_from(others), label="into")
+        for _ in range(data.draw(st.integers(1, 3), label="merges")):
+            for branch in (source, into):
+                for _ in range(data.draw(st.integers(0, 3), label="writes")):
+                    self.write(branch, data)
+            self.merge_from(source, source.name, into, plan, data, options)
+            self.same()
+            if data.draw(st.booleans(), label="fro"):
+                source, into = into, source
 
     @precondition(lambda self: len(self.repo.branches) > 1)
     @rule(source=_commits(), into=_branches(), plan=st.booleans(), data=st.data(), options=_options)

@@ -264,16 +264,6 @@ def test_the_same_row_in_both_is_a_conflict_unless_it_is_equal(shop: Database, d
             r"function f\(integer\) does not exist",
         ),
         (
-            "CREATE TYPE odd AS ENUM ('x'); CREATE TABLE t (id int PRIMARY KEY, a odd)",
-            "SELECT 1",
-            'type "odd" does not exist',
-        ),
-        (
-            "CREATE SEQUENCE q; CREATE TABLE t (id int PRIMARY KEY DEFAULT nextval('q'))",
-            "SELECT 1",
-            'relation "q" does not exist',
-        ),
-        (
             "CREATE UNLOGGED TABLE u (id int PRIMARY KEY); CREATE TABLE t (id int PRIMARY KEY, u int)",
             "CREATE TABLE orders_ (id int)",
             None,
