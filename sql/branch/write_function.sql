@@ -364,7 +364,7 @@ $$;
 COMMENT ON FUNCTION pggit._hold_around_sql(pggit.tables) IS
 'Statement of a write function that reads nothing, but locks the table on main and those of its foreign keys before their stores are read, in the order in which DDL of main comes by them.';
 
-CREATE OR REPLACE FUNCTION pggit._looks_around_sql(p_relation oid)
+CREATE OR REPLACE FUNCTION pggit._looks_around_sql(p_relation oid, p_missing smallint[])
     RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -379,11 +379,12 @@ AS $$
                 ELSE format('TG_OP <> ''UPDATE'' OR ROW(%s)::record *<> ROW(%s)::record',
                             string_agg('NEW.' || pggit._quoted(a.attname), ', ' ORDER BY a.attnum), string_agg('OLD.' || pggit._quoted(a.attname), ', ' ORDER BY a.attnum)) END
       FROM pg_attribute AS a
-     WHERE a.attrelid = p_relation AND a.attnum IN (SELECT u FROM rules AS r CROSS JOIN LATERAL unnest(r.columns) AS u);
+     WHERE a.attrelid = p_relation AND a.attnum <> ALL (p_missing) AND a.attnum IN (SELECT u FROM rules AS r CROSS JOIN LATERAL unnest(r.columns) AS u);
 $$;
 
-COMMENT ON FUNCTION pggit._looks_around_sql(oid) IS
-'Condition, in a write function behind the checks of the new row: other rows have to be looked at, for a column of a key, a unique index, an exclusion or a foreign key has another value.';
+COMMENT ON FUNCTION pggit._looks_around_sql(oid, smallint[]) IS
+'Condition, in a write function behind the checks of the new row: other rows have to be looked at, for a column of a key, a unique index, an exclusion or a foreign key has another value. p_missing: columns of
+main, by number, that the branch has not.';
 
 CREATE OR REPLACE FUNCTION pggit._ensure_write_function(p_table_id integer, p_shown pggit.branch_tables DEFAULT NULL)
     RETURNS void
@@ -569,7 +570,7 @@ END$w$,
         format('duplicate key value violates unique constraint "%s"', v_key_name),
         format('Key (%s)=(%%s) already exists.', replace(v_key_list, '%', '%%')), v_key_name, v_foreign.body,
         pggit._same_key(p_table_id, 'h', 'NEW', false, true), pggit._var_out_sql('h'), pggit._base_rows(p_table_id), v_enter, v_leave_old, v_leave_new, pggit._hold_around_sql(v_table),
-        pggit._looks_around_sql(v_table.relation)));
+        pggit._looks_around_sql(v_table.relation, v_missing)));
 END;
 $$;
 
