@@ -81,7 +81,7 @@ DECLARE
 BEGIN
     PERFORM set_config('pggit.following', 'on', true);
     FOR v_column IN
-        WITH gone AS (
+        WITH gone AS MATERIALIZED (
             SELECT c.table_id, c.column_id FROM pggit.columns AS c JOIN pggit.tables AS t USING (table_id)
              WHERE c.dropped_at IS NOT NULL OR t.untracked_at IS NOT NULL OR (NOT t.on_main AND NOT EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.table_id = t.table_id))
             UNION
