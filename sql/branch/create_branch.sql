@@ -187,8 +187,7 @@ AS $$
 BEGIN
     IF NOT p_table.on_main THEN
         RETURN;
-    ELSIF pggit._is_reshaped(p_table.table_id, p_at, (1, pggit._base_mark(p_at), pggit._base_mark(p_at))::pggit._position)
-          OR (pggit._is_keyless(p_table.table_id) AND pggit._is_reshaped(p_table.table_id, p_at, NULL)) THEN
+    ELSIF pggit._is_keyless(p_table.table_id) AND pggit._is_reshaped(p_table.table_id, p_at, NULL) THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG302', SCHEMA = 'pggit',
             MESSAGE = format('table %I.%I of main has other columns than at that state: a branch can''t begin there', p_table.schema_name, p_table.table_name),
@@ -200,7 +199,55 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._require_columns_of_main(pggit.tables, pggit._position) IS
-'Raises VG302 when a table had columns of a branch''s own at a position, or others than now and no key; VG306 when it had others and main''s rows of then are lost.';
+'Raises VG302 when a table without a key had other columns at a position than now; VG306 when it had others and main''s rows of then are lost.';
+
+CREATE OR REPLACE FUNCTION pggit._has_own_columns(p_at pggit._position)
+    RETURNS boolean
+    LANGUAGE sql STABLE
+AS $$
+    SELECT EXISTS (SELECT FROM pggit.tables AS t
+                    WHERE t.on_main AND t.untracked_at IS NULL
+                      AND EXISTS (SELECT FROM pggit.branch_columns AS b WHERE b.branch_id = (p_at).branch_id AND b.table_id = t.table_id)
+                      AND ARRAY(SELECT (c.column_id, c.name)::text FROM pggit._columns_at(t.table_id, p_at) AS c ORDER BY c.column_id)
+                          <> ARRAY(SELECT (c.column_id, c.name)::text FROM pggit._columns_at(t.table_id, (1, pggit._base_mark(p_at), pggit._base_mark(p_at))::pggit._position) AS c ORDER BY c.column_id));
+$$;
+
+COMMENT ON FUNCTION pggit._has_own_columns(pggit._position) IS
+'Whether tables of main''s have other columns at a position of a branch than main had where the branch stood, or other names of them.';
+
+CREATE OR REPLACE FUNCTION pggit._branch_off_changed_columns(p_name text, p_fork record, p_source text, p_mode text, p_materialize text)
+    RETURNS pggit.branches
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_base   text := (SELECT (pggit._merge_bases(p_fork.commit_id, b.base_commit))[1] FROM pggit.branches AS b WHERE b.branch_id = (p_fork.at).branch_id);
+    v_reason text;
+    v_branch pggit.branches;
+BEGIN
+    IF v_base IS NULL OR v_base = p_fork.commit_id THEN
+        v_reason := 'it has no commit from before that it is a continuation of';
+    ELSIF EXISTS (SELECT FROM pggit.commits AS c WHERE c.commit_id = p_fork.commit_id AND c.at::text <> p_fork.at::text) THEN
+        v_reason := 'that state is in no commit';
+    ELSE
+        v_branch := pggit._create_branch(p_name, v_base, p_mode, p_materialize);
+        SELECT CASE WHEN m.result <> 'fast_forward' THEN coalesce(m.detail ->> 'reason', m.result) END INTO v_reason
+          FROM pggit.merge(coalesce(p_source, p_fork.commit_id), p_name, NULL, '{"fast_forward": "only"}') AS m;
+    END IF;
+    IF v_reason IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG302', SCHEMA = 'pggit',
+            MESSAGE = format('a branch can''t begin where tables have the columns that %s gave them: %s',
+                             (SELECT format('branch %L', b.name) FROM pggit.branches AS b WHERE b.branch_id = (p_fork.at).branch_id),
+                             v_reason),
+            HINT    = 'Merge that branch into main and branch from there, or work on it. pggit.as_of and pggit.diff_rows show the rows of then.';
+    END IF;
+    UPDATE pggit.branches AS b SET parent_id = p_fork.parent_id, base_commit = b.head WHERE b.branch_id = v_branch.branch_id RETURNING b.* INTO v_branch;
+    RETURN v_branch;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._branch_off_changed_columns(text, record, text, text, text) IS
+'Makes a branch of a branch that has columns of its own (p_fork: as of pggit._fork_point; p_source: that branch as it is now, NULL: the commit): it begins where that one began, and goes forward to it by a merge. Raises VG302 when that merge is refused.';
 
 CREATE OR REPLACE FUNCTION pggit._create_branch(p_name text, p_from text, p_mode text, p_materialize text)
     RETURNS pggit.branches
@@ -229,6 +276,10 @@ BEGIN
     END IF;
 
     v_fork := pggit._fork_point(p_from);
+    IF pggit._has_own_columns(v_fork.at) THEN
+        RETURN pggit._branch_off_changed_columns(p_name, v_fork, (SELECT b.name FROM pggit.branches AS b WHERE b.deleted_at IS NULL AND b.branch_id = v_fork.parent_id
+                                                                     AND (b.name = p_from OR coalesce(p_from, 'WORKING') = 'WORKING')), p_mode, p_materialize);
+    END IF;
     BEGIN
         INSERT INTO pggit.branches (name, mode, parent_id, base_commit, head, head_at, created_by)
         VALUES (p_name, p_mode, v_fork.parent_id, v_fork.commit_id, v_fork.commit_id, NULL, pggit._actor())

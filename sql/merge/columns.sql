@@ -1121,9 +1121,10 @@ BEGIN
           FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id)
          WHERE bt.branch_id = p_target.branch_id AND bt.form = 'view'
            AND EXISTS (SELECT FROM pg_temp.pggit_merged_columns AS m WHERE m.table_id = bt.table_id AND m.change <> 'none')
-           AND ARRAY(SELECT CASE WHEN m.change IN ('add', 'retype') THEN m.theirs_id ELSE m.ours_id END FROM pg_temp.pggit_merged_columns AS m
-                      WHERE m.table_id = bt.table_id AND m.change <> 'drop' AND (m.change = 'add' OR m.ours_id IS NOT NULL) ORDER BY 1)
-               <> ARRAY(SELECT c.column_id FROM pggit._columns_at(bt.table_id, (p_target.branch_id, NULL, p_s)::pggit._position) AS c ORDER BY 1)
+           AND (EXISTS (SELECT FROM pg_temp.pggit_merged_columns AS m WHERE m.table_id = bt.table_id AND m.change = 'rename' AND NOT m.is_past)
+                OR ARRAY(SELECT CASE WHEN m.change IN ('add', 'retype') THEN m.theirs_id ELSE m.ours_id END FROM pg_temp.pggit_merged_columns AS m
+                          WHERE m.table_id = bt.table_id AND m.change <> 'drop' AND (m.change = 'add' OR m.ours_id IS NOT NULL) ORDER BY 1)
+                   <> ARRAY(SELECT c.column_id FROM pggit._columns_at(bt.table_id, (p_target.branch_id, NULL, p_s)::pggit._position) AS c ORDER BY 1))
          ORDER BY t.table_id
     LOOP
         PERFORM pggit.materialize(p_target.name, v_table.name);
@@ -1132,4 +1133,4 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._make_real_for_merge(pggit.branches, pggit._mark) IS
-'A branch shows a table as a view as long as its columns are main''s where the branch stands (p_s: after the merge). One that gets others becomes a table.';
+'A branch shows a table as a view as long as its columns are main''s where the branch stands (p_s: after the merge). One that gets others, or other names than main''s, becomes a table.';

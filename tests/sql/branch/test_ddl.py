@@ -176,12 +176,6 @@ def test_what_can_not_be_saved_is_not_dropped(shop: Database) -> None:
         shop.run('ALTER TABLE "public@dev".orders DROP COLUMN status')
 
 
-def test_no_branch_begins_at_columns_of_another(shop: Database, dev: Connection) -> None:
-    query(dev, "ALTER TABLE orders ADD x int; UPDATE orders SET x = 1 WHERE id = 1; SELECT pggit.commit('x')")
-    with raises("VG302", "a branch can't begin there"):
-        shop.run("SELECT pggit.create_branch('sub', 'dev')")
-
-
 @pytest.mark.parametrize(
     ("ddl", "main", "state"),
     [
