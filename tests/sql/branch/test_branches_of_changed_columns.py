@@ -109,3 +109,15 @@ def test_what_no_merge_brings_there_is_refused_and_nothing_is_made(db: Database)
     ):
         db.run("SELECT pggit.create_branch('child', 'feature')")
     assert db.rows("SELECT name FROM pggit.list_branches()") == [("main",), ("feature",)]
+
+
+def test_of_one_that_has_nothing_of_its_own_when_its_parent_is_gone(db: Database, feature: Connection) -> None:
+    db.run("SELECT pggit.create_branch('child', 'feature', p_materialize => 'none')")
+    before = shown(db.connect(branch="child"))
+    feature.close()
+    db.run("SELECT pggit.delete_branch('feature', true)")
+    db.run("SELECT pggit.create_branch('grandchild', 'child', p_materialize => 'none')")
+    assert shown(db.connect(branch="grandchild")) == before
+    db.run("SELECT pggit.gc(false)")
+    assert shown(db.connect(branch="child")) == before
+    assert db.rows("SELECT * FROM pggit.verify()") == []
