@@ -46,6 +46,19 @@ $$;
 COMMENT ON FUNCTION pggit._release_triggers(jsonb) IS
 'Puts back the triggers that pggit._hold_triggers took out.';
 
+CREATE OR REPLACE FUNCTION pggit._identities_sql(p_table_id integer, p_relation regclass)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT coalesce(string_agg(format('ROW((p.o).c%1$s)::record *<> ROW((p.want).c%1$s)::record', c.column_id), ' OR '), 'false')
+      FROM pggit._columns_at(p_table_id, pggit._target()) AS c
+      JOIN pg_attribute AS a ON a.attrelid = p_relation AND a.attname = c.name
+     WHERE c.generated_as IS NULL AND a.attidentity = 'a';
+$$;
+
+COMMENT ON FUNCTION pggit._identities_sql(integer, regclass) IS
+'Condition on a planned row p: its update changes a GENERATED ALWAYS identity, which an UPDATE may not.';
+
 CREATE OR REPLACE FUNCTION pggit._swaps_sql(p_table_id integer, p_relation regclass)
     RETURNS text
     LANGUAGE sql STABLE
@@ -54,16 +67,15 @@ AS $$
       FROM pggit._columns_at(p_table_id, pggit._target()) AS c
       JOIN pg_attribute AS a ON a.attrelid = p_relation AND a.attname = c.name
       JOIN pg_index AS i ON i.indrelid = p_relation AND (i.indisunique OR i.indisexclusion)
-                        AND (a.attidentity = 'a' OR a.attnum = ANY (i.indkey) OR i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
+                        AND (a.attnum = ANY (i.indkey) OR i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
                              OR EXISTS (SELECT FROM pg_attribute AS g WHERE g.attrelid = p_relation AND g.attgenerated <> '' AND g.attnum = ANY (i.indkey)))
      WHERE c.generated_as IS NULL;
 $$;
 
 COMMENT ON FUNCTION pggit._swaps_sql(integer, regclass) IS
-'Condition on a planned row p: its update changes what a unique index or exclusion constraint looks at, so that updates one by one could collide on the way to a valid end;
-or it changes a GENERATED ALWAYS identity, which an UPDATE may not.';
+'Condition on a planned row p: its update changes what a unique index or exclusion constraint looks at, so that updates one by one could collide on the way to a valid end.';
 
-CREATE OR REPLACE FUNCTION pggit._write_rows(p_table_id integer, p_relation text)
+CREATE OR REPLACE FUNCTION pggit._write_plan(p_table_id integer, p_relation text, p_anew text)
     RETURNS void
     LANGUAGE plpgsql
 AS $$
@@ -72,17 +84,16 @@ DECLARE
     v_plan    text := format('pg_temp.pggit_plan_%s', p_table_id);
     v_same    text := pggit._planned_row_sql(p_table_id);
     v_guard   text := pggit._named_as_row_sql(p_table_id, 'b') || ' *= p.o';
-    v_swap    text := CASE current_setting('session_replication_role') WHEN 'replica' THEN pggit._swaps_sql(p_table_id, p_relation::regclass) ELSE 'false' END;
     v_set     text;
     v_delete  bigint;
     v_update  bigint;
     v_done    bigint;
 BEGIN
     EXECUTE format('SELECT count(*) FILTER (WHERE p.action = ''delete'' OR (p.action = ''update'' AND (%1$s))), count(*) FILTER (WHERE p.action = ''update'' AND NOT (%1$s)) FROM %2$s AS p',
-                   v_swap, v_plan) INTO v_delete, v_update;
+                   p_anew, v_plan) INTO v_delete, v_update;
     IF v_delete > 0 THEN
         EXECUTE format('DELETE FROM %s AS b USING %s AS p WHERE %s AND (p.action = ''delete'' OR (p.action = ''update'' AND (%s))) AND %s',
-                       v_rows, v_plan, v_same, v_swap, v_guard);
+                       v_rows, v_plan, v_same, p_anew, v_guard);
         GET DIAGNOSTICS v_done = ROW_COUNT;
         PERFORM pggit._require_all(p_relation, v_delete, v_done);
     END IF;
@@ -92,19 +103,36 @@ BEGIN
           JOIN pg_attribute AS a ON a.attrelid = p_relation::regclass AND a.attname = c.name
          WHERE c.generated_as IS NULL AND a.attidentity <> 'a';
         EXECUTE format('UPDATE %s AS b SET %s FROM %s AS p WHERE %s AND p.action = ''update'' AND NOT (%s) AND %s',
-                       v_rows, v_set, v_plan, v_same, v_swap, v_guard);
+                       v_rows, v_set, v_plan, v_same, p_anew, v_guard);
         GET DIAGNOSTICS v_done = ROW_COUNT;
         PERFORM pggit._require_all(p_relation, v_update, v_done);
     END IF;
 
     EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s AS p WHERE p.action = ''insert'' OR (p.action = ''update'' AND (%s))',
-                   p_relation, pggit._column_names(p_table_id), pggit._record_columns(p_table_id, 'p.want', pggit._target()), v_plan, v_swap);
+                   p_relation, pggit._column_names(p_table_id), pggit._record_columns(p_table_id, 'p.want', pggit._target()), v_plan, p_anew);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._write_plan(integer, text, text) IS
+'Writes a table''s plan into a real table: deletes, updates, inserts, each guarded by the planned row of ours. Updates that meet the condition p_anew, on a planned row p, are a delete and an insert.
+Raises VG402 when a row is no longer as planned.';
+
+CREATE OR REPLACE FUNCTION pggit._write_rows(p_table_id integer, p_relation text)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_identities text := pggit._identities_sql(p_table_id, p_relation::regclass);
+BEGIN
+    -- An updated row is still there for a foreign key that waits for it; one that was deleted and inserted is not.
+    PERFORM pggit._write_plan(p_table_id, p_relation, v_identities);
+EXCEPTION WHEN unique_violation OR exclusion_violation THEN
+    PERFORM pggit._write_plan(p_table_id, p_relation, concat_ws(' OR ', v_identities, pggit._swaps_sql(p_table_id, p_relation::regclass)));
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._write_rows(integer, text) IS
-'Writes a table''s plan into a real table: deletes, updates, inserts, each guarded by the planned row of ours. Where no foreign key fires,
-updates as in pggit._swaps_sql are a delete and an insert. Raises VG402 when a row is no longer as planned.';
+'pggit._write_plan where no foreign key fires. Only where updates one by one collide, those as in pggit._swaps_sql are a delete and an insert.';
 
 CREATE OR REPLACE FUNCTION pggit._write_parts(p_table_id integer, p_relation text)
     RETURNS TABLE (step integer, wanted bigint, statement text)
