@@ -6,61 +6,81 @@ CREATE OR REPLACE FUNCTION pggit._masked_statements(p_sql text)
     SET search_path = pg_catalog
 AS $$
 DECLARE
-    v_rest   text   := p_sql;
-    v_done   text[] := '{}';
-    v_masked text   := '';
-    v_next   integer;
-    v_piece  text;
-    v_depth  integer;
+    v_done    text[]  := '{}';
+    v_masked  text[]  := '{}';
+    v_state   text    := 'code';
+    v_last    text;
+    v_at      integer := 0;
+    v_skip    integer := 0;
+    v_depth   integer;
+    v_escapes boolean;
+    v_escaped boolean;
+    v_piece   text;
+    v_first   text;
+    v_is_odd  boolean;
 BEGIN
+    -- The text is cut once, so that the time grows as the text does. A letter of a name is also all that is not ASCII, whatever the collation.
+    FOR v_piece IN
+        SELECT m[1] FROM regexp_matches(p_sql, $re$('+|"+|--|/\*|\*/|\\|[$](?:[^\x01-\x40\x5b-\x5e\x60\x7b-\x7f][^\x01-\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\x7f]*)?[$]|[^\x01-\x40\x5b-\x5e\x60\x7b-\x7f][^\x01-\x23\x25-\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\x7f]*|[ \t0-9]+|.)$re$, 'g') AS m
     LOOP
-        v_next := regexp_instr(v_rest, $re$['"$;]|--|/\*$re$);
-        IF v_next = 0 OR v_next IS NULL THEN
-            v_masked := v_masked || coalesce(v_rest, '');
-            EXIT;
-        END IF;
-        v_masked := v_masked || left(v_rest, v_next - 1);
-        v_rest   := substr(v_rest, v_next);
-        CASE
-        WHEN v_rest LIKE '''%' THEN
-            v_piece  := substring(v_rest FROM CASE WHEN v_masked ~ '(?:^|[^[:alnum:]_$])[eE]$' THEN $re$^'(?:[^'\\]|\\.|'')*'$re$ ELSE $re$^'(?:[^']|'')*'$re$ END);
-            v_masked := v_masked || '''…''';
-        WHEN v_rest LIKE '"%' THEN
-            v_piece  := substring(v_rest FROM '^"(?:[^"]|"")*"');
-            v_masked := v_masked || coalesce(v_piece, '');
-        WHEN v_rest LIKE '$%' AND v_masked !~ '[[:alnum:]_$]$' AND v_rest ~ '^[$](?:[[:alpha:]_][[:alnum:]_]*)?[$]' THEN
-            v_piece  := substring(v_rest FROM '^[$][[:alnum:]_]*[$]');
-            v_next   := strpos(substr(v_rest, length(v_piece) + 1), v_piece);
-            v_masked := v_masked || v_piece || '…' || v_piece;
-            v_piece  := CASE WHEN v_next > 0 THEN left(v_rest, 2 * length(v_piece) + v_next - 1) END;
-        WHEN v_rest LIKE '--%' THEN
-            v_piece  := substring(v_rest FROM '^--[^\n\r]*');
-        WHEN v_rest LIKE '/*%' THEN
-            v_depth := 0;
-            v_piece := '';
-            LOOP
-                v_next  := regexp_instr(v_rest, '/\*|\*/', length(v_piece) + 1);
-                EXIT WHEN v_next = 0;
-                v_depth := v_depth + CASE substr(v_rest, v_next, 2) WHEN '/*' THEN 1 ELSE -1 END;
-                v_piece := left(v_rest, v_next + 1);
-                EXIT WHEN v_depth = 0;
-            END LOOP;
-            v_masked := v_masked || ' ';
-            v_piece  := CASE WHEN v_depth = 0 THEN v_piece END;
-        WHEN v_rest LIKE ';%' THEN
-            v_piece  := ';';
-            v_done   := v_done || btrim(v_masked, E' \t\r\n');
-            v_masked := '';
-        ELSE
-            v_piece  := left(v_rest, 1);
+        v_at := v_at + length(v_piece);
+        CONTINUE WHEN v_at <= v_skip;
+        v_piece  := right(v_piece, v_at - v_skip);
+        v_skip   := v_at;
+        v_first  := left(v_piece, 1);
+        v_is_odd := length(v_piece) % 2 = 1;
+        CASE v_state
+        WHEN 'code' THEN
+            IF v_first = '''' THEN
+                v_escapes := v_last IN ('e', 'E');
+                v_escaped := false;
+                v_masked  := v_masked || '''…'''::text;
+                v_state   := CASE WHEN v_is_odd THEN 'literal' ELSE 'code' END;
+            ELSIF v_first = '"' THEN
+                v_masked := v_masked || v_piece;
+                v_state  := CASE WHEN v_is_odd THEN 'name' ELSE 'code' END;
+            ELSIF v_first = '$' AND length(v_piece) > 1 THEN
+                v_depth := strpos(substr(p_sql, v_at + 1), v_piece);
+                IF v_depth = 0 THEN
+                    RETURN NULL;
+                END IF;
+                v_masked := v_masked || (v_piece || '…' || v_piece);
+                v_skip   := v_at + v_depth + length(v_piece) - 1;
+            ELSIF v_piece = '--' THEN
+                v_state := 'line';
+            ELSIF v_piece = '/*' THEN
+                v_masked := v_masked || ' '::text;
+                v_depth  := 1;
+                v_state  := 'block';
+            ELSIF v_piece = ';' THEN
+                v_done   := v_done || btrim(array_to_string(v_masked, ''), E' \t\r\n');
+                v_masked := '{}';
+            ELSE
+                v_masked := v_masked || v_piece;
+            END IF;
+            v_last := v_piece;
+        WHEN 'literal' THEN
+            -- A backslash before a quote means one thing or another, by a setting of then and by the literal that goes on here.
+            IF v_first = '''' AND v_escaped AND NOT v_escapes THEN
+                RETURN NULL;
+            ELSIF v_first = '''' AND v_is_odd <> v_escaped THEN
+                v_state := 'code';
+            END IF;
+            v_escaped := v_piece = '\' AND NOT v_escaped;
+        WHEN 'name' THEN
             v_masked := v_masked || v_piece;
+            v_state  := CASE WHEN v_first = '"' AND v_is_odd THEN 'code' ELSE 'name' END;
+        WHEN 'line' THEN
+            IF v_piece IN (E'\n', E'\r') THEN
+                v_masked := v_masked || v_piece;
+                v_state  := 'code';
+            END IF;
+        ELSE
+            v_depth := v_depth + CASE v_piece WHEN '/*' THEN 1 WHEN '*/' THEN -1 ELSE 0 END;
+            v_state := CASE v_depth WHEN 0 THEN 'code' ELSE 'block' END;
         END CASE;
-        IF v_piece IS NULL THEN
-            RETURN NULL;
-        END IF;
-        v_rest := substr(v_rest, length(v_piece) + 1);
     END LOOP;
-    RETURN array_remove(v_done || btrim(v_masked, E' \t\r\n'), '');
+    RETURN CASE WHEN v_state IN ('code', 'line') AND v_skip <= v_at THEN array_remove(v_done || btrim(array_to_string(v_masked, ''), E' \t\r\n'), '') END;
 END;
 $$;
 

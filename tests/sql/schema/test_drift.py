@@ -123,8 +123,19 @@ def test_secrets_of_servers_are_not_looked_at_and_temporary_tables_neither(db: D
         ("'open", None),
         ("$$open", None),
         ("/* open", None),
+        ("a é$x$ b; $é$hidden;$é$", ["a é$x$ b", "$é$…$é$"]),
+        ("$b$ $a$b$ E'\\\\' e'a''\\'b' '\\d' x", ["$b$…$b$ E'…' e'…' '…' x"]),
+        # What follows was read with another setting, or goes on with the escapes of the literal before.
+        ("SET standard_conforming_strings = on; SELECT 'x\\'hidden\\'y'", None),
+        ("SELECT E'a'\n'b\\'hidden\\'c'", None),
         ("", []),
     ],
 )
 def test_statements_are_masked(conn: Connection, text: str, kept: list[str] | None) -> None:
     assert query(conn, "SELECT pggit._masked_statements(%s)", text).fetchone() == (kept,)
+
+
+@pytest.mark.parametrize("text", ["SELECT " + "'a'," * 16000, "SELECT " + "/**/" * 16000])
+def test_masking_takes_time_as_the_text_grows(conn: Connection, text: str) -> None:
+    query(conn, "SET statement_timeout = '10s'")
+    assert query(conn, "SELECT cardinality(pggit._masked_statements(%s))", text).fetchone() == (1,)
