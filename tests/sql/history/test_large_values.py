@@ -241,3 +241,15 @@ def test_values_that_come_later(db: Database) -> None:
     for branch, shown in (("empty", (0, "")), ("large", (2, LARGE[0]))):
         assert query(db.connect(branch=branch), "SELECT n, body FROM doc").fetchall() == [shown]
     assert db.rows("SELECT * FROM pggit.verify()") == []
+
+
+def test_row_level_security_that_holds_for_the_owner(db: Database) -> None:
+    """A policy that hides the present row from the owner hid the values that as_of took from it."""
+    db.run("DO $$ BEGIN CREATE ROLE keeper LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
+    documents(db)
+    db.run(
+        "ALTER TABLE doc OWNER TO keeper; ALTER TABLE doc ENABLE ROW LEVEL SECURITY; ALTER TABLE doc FORCE ROW LEVEL SECURITY"
+    )
+    db.run("SELECT pggit.track_schema('public'); SELECT pggit.commit('first'); UPDATE doc SET n = 1")
+    assert db.value("SELECT array_agg(c2 ORDER BY c1) FROM pggit._log_1 WHERE length(c3) = 5000") == [0, 0, 0, 0]
+    assert db.rows("SELECT * FROM pggit.verify()") == []
