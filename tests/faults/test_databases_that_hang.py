@@ -32,7 +32,7 @@ def test_a_server_that_is_down_is_waited_for(site: Site, other: Server) -> None:
 
     assert f"PostgreSQL at 127.0.0.1:{other.port} does not answer" in condition(body)["message"]
     assert "Start it, or correct host and port in the Secret." in condition(body)["message"]
-    assert states(body) == {"Ready": "False", "Reconciling": "True", "Stalled": "False"}
+    assert states(body) == {"Ready": "False", "Reconciling": "True", "Stalled": "False", "Drifted": "False"}
     site.wait("dbb", branch, "Unreachable")
     time.sleep(3)  # several tries
     lines = [line for line in site.operator.log.read_text().splitlines() if f"127.0.0.1:{other.port}" in line]
