@@ -67,6 +67,15 @@ def value(session: Connection, sql: str, *args: object) -> object:
     return found
 
 
+def merged(db: Database, source: str, target: str) -> str:
+    result, reason = db.row("SELECT result, detail ->> 'reason' FROM pggit.merge(%s, %s)", source, target)
+    return result if reason is None else f"{result}: {reason}"
+
+
+def intact(db: Database) -> bool:
+    return db.rows("SELECT * FROM pggit.verify()") == []
+
+
 def race(db: Database, isolation: psycopg.IsolationLevel, first: str, second: str) -> str | None:
     """The first session writes and stays open, the second writes, the first commits; the SQLSTATE with which the second ends."""
     sessions: list[Connection] = [db.connect(branch="work", autocommit=False) for _ in range(2)]

@@ -7,7 +7,7 @@ import pytest
 
 from fixtures.postgres import Connection, Database, query, raises
 
-from .schema import SHOP, rows, value
+from .schema import SHOP, intact, merged, rows, value
 
 LOGS = "CREATE TABLE logs (line text); INSERT INTO logs VALUES ('a'), ('a'), ('b');"
 
@@ -23,15 +23,6 @@ def dev(shop: Database, request: pytest.FixtureRequest) -> Connection:
     """A session on a branch whose tables are views, or real."""
     shop.run("SELECT pggit.create_branch('dev', p_materialize => %s)", request.param)
     return shop.connect(branch="dev")
-
-
-def merged(db: Database, source: str, target: str) -> str:
-    result, reason = db.row("SELECT result, detail ->> 'reason' FROM pggit.merge(%s, %s)", source, target)
-    return result if reason is None else f"{result}: {reason}"
-
-
-def intact(db: Database) -> bool:
-    return db.rows("SELECT * FROM pggit.verify()") == []
 
 
 def test_the_name_stays_shut(shop: Database, dev: Connection) -> None:

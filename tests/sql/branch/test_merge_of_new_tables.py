@@ -10,7 +10,7 @@ import pytest
 from fixtures.dumps import run
 from fixtures.postgres import Connection, Database, query, raises
 
-from .schema import SHOP, rows, value
+from .schema import SHOP, intact, merged, rows, value
 
 PARCELS = """
     CREATE TABLE parcels (
@@ -32,28 +32,6 @@ PARCELS = """
     CREATE TRIGGER same BEFORE UPDATE ON parcels FOR EACH ROW WHEN (old.note = new.note) EXECUTE FUNCTION suppress_redundant_updates_trigger();
     INSERT INTO parcels ("of") VALUES (1), (2), (3);
 """
-
-
-@pytest.fixture
-def shop(db: Database) -> Database:
-    db.run(SHOP + "SELECT pggit.track_schema('public'); SELECT pggit.commit('first');")
-    return db
-
-
-@pytest.fixture(params=["none", "all"])
-def dev(shop: Database, request: pytest.FixtureRequest) -> Connection:
-    """A session on a branch whose tables are views, or real."""
-    shop.run("SELECT pggit.create_branch('dev', p_materialize => %s)", request.param)
-    return shop.connect(branch="dev")
-
-
-def merged(db: Database, source: str, target: str) -> str:
-    result, reason = db.row("SELECT result, detail ->> 'reason' FROM pggit.merge(%s, %s)", source, target)
-    return result if reason is None else f"{result}: {reason}"
-
-
-def intact(db: Database) -> bool:
-    return db.rows("SELECT * FROM pggit.verify()") == []
 
 
 def dumped(db: Database, table: str) -> list[str]:

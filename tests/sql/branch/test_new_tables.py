@@ -7,7 +7,7 @@ import pytest
 
 from fixtures.postgres import Connection, Database, query, raises
 
-from .schema import SHOP, rows, value
+from .schema import SHOP, intact, rows, value
 
 PARCELS = """
     CREATE TABLE parcels (
@@ -18,23 +18,6 @@ PARCELS = """
     );
     INSERT INTO parcels (of) VALUES (1), (2), (3)
 """
-
-
-@pytest.fixture
-def shop(db: Database) -> Database:
-    db.run(SHOP + "SELECT pggit.track_schema('public'); SELECT pggit.commit('first');")
-    return db
-
-
-@pytest.fixture(params=["none", "all"])
-def dev(shop: Database, request: pytest.FixtureRequest) -> Connection:
-    """A session on a branch whose tables are views, or real."""
-    shop.run("SELECT pggit.create_branch('dev', p_materialize => %s)", request.param)
-    return shop.connect(branch="dev")
-
-
-def intact(db: Database) -> bool:
-    return db.rows("SELECT * FROM pggit.verify()") == []
 
 
 def test_a_table_made_on_a_branch_has_a_history_there(shop: Database, dev: Connection) -> None:

@@ -3,33 +3,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from fixtures.postgres import Connection, Database, query, raises
 
-from .schema import SHOP, rows, value
-
-
-@pytest.fixture
-def shop(db: Database) -> Database:
-    db.run(SHOP + "SELECT pggit.track_schema('public'); SELECT pggit.commit('first');")
-    return db
-
-
-@pytest.fixture(params=["none", "all"])
-def dev(shop: Database, request: pytest.FixtureRequest) -> Connection:
-    """A session on a branch whose tables are views, or real."""
-    shop.run("SELECT pggit.create_branch('dev', p_materialize => %s)", request.param)
-    return shop.connect(branch="dev")
-
-
-def merged(db: Database, source: str, target: str) -> str:
-    result, reason = db.row("SELECT result, detail ->> 'reason' FROM pggit.merge(%s, %s)", source, target)
-    return result if reason is None else f"{result}: {reason}"
-
-
-def intact(db: Database) -> bool:
-    return db.rows("SELECT * FROM pggit.verify()") == []
+from .schema import intact, merged, rows, value
 
 
 def test_a_rename_on_a_branch_merges_with_the_rows_of_both_sides(shop: Database, dev: Connection) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from fixtures.postgres import Connection, Database, query, raises
 
-from .schema import SHOP, rows, value
+from .schema import intact, merged, rows, value
 
 MADE = """
     CREATE TYPE color AS ENUM ('red', 'green');
@@ -20,28 +20,6 @@ MADE = """
     INSERT INTO people (mail, p) VALUES ('a@b', (1, 'red'));
     UPDATE orders SET c = 'green' WHERE id = 1;
 """
-
-
-@pytest.fixture
-def shop(db: Database) -> Database:
-    db.run(SHOP + "SELECT pggit.track_schema('public'); SELECT pggit.commit('first');")
-    return db
-
-
-@pytest.fixture(params=["none", "all"])
-def dev(shop: Database, request: pytest.FixtureRequest) -> Connection:
-    """A session on a branch whose tables are views, or real."""
-    shop.run("SELECT pggit.create_branch('dev', p_materialize => %s)", request.param)
-    return shop.connect(branch="dev")
-
-
-def merged(db: Database, source: str, target: str) -> str:
-    result, reason = db.row("SELECT result, detail ->> 'reason' FROM pggit.merge(%s, %s)", source, target)
-    return result if reason is None else f"{result}: {reason}"
-
-
-def intact(db: Database) -> bool:
-    return db.rows("SELECT * FROM pggit.verify()") == []
 
 
 def test_types_made_on_a_branch_come_to_main_with_what_is_made_of_them(shop: Database, dev: Connection) -> None:
