@@ -87,3 +87,13 @@ def as_of(lab: Lab) -> Iterator[Figure]:
 
             both = lab.compare(read, pair.pggit, pair.plain, times=3)
             yield Figure.ratio(f"as of, 1 % changed: {name}", both, 3)
+
+        state = pair.session("HEAD~1")
+        for session in (state, pair.plain):
+            session.run("PREPARE point (bigint) AS SELECT * FROM orders WHERE id = $1")
+        for name, sql, target in (
+            ("aggregate", "SELECT sum(amount), max(quantity) FROM orders", 3),
+            ("20 points", "; ".join(f"EXECUTE point ({key})" for key in keys(pair.rows, 0, 20)), 8),
+        ):
+            both = lab.compare(lambda session, _, sql=sql: session.cpu(lambda s: s.run(sql)), state, pair.plain)  # type: ignore[misc]
+            yield Figure.ratio(f"checked out, 1 % changed: {name}", both, target)

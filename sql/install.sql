@@ -68,6 +68,7 @@
 \ir branch/real_table.sql
 \ir branch/copies.sql
 \ir branch/create_branch.sql
+\ir branch/detached.sql
 \ir branch/list_branches.sql
 \ir branch/protect_branch.sql
 \ir branch/unprotect_branch.sql

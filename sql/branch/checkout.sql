@@ -125,18 +125,21 @@ CREATE OR REPLACE FUNCTION pggit.checkout(p_branch text)
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_branch_id integer := pggit._hold_branch(coalesce(p_branch, ''));
-    v_path      text    := pggit._branch_path(p_branch, current_setting('search_path'));
+    v_name      text    := CASE WHEN coalesce(p_branch, '') = '' OR pggit._is_branch(p_branch) THEN coalesce(p_branch, '') ELSE pggit._ensure_detached(p_branch) END;
+    v_branch_id integer := pggit._hold_branch(v_name);
+    v_path      text    := pggit._branch_path(v_name, current_setting('search_path'));
 BEGIN
-    PERFORM pg_catalog.set_config('pggit.branch', p_branch, false);
+    PERFORM pg_catalog.set_config('pggit.branch', v_name, false);
     PERFORM pg_catalog.set_config('search_path', v_path, false);
     PERFORM pggit._leave_branches(v_branch_id);
-    RETURN p_branch;
+    RETURN v_name;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit.checkout(text) IS
-'Show a branch in this session: its tables are found under their plain names from now on. Returns the branch''s name.
+'Show a branch, or any state of the past, in this session: its tables are found under their plain names from now on. Returns the branch''s name.
+A tag, commit or time gives views of all tables as they were then, in the shape they had, with main''s index paths; they can''t be written (VG301), pggit.create_branch(''name'') makes a branch of them. The
+name of such a state begins with "@"; no list of branches has it, and pggit.gc takes those that no session has checked out.
 Sets search_path and pggit.branch for the session; a rollback takes them back, and checkout(''main'') removes the branch from the path again.
 Until the session checks out another branch or ends, nobody else can delete or rename this one (VG401); that a rollback does not take back.
 Names with a schema in front still mean main, where a session on a branch may read but not write (VG309). Raises VG001 and VG401 (it is being deleted or renamed).';

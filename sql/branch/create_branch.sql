@@ -69,8 +69,9 @@ CREATE OR REPLACE FUNCTION pggit._fork_point(p_from text, OUT parent_id integer,
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_branch pggit.branches;
-    v_ref    record;
+    v_branch    pggit.branches;
+    v_branch_id integer;
+    v_ref       record;
 BEGIN
     IF p_from IS NULL OR p_from = 'WORKING' THEN
         v_branch := pggit._branch(NULL);
@@ -78,13 +79,17 @@ BEGIN
         SELECT b.* INTO v_branch FROM pggit.branches AS b WHERE b.name = p_from AND b.deleted_at IS NULL;
     END IF;
 
-    IF v_branch.branch_id IS NOT NULL THEN
+    IF v_branch.mode = 'detached' THEN
+        p_from      := substr(v_branch.name, 2);
+        v_branch_id := v_branch.parent_id;
+    END IF;
+    IF v_branch.mode = 'schema' THEN
         PERFORM pggit._commit_pending(v_branch.branch_id, CASE WHEN v_branch.head IS NULL THEN 'First commit' ELSE 'Changes before a branch was made' END);
         parent_id := v_branch.branch_id;
         commit_id := (SELECT b.head FROM pggit.branches AS b WHERE b.branch_id = v_branch.branch_id);
     ELSE
-        PERFORM pggit._hold_commit(p_from);
-        v_ref     := pggit._ref(p_from);
+        PERFORM pggit._hold_commit(p_from, v_branch_id);
+        v_ref     := pggit._ref(p_from, v_branch_id);
         commit_id := v_ref.commit_id;
         at        := v_ref.at;
         parent_id := (at).branch_id;
@@ -95,7 +100,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._fork_point(text) IS
-'Where a new branch begins: a branch as it is now (its pending changes are committed first), else any ref; at a time, what was not committed to the branch then is pending on the new one. NULL is the current branch.';
+'Where a new branch begins: a branch as it is now (its pending changes are committed first), else any ref; at a time, what was not committed to the branch then is pending on the new one. NULL is the current branch, or the state of the past that is checked out.';
 
 CREATE OR REPLACE FUNCTION pggit._why_no_view(p_relation oid)
     RETURNS text
@@ -263,7 +268,6 @@ DECLARE
     v_table  pggit.tables;
     v_schema record;
 BEGIN
-    PERFORM pggit._check_branch_name(p_name);
     IF p_mode IN ('database', 'instance') THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG307', SCHEMA = 'pggit',
@@ -390,8 +394,10 @@ CREATE OR REPLACE FUNCTION pggit.create_branch(p_name text, p_from text DEFAULT 
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_branch pggit.branches := pggit._create_branch(p_name, p_from, p_mode, p_materialize);
+    v_branch pggit.branches;
 BEGIN
+    PERFORM pggit._check_branch_name(p_name);
+    v_branch := pggit._create_branch(p_name, p_from, p_mode, p_materialize);
     RETURN pggit._branch_info(v_branch);
 END;
 $$;
@@ -415,6 +421,7 @@ BEGIN
     SELECT b.* INTO v_branch FROM pggit.branches AS b WHERE b.name = p_name AND b.deleted_at IS NULL;
     was_created := NOT FOUND;
     IF was_created THEN
+        PERFORM pggit._check_branch_name(p_name);
         BEGIN
             v_branch := pggit._create_branch(p_name, p_from, p_mode, p_materialize);
         EXCEPTION WHEN SQLSTATE 'VG101' THEN

@@ -533,14 +533,15 @@ BEGIN
         )
         SELECT DISTINCT d.object_type, d.object_identity, d.objid, s.branch_id AS other_branch,
                EXISTS (SELECT FROM pggit.branch_schemas AS b WHERE b.base_schema = d.schema_name) AS is_main,
-               TG_TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO') AND d.object_type = 'table'
-               AND EXISTS (SELECT FROM pggit.branch_schemas AS b WHERE b.schema_name = d.schema_name AND b.branch_id = v_branch.branch_id) AS is_new_table
+               EXISTS (SELECT FROM pggit.branch_schemas AS b WHERE b.schema_name = d.schema_name AND b.branch_id = v_branch.branch_id) AS is_own
           FROM done AS d
           LEFT JOIN pggit.branch_schemas AS s ON s.schema_name = d.schema_name AND s.branch_id <> v_branch.branch_id
     LOOP
         IF v_branch.branch_id IS NOT NULL AND (v_one.is_main OR v_one.other_branch IS NOT NULL OR v_one.object_type IN ('extension', 'schema')) THEN
             PERFORM pggit._refuse_on_branch(v_branch, format('%s %s', v_one.object_type, v_one.object_identity));
-        ELSIF v_branch.branch_id IS NOT NULL AND v_one.is_new_table THEN
+        ELSIF v_one.is_own AND v_branch.mode = 'detached' THEN
+            PERFORM pggit._refuse_detached(v_branch);
+        ELSIF v_one.is_own AND v_one.object_type = 'table' AND TG_TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO') THEN
             PERFORM pggit._follow_new_table(v_branch, v_one.objid);
         END IF;
     END LOOP;
@@ -626,7 +627,8 @@ BEGIN
         )
         SELECT d.*, b.name AS branch_name, bt AS shown, bt.branch_id = v_branch.branch_id AND TG_TAG = 'DROP TABLE' AS may_go,
                bt.form = 'view' AND NOT d.original AND TG_TAG NOT IN ('DROP SCHEMA', 'DROP OWNED') AS is_taken, EXISTS (SELECT FROM pggit.branch_schemas AS s WHERE s.base_schema = d.schema_name) AS is_main,
-               EXISTS (SELECT FROM pggit.branch_schemas AS s WHERE s.schema_name = d.schema_name AND s.branch_id <> v_branch.branch_id) AS is_others
+               EXISTS (SELECT FROM pggit.branch_schemas AS s WHERE s.schema_name = d.schema_name AND s.branch_id <> v_branch.branch_id) AS is_others,
+               EXISTS (SELECT FROM pggit.branch_schemas AS s WHERE s.schema_name = d.schema_name AND s.branch_id = v_branch.branch_id AND v_branch.mode = 'detached') AS is_detached
           FROM gone AS d
           LEFT JOIN pggit.branch_tables AS bt ON bt.relation = d.objid AND d.classid = 'pg_class'::regclass AND d.objsubid = 0
           LEFT JOIN pggit.branches AS b USING (branch_id)
@@ -635,6 +637,8 @@ BEGIN
     LOOP
         IF v_branch.branch_id IS NOT NULL AND (v_one.is_main OR v_one.is_others OR v_one.object_type IN ('extension', 'schema')) THEN
             PERFORM pggit._refuse_on_branch(v_branch, format('%s %s', v_one.object_type, v_one.object_identity));
+        ELSIF v_one.is_detached THEN
+            PERFORM pggit._refuse_detached(v_branch);
         ELSIF v_branch.branch_id IS NOT NULL AND NOT v_one.original AND TG_TAG IN ('DROP TYPE', 'DROP DOMAIN') AND v_one.object_type = 'table column'
               AND EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.relation = v_one.objid AND bt.form = 'table') THEN
             PERFORM pggit._refuse_cascade(v_one.object_identity, TG_TAG);
@@ -717,6 +721,7 @@ BEGIN
             ERRCODE = 'VG202', SCHEMA = 'pggit',
             MESSAGE = 'p_sql is NULL, but must be one or more statements';
     END IF;
+    PERFORM pggit._refuse_detached(v_branch);
     PERFORM pg_catalog.set_config('search_path', pggit._branch_path(v_branch.name, v_path), true), pg_catalog.set_config('pggit.branch', v_branch.name, true);
     IF v_branch.branch_id <> 1 AND NOT v_told THEN
         PERFORM pggit._open_names(v_branch.branch_id, lower(p_sql));

@@ -2,7 +2,7 @@ CREATE OR REPLACE FUNCTION pggit.list_branches()
     RETURNS SETOF pggit.branch_info
     LANGUAGE sql STABLE
 AS $$
-    SELECT i.* FROM pggit.branches AS b, pggit._branch_info(b) AS i WHERE b.deleted_at IS NULL ORDER BY b.branch_id;
+    SELECT i.* FROM pggit.branches AS b, pggit._branch_info(b) AS i WHERE b.deleted_at IS NULL AND b.mode <> 'detached' ORDER BY b.branch_id;
 $$;
 
 COMMENT ON FUNCTION pggit.list_branches() IS

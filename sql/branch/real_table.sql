@@ -444,6 +444,7 @@ BEGIN
     INSERT INTO pggit.branch_tables (branch_id, table_id, relation, form, names, watched)
     VALUES (p_branch_id, p_table_id, v_name::regclass, 'table', pggit._names_of(v_name::regclass), ARRAY[pggit._column_versions(v_name::regclass), pggit._storage(v_name::regclass), pggit._place()::text])
         ON CONFLICT (branch_id, table_id) DO UPDATE SET relation = excluded.relation, form = excluded.form, names = excluded.names, watched = excluded.watched;
+    PERFORM pggit._close_table(p_branch_id, p_table_id) FROM pggit.branches AS b WHERE b.branch_id = p_branch_id AND b.mode = 'detached';
 END;
 $$;
 

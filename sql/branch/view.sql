@@ -285,6 +285,7 @@ BEGIN
         EXECUTE format('COMMENT ON VIEW %s IS %L', v_name, obj_description(v_table.relation, 'pg_class'));
     END IF;
     PERFORM pggit._copy_grants(v_table.relation, v_name::regclass);
+    PERFORM pggit._close_table(p_branch_id, p_table_id) FROM pggit.branches AS b WHERE b.branch_id = p_branch_id AND b.mode = 'detached';
 END;
 $$;
 

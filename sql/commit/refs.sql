@@ -33,13 +33,14 @@ BEGIN
             ERRCODE = 'VG001', SCHEMA = 'pggit',
             MESSAGE = format('branch number %s has just been deleted', p_branch_id);
     END IF;
+    PERFORM pggit._refuse_detached(v_branch);
     RETURN v_branch;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._lock_branch(integer) IS
 'Locks a branch''s row until the end of the transaction and returns it as it is then: commits on one branch queue here.
-Never a stronger lock than this one: foreign keys hold the row as KEY SHARE already, and two sessions that wanted more would wait for each other. Raises VG001.';
+Never a stronger lock than this one: foreign keys hold the row as KEY SHARE already, and two sessions that wanted more would wait for each other. Raises VG001, VG301 (a state of the past).';
 
 CREATE OR REPLACE FUNCTION pggit._commit_by_prefix(p_prefix text)
     RETURNS text
@@ -215,7 +216,7 @@ BEGIN
     END IF;
     v_at := pggit._time(p_ref);
     IF v_at IS NOT NULL THEN
-        v_branch := CASE WHEN p_branch_id IS NULL THEN pggit._branch(NULL) ELSE (SELECT b FROM pggit.branches AS b WHERE b.branch_id = p_branch_id) END;
+        v_branch := CASE WHEN p_branch_id IS NULL THEN pggit._parent_of_detached(pggit._branch(NULL)) ELSE (SELECT b FROM pggit.branches AS b WHERE b.branch_id = p_branch_id) END;
         IF pggit._find_named(p_ref, v_branch.branch_id) IS NULL THEN
             v_then    := pggit._position_at(v_branch, v_at);
             commit_id := pggit._commit_before(v_branch, v_at);

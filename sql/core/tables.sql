@@ -9,7 +9,7 @@ CREATE TABLE IF NOT EXISTS pggit.repository (
 CREATE TABLE IF NOT EXISTS pggit.branches (
     branch_id    integer     GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name         text        NOT NULL,
-    mode         text        NOT NULL DEFAULT 'schema' CHECK (mode IN ('schema', 'database', 'instance')),
+    mode         text        NOT NULL DEFAULT 'schema' CHECK (mode IN ('schema', 'database', 'instance', 'detached')),
     parent_id    integer     REFERENCES pggit.branches,
     base_commit  text,
     head         text,

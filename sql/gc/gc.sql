@@ -51,6 +51,7 @@ BEGIN
         PERFORM pggit._require_read_committed('gc');
         PERFORM pggit._hold_all_commits();
     END IF;
+    RETURN QUERY SELECT 'pggit.branches', s.rows, 0::bigint, 'states of the past that no session has checked out' FROM pggit._collect_detached(v_dry) AS s(rows) WHERE s.rows > 0;
     PERFORM pggit._decide(v_since);
 
     object := 'pggit.commits';

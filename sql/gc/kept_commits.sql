@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION pggit._named_commits(p_since timestamptz)
     RETURNS TABLE (commit_id text)
     LANGUAGE sql STABLE
 AS $$
-    SELECT b.head FROM pggit.branches AS b WHERE b.deleted_at IS NULL OR b.deleted_at >= p_since
+    SELECT b.head FROM pggit.branches AS b WHERE b.deleted_at IS NULL OR (b.deleted_at >= p_since AND b.mode <> 'detached')
     -- Where a branch was when the retention began: from there the commits since then go on.
     UNION SELECT pggit._commit_before(b, p_since) FROM pggit.branches AS b WHERE b.deleted_at IS NULL
     UNION SELECT t.commit_id FROM pggit.tags AS t

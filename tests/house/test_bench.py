@@ -20,6 +20,7 @@ LINES = {
     "merge of": 5,
     "commits of": 2,
     "as of": 2,
+    "checked out": 2,
     "schema of": 3,
     "DDL on main": 6,
 }

@@ -1,0 +1,205 @@
+"""Any state of the past can be checked out: all tables as they were then, in their shape, to be read, not written."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from psycopg.rows import dict_row
+
+from fixtures.postgres import Database, query, raises
+
+SHOP = """
+    CREATE TABLE customers (id bigint PRIMARY KEY, name text NOT NULL);
+    CREATE TABLE orders (id bigint PRIMARY KEY, customer bigint REFERENCES customers, amount numeric);
+    CREATE TABLE notes (line text);
+    CREATE VIEW totals AS
+        SELECT c.name, sum(o.amount) AS total FROM customers AS c JOIN orders AS o ON o.customer = c.id GROUP BY c.name;
+    SELECT pggit.track_schema('public');
+    INSERT INTO customers VALUES (1, 'Ada'), (2, 'Bob');
+    INSERT INTO orders VALUES (10, 1, 5), (11, 2, 7);
+    INSERT INTO notes VALUES ('one'), ('one');
+    SELECT pggit.commit('first');
+    SELECT pggit.tag('v1');
+    UPDATE customers SET name = 'Eve' WHERE id = 2;
+    DELETE FROM orders WHERE id = 10;
+    DELETE FROM notes;
+    SELECT pggit.commit('second');
+"""
+ALL = """
+    SELECT (SELECT json_agg(c ORDER BY c.id) FROM customers AS c)::text
+        || (SELECT json_agg(o ORDER BY o.id) FROM orders AS o)::text
+        || (SELECT count(*) FROM notes) || (SELECT json_agg(t ORDER BY t.name) FROM totals AS t)::text
+"""
+
+
+@pytest.fixture
+def shop(db: Database) -> Database:
+    db.run(SHOP)
+    return db
+
+
+def test_a_tag_a_commit_and_a_time_are_checked_out(shop: Database) -> None:
+    session = shop.connect()
+    now = query(session, ALL).fetchall()
+    ((time,),) = query(session, "SELECT clock_timestamp()::text").fetchall()
+    ((name,),) = query(session, "SELECT pggit.checkout('v1')").fetchall()
+    then = query(session, ALL).fetchall()
+    assert then != now
+    assert "Bob" in then[0][0]
+    assert name.startswith("@")
+    shop.run("UPDATE orders SET amount = 0; UPDATE customers SET name = 'later'; SELECT pggit.commit('third')")
+    assert query(session, ALL).fetchall() == then
+    for ref in ("HEAD", "main~2", name):  # HEAD is what is checked out
+        assert query(session, "SELECT pggit.checkout(%s)", ref).fetchall() == [(name,)]
+        assert query(session, ALL).fetchall() == then
+    assert query(session, "SELECT message FROM pggit.log()").fetchall()[0] == ("first",)
+    query(session, "SELECT pggit.checkout(%s)", time)
+    assert query(session, ALL).fetchall() == now
+    query(session, "SELECT pggit.checkout('main')")
+    assert "later" in query(session, ALL).fetchall()[0][0]
+    assert shop.value("SELECT array_agg(name) FROM pggit.list_branches()") == ["main"]
+    assert shop.rows("SELECT * FROM pggit.verify()") == []
+
+
+def test_a_state_of_a_branch_with_what_it_made(shop: Database) -> None:
+    shop.run("SELECT pggit.create_branch('dev', p_materialize => 'none')")
+    dev = shop.connect(branch="dev")
+    query(dev, "INSERT INTO customers VALUES (3, 'Dan'); DELETE FROM orders; CREATE TABLE extra (id int PRIMARY KEY)")
+    query(dev, "INSERT INTO extra VALUES (7); SELECT pggit.commit('on dev'); SELECT pggit.tag('dev-1')")
+    query(dev, "DELETE FROM customers WHERE id = 3; DELETE FROM extra; SELECT pggit.commit('more')")
+    query(dev, "SELECT pggit.checkout('dev-1')")
+    assert query(
+        dev, "SELECT count(*), (SELECT count(*) FROM orders), (SELECT id FROM extra) FROM customers"
+    ).fetchall() == [(3, 0, 7)]
+    query(dev, "SELECT pggit.checkout('dev')")
+    assert query(dev, "SELECT count(*) FROM customers").fetchall() == [(2,)]
+
+
+def test_tables_have_the_shape_they_had(shop: Database) -> None:
+    shop.run(
+        "ALTER TABLE customers ADD COLUMN age int DEFAULT 3; ALTER TABLE orders DROP COLUMN amount CASCADE;"
+        "SELECT pggit.commit('x')"
+    )
+    for _ in range(2):  # made after the change, and open across the next
+        session = shop.connect(branch=None)
+        query(session, "SELECT pggit.checkout('v1')")
+        cursor = session.cursor(row_factory=dict_row)
+        assert cursor.execute("SELECT * FROM customers WHERE id = 2").fetchall() == [{"id": 2, "name": "Bob"}]
+        assert cursor.execute("SELECT * FROM orders WHERE id = 10").fetchall() == [
+            {"id": 10, "customer": 1, "amount": 5}
+        ]
+        shop.run("ALTER TABLE customers ALTER COLUMN name TYPE varchar(90)")
+
+
+WRITES = (
+    "INSERT INTO customers VALUES (9, 'x')",
+    "UPDATE customers SET name = 'x'",
+    "DELETE FROM orders WHERE false",
+    "INSERT INTO notes VALUES ('x')",
+    "TRUNCATE notes",
+    "ALTER TABLE customers ADD COLUMN x int",
+    "ALTER TABLE notes ADD COLUMN x int",
+    "DROP TABLE customers",
+    "DROP TABLE notes",
+    "DROP VIEW totals",
+    "CREATE TABLE more (id int)",
+    "CREATE VIEW more AS SELECT 1 AS one",
+    "CREATE INDEX ON notes (line)",
+    "SELECT pggit.commit('x', p_allow_empty => true)",
+    "SELECT pggit.merge('main')",
+    "SELECT pggit.reset(pggit.current_branch(), 'main')",
+    "SELECT pggit.revert('main')",
+    "SELECT pggit.materialize(NULL, 'customers')",
+    "SELECT pggit.rename_branch(pggit.current_branch(), 'mine')",
+    "SELECT pggit.ddl(NULL, 'CREATE TABLE more (id int)')",
+)
+
+
+@pytest.mark.parametrize("statement", WRITES)
+def test_it_can_not_be_written(shop: Database, statement: str) -> None:
+    session = shop.connect()
+    query(session, "SELECT pggit.checkout('v1')")
+    before = query(session, ALL).fetchall()
+    with raises("VG301", "a state of the past"):
+        query(session, statement)
+    query(session, "CREATE TEMP TABLE scratch AS SELECT * FROM customers")
+    query(session, "CREATE INDEX ON scratch (id)")
+    assert query(session, ALL).fetchall() == before
+
+
+def test_a_branch_of_it(shop: Database) -> None:
+    session = shop.connect()
+    query(session, "SELECT pggit.checkout('v1')")
+    then = query(session, ALL).fetchall()
+    query(session, "SELECT pggit.create_branch('fix')")
+    query(session, "SELECT pggit.checkout('fix')")
+    assert query(session, ALL).fetchall() == then
+    assert shop.rows("SELECT name, parent FROM pggit.list_branches() WHERE name <> 'main'") == [("fix", "main")]
+    query(session, "UPDATE customers SET name = 'fixed' WHERE id = 1")
+    assert query(session, "SELECT result FROM pggit.merge('fix', 'main')").fetchall() == [("merged",)]
+    assert shop.rows("SELECT name FROM customers ORDER BY id") == [("fixed",), ("Eve",)]
+
+
+def test_two_sessions_share_it_and_gc_takes_it_when_both_have_left(shop: Database) -> None:
+    one, two = shop.connect(), shop.connect()
+    for session in (one, two):
+        query(session, "SELECT pggit.checkout('v1')")
+    query(one, "SELECT pggit.checkout('main')")
+    taken = "SELECT rows FROM pggit.gc(%s) WHERE object = 'pggit.branches'"
+    assert shop.rows(taken, False) == []
+    assert "Bob" in query(two, ALL).fetchall()[0][0]
+    query(two, "SELECT pggit.checkout('main')")
+    assert shop.rows(taken, True) == [(1,)]
+    assert shop.rows(taken, False) == [(1,)]
+    assert shop.rows("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'public@%'") == []
+    query(one, "SELECT pggit.checkout('v1')")
+    assert "Bob" in query(one, ALL).fetchall()[0][0]
+
+
+def test_index_paths_and_names(shop: Database) -> None:
+    shop.run("INSERT INTO customers SELECT g, 'n' FROM generate_series(100, 5000) AS g; ANALYZE customers")
+    session = shop.connect()
+    query(session, "SELECT pggit.checkout('v1')")
+    plan = "\n".join(line for (line,) in query(session, "EXPLAIN SELECT * FROM customers WHERE id = 2").fetchall())
+    assert "Seq Scan on customers" not in plan
+    with raises("VG001", "there is no branch 'nowhere'"):
+        query(session, "SELECT pggit.checkout('nowhere')")
+    with raises("VG002", "does not go back that far"):
+        query(session, "SELECT pggit.checkout('v1~9')")
+    with raises("VG201", "states of the past"):
+        query(session, "SELECT pggit.create_branch('@mine')")
+
+
+def test_two_sessions_make_it_at_once(shop: Database) -> None:
+    one, two = shop.connect(autocommit=False), shop.connect()
+    ((name,),) = query(one, "SELECT pggit.checkout('v1')").fetchall()
+    query(two, "SET statement_timeout = '20s'")
+    with ThreadPoolExecutor() as pool:
+        second = pool.submit(query, two, "SELECT pggit.checkout('v1')")
+        while not shop.value("SELECT cardinality(pg_blocking_pids(%s))", two.info.backend_pid):
+            assert not second.done()
+        one.commit()
+        assert second.result().fetchall() == [(name,)]
+    assert query(two, ALL).fetchall() == query(one, ALL).fetchall()
+
+
+def test_who_may_not_make_it_may_read_it_when_it_is_there(shop: Database) -> None:
+    shop.run(
+        "CREATE ROLE guest LOGIN; GRANT USAGE ON SCHEMA pggit, public TO guest; GRANT SELECT ON customers TO guest"
+    )
+    try:
+        guest = shop.connect(user="guest")
+        with raises("42501"):
+            query(guest, "SELECT pggit.checkout('v1')")
+        with raises("VG001"):
+            query(guest, "SELECT pggit.checkout('nowhere')")
+        name = shop.value("SELECT pggit.checkout('v1')")
+        query(guest, "SELECT pggit.checkout(%s)", name)
+        assert query(guest, "SELECT name FROM customers WHERE id = 2").fetchall() == [("Bob",)]
+        with raises("42501"):
+            query(guest, "SELECT * FROM orders")
+    finally:
+        shop.run("SELECT pggit.checkout('main')")
+        guest.close()
+        shop.run("SELECT rows FROM pggit.gc(false); DROP OWNED BY guest; DROP ROLE guest")
