@@ -145,6 +145,7 @@
 \ir conflict/detect_conflicts.sql
 \ir merge/merge_data_branches.sql
 \ir merge/merge_status.sql
+\ir merge/merge_steps.sql
 -- access
 \ir access/tables.sql
 \ir access/owners.sql
