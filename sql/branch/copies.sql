@@ -210,7 +210,27 @@ $$;
 COMMENT ON FUNCTION pggit._signature(oid) IS
 'Name and argument types of a function, with their schemas.';
 
-CREATE OR REPLACE FUNCTION pggit._copy_readers(p_branch_id integer, p_from integer)
+CREATE OR REPLACE FUNCTION pggit._reader_name(p_class oid, p_object oid)
+    RETURNS text
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_before text := current_setting('search_path');
+    v_name   text;
+BEGIN
+    PERFORM set_config('search_path', pggit._schema_path(1), true);
+    v_name := CASE WHEN p_class = 'pg_class'::regclass THEN pggit._base_name(p_object)
+                   ELSE (SELECT format('%I.%I(%s)', n.nspname, p.proname, oidvectortypes(p.proargtypes)) FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace WHERE p.oid = p_object) END;
+    PERFORM set_config('search_path', v_before, true);
+    RETURN v_name;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._reader_name(oid, oid) IS
+'The name of a view or function of main as an object.';
+
+CREATE OR REPLACE FUNCTION pggit._copy_readers(p_branch_id integer, p_from integer, p_missing text[] DEFAULT NULL)
     RETURNS void
     LANGUAGE plpgsql
 AS $$
@@ -224,6 +244,8 @@ DECLARE
     v_reader    record;
     v_copy      oid;
     v_text      text;
+    v_name      text;
+    v_own       text[] := CASE WHEN p_missing IS NOT NULL THEN ARRAY(SELECT r.object_name FROM pggit._own_readers(p_branch_id) AS r) END;
 BEGIN
     FOR v_reader IN
         WITH readers AS MATERIALIZED (
@@ -244,6 +266,8 @@ BEGIN
         SELECT * FROM placed AS r ORDER BY r.depth, r.classid, r.objid
     LOOP
         v_forbidden := v_forbidden || v_reader.objid;
+        v_name      := CASE WHEN p_missing IS NOT NULL THEN pggit._reader_name(v_reader.classid, v_reader.objid) END;
+        CONTINUE WHEN v_name <> ALL (p_missing) OR v_name = ANY (v_own);
         BEGIN
             IF NOT pggit._may_own_for(v_reader.owner) THEN
                 RAISE EXCEPTION USING ERRCODE = 'VG307', SCHEMA = 'pggit', MESSAGE = format('it belongs to %s', pg_get_userbyid(v_reader.owner));
@@ -265,8 +289,8 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._copy_readers(integer, integer) IS
-'Gives a new branch its own views and functions, made from those of main (1) or of the branch that it comes from. One that can''t be made (it belongs to somebody whom this role is not, or reads main
+COMMENT ON FUNCTION pggit._copy_readers(integer, integer, text[]) IS
+'Gives a new branch its own views and functions, made from those of main (1) or of the branch that it comes from; p_missing: one that has come to stand on another main, those of these names that it has not. One that can''t be made (it belongs to somebody whom this role is not, or reads main
 all the same) is left out with a notice; pggit.branch_capabilities tells of it.';
 
 CREATE OR REPLACE FUNCTION pggit._told_readers(p_relation oid, p_branch_id integer)

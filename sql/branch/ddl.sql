@@ -494,9 +494,9 @@ AS $$
 BEGIN
     RAISE EXCEPTION USING
         ERRCODE = 'VG307', SCHEMA = 'pggit',
-        MESSAGE = format('the schema and primary key of table %s can''t be changed on branch %L in this version', p_shown.relation::regclass,
+        MESSAGE = format('the schema and primary key of table %s can''t be changed on branch %L: its schema stands for main''s, and its history is kept by main''s key', p_shown.relation::regclass,
                          (SELECT b.name FROM pggit.branches AS b WHERE b.branch_id = p_shown.branch_id)),
-        HINT    = 'Change them on main. Its name, columns, indexes, constraints, triggers and policies can be changed here.';
+        HINT    = 'Change them on main (SELECT pggit.checkout(''main'');). Its name, columns, indexes, constraints, triggers and policies can be changed here.';
 END;
 $$;
 

@@ -61,6 +61,36 @@ $$;
 COMMENT ON FUNCTION pggit._own_numbers(integer) IS
 'Branches'' real tables of a table that leaves main get sequences of their own, which go on where main''s was.';
 
+CREATE OR REPLACE FUNCTION pggit._let_branches_keep(p_table pggit.tables)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET row_security = off
+AS $$
+DECLARE
+    v_branch pggit.branches;
+    v_reason text;
+    v_limit  text := coalesce(nullif(current_setting('pggit.materialize_ddl_limit', true), ''), '1GB');
+BEGIN
+    SELECT format('copies for %s of them would have %s, and pggit.materialize_ddl_limit is %s', v.n, pg_size_pretty(v.size), v_limit) INTO v_reason
+      FROM (SELECT count(*) AS n, count(*) * pggit._total_size(p_table.relation) AS size FROM pggit.branch_tables AS bt WHERE bt.table_id = p_table.table_id AND bt.form = 'view') AS v
+     WHERE v.size > pg_size_bytes(v_limit);
+    v_reason := coalesce(v_reason, pggit._why_not_saved(p_table.relation));
+    PERFORM pggit._refuse_leaving(p_table, v_reason) WHERE v_reason IS NOT NULL;
+    -- Both ends of a foreign key are real, for main does not tell of it any more.
+    FOR v_branch IN SELECT b.* FROM pggit.branch_tables AS bt JOIN pggit.branches AS b USING (branch_id) WHERE bt.table_id = p_table.table_id ORDER BY b.branch_id LOOP
+        PERFORM pggit._make_real_within_limit(v_branch, p_table.table_id || ARRAY(
+            SELECT o.table_id FROM pg_constraint AS k JOIN pggit.tables AS o ON o.relation IN (k.conrelid, k.confrelid)
+             WHERE k.contype = 'f' AND p_table.relation IN (k.conrelid, k.confrelid)));
+    END LOOP;
+    EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', p_table.relation::regclass);
+    PERFORM pggit._own_numbers(p_table.table_id);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._let_branches_keep(pggit.tables) IS
+'Before a table goes from main: branches that show it get tables of their own, with numbers of their own. Locks the table. Raises VG307 where that is too much, and what pggit.materialize raises.';
+
 CREATE OR REPLACE FUNCTION pggit._prepare_to_leave(p_statement text)
     RETURNS void
     LANGUAGE plpgsql
@@ -70,9 +100,6 @@ AS $$
 DECLARE
     v_leaving  jsonb := '{}';
     v_table    pggit.tables;
-    v_branch   pggit.branches;
-    v_reason   text;
-    v_limit    text := coalesce(nullif(current_setting('pggit.materialize_ddl_limit', true), ''), '1GB');
     v_seq      bigint;
     v_stand_in regclass;
 BEGIN
@@ -81,19 +108,7 @@ BEGIN
          WHERE t.untracked_at IS NULL AND t.on_main AND p_statement ~ ('\mdrop\s+table\M[^;]*' || pggit._word(t.table_name)) AND EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.table_id = t.table_id)
          ORDER BY t.table_id
     LOOP
-        SELECT format('copies for %s of them would have %s, and pggit.materialize_ddl_limit is %s', v.n, pg_size_pretty(v.size), v_limit) INTO v_reason
-          FROM (SELECT count(*) AS n, count(*) * pggit._total_size(v_table.relation) AS size FROM pggit.branch_tables AS bt WHERE bt.table_id = v_table.table_id AND bt.form = 'view') AS v
-         WHERE v.size > pg_size_bytes(v_limit);
-        v_reason := coalesce(v_reason, pggit._why_not_saved(v_table.relation));
-        PERFORM pggit._refuse_leaving(v_table, v_reason) WHERE v_reason IS NOT NULL;
-        -- Both ends of a foreign key are real, for main does not tell of it any more.
-        FOR v_branch IN SELECT b.* FROM pggit.branch_tables AS bt JOIN pggit.branches AS b USING (branch_id) WHERE bt.table_id = v_table.table_id ORDER BY b.branch_id LOOP
-            PERFORM pggit._make_real_within_limit(v_branch, v_table.table_id || ARRAY(
-                SELECT o.table_id FROM pg_constraint AS k JOIN pggit.tables AS o ON o.relation IN (k.conrelid, k.confrelid)
-                 WHERE k.contype = 'f' AND v_table.relation IN (k.conrelid, k.confrelid)));
-        END LOOP;
-        EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', v_table.relation::regclass);
-        PERFORM pggit._own_numbers(v_table.table_id);
+        PERFORM pggit._let_branches_keep(v_table);
         PERFORM pggit._record_transaction();
         v_seq := nextval('pggit._ordinal');
         PERFORM pggit._log_all_rows(v_table.table_id, 'D', v_seq);

@@ -120,7 +120,7 @@ BEGIN
         SELECT r.rows, r.bytes INTO rows, bytes FROM pggit._remove(v_step.object, v_step.condition, v_dry) AS r;
         RETURN QUERY SELECT v_step.object, gc.rows, gc.bytes, v_step.reason WHERE gc.rows > 0;
     END LOOP;
-    RETURN QUERY SELECT r.* FROM pggit._collect_schemas(v_dry) AS r WHERE r.rows > 0;
+    RETURN QUERY SELECT r.* FROM pggit._collect_schemas(v_dry, v_since) AS r WHERE r.rows > 0;
     RETURN QUERY SELECT r.* FROM pggit._collect_stand_ins(v_dry) AS r;
 
     -- Writers and readers of these tables wait from here on, until the transaction ends.

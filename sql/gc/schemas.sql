@@ -26,7 +26,7 @@ $$;
 COMMENT ON FUNCTION pggit._kept_trees() IS
 'The trees of schemas that are needed: those of all commits in the log, readable or not (their changes are shown there), of main''s places, deployments and accepted schema, of what branches looked like last, and those that any of these are told as a difference from.';
 
-CREATE OR REPLACE FUNCTION pggit._collect_schemas(p_dry_run boolean)
+CREATE OR REPLACE FUNCTION pggit._collect_schemas(p_dry_run boolean, p_since timestamptz)
     RETURNS TABLE (object text, rows bigint, bytes bigint, reason text)
     LANGUAGE plpgsql
 AS $$
@@ -44,6 +44,8 @@ BEGIN
     FOR v_step IN SELECT * FROM (VALUES
         ('pggit.schema_scans', v_dead, 'what deleted branches left'),
         ('pggit.schema_copies', v_dead, 'what deleted branches left'),
+        ('pggit.ddl_log', format('r.changed_at < %L AND (%s OR r.ddl_no NOT IN (SELECT max(k.ddl_no) FROM pggit.ddl_log AS k GROUP BY k.branch_id, k.object_type, k.object_name))', p_since, v_dead),
+         'statements from before the retention, but for the last one about each object'),
         ('pggit.schema_definitions', CASE WHEN p_dry_run THEN 'true' ELSE format('r.definition_id = ANY (%L::bigint[])', v_ids) END || format(' AND r.hash NOT IN (%s)', v_used),
          'definitions that no schema has any more'),
         ('pggit.schema_entries', v_tree, 'schemas of commits that are gone'),
@@ -54,8 +56,8 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._collect_schemas(boolean) IS
-'Removes the trees and definitions of schemas that nothing refers to, and what was known of the schemas of deleted branches.';
+COMMENT ON FUNCTION pggit._collect_schemas(boolean, timestamptz) IS
+'Removes the trees and definitions of schemas that nothing refers to, what was known of the schemas of deleted branches, and who changed what before a time, but for the last change of each object.';
 
 CREATE OR REPLACE FUNCTION pggit._left_stand_ins()
     RETURNS SETOF pggit.tables

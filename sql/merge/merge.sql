@@ -102,7 +102,7 @@ BEGIN
         ELSIF pggit._is_away(v_table.table_id, p_base) OR pggit._is_away(v_table.table_id, p_ours) OR pggit._is_away(v_table.table_id, p_theirs) THEN
             CONTINUE;  -- pggit._table_steps has seen to it
         ELSIF v_presence = '{present,present,absent}' THEN
-            RETURN format('table %I.%I was not under version control there yet; taking it away is not supported in this version', v_table.schema_name, v_table.table_name);
+            RETURN format('table %I.%I was not under version control there yet, so going back there does not take it away; DROP TABLE it, if it is to go, and ask again', v_table.schema_name, v_table.table_name);
         ELSIF v_presence[3] = 'present' AND 'absent' = ANY (v_presence) THEN
             RETURN format('table %I.%I came under version control after these branches parted; merging a new table is not supported in this version',
                           v_table.schema_name, v_table.table_name);
@@ -484,6 +484,8 @@ DECLARE
     v_names     record;
     v_tables    record;
     v_planned   integer[] := '{}';
+    v_their_objects pggit._schema_object[];
+    v_settled   text[];
 BEGIN
     SELECT m.* INTO STRICT v_merge FROM pggit.merges AS m WHERE m.merge_id = p_merge_id;
     v_mode := coalesce(v_merge.options ->> 'fast_forward', 'auto');
@@ -544,7 +546,7 @@ BEGIN
         RETURN pggit._result(p_merge_id, 'refused', jsonb_build_object('reason', format('branch %L has moved on, so this merge is no fast-forward, and fast-forward only is asked for', v_target.name)));
     END IF;
 
-    v_steps := pggit._table_steps(v_bases, v_ours, v_theirs);
+    v_steps := pggit._table_steps(v_bases, v_ours, v_theirs, v_merge.kind = 'merge');
     v_names := pggit._rename_table_steps(v_bases[1], v_source.branch_id, v_their_id, v_target.branch_id);
     v_steps.steps := v_steps.steps || v_names.steps || pggit._type_steps(v_bases[1], v_source.branch_id, v_target.branch_id);
     v_steps.reason := coalesce(v_steps.reason, v_names.reason);
@@ -553,7 +555,10 @@ BEGIN
     ELSIF v_steps.steps <> '[]' AND NOT p_apply THEN
         RETURN pggit._result(p_merge_id, 'rehearse');
     END IF;
-    v_tables := pggit._try_steps(v_steps.steps, v_ours, v_theirs);
+    IF v_steps.steps <> '[]' THEN
+        v_their_objects := ARRAY(SELECT o FROM pggit._tree_objects(pggit._their_tree(v_source.branch_id, v_their_id, v_theirs)) AS o);
+    END IF;
+    v_tables := pggit._try_steps(v_steps.steps, v_ours, v_theirs, CASE WHEN v_steps.steps <> '[]' THEN pggit._objects_of_base(v_bases) END, v_their_objects);
     IF v_tables.refused IS NOT NULL THEN
         RETURN pggit._result(p_merge_id, 'refused', v_tables.refused);
     END IF;
@@ -595,6 +600,7 @@ BEGIN
         PERFORM set_config('pggit.merge_touched', 'on', true);
         v_schema := pggit._change_schema(v_merge, v_target, v_theirs, v_sides.base, v_sides.ours, v_sides.theirs);
         v_merged   := v_schema.merged;
+        v_settled  := v_schema.settled;
         v_commands := ARRAY(SELECT jsonb_array_elements_text(v_schema.statements));
         v_shape    := v_shape + v_schema.changes;
         IF v_schema.reason IS NOT NULL THEN
@@ -617,7 +623,7 @@ BEGIN
     END IF;
     v_commands := v_tables.statements || coalesce(v_commands, '{}');
     IF v_commands <> '{}' OR v_merged IS NOT NULL THEN
-        v_result.detail    := v_result.detail || jsonb_build_object('ddl', v_commands, 'code', pggit._code_in(v_merged, v_sides.ours));
+        v_result.detail    := v_result.detail || jsonb_build_object('ddl', v_commands, 'code', pggit._code_in(v_merged, v_sides.ours, v_sides.base, v_settled));
         v_result.plan_hash := encode(sha256(convert_to(concat(v_result.plan_hash, v_commands, (SELECT string_agg(concat_ws(' ', m.object_type, m.object_name, m.hash), E'\n' ORDER BY m.object_type COLLATE "C", m.object_name COLLATE "C")
                                                                                                  FROM unnest(v_merged) AS m)), 'UTF8')), 'hex');
     END IF;
@@ -648,9 +654,10 @@ BEGIN
     END IF;
 
     v_after := pggit._apply(v_merge, v_target, v_result, v_ours, v_theirs);
+    PERFORM pggit._note_synced(v_target.branch_id) WHERE v_target.branch_id <> 1;
     PERFORM pggit._late_keys(v_steps.steps, v_target.branch_id);
     IF v_merged IS NOT NULL THEN
-        v_commands      := v_commands || ARRAY(SELECT jsonb_array_elements_text(pggit._finish_schema(v_target.branch_id, v_merged, v_schema.settled)));
+        v_commands      := v_commands || ARRAY(SELECT jsonb_array_elements_text(pggit._finish_schema(v_target.branch_id, v_merged, v_settled)));
         PERFORM pggit._pass_sequences(t.id::integer, pggit._relation_at(t.id::integer, v_target.branch_id)::text)
            FROM jsonb_array_elements_text(v_result.detail -> 'planned_tables') AS t(id) WHERE pggit._relation_at(t.id::integer, v_target.branch_id) IS NOT NULL;
         v_result.detail := v_result.detail || jsonb_build_object('ddl', v_commands);

@@ -162,11 +162,20 @@ CREATE OR REPLACE FUNCTION pggit._objects_before_rows(p_merged pggit._schema_obj
     RETURNS SETOF pggit._schema_object
     LANGUAGE sql
 AS $$
+    WITH new_views AS MATERIALIZED (
+        SELECT pggit._bare_name(pggit._local_name(m)) AS local
+          FROM unnest(p_merged) AS m LEFT JOIN unnest(p_ours) AS o ON o.object_type = m.object_type AND o.object_name = m.object_name
+         WHERE m.object_type IN ('view', 'materialized view') AND m.hash IS DISTINCT FROM o.hash
+    )
     SELECT m.object_type, m.object_name, m.parent, d.definition, pggit._object_hash(d.definition), m.table_id, m.column_id
       FROM unnest(p_merged) AS m
       LEFT JOIN unnest(p_ours) AS o ON o.object_type = m.object_type AND o.object_name = m.object_name
      CROSS JOIN LATERAL (SELECT CASE WHEN m.object_type = 'column' AND m.definition ? 'not_null' AND NOT coalesce(o.definition ? 'not_null', false) THEN m.definition - '{not_null,identity}'::text[] ELSE m.definition END AS definition) AS d
-     WHERE m.object_type NOT IN ('constraint', 'index', 'trigger', 'policy', 'rule', 'view', 'materialized view', 'statistics') OR o.hash = m.hash;
+     WHERE o.hash = m.hash
+        OR (m.object_type NOT IN ('constraint', 'index', 'trigger', 'policy', 'rule', 'view', 'materialized view', 'statistics')
+            -- Functions of views wait for these.
+            AND NOT (m.object_type IN ('function', 'procedure', 'aggregate') AND EXISTS (
+                SELECT FROM pggit._mentions(m) AS n JOIN new_views AS v ON v.local = n)));
 $$;
 
 COMMENT ON FUNCTION pggit._objects_before_rows(pggit._schema_object[], pggit._schema_object[]) IS
@@ -193,13 +202,23 @@ $$;
 COMMENT ON FUNCTION pggit._in_names_of(pggit._schema_object[], pggit._schema_object[]) IS
 'Objects with the names that tables and columns have in another set, so that a renamed column does not make every index on it another one.';
 
+CREATE OR REPLACE FUNCTION pggit._their_tree(p_source_id integer, p_their_id text, p_theirs pggit._position)
+    RETURNS bigint
+    LANGUAGE sql
+AS $$
+    SELECT CASE WHEN p_source_id IS NULL THEN (SELECT s.tree_id FROM pggit.schema_commits AS s WHERE s.commit_id = p_their_id) ELSE pggit._scan_schema(p_source_id, p_theirs) END;
+$$;
+
+COMMENT ON FUNCTION pggit._their_tree(integer, text, pggit._position) IS
+'The tree of theirs of a merge. p_source_id: the branch whose state theirs is, NULL: that of a commit.';
+
 CREATE OR REPLACE FUNCTION pggit._schema_sides(p_bases text[], p_target_id integer, p_source_id integer, p_their_id text, p_theirs pggit._position, p_always boolean,
                                                OUT base pggit._schema_object[], OUT ours pggit._schema_object[], OUT theirs pggit._schema_object[])
     LANGUAGE plpgsql
 AS $$
 DECLARE
     v_bases  bigint[] := ARRAY(SELECT s.tree_id FROM unnest(p_bases) AS b(id) LEFT JOIN pggit.schema_commits AS s ON s.commit_id = b.id);
-    v_theirs bigint := CASE WHEN p_source_id IS NULL THEN (SELECT s.tree_id FROM pggit.schema_commits AS s WHERE s.commit_id = p_their_id) ELSE pggit._scan_schema(p_source_id, p_theirs) END;
+    v_theirs bigint := pggit._their_tree(p_source_id, p_their_id, p_theirs);
 BEGIN
     IF p_always OR array_position(v_bases, NULL) IS NOT NULL OR EXISTS (SELECT FROM unnest(v_bases) AS b(id) CROSS JOIN LATERAL pggit._tree_changes(b.id, v_theirs)) THEN
         base   := pggit._objects_of_base(p_bases);
@@ -293,22 +312,113 @@ $$;
 COMMENT ON FUNCTION pggit._migrate(integer, pggit._schema_object[], pggit._schema_object[]) IS
 'Brings main or a branch from one set of objects to another, each step as the owner of what it changes, and returns the statements.';
 
-CREATE OR REPLACE FUNCTION pggit._merged_types(p_merge_id uuid, p_base pggit._schema_object[], p_ours pggit._schema_object[], p_theirs pggit._schema_object[])
-    RETURNS pggit._schema_object[]
-    LANGUAGE sql
+CREATE OR REPLACE FUNCTION pggit._bring_first(p_branch_id integer, p_base pggit._schema_object[], p_theirs pggit._schema_object[])
+    RETURNS text[]
+    LANGUAGE plpgsql
 AS $$
-    SELECT ARRAY(SELECT o FROM unnest(p_ours) AS o WHERE o.object_type NOT IN ('type', 'domain'))
-           || ARRAY(SELECT m FROM pggit._merge_objects(p_merge_id, ARRAY(SELECT o FROM unnest(p_base) AS o WHERE o.object_type IN ('type', 'domain')),
-                                                       ARRAY(SELECT o FROM unnest(p_ours) AS o WHERE o.object_type IN ('type', 'domain')), ARRAY(SELECT o FROM unnest(p_ours) AS o WHERE o.object_type IN ('type', 'domain')),
-                                                       ARRAY(SELECT o FROM unnest(p_theirs) AS o WHERE o.object_type IN ('type', 'domain'))) AS m)
-           -- What ours still uses stays until its columns are others.
-           || ARRAY(SELECT o FROM unnest(p_ours) AS o WHERE o.object_type IN ('type', 'domain')
-                                                        AND NOT EXISTS (SELECT FROM unnest(p_theirs) AS t WHERE t.object_type = o.object_type AND t.object_name = o.object_name)
-                                                        AND EXISTS (SELECT FROM unnest(p_base) AS b WHERE b.object_type = o.object_type AND b.object_name = o.object_name AND b.hash = o.hash));
+DECLARE
+    v_path  text := current_setting('search_path');
+    v_done  text[] := '{}';
+    v_left  pggit._schema_object[];
+    v_later pggit._schema_object[];
+    v_one   pggit._schema_object;
+BEGIN
+    IF p_branch_id <> 1 OR p_base IS NULL THEN
+        RETURN v_done;
+    END IF;
+    PERFORM set_config('search_path', pggit._schema_path(1), true);
+    v_left := ARRAY(SELECT t FROM unnest(p_theirs) AS t
+                     WHERE t.object_type IN ('function', 'procedure', 'aggregate', 'type', 'domain') AND NOT EXISTS (SELECT FROM unnest(p_base) AS b WHERE b.object_type = t.object_type AND b.object_name = t.object_name)
+                       AND CASE WHEN t.object_type IN ('type', 'domain') THEN to_regtype(t.object_name) IS NULL ELSE to_regprocedure(t.object_name) IS NULL END
+                     ORDER BY t.object_type IN ('type', 'domain') DESC, t.object_name COLLATE "C");
+    PERFORM set_config('search_path', v_path, true);
+    LOOP
+        v_later := '{}';
+        FOREACH v_one IN ARRAY v_left LOOP
+            BEGIN
+                v_done := v_done || ARRAY(SELECT jsonb_array_elements_text(pggit._migrate(1, '{}', ARRAY[v_one])));
+            EXCEPTION WHEN SQLSTATE 'VG310' THEN
+                -- It needs what comes later, and comes after that.
+                v_later := v_later || v_one;
+            END;
+        END LOOP;
+        EXIT WHEN v_later = '{}' OR v_later = v_left;
+        v_left := v_later;
+    END LOOP;
+    RETURN v_done;
+END;
 $$;
 
-COMMENT ON FUNCTION pggit._merged_types(uuid, pggit._schema_object[], pggit._schema_object[], pggit._schema_object[]) IS
-'Ours with the merged types, which columns are made of; what theirs dropped is still there.';
+COMMENT ON FUNCTION pggit._bring_first(integer, pggit._schema_object[], pggit._schema_object[]) IS
+'Gives main the functions and types that theirs has made, before tables and columns come that may need them, and returns the statements.';
+
+CREATE OR REPLACE FUNCTION pggit._drop_users_of_tables(p_branch_id integer, p_tables integer[], p_base pggit._schema_object[], p_theirs pggit._schema_object[])
+    RETURNS text[]
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_gone text[] := ARRAY(SELECT pggit._shown_name(t.id, p_branch_id) FROM unnest(p_tables) AS t(id));
+    v_ours pggit._schema_object[];
+    v_left pggit._schema_object[];
+BEGIN
+    IF p_base IS NULL OR NOT EXISTS (SELECT FROM unnest(p_base) AS b WHERE pggit._uses_tables(b) AND NOT EXISTS (SELECT FROM unnest(p_theirs) AS t WHERE t.object_type = b.object_type AND t.object_name = b.object_name)) THEN
+        RETURN '{}';
+    END IF;
+    v_ours := ARRAY(SELECT o FROM pggit._schema_objects(p_branch_id) AS o);
+    v_left := ARRAY(SELECT o FROM unnest(v_ours) AS o
+                     WHERE NOT (pggit._uses_tables(o) AND o.parent <> ALL (v_gone) AND EXISTS (SELECT FROM unnest(p_base) AS b WHERE b.object_type = o.object_type AND b.object_name = o.object_name AND b.hash = o.hash)
+                                AND NOT EXISTS (SELECT FROM unnest(p_theirs) AS t WHERE t.object_type = o.object_type AND t.object_name = o.object_name)));
+    RETURN CASE WHEN p_branch_id = 1 THEN ARRAY(SELECT jsonb_array_elements_text(pggit._migrate(1, v_ours, v_left))) ELSE '{}' END;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._drop_users_of_tables(integer, integer[], pggit._schema_object[], pggit._schema_object[]) IS
+'Drops main''s views and foreign keys that theirs has dropped and ours left alone, before the tables that they use go, and returns the statements.';
+
+CREATE OR REPLACE FUNCTION pggit._uses_tables(p_object pggit._schema_object)
+    RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT (p_object).object_type IN ('view', 'materialized view') OR ((p_object).object_type = 'constraint' AND (p_object).definition ? 'references');
+$$;
+
+COMMENT ON FUNCTION pggit._uses_tables(pggit._schema_object) IS
+'Whether an object keeps PostgreSQL from dropping other tables: a view or a foreign key.';
+
+CREATE OR REPLACE FUNCTION pggit._merged_types(p_merge_id uuid, p_branch_id integer, p_base pggit._schema_object[], p_ours pggit._schema_object[], p_theirs pggit._schema_object[])
+    RETURNS pggit._schema_object[]
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_target jsonb := (SELECT jsonb_object_agg(quote_ident(s.base_schema), quote_ident(s.schema_name)) FROM pggit.branch_schemas AS s WHERE s.branch_id = p_branch_id AND p_branch_id <> 1);
+    v_types  text[];
+BEGIN
+    -- A branch shares main's types but for its copies.
+    v_types := ARRAY(SELECT DISTINCT o.object_name FROM unnest(p_ours || p_theirs) AS o
+                      WHERE o.object_type IN ('type', 'domain') AND (p_branch_id = 1 OR to_regtype(pggit._in_target(o.object_name, v_target)) IS NOT NULL));
+    RETURN ARRAY(SELECT o FROM unnest(p_ours) AS o WHERE NOT (o.object_type IN ('type', 'domain') AND o.object_name = ANY (v_types)))
+           || ARRAY(SELECT m FROM pggit._merge_objects(p_merge_id, pggit._of_types(p_base, v_types), pggit._of_types(p_ours, v_types), pggit._of_types(p_ours, v_types), pggit._of_types(p_theirs, v_types)) AS m)
+           -- What ours still uses stays until its columns are others.
+           || ARRAY(SELECT o FROM unnest(pggit._of_types(p_ours, v_types)) AS o
+                     WHERE NOT EXISTS (SELECT FROM unnest(p_theirs) AS t WHERE t.object_type = o.object_type AND t.object_name = o.object_name)
+                       AND EXISTS (SELECT FROM unnest(p_base) AS b WHERE b.object_type = o.object_type AND b.object_name = o.object_name AND b.hash = o.hash));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._merged_types(uuid, integer, pggit._schema_object[], pggit._schema_object[], pggit._schema_object[]) IS
+'Ours with the merged types of main, or of a branch''s own, which columns are made of; what theirs dropped is still there.';
+
+CREATE OR REPLACE FUNCTION pggit._of_types(p_objects pggit._schema_object[], p_names text[])
+    RETURNS pggit._schema_object[]
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT ARRAY(SELECT o FROM unnest(p_objects) AS o WHERE o.object_type IN ('type', 'domain') AND o.object_name = ANY (p_names));
+$$;
+
+COMMENT ON FUNCTION pggit._of_types(pggit._schema_object[], text[]) IS
+'Of a set of objects the types and domains of these names.';
 
 CREATE OR REPLACE FUNCTION pggit._readers_of_columns(p_branch_id integer, p_objects pggit._schema_object[])
     RETURNS pggit._schema_object[]
@@ -371,6 +481,7 @@ DECLARE
     v_rest    pggit._schema_object[];
     v_types   pggit._schema_object[];
     v_columns record;
+    v_first   text[];
 BEGIN
     statements := '[]';
     changes    := 0;
@@ -382,17 +493,19 @@ BEGIN
     ELSE
         v_rest := p_ours;
     END IF;
-    IF p_base IS NOT NULL AND p_target.branch_id = 1 THEN
-        v_types := pggit._merged_types(p_merge.merge_id, p_base, v_rest, p_their_objects);
+    IF p_base IS NOT NULL THEN
+        v_types := pggit._merged_types(p_merge.merge_id, p_target.branch_id, p_base, v_rest, p_their_objects);
         IF EXISTS (SELECT FROM unnest(v_types) AS t FULL JOIN unnest(v_rest) AS o USING (object_type, object_name) WHERE t.hash IS DISTINCT FROM o.hash) THEN
-            prepare := ARRAY(SELECT s.ddl FROM pggit._schema_steps(v_rest, v_types) AS s WHERE s.ddl ~ '^ALTER TYPE .* ADD VALUE' ORDER BY s.step);
+            prepare := ARRAY(SELECT s.ddl FROM pggit._schema_steps(v_rest, v_types, p_target.branch_id) AS s WHERE s.ddl ~ '^ALTER TYPE .* ADD VALUE' ORDER BY s.step);
             IF prepare <> '{}' THEN
                 reason := 'an enum gets new labels, which PostgreSQL lets no row have in the transaction that adds them; add them first (detail.prepare), and merge again';
                 RETURN;
             END IF;
-            statements := statements || pggit._migrate(1, v_rest, v_types);
+            statements := statements || pggit._migrate(p_target.branch_id, v_rest, v_types);
         END IF;
     END IF;
+    v_first    := pggit._bring_first(p_target.branch_id, p_base, p_their_objects);
+    statements := statements || to_jsonb(v_first);
     PERFORM pggit._make_real_for_merge(p_target, (pggit._target()).s);
     v_columns  := pggit._change_columns(p_target.branch_id, (p_theirs).branch_id, p_their_objects);
     statements := statements || to_jsonb(v_columns.statements);
@@ -408,7 +521,8 @@ BEGIN
                || pggit._of_tables(v_now, settled, true);
     changes := (SELECT count(*) FROM unnest(merged) AS m FULL JOIN unnest(v_now || pggit._in_names_of(v_readers, v_now)) AS o USING (object_type, object_name)
                  WHERE m.hash IS DISTINCT FROM o.hash AND NOT (object_type = 'column' AND m.table_id IN (SELECT c.table_id FROM pg_temp.pggit_merged_columns AS c WHERE c.change <> 'none')))
-               + (SELECT count(*) FROM jsonb_array_elements_text(statements) AS d WHERE d ~ '^(CREATE|ALTER|DROP) (TYPE|DOMAIN)');
+               + (SELECT count(*) FROM jsonb_array_elements_text(statements) AS d WHERE d ~ '^(CREATE|ALTER|DROP) (TYPE|DOMAIN)')
+               + (SELECT count(*) FROM unnest(v_first) AS d WHERE d ~ '^CREATE (OR REPLACE )?(FUNCTION|PROCEDURE|AGGREGATE)');
     IF p_target.branch_id <> 1 THEN
         merged := pggit._of_own_tables(p_target.branch_id, merged, v_now);
     END IF;
@@ -420,21 +534,70 @@ COMMENT ON FUNCTION pggit._change_schema(pggit.merges, pggit.branches, pggit._po
 'The first half of a merge of definitions, before its rows: types, columns, and what else rows are made of. merged is what pggit._finish_schema makes of the target afterwards; reason: why it can''t be,
 and prepare: what has to be done before, in transactions of its own.';
 
+CREATE OR REPLACE FUNCTION pggit._own_readers(p_branch_id integer)
+    RETURNS TABLE (object_type text, object_name text)
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_before text := current_setting('search_path');
+BEGIN
+    PERFORM set_config('search_path', pggit._schema_path(p_branch_id), true);
+    RETURN QUERY
+    WITH spaces AS MATERIALIZED (
+        SELECT n.oid, s.base_schema FROM pggit.branch_schemas AS s JOIN pg_namespace AS n ON n.nspname = s.schema_name WHERE s.branch_id = p_branch_id
+    )
+    SELECT CASE c.relkind WHEN 'm' THEN 'materialized view' ELSE 'view' END, format('%I.%I', s.base_schema, c.relname)
+      FROM spaces AS s JOIN pg_class AS c ON c.relnamespace = s.oid AND c.relkind IN ('v', 'm')
+     WHERE NOT EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.relation = c.oid)
+    UNION ALL
+    SELECT CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' ELSE 'function' END, format('%I.%I(%s)', s.base_schema, p.proname, oidvectortypes(p.proargtypes))
+      FROM spaces AS s JOIN pg_proc AS p ON p.pronamespace = s.oid;
+    PERFORM set_config('search_path', v_before, true);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._own_readers(integer) IS
+'The views and functions in the schemas of a branch, under the names that they have on main.';
+
+CREATE OR REPLACE FUNCTION pggit._note_synced(p_branch_id integer)
+    RETURNS void
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    INSERT INTO pggit.schema_copies (branch_id, object_type, object_name)
+    SELECT p_branch_id, r.object_type, r.object_name
+      FROM pggit._own_readers(p_branch_id) AS r
+     WHERE EXISTS (SELECT FROM pggit._tree_entries(pggit._tree_below(p_branch_id)) AS b WHERE b.object_type = r.object_type AND b.object_name = r.object_name)
+        ON CONFLICT DO NOTHING;
+$$;
+
+COMMENT ON FUNCTION pggit._note_synced(integer) IS
+'A branch stands on another main: what main has there, too, of the branch''s own views and functions has been dropped by the branch when it has it no more.';
+
 CREATE OR REPLACE FUNCTION pggit._of_own_tables(p_branch_id integer, p_merged pggit._schema_object[], p_now pggit._schema_object[])
     RETURNS pggit._schema_object[]
-    LANGUAGE sql STABLE
+    LANGUAGE sql
 AS $$
     WITH own AS MATERIALIZED (
         SELECT o.object_name FROM unnest(p_now) AS o JOIN pggit.branch_tables AS bt ON bt.branch_id = p_branch_id AND bt.table_id = o.table_id AND bt.form = 'table' WHERE o.object_type = 'table'
+    ), readers AS MATERIALIZED (
+        SELECT r.object_type, r.object_name FROM pggit._own_readers(p_branch_id) AS r
+    ), now AS MATERIALIZED (
+        SELECT o, o.object_type, o.object_name,
+               (pggit._is_of_table(o) AND CASE o.object_type WHEN 'table' THEN o.object_name ELSE o.parent END IN (SELECT w.object_name FROM own AS w))
+               OR (o.object_type, o.object_name) IN (SELECT r.object_type, r.object_name FROM readers AS r) AS is_own
+          FROM unnest(p_now) AS o
     )
-    SELECT ARRAY(SELECT m FROM unnest(p_merged) AS m WHERE pggit._is_of_table(m) AND CASE m.object_type WHEN 'table' THEN m.object_name ELSE m.parent END IN (SELECT w.object_name FROM own AS w))
-           || ARRAY(SELECT m FROM unnest(p_merged) AS m
-                     WHERE m.object_type IN ('view', 'materialized view') AND NOT EXISTS (SELECT FROM unnest(p_now) AS o WHERE o.object_type = m.object_type AND o.object_name = m.object_name))
-           || ARRAY(SELECT o FROM unnest(p_now) AS o WHERE NOT (pggit._is_of_table(o) AND CASE o.object_type WHEN 'table' THEN o.object_name ELSE o.parent END IN (SELECT w.object_name FROM own AS w)));
+    SELECT ARRAY(SELECT m FROM unnest(p_merged) AS m
+                  WHERE (pggit._is_of_table(m) AND CASE m.object_type WHEN 'table' THEN m.object_name ELSE m.parent END IN (SELECT w.object_name FROM own AS w))
+                     OR (m.object_type, m.object_name) IN (SELECT r.object_type, r.object_name FROM readers AS r)
+                     OR (m.object_type IN ('view', 'materialized view') AND NOT EXISTS (SELECT FROM now AS n WHERE n.object_type = m.object_type AND n.object_name = m.object_name)))
+           || ARRAY(SELECT n.o FROM now AS n WHERE NOT n.is_own);
 $$;
 
 COMMENT ON FUNCTION pggit._of_own_tables(integer, pggit._schema_object[], pggit._schema_object[]) IS
-'What a merge changes on a branch: its real tables, and views that it has not, such as those that were away while their columns changed. Everything else it shows as main has it.';
+'What a merge changes on a branch: its real tables, its own views and functions, and views that it has not, such as those that were away while their columns changed. Everything else it shows as main has it.';
 
 CREATE OR REPLACE FUNCTION pggit._finish_schema(p_branch_id integer, p_merged pggit._schema_object[], p_settled text[])
     RETURNS jsonb
@@ -450,6 +613,10 @@ BEGIN
         p_merged := pggit._of_own_tables(p_branch_id, p_merged, v_now);
     END IF;
     v_done := pggit._migrate(p_branch_id, v_now, p_merged);
+    IF p_branch_id <> 1 THEN
+        DELETE FROM pggit.schema_copies AS k USING unnest(p_merged) AS m WHERE k.branch_id = p_branch_id AND k.object_type = m.object_type AND k.object_name = m.object_name;
+        PERFORM pggit._copy_readers(p_branch_id, 1, ARRAY(SELECT m.object_name FROM unnest(p_merged) AS m WHERE m.object_type IN ('view', 'materialized view', 'function', 'procedure')));
+    END IF;
     INSERT INTO pggit.branch_copies (branch_id, relation)
     SELECT p_branch_id, to_regclass(pggit._in_target(m.object_name, (SELECT jsonb_object_agg(quote_ident(s.base_schema), quote_ident(s.schema_name)) FROM pggit.branch_schemas AS s WHERE s.branch_id = p_branch_id)))
       FROM unnest(p_merged) AS m
@@ -472,17 +639,21 @@ COMMENT ON FUNCTION pggit._finish_schema(integer, pggit._schema_object[], text[]
 finished already. Raises VG310, and what PostgreSQL raises for rows
 that a new constraint does not take.';
 
-CREATE OR REPLACE FUNCTION pggit._code_in(p_merged pggit._schema_object[], p_ours pggit._schema_object[])
+CREATE OR REPLACE FUNCTION pggit._code_in(p_merged pggit._schema_object[], p_ours pggit._schema_object[], p_base pggit._schema_object[], p_settled text[])
     RETURNS jsonb
     LANGUAGE sql STABLE
 AS $$
     SELECT coalesce(jsonb_agg(m.object_type || ' ' || m.object_name ORDER BY m.object_type COLLATE "C", m.object_name COLLATE "C"), '[]')
-      FROM unnest(p_merged) AS m LEFT JOIN unnest(p_ours) AS o ON o.object_type = m.object_type AND o.object_name = m.object_name
+      FROM unnest(p_merged) AS m
+      -- Tables that the merge has made, and functions that it has brought for them, were not there before.
+      LEFT JOIN unnest(pggit._of_tables(p_ours, coalesce(p_settled, '{}'), false)) AS o ON o.object_type = m.object_type AND o.object_name = m.object_name
+       AND (o.object_type NOT IN ('function', 'procedure', 'aggregate', 'domain') OR coalesce(p_settled, '{}') = '{}'
+            OR EXISTS (SELECT FROM unnest(p_base) AS b WHERE b.object_type = o.object_type AND b.object_name = o.object_name))
      WHERE m.hash IS DISTINCT FROM o.hash
        AND (m.object_type IN ('function', 'procedure', 'aggregate', 'trigger', 'policy', 'rule', 'view', 'materialized view')
             OR (m.object_type = 'column' AND ROW(m.definition -> 'default', m.definition -> 'generated') IS DISTINCT FROM ROW(o.definition -> 'default', o.definition -> 'generated'))
             OR (m.object_type IN ('constraint', 'index', 'domain') AND m.definition::text LIKE '%(%'));
 $$;
 
-COMMENT ON FUNCTION pggit._code_in(pggit._schema_object[], pggit._schema_object[]) IS
+COMMENT ON FUNCTION pggit._code_in(pggit._schema_object[], pggit._schema_object[], pggit._schema_object[], text[]) IS
 'The objects that a merge brings or changes and that have code in them, which somebody should have read: functions, triggers, policies, rules, views, defaults, and constraints and indexes with expressions.';

@@ -137,7 +137,7 @@ $$;
 COMMENT ON FUNCTION pggit._forget_table(integer) IS
 'Removes a table that main does not have and no branch any more, with its stores.';
 
-CREATE OR REPLACE FUNCTION pggit._why_not_dropped(p_table pggit.tables, p_base pggit._position, p_kept pggit._position, p_dropped pggit._position, p_name text)
+CREATE OR REPLACE FUNCTION pggit._why_not_dropped(p_table pggit.tables, p_base pggit._position, p_kept pggit._position, p_dropped pggit._position, p_name text, p_is_merge boolean)
     RETURNS text
     LANGUAGE plpgsql
 AS $$
@@ -148,35 +148,16 @@ BEGIN
        AND NOT pggit._is_reshaped(p_table.table_id, p_base, p_kept) THEN
         EXECUTE format('SELECT EXISTS (%s)', pggit._changes_sql(p_table.table_id, p_base, p_kept)) INTO v_changed;
     END IF;
-    RETURN CASE WHEN v_changed THEN (SELECT format('%L dropped table %s, and %L has changed it since', d.name, p_name, k.name) FROM pggit.branches AS d, pggit.branches AS k
-                                      WHERE d.branch_id = (p_dropped).branch_id AND k.branch_id = (p_kept).branch_id) END;
+    RETURN CASE WHEN v_changed THEN (
+        SELECT CASE WHEN d.branch_id = k.branch_id OR NOT p_is_merge
+                    THEN format('table %s is not in the state to go back to, and has been changed on %L since: DROP TABLE it if that may go (its history stays), and ask again', p_name, k.name)
+                    ELSE format('%L dropped table %s, and %L has changed it since', d.name, p_name, k.name) END
+          FROM pggit.branches AS d, pggit.branches AS k WHERE d.branch_id = (p_dropped).branch_id AND k.branch_id = (p_kept).branch_id) END;
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._why_not_dropped(pggit.tables, pggit._position, pggit._position, pggit._position, text) IS
+COMMENT ON FUNCTION pggit._why_not_dropped(pggit.tables, pggit._position, pggit._position, pggit._position, text, boolean) IS
 'Why a table that one side dropped does not go on the other, or NULL when that one has left it as it was.';
-
-CREATE OR REPLACE FUNCTION pggit._require_unshown(p_tables integer[])
-    RETURNS void
-    LANGUAGE plpgsql
-AS $$
-DECLARE
-    v_shown record;
-BEGIN
-    SELECT format('%I.%I', t.schema_name, t.table_name) AS name, string_agg(quote_literal(b.name), ', ' ORDER BY b.name) AS branches INTO v_shown
-      FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id) JOIN pggit.branches AS b USING (branch_id)
-     WHERE bt.table_id = ANY (p_tables) GROUP BY t.table_id, t.schema_name, t.table_name ORDER BY 1 LIMIT 1;
-    IF v_shown.name IS NOT NULL THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'VG302', SCHEMA = 'pggit',
-            MESSAGE = format('table %s can''t be dropped on main while other branches show it: %s', v_shown.name, v_shown.branches),
-            HINT    = 'Merge into these branches first what dropped it, or delete them.';
-    END IF;
-END;
-$$;
-
-COMMENT ON FUNCTION pggit._require_unshown(integer[]) IS
-'Raises VG302 for tables that a branch shows.';
 
 CREATE OR REPLACE FUNCTION pggit._drop_on_main(p_tables integer[], p_ours pggit._position)
     RETURNS text[]
@@ -189,8 +170,8 @@ DECLARE
     v_names    text[] := '{}';
     v_done     text[] := '{}';
 BEGIN
-    PERFORM pggit._require_unshown(p_tables);
     FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.table_id = ANY (p_tables) ORDER BY t.table_id LOOP
+        PERFORM pggit._let_branches_keep(v_table) WHERE EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.table_id = v_table.table_id);
         EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', v_table.relation);
         PERFORM pggit._hold_still(v_table.table_id, (p_ours).x);
         PERFORM pggit._record_transaction();
@@ -212,7 +193,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._drop_on_main(integer[], pggit._position) IS
-'Drops tables of main that theirs has dropped and nobody has written since; their history stays. Returns the statements. Raises VG302 while a branch shows one of them, VG402, and what PostgreSQL raises while something depends on one.';
+'Drops tables of main that theirs has dropped and nobody has written since; their history stays, and branches that show one keep it. Returns the statements. Raises VG307 where their copies would be too large, VG402, and what PostgreSQL raises while something depends on one.';
 
 CREATE OR REPLACE FUNCTION pggit._drop_of_branch(p_tables integer[], p_branch_id integer)
     RETURNS text[]
@@ -257,7 +238,7 @@ $$;
 COMMENT ON FUNCTION pggit._drop_of_branch(integer[], integer) IS
 'Drops tables of a branch that theirs has dropped, and returns the statements. Raises what PostgreSQL raises while something depends on one, and VG307.';
 
-CREATE OR REPLACE FUNCTION pggit._table_steps(p_bases text[], p_ours pggit._position, p_theirs pggit._position, OUT steps jsonb, OUT reason text)
+CREATE OR REPLACE FUNCTION pggit._table_steps(p_bases text[], p_ours pggit._position, p_theirs pggit._position, p_is_merge boolean, OUT steps jsonb, OUT reason text)
     LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -287,18 +268,18 @@ BEGIN
             EXIT WHEN reason IS NOT NULL;
             steps := steps || jsonb_build_object('do', 'join', 'table', v_table.table_id, 'other', v_other);
         ELSIF v_was AND v_ours AND pggit._is_away(v_table.table_id, p_theirs) THEN
-            reason := pggit._why_not_dropped(v_table, v_base, p_ours, p_theirs, v_name);
+            reason := pggit._why_not_dropped(v_table, v_base, p_ours, p_theirs, v_name, p_is_merge);
             EXIT WHEN reason IS NOT NULL;
             steps := steps || jsonb_build_object('do', 'drop', 'table', v_table.table_id);
         ELSIF v_was AND v_theirs AND pggit._is_away(v_table.table_id, p_ours) THEN
-            reason := pggit._why_not_dropped(v_table, v_base, p_theirs, p_ours, v_name);
+            reason := pggit._why_not_dropped(v_table, v_base, p_theirs, p_ours, v_name, true);
             EXIT WHEN reason IS NOT NULL;
         END IF;
     END LOOP;
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._table_steps(text[], pggit._position, pggit._position, OUT jsonb, OUT text) IS
+COMMENT ON FUNCTION pggit._table_steps(text[], pggit._position, pggit._position, boolean, OUT jsonb, OUT text) IS
 'What a merge has to do to the tables of ours before their rows are merged, or why that can''t be.';
 
 CREATE OR REPLACE FUNCTION pggit._committed_name(p_table_id integer, p_commit_id text)
@@ -439,27 +420,15 @@ $$;
 COMMENT ON FUNCTION pggit._grant_by_default(oid, "char") IS
 'Gives a new table (r) or sequence (S) the grants that its owner''s default privileges say, and no others.';
 
-CREATE OR REPLACE FUNCTION pggit._create_on_main(p_table_id integer, p_from pggit.branch_tables, p_schema text, p_name text)
-    RETURNS text[]
+CREATE OR REPLACE FUNCTION pggit._settle_on_main(p_table_id integer, p_schema text, p_name text)
+    RETURNS void
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_name   text   := format('%I.%I', p_schema, p_name);
-    v_ddl    record;
-    v_owner  text   := pggit._owner_on_main(p_schema, p_from.branch_id);
+    v_name   text := format('%I.%I', p_schema, p_name);
+    v_before oid  := (SELECT t.relation FROM pggit.tables AS t WHERE t.table_id = p_table_id);
     v_code   text;
-    v_before oid    := (SELECT t.relation FROM pggit.tables AS t WHERE t.table_id = p_table_id);
 BEGIN
-    PERFORM pggit._take_columns(p_table_id, p_from.branch_id);
-    v_before := (SELECT t.relation FROM pggit.tables AS t WHERE t.table_id = p_table_id);
-    v_ddl    := pggit._define(p_from.relation, p_from.branch_id, p_schema, p_name);
-    PERFORM pggit._execute_on(1, v_ddl.rows_first || v_ddl.rows_then);
-    IF v_owner <> current_user THEN
-        EXECUTE format('ALTER TABLE %s OWNER TO %I', v_name, v_owner);
-    END IF;
-    PERFORM pggit._grant_by_default(v_name::regclass, 'r');
-    PERFORM pggit._grant_by_default(o.sequence, 'S') FROM pggit._own_sequences(v_name::regclass) AS o;
-
     v_code := pggit._foreign_code(v_name::regclass);
     IF v_code IS NOT NULL THEN
         RAISE EXCEPTION USING
@@ -477,6 +446,31 @@ BEGIN
     PERFORM pggit._create_capture(p_table_id);
     PERFORM pggit._note_table(p_table_id, 1, pggit._next_mark(), true, p_schema, p_name);
     PERFORM pggit._share_sequences(p_table_id);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._settle_on_main(integer, text, text) IS
+'A table has been made on main, without rows and foreign keys: it takes the place of what stood in for it, and has its history from here on. Raises VG302 for code that would run with other rights than its owner''s.';
+
+CREATE OR REPLACE FUNCTION pggit._create_on_main(p_table_id integer, p_from pggit.branch_tables, p_schema text, p_name text)
+    RETURNS text[]
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_name   text   := format('%I.%I', p_schema, p_name);
+    v_ddl    record;
+    v_owner  text   := pggit._owner_on_main(p_schema, p_from.branch_id);
+BEGIN
+    PERFORM pggit._take_columns(p_table_id, p_from.branch_id);
+    v_ddl := pggit._define(p_from.relation, p_from.branch_id, p_schema, p_name);
+    PERFORM pggit._execute_on(1, v_ddl.rows_first || v_ddl.rows_then);
+    IF v_owner <> current_user THEN
+        EXECUTE format('ALTER TABLE %s OWNER TO %I', v_name, v_owner);
+    END IF;
+    PERFORM pggit._grant_by_default(v_name::regclass, 'r');
+    PERFORM pggit._grant_by_default(o.sequence, 'S') FROM pggit._own_sequences(v_name::regclass) AS o;
+
+    PERFORM pggit._settle_on_main(p_table_id, p_schema, p_name);
     RETURN v_ddl.rows_first || v_ddl.rows_then || format('ALTER TABLE %s OWNER TO %I', v_name, v_owner);
 END;
 $$;
@@ -570,7 +564,75 @@ $$;
 COMMENT ON FUNCTION pggit._create_on_branch(pggit.tables, pggit.branch_tables, integer) IS
 'Gives a branch a table that main has, as a view or a real one as the others of the branch are, or that another branch has; without rows.';
 
-CREATE OR REPLACE FUNCTION pggit._create_step(p_table_id integer, p_target_id integer, p_theirs pggit._position)
+CREATE OR REPLACE FUNCTION pggit._definition_then(p_objects pggit._schema_object[], p_name text, p_keys boolean)
+    RETURNS pggit._schema_object[]
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT ARRAY(SELECT (o.object_type, o.object_name, o.parent, o.definition, o.hash, NULL, o.column_id)::pggit._schema_object
+                   FROM unnest(pggit._of_tables(p_objects, ARRAY[p_name], true)) AS o
+                  WHERE p_keys OR NOT (o.object_type = 'constraint' AND o.definition ? 'references'));
+$$;
+
+COMMENT ON FUNCTION pggit._definition_then(pggit._schema_object[], text, boolean) IS
+'Of a state''s objects a table with all that belongs to it, without or with (p_keys) its foreign keys, as one that is to be made: without the id of the one that was.';
+
+CREATE OR REPLACE FUNCTION pggit._create_again(p_table_id integer, p_target_id integer, p_theirs pggit._position, p_objects pggit._schema_object[], p_schema text, p_name text)
+    RETURNS text[]
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_name   text := format('%I.%I', p_schema, p_name);
+    v_schema text;
+    v_done   text[];
+BEGIN
+    IF (SELECT array_agg(c.column_id ORDER BY c.column_id) FROM pggit._columns_at(p_table_id, p_theirs) AS c) IS DISTINCT FROM
+       (SELECT array_agg(c.column_id ORDER BY c.column_id) FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.dropped_at IS NULL)
+       OR NOT EXISTS (SELECT FROM unnest(p_objects) AS o WHERE o.object_type = 'table' AND o.object_name = v_name) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG302', SCHEMA = 'pggit',
+            MESSAGE = format('table %s would have to be made as it was then, and its columns were changed between then and when it was dropped', v_name),
+            HINT    = 'First go back to the last commit that had it.';
+    END IF;
+    IF p_target_id = 1 THEN
+        v_done := ARRAY(SELECT jsonb_array_elements_text(pggit._migrate(1, '{}', pggit._definition_then(p_objects, v_name, false))));
+        PERFORM pggit._settle_on_main(p_table_id, p_schema, p_name);
+        RETURN v_done;
+    END IF;
+    SELECT s.schema_name INTO STRICT v_schema FROM pggit.branch_schemas AS s WHERE s.branch_id = p_target_id AND s.base_schema = p_schema;
+    PERFORM pggit._open_name(p_target_id, v_schema, p_name);
+    v_done := ARRAY(SELECT jsonb_array_elements_text(pggit._migrate(p_target_id, '{}', pggit._definition_then(p_objects, v_name, false))));
+    PERFORM pggit._show_again(p_table_id, p_target_id, format('%I.%I', v_schema, p_name)::regclass);
+    PERFORM pggit._note_table(p_table_id, p_target_id, pggit._next_mark(), true, p_schema, p_name);
+    RETURN v_done;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._create_again(integer, integer, pggit._position, pggit._schema_object[], text, text) IS
+'Makes a table, on main or a branch, as the commit that theirs is had it, without rows and foreign keys, and returns the statements. Raises VG302.';
+
+CREATE OR REPLACE FUNCTION pggit._show_again(p_table_id integer, p_branch_id integer, p_relation regclass)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    UPDATE pggit.branch_columns AS b SET attnum = a.attnum
+      FROM pg_attribute AS a WHERE b.branch_id = p_branch_id AND b.table_id = p_table_id AND b.dropped_at IS NULL AND a.attrelid = p_relation AND a.attname = b.name;
+    IF NOT FOUND THEN
+        INSERT INTO pggit.branch_columns (branch_id, table_id, column_id, attnum, name, type_name, key_position, generated_as, origin)
+        SELECT p_branch_id, p_table_id, c.column_id, a.attnum, c.name, c.type_name, c.key_position, c.generated_as, c.origin
+          FROM pggit.columns AS c JOIN pg_attribute AS a ON a.attrelid = p_relation AND a.attname = c.name WHERE c.table_id = p_table_id AND c.dropped_at IS NULL;
+    END IF;
+    INSERT INTO pggit.branch_tables (branch_id, table_id, relation, form, names, watched)
+    VALUES (p_branch_id, p_table_id, p_relation, 'table', pggit._names_of(p_relation), ARRAY[pggit._column_versions(p_relation), pggit._storage(p_relation), pggit._place()::text]);
+    PERFORM pggit._capture_real(p_branch_id, p_table_id, p_relation::text, pggit._branch_now(p_branch_id));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._show_again(integer, integer, regclass) IS
+'A table that main does not have has been made on a branch again, without rows: it goes on with the history that it had there.';
+
+CREATE OR REPLACE FUNCTION pggit._create_step(p_table_id integer, p_target_id integer, p_theirs pggit._position, p_objects pggit._schema_object[])
     RETURNS text[]
     LANGUAGE plpgsql
 AS $$
@@ -581,34 +643,34 @@ DECLARE
 BEGIN
     SELECT t.* INTO v_table FROM pggit.tables AS t WHERE t.table_id = p_table_id;
     SELECT n.* INTO v_named FROM pggit._name_at(p_table_id, p_theirs) AS n;
-    IF NOT v_table.on_main AND v_from.relation IS NULL THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'VG302', SCHEMA = 'pggit',
-            MESSAGE = format('table %I.%I would have to be made as it was then, and no branch has it so any more', v_named.schema_name, v_named.table_name);
-    ELSIF p_target_id <> 1 THEN
+    IF p_target_id <> 1 AND (v_table.on_main OR v_from.relation IS NOT NULL) THEN
         RETURN pggit._create_on_branch(v_table, v_from, p_target_id);
-    ELSIF to_regclass(format('%I.%I', v_named.schema_name, v_named.table_name)) IS NOT NULL THEN
+    ELSIF p_target_id = 1 AND to_regclass(format('%I.%I', v_named.schema_name, v_named.table_name)) IS NOT NULL THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG302', SCHEMA = 'pggit',
             MESSAGE = format('main has something else by the name of table %I.%I, which the merge would make', v_named.schema_name, v_named.table_name),
             HINT    = 'Rename one of them.';
     END IF;
-    RETURN pggit._create_on_main(p_table_id, v_from, v_named.schema_name, v_named.table_name);
+    RETURN CASE WHEN v_from.relation IS NULL THEN pggit._create_again(p_table_id, p_target_id, p_theirs, p_objects, v_named.schema_name, v_named.table_name)
+                ELSE pggit._create_on_main(p_table_id, v_from, v_named.schema_name, v_named.table_name) END;
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._create_step(integer, integer, pggit._position) IS
-'Makes a table of theirs on the target, and returns the statements. Raises VG302 when that can''t be.';
+COMMENT ON FUNCTION pggit._create_step(integer, integer, pggit._position, pggit._schema_object[]) IS
+'Makes a table of theirs, whose objects are given, on the target, and returns the statements. Raises VG302 when that can''t be.';
 
-CREATE OR REPLACE FUNCTION pggit._key_step(p_table_id integer, p_target_id integer, p_theirs pggit._position)
+CREATE OR REPLACE FUNCTION pggit._key_step(p_table_id integer, p_target_id integer, p_theirs pggit._position, p_objects pggit._schema_object[])
     RETURNS text[]
     LANGUAGE plpgsql
 AS $$
 DECLARE
     v_from pggit.branch_tables := pggit._made_like(p_table_id, p_theirs);
+    v_name text := (SELECT format('%I.%I', n.schema_name, n.table_name) FROM pggit._name_at(p_table_id, p_theirs) AS n);
     v_keys text[];
 BEGIN
-    IF p_target_id = 1 THEN
+    IF (v_from.relation IS NULL OR v_from.branch_id = p_target_id) AND NOT (p_target_id <> 1 AND (SELECT t.on_main FROM pggit.tables AS t WHERE t.table_id = p_table_id)) THEN
+        v_keys := ARRAY(SELECT jsonb_array_elements_text(pggit._migrate(p_target_id, pggit._definition_then(p_objects, v_name, false), pggit._definition_then(p_objects, v_name, true))));
+    ELSIF p_target_id = 1 THEN
         SELECT (pggit._define(v_from.relation, v_from.branch_id, t.schema_name, t.table_name)).keys INTO v_keys FROM pggit.tables AS t WHERE t.table_id = p_table_id;
         PERFORM pggit._execute_on(1, v_keys);
     ELSIF NOT (SELECT t.on_main FROM pggit.tables AS t WHERE t.table_id = p_table_id) THEN
@@ -621,7 +683,7 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._key_step(integer, integer, pggit._position) IS
+COMMENT ON FUNCTION pggit._key_step(integer, integer, pggit._position, pggit._schema_object[]) IS
 'Gives a table that a merge has made on the target its foreign keys, when all tables are there, and returns the statements. On a branch those of main come with pggit._late_keys.';
 
 CREATE OR REPLACE FUNCTION pggit._late_keys(p_steps jsonb, p_target_id integer)
@@ -648,7 +710,7 @@ $$;
 COMMENT ON FUNCTION pggit._stays_dropped(integer, integer, pggit._position) IS
 'Whether the target of a merge has dropped a table and this merge has not made it again: then its rows are not planned.';
 
-CREATE OR REPLACE FUNCTION pggit._take_steps(p_steps jsonb, p_ours pggit._position, p_theirs pggit._position)
+CREATE OR REPLACE FUNCTION pggit._take_steps(p_steps jsonb, p_ours pggit._position, p_theirs pggit._position, p_base pggit._schema_object[], p_objects pggit._schema_object[])
     RETURNS text[]
     LANGUAGE plpgsql
 AS $$
@@ -661,7 +723,8 @@ DECLARE
 BEGIN
     PERFORM set_config('pggit.following', 'on', true);
     IF v_gone <> '{}' THEN
-        v_done := CASE (p_ours).branch_id WHEN 1 THEN pggit._drop_on_main(v_gone, p_ours) ELSE pggit._drop_of_branch(v_gone, (p_ours).branch_id) END;
+        v_done := v_done || pggit._drop_users_of_tables((p_ours).branch_id, v_gone, p_base, p_objects);
+        v_done := v_done || CASE (p_ours).branch_id WHEN 1 THEN pggit._drop_on_main(v_gone, p_ours) ELSE pggit._drop_of_branch(v_gone, (p_ours).branch_id) END;
     END IF;
     v_done := v_done || pggit._move_types(p_steps, (p_theirs).branch_id);
     v_done := v_done || pggit._rename_tables(p_steps, (p_ours).branch_id);
@@ -672,21 +735,24 @@ BEGIN
             PERFORM pggit._join_tables((v_step ->> 'table')::integer, (v_step ->> 'other')::integer);
         END IF;
     END LOOP;
+    IF EXISTS (SELECT FROM jsonb_array_elements(p_steps) AS s WHERE s ->> 'do' = 'create') THEN
+        v_done := v_done || pggit._bring_first((p_ours).branch_id, p_base, p_objects);
+    END IF;
     FOR v_id IN SELECT (s ->> 'table')::integer FROM jsonb_array_elements(p_steps) AS s WHERE s ->> 'do' = 'create' LOOP
-        v_done := v_done || pggit._create_step(v_id, (p_ours).branch_id, p_theirs);
+        v_done := v_done || pggit._create_step(v_id, (p_ours).branch_id, p_theirs, p_objects);
     END LOOP;
     FOR v_id IN SELECT (s ->> 'table')::integer FROM jsonb_array_elements(p_steps) AS s WHERE s ->> 'do' = 'create' LOOP
-        v_done := v_done || pggit._key_step(v_id, (p_ours).branch_id, p_theirs);
+        v_done := v_done || pggit._key_step(v_id, (p_ours).branch_id, p_theirs, p_objects);
     END LOOP;
     PERFORM set_config('pggit.following', coalesce(v_following, ''), true);
     RETURN v_done;
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._take_steps(jsonb, pggit._position, pggit._position) IS
+COMMENT ON FUNCTION pggit._take_steps(jsonb, pggit._position, pggit._position, pggit._schema_object[], pggit._schema_object[]) IS
 'Does what pggit._table_steps says to the tables of a merge''s target, and returns the statements, for people to read. Event triggers leave it alone.';
 
-CREATE OR REPLACE FUNCTION pggit._try_steps(p_steps jsonb, p_ours pggit._position, p_theirs pggit._position, OUT statements text[], OUT refused jsonb)
+CREATE OR REPLACE FUNCTION pggit._try_steps(p_steps jsonb, p_ours pggit._position, p_theirs pggit._position, p_base pggit._schema_object[], p_objects pggit._schema_object[], OUT statements text[], OUT refused jsonb)
     LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -696,14 +762,14 @@ DECLARE
 BEGIN
     statements := '{}';
     IF p_steps <> '[]' THEN
-        statements := pggit._take_steps(p_steps, p_ours, p_theirs);
+        statements := pggit._take_steps(p_steps, p_ours, p_theirs, p_base, p_objects);
         PERFORM set_config('pggit.merge_touched', 'on', true);
     END IF;
-EXCEPTION WHEN SQLSTATE 'VG302' OR syntax_error_or_access_rule_violation OR feature_not_supported OR dependent_objects_still_exist OR invalid_schema_name THEN
+EXCEPTION WHEN SQLSTATE 'VG302' OR SQLSTATE 'VG307' OR SQLSTATE 'VG310' OR syntax_error_or_access_rule_violation OR feature_not_supported OR dependent_objects_still_exist OR invalid_schema_name THEN
     GET STACKED DIAGNOSTICS v_message = MESSAGE_TEXT, v_detail = PG_EXCEPTION_DETAIL, v_hint = PG_EXCEPTION_HINT;
     refused := jsonb_strip_nulls(jsonb_build_object('reason', concat_ws(': ', v_message, nullif(v_detail, '')), 'hint', nullif(v_hint, ''), 'sqlstate', 'VG302'));
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._try_steps(jsonb, pggit._position, pggit._position, OUT text[], OUT jsonb) IS
+COMMENT ON FUNCTION pggit._try_steps(jsonb, pggit._position, pggit._position, pggit._schema_object[], pggit._schema_object[], OUT text[], OUT jsonb) IS
 'pggit._take_steps; where that can''t be, why not, as the detail of a refused merge. The local setting pggit.merge_touched tells pggit._run that there is something to undo when nothing is merged.';

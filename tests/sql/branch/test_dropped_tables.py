@@ -126,12 +126,11 @@ def test_a_merge_drops_what_main_has_left_alone(shop: Database, dev: Connection)
     assert merged(shop, "main", "dev") == "refused: 'dev' dropped table public.orders, and 'main' has changed it since"
     shop.run("SELECT pggit.revert('HEAD', 'main')")
     shop.run("SELECT pggit.create_branch('other', 'main', p_materialize => 'none')")
-    assert "while other branches show it: 'other'" in merged(shop, "dev", "main")
-    assert merged(shop, "dev", "other") == "merged"
-    other = shop.connect(branch="other")
-    with raises("42P01"):
-        query(other, "SELECT * FROM orders")
     assert merged(shop, "dev", "main") == "merged"
+    other = shop.connect(branch="other")
+    assert rows(other, "SELECT count(*) FROM orders JOIN customers ON customers.id = customer_id") == [(200,)]
+    query(other, "INSERT INTO orders (customer_id) VALUES (1); SELECT pggit.reset('other', 'HEAD')")
+    assert merged(shop, "dev", "other") == "merged"
     for session in (shop.conn, dev, other):
         with raises("42P01"):
             query(session, "SELECT * FROM orders")
@@ -154,12 +153,83 @@ def test_a_merge_drops_what_main_has_left_alone(shop: Database, dev: Connection)
 
 
 def test_main_keeps_what_still_needs_the_table(shop: Database, dev: Connection) -> None:
-    query(dev, "DROP TABLE customers CASCADE; SELECT pggit.commit('gone')")
-    assert "other objects depend on it: constraint orders_customer" in merged(shop, "dev", "main")
-    query(dev, "SELECT pggit.reset('dev', 'main'); DROP TABLE logs; SELECT pggit.commit('logs')")
+    query(dev, "DROP TABLE logs; SELECT pggit.commit('logs')")
     shop.run("CREATE VIEW lines AS SELECT line FROM logs")
     assert "view lines depends on table logs" in merged(shop, "dev", "main")
     assert shop.value("SELECT count(*) FROM lines") == 3
+    assert intact(shop)
+
+
+def test_what_was_dropped_with_the_table_goes_with_it(shop: Database, dev: Connection) -> None:
+    """Foreign keys and views that the branch has dropped, too; main's own stay in the way."""
+    query(dev, "CREATE VIEW emails AS SELECT email FROM customers; SELECT pggit.merge('dev', 'main')")
+    query(dev, "DROP VIEW emails; DROP TABLE customers CASCADE; SELECT pggit.commit('gone')")
+    shop.run("ALTER TABLE orders ADD payer bigint CONSTRAINT whose REFERENCES customers; SELECT pggit.commit('whose')")
+    assert "constraint whose on table orders depends on table customers" in merged(shop, "dev", "main")
+    assert shop.value("SELECT count(*) FROM emails") == 20
+    shop.run("ALTER TABLE orders DROP payer; SELECT pggit.commit('nobody''s')")
+    assert merged(shop, "dev", "main") == "merged"
+    assert shop.rows("SELECT to_regclass('customers'), to_regclass('emails')") == [(None, None)]
+    assert intact(shop)
+
+
+@pytest.mark.parametrize("form", ["none", "all"])
+def test_a_revert_takes_a_table_away_and_makes_another_again(shop: Database, form: str) -> None:
+    """Of what a merge made and dropped; as it was, with its rows, what refers to it, and who shows it."""
+    shop.run(
+        "CREATE VIEW emails AS SELECT email FROM customers; GRANT SELECT ON customers TO pg_monitor; COMMENT ON TABLE customers IS 'who';"
+        "SELECT pggit.commit('said'); SELECT pggit.create_branch('other', p_materialize => 'none')"
+    )
+    shop.run("SELECT pggit.create_branch('dev', p_materialize => %s)", form)
+    dev = shop.connect(branch="dev")
+    before = shop.rows("SELECT object_type, object_name, definition FROM pggit._schema_objects(1) ORDER BY 1, 2")
+    there = shop.rows("SELECT c.* FROM customers AS c ORDER BY id")
+    query(
+        dev,
+        "DROP VIEW emails; DROP TABLE customers CASCADE; CREATE TABLE parcels (id serial PRIMARY KEY, of int REFERENCES orders);"
+        "INSERT INTO parcels (of) VALUES (1), (2); ALTER TABLE orders ADD parcel int REFERENCES parcels; SELECT pggit.commit('shape')",
+    )
+    assert merged(shop, "dev", "main") == "fast_forward"
+    after = shop.rows("SELECT object_type, object_name, definition FROM pggit._schema_objects(1) ORDER BY 1, 2")
+
+    shop.run("INSERT INTO parcels (of) VALUES (3); SELECT pggit.commit('a parcel')")
+    refused = shop.value("SELECT (pggit.revert('HEAD~1')).detail ->> 'reason'")
+    assert "has been changed on 'main' since: DROP TABLE it if that may go" in refused
+    shop.run("SELECT pggit.revert('HEAD')")
+    for ref, expected in (("HEAD~2", before), ("HEAD", after), ("HEAD", before)):
+        assert shop.value("SELECT (pggit.revert(%s)).result", ref) == "merged"
+        assert (
+            shop.rows("SELECT object_type, object_name, definition FROM pggit._schema_objects(1) ORDER BY 1, 2")
+            == expected
+        )
+        assert intact(shop)
+    assert shop.rows("SELECT c.* FROM customers AS c ORDER BY id") == there
+    assert shop.rows("SELECT pggit.reset('main', 'HEAD~1'), to_regclass('customers')")[0][1] is None
+    other = shop.connect(branch="other")
+    assert rows(other, "SELECT count(*) FROM customers") == [(20,)]
+    assert intact(shop)
+
+
+def test_a_reset_makes_a_table_of_the_branch_again(shop: Database, dev: Connection) -> None:
+    query(
+        dev,
+        "CREATE TABLE parcels (id serial PRIMARY KEY, of int REFERENCES orders, note text DEFAULT 'x'); CREATE INDEX ON parcels (note); CREATE TABLE words (word text);"
+        "INSERT INTO parcels (of) VALUES (1), (2); INSERT INTO words VALUES ('a'), ('a'); ALTER TABLE orders ADD parcel int REFERENCES parcels; SELECT pggit.commit('made')",
+    )
+    before = shop.rows("SELECT object_type, object_name, definition FROM pggit._schema_objects(2) ORDER BY 1, 2")
+    query(
+        dev,
+        "ALTER TABLE orders DROP parcel; DROP TABLE parcels, words; SELECT pggit.commit('dropped'); SELECT pggit.reset('dev', 'HEAD~1')",
+    )
+    assert (
+        shop.rows("SELECT object_type, object_name, definition FROM pggit._schema_objects(2) ORDER BY 1, 2") == before
+    )
+    assert rows(dev, "SELECT * FROM parcels ORDER BY id") == [(1, 1, "x"), (2, 2, "x")]
+    assert rows(dev, "INSERT INTO parcels (of) VALUES (3) RETURNING id") == [(3,)]
+    assert rows(dev, "SELECT * FROM words") == [("a",), ("a",)]
+    assert intact(shop)
+    assert merged(shop, "dev", "main") == "fast_forward"
+    assert shop.value("SELECT count(*) FROM parcels") == 3
     assert intact(shop)
 
 

@@ -237,11 +237,6 @@ def test_the_same_row_in_both_is_a_conflict_unless_it_is_equal(shop: Database, d
             'relation "one" already exists',
         ),
         (
-            "CREATE FUNCTION f(int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT true'; CREATE TABLE t (id int PRIMARY KEY CHECK (f(id)))",
-            "SELECT 1",
-            r"function f\(integer\) does not exist",
-        ),
-        (
             "CREATE UNLOGGED TABLE u (id int PRIMARY KEY); CREATE TABLE t (id int PRIMARY KEY, u int)",
             "CREATE TABLE orders_ (id int)",
             None,
@@ -264,6 +259,43 @@ def test_what_main_can_not_have_is_refused(
     assert re.search(says, reason), reason
     assert shop.rows("SELECT oid, relname FROM pg_class ORDER BY 1") == before
     query(dev, "INSERT INTO t VALUES (2); SELECT pggit.commit('on')")
+    assert intact(shop)
+
+
+def test_functions_that_columns_and_constraints_call_come_first(shop: Database, dev: Connection) -> None:
+    query(
+        dev,
+        """
+        CREATE TYPE colour AS ENUM ('red');
+        CREATE FUNCTION known(c colour) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT c IS NOT NULL';
+        CREATE FUNCTION loud(t text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT upper(t)';
+        CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
+        CREATE TABLE paints (id int PRIMARY KEY, c colour DEFAULT 'red' CONSTRAINT is_known CHECK (known(c)), label text DEFAULT loud('x'));
+        CREATE INDEX ON paints (loud(label));
+        CREATE TRIGGER touched BEFORE UPDATE ON paints FOR EACH ROW EXECUTE FUNCTION touch();
+        INSERT INTO paints VALUES (1);
+        ALTER TABLE orders ADD heard text GENERATED ALWAYS AS (loud(status)) STORED;
+        CREATE VIEW reds AS SELECT id FROM paints WHERE known(c);
+        CREATE FUNCTION ids() RETURNS SETOF int LANGUAGE sql BEGIN ATOMIC SELECT id FROM reds; END;
+        SELECT pggit.commit('paints');
+    """,
+    )
+    planned = shop.row("SELECT result, detail -> 'code', detail FROM pggit.plan_merge('dev', 'main')")
+    assert planned[0] == "planned", planned
+    assert {
+        "constraint public.paints.is_known",
+        "function public.known(colour)",
+        "function public.loud(text)",
+        "function public.touch()",
+        "function public.ids()",
+        "trigger public.paints.touched",
+        "view public.reds",
+    } <= set(planned[1])
+    assert merged(shop, "dev", "main") == "fast_forward"
+    assert shop.rows("SELECT p.*, o.heard, ids() FROM paints AS p, orders AS o WHERE o.id = 1") == [
+        (1, "red", "X", "NEW", 1)
+    ]
+    assert shop.rows("SELECT object_name FROM pggit.diff_schema('main', 'dev')") == []
     assert intact(shop)
 
 

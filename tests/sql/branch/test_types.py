@@ -104,6 +104,24 @@ def test_a_label_added_on_a_branch_is_its_own_until_it_is_merged(shop: Database,
     assert intact(shop)
 
 
+def test_a_copy_on_a_branch_gets_the_labels_of_main(shop: Database, dev: Connection) -> None:
+    query(dev, "ALTER TYPE mood ADD VALUE 'great'")
+    query(dev, "UPDATE customers SET feels = 'great' WHERE id = 1; SELECT pggit.commit('great')")
+    shop.run("ALTER TYPE mood ADD VALUE 'fine' BEFORE 'happy'")
+    shop.run("UPDATE customers SET feels = 'fine' WHERE id = 2; SELECT pggit.commit('fine')")
+    result, prepare = shop.row("SELECT result, detail -> 'prepare' FROM pggit.merge('main', 'dev')")
+    assert (result, prepare) == ("refused", ["ALTER TYPE \"public@dev\".mood ADD VALUE 'fine' AFTER 'ok'"])
+    query(dev, prepare[0])
+    assert merged(shop, "main", "dev") == "merged"
+    assert rows(dev, "SELECT feels FROM customers WHERE id IN (1, 2) ORDER BY id") == [("great",), ("fine",)]
+    shop.run(shop.value("SELECT detail -> 'prepare' ->> 0 FROM pggit.merge('dev', 'main')"))
+    assert merged(shop, "dev", "main") in ("merged", "fast_forward")
+    assert shop.value("SELECT enum_range(NULL::mood)::text") == "{sad,ok,fine,happy,great}"
+    query(dev, "ALTER TABLE customers DROP feels; SELECT pggit.commit('nothing')")
+    assert merged(shop, "dev", "main") in ("merged", "fast_forward")
+    assert intact(shop)
+
+
 def test_a_domain_changed_and_a_type_dropped_on_a_branch(shop: Database, dev: Connection) -> None:
     query(dev, "ALTER TABLE orders DROP twice; ALTER DOMAIN price ADD CONSTRAINT cheap CHECK (VALUE < 1000)")
     with raises("23514", "cheap"):

@@ -142,3 +142,26 @@ def test_a_definition_that_is_just_being_used_stays(tagged: Database) -> None:
     gc(tagged)
     assert tagged.rows("SELECT * FROM pggit.verify()") == []
     assert tagged.value(STORED) == 0
+
+
+def test_of_what_was_typed_before_the_retention_the_last_about_each_object_stays(db: Database) -> None:
+    """Drift tells who did it, however long ago."""
+    db.run(
+        "CREATE TABLE t (id integer PRIMARY KEY); SELECT pggit.track_schema('public'); SELECT pggit.commit('main'); SELECT pggit.create_branch('dev')"
+    )
+    dev = db.connect(branch="dev")
+    query(dev, "ALTER TABLE t ADD a text; SELECT pggit.commit('a')")
+    dev.close()
+    db.run("SELECT pggit.delete_branch('dev', true)")
+    for default in (1, 2, 3):
+        db.run(f"ALTER TABLE t ALTER id SET DEFAULT {default}; SELECT pggit.commit('{default}')")
+    drift = db.rows("SELECT object_name, changed_by, statement FROM pggit.schema_drift()")
+    assert not any(object == "pggit.ddl_log" for object, *_ in gc(db))
+    db.run("SET pggit.retention = '0'")
+    assert gc(db, dry_run=True) == gc(db)
+    assert db.rows("SELECT object_name, changed_by, statement FROM pggit.schema_drift()") == drift
+    kept = db.rows(
+        "SELECT branch_id, object_name, count(*) FROM pggit.ddl_log GROUP BY 1, 2, object_type HAVING count(*) > 1 OR branch_id > 1"
+    )
+    assert kept == [], kept
+    assert any("SET DEFAULT" in statement for (statement,) in db.rows("SELECT statement FROM pggit.ddl_log"))

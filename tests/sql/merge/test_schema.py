@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - SQL is not wrapped
 """Merges of definitions: what a migration on a branch made comes to main with its rows, as if it had run there."""
 
 from __future__ import annotations
@@ -271,3 +272,51 @@ def test_code_of_a_branch_runs_as_the_owner_of_the_tables(shop: Database) -> Non
         dev.close()
     finally:
         shop.run("DROP OWNED BY pggit_test_owner CASCADE; DROP ROLE pggit_test_owner")
+
+
+READERS = """
+    CREATE VIEW changed AS SELECT id, note FROM orders;
+    CREATE VIEW gone AS SELECT id FROM orders;
+    CREATE FUNCTION counted() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT count(*) FROM orders; END;
+    CREATE FUNCTION forgotten() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT count(*) FROM orders; END;
+"""
+
+
+@pytest.mark.parametrize("form", ["none", "all"])
+def test_what_reads_tables_follows_main(shop: Database, form: str) -> None:
+    """A branch's own views and functions are those that main has then, read the branch's rows, and bring nothing back to main that it changed or dropped."""
+    shop.run(READERS + "SELECT pggit.commit('readers')")
+    shop.run("SELECT pggit.create_branch('late', p_materialize => %s)", form)
+    shop.run("""
+        CREATE OR REPLACE VIEW changed AS SELECT id, upper(note) AS note FROM orders;
+        DROP VIEW gone;
+        DROP FUNCTION forgotten();
+        CREATE OR REPLACE FUNCTION counted() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT 1000 + count(*) FROM orders; END;
+        CREATE VIEW made AS SELECT count(*) AS n FROM orders;
+        CREATE FUNCTION twice() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT 2 * n FROM made; END;
+        SELECT pggit.commit('main');
+    """)
+    late = shop.connect(branch="late")
+    query(
+        late,
+        "DELETE FROM orders; INSERT INTO orders (id, customer_id, note) VALUES (77, 1, 'new'); SELECT pggit.commit('late')",
+    )
+    assert shop.value("SELECT result FROM pggit.merge('main', 'late')") == "merged"
+    assert query(late, "SELECT c.*, n, counted(), twice() FROM changed AS c, made").fetchall() == [
+        (77, "NEW", 1, 1001, 2)
+    ]
+    assert query(late, "SELECT to_regclass('gone'), to_regprocedure('forgotten()')").fetchall() == [(None, None)]
+    assert objects(shop, "late") == objects(shop, "main")
+    plan = shop.row("SELECT detail -> 'ddl', schema_changes FROM pggit.plan_merge('late', 'main')")
+    assert plan in ((None, 0), ([], 0))
+
+    # Dropped on the branch after that, it is dropped on main.
+    query(late, "CREATE VIEW late_ones AS SELECT id FROM orders; SELECT pggit.merge('late', 'main')")
+    shop.run(
+        "UPDATE customers SET mood = 'bad' WHERE id = 1; SELECT pggit.commit('rows'); SELECT pggit.merge('main', 'late')"
+    )
+    query(late, "DROP VIEW late_ones; DROP FUNCTION twice(); SELECT pggit.commit('dropped')")
+    assert shop.value("SELECT result FROM pggit.merge('late', 'main')") in ("merged", "fast_forward")
+    assert shop.rows("SELECT to_regclass('late_ones'), to_regprocedure('twice()')") == [(None, None)]
+    assert objects(shop, "late") == objects(shop, "main")
+    assert shop.rows("SELECT * FROM pggit.verify()") == []
