@@ -284,10 +284,9 @@ CREATE OR REPLACE FUNCTION pggit.discard_branch(p_branch text, p_owner jsonb, p_
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_branch pggit.branches;
+    v_branch pggit.branches := pggit._try_branch((SELECT b.branch_id FROM pggit.branches AS b WHERE b.name = p_branch AND b.deleted_at IS NULL));
 BEGIN
-    SELECT b.* INTO v_branch FROM pggit.branches AS b WHERE b.name = p_branch AND b.deleted_at IS NULL FOR NO KEY UPDATE;
-    IF NOT FOUND OR v_branch.branch_id = 1 OR NOT pggit._same_owner(v_branch.owner, p_owner) THEN
+    IF v_branch.name IS DISTINCT FROM p_branch OR v_branch.branch_id = 1 OR NOT pggit._same_owner(v_branch.owner, p_owner) THEN
         RETURN false;
     END IF;
     PERFORM pggit.claim_branch(p_branch, p_owner, p_protected);

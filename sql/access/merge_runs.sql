@@ -289,8 +289,8 @@ BEGIN
             MESSAGE = format('merge %s has not merged a branch', pggit._owner_text(p_owner));
     END IF;
     -- By its number: another branch that has the name since is not meant.
-    SELECT b.* INTO v_branch FROM pggit.branches AS b WHERE b.branch_id = v_run.source_id AND b.deleted_at IS NULL FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
+    v_branch := pggit._try_branch(v_run.source_id);
+    IF v_branch.branch_id IS NULL THEN
         RETURN QUERY SELECT true, NULL::text;
         RETURN;
     END IF;

@@ -80,7 +80,6 @@ CREATE OR REPLACE FUNCTION pggit._bounded(p_commands text[], p_relations oid[], 
     RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
-    SET lock_timeout = 0
 AS $$
 DECLARE
     v_ends    timestamptz := pggit._patience_ends();
@@ -131,8 +130,8 @@ DECLARE
     v_now       pggit._position;
 BEGIN
     PERFORM pggit._require_read_committed('deleting a branch');
-    SELECT b.* INTO v_branch FROM pggit.branches AS b WHERE b.name = p_name AND b.deleted_at IS NULL FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
+    v_branch := pggit._try_branch((SELECT b.branch_id FROM pggit.branches AS b WHERE b.name = p_name AND b.deleted_at IS NULL));
+    IF v_branch.name IS DISTINCT FROM p_name THEN
         RETURN false;
     END IF;
     PERFORM pggit._refuse_protected(v_branch, 'deleted');

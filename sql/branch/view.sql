@@ -300,7 +300,8 @@ CREATE OR REPLACE FUNCTION pggit._execute_soon(p_command text, p_begun timestamp
 AS $$
 DECLARE
     v_before text    := current_setting('lock_timeout');
-    v_left   integer := greatest(900 - extract(epoch FROM clock_timestamp() - p_begun) * 1000, 1);
+    v_own    integer := extract(epoch FROM v_before::interval) * 1000;  -- zero: none
+    v_left   integer := least(greatest(900 - extract(epoch FROM clock_timestamp() - p_begun) * 1000, 1), nullif(v_own, 0));
 BEGIN
     PERFORM set_config('lock_timeout', v_left::text, true);
     EXECUTE p_command;
@@ -310,7 +311,7 @@ $$;
 
 COMMENT ON FUNCTION pggit._execute_soon(text, timestamptz) IS
 'Runs a command that takes locks. All of them together, from p_begun on, wait no longer than 0.9 seconds, so that nobody who waits for a lock held
-here for as long as PostgreSQL''s deadlock_timeout (1 s) finds it waiting too: it gives up (55P03) before that. What comes after these 0.9 seconds of work goes on as long as it need not wait.';
+here for as long as PostgreSQL''s deadlock_timeout (1 s) finds it waiting too: it gives up (55P03) before that, and none of them waits longer than the session''s lock_timeout. What comes after these 0.9 seconds of work goes on as long as it need not wait.';
 
 CREATE OR REPLACE FUNCTION pggit._remake_view(p_shown pggit.branch_tables)
     RETURNS void

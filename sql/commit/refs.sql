@@ -20,15 +20,67 @@ $$;
 COMMENT ON FUNCTION pggit._branch(text) IS
 'The branch of that name; NULL means the session''s current branch. Raises VG001.';
 
-CREATE OR REPLACE FUNCTION pggit._lock_branch(p_branch_id integer)
+CREATE OR REPLACE FUNCTION pggit._is_in_the_way()
+    RETURNS boolean
+    LANGUAGE sql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce(current_setting('pggit.has_branch', true), '') <> ''
+           OR EXISTS (SELECT FROM pg_locks AS l WHERE NOT l.granted AND pg_backend_pid() = ANY (pg_blocking_pids(l.pid)));
+$$;
+
+COMMENT ON FUNCTION pggit._is_in_the_way() IS
+'Whether others may wait for this transaction: it has locked a branch, or somebody waits for another lock of it.';
+
+CREATE OR REPLACE FUNCTION pggit._try_branch(p_branch_id integer)
     RETURNS pggit.branches
     LANGUAGE plpgsql
 AS $$
 DECLARE
     v_branch pggit.branches;
+    v_own    interval         := current_setting('lock_timeout')::interval;  -- zero: none
+    v_ends   timestamptz      := CASE WHEN v_own > interval '0' THEN clock_timestamp() + v_own ELSE pggit._patience_ends() END;
+    v_pause  double precision := 0.001;
 BEGIN
-    SELECT b.* INTO v_branch FROM pggit.branches AS b WHERE b.branch_id = p_branch_id AND b.deleted_at IS NULL FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
+    LOOP
+        SELECT b.* INTO v_branch FROM pggit.branches AS b WHERE b.branch_id = p_branch_id AND b.deleted_at IS NULL FOR NO KEY UPDATE SKIP LOCKED;
+        IF FOUND THEN
+            PERFORM set_config('pggit.has_branch', 'on', true);
+            RETURN v_branch;
+        END IF;
+        SELECT b.* INTO v_branch FROM pggit.branches AS b WHERE b.branch_id = p_branch_id AND b.deleted_at IS NULL;
+        IF NOT FOUND THEN
+            RETURN NULL;
+        END IF;
+        IF clock_timestamp() >= v_ends THEN
+            IF v_own > interval '0' OR pggit._is_in_the_way() THEN
+                RAISE EXCEPTION USING
+                    ERRCODE = CASE WHEN v_own > interval '0' THEN '55P03' ELSE 'VG401' END, SCHEMA = 'pggit',
+                    MESSAGE = format('branch %L is busy: another transaction commits to it, merges it or changes it', v_branch.name),
+                    HINT    = 'Try again when it is done. Who waits while others wait for him gives up after pggit.lock_timeout (5s), everybody after lock_timeout.';
+            END IF;
+            v_ends := v_ends + interval '1 second';
+        END IF;
+        PERFORM pg_sleep(v_pause * (0.5 + random()));
+        v_pause := least(v_pause * 1.5, 0.02);
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._try_branch(integer) IS
+'Locks a branch''s row until the end of the transaction and returns it as it is then: commits on one branch queue here. NULL when it has been deleted.
+Asks again and again instead of waiting in line: who has the row may wait for what this transaction has locked, and in a line of several, whoever has stood there for deadlock_timeout would be PostgreSQL''s victim.
+Never a stronger lock than this one: foreign keys hold the row as KEY SHARE already, and two sessions that wanted more would wait for each other.
+Waits as long as it takes while nobody can wait for this transaction, else for pggit.lock_timeout (VG401); never longer than lock_timeout (55P03).';
+
+CREATE OR REPLACE FUNCTION pggit._lock_branch(p_branch_id integer)
+    RETURNS pggit.branches
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_branch pggit.branches := pggit._try_branch(p_branch_id);
+BEGIN
+    IF v_branch.branch_id IS NULL THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG001', SCHEMA = 'pggit',
             MESSAGE = format('branch number %s has just been deleted', p_branch_id);
@@ -39,8 +91,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._lock_branch(integer) IS
-'Locks a branch''s row until the end of the transaction and returns it as it is then: commits on one branch queue here.
-Never a stronger lock than this one: foreign keys hold the row as KEY SHARE already, and two sessions that wanted more would wait for each other. Raises VG001, VG301 (a state of the past).';
+'As pggit._try_branch, for a branch that has to be there. Raises VG001 too, and VG301 (a state of the past).';
 
 CREATE OR REPLACE FUNCTION pggit._commit_by_prefix(p_prefix text)
     RETURNS text

@@ -43,6 +43,7 @@ DECLARE
     v_tracked integer := 0;
     v_new     integer := 0;
     v_refused text;
+    v_locked  oid[];
 BEGIN
     IF to_regnamespace(quote_ident(p_schema)) IS NULL THEN
         RAISE EXCEPTION USING
@@ -74,6 +75,18 @@ BEGIN
         ON CONFLICT (schema_name) DO UPDATE SET excluded = excluded.excluded;
     PERFORM pggit._follow_schemas();
 
+    -- All at once, before anything is made: who waits for one table and holds the next must not wait for us while we wait for him. A table takes more than ten locks when its stores are made.
+    v_locked := ARRAY(
+        SELECT u.oid
+          FROM (SELECT c.oid, c.relname, row_number() OVER by_name AS nth, sum((SELECT greatest(count(*), 1) FROM pg_partition_tree(c.oid))) OVER by_name AS locks
+                  FROM pg_class AS c
+                 WHERE c.relnamespace = to_regnamespace(quote_ident(p_schema)) AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND NOT c.relispartition AND c.relname <> ALL (p_exclude)
+                   AND NOT EXISTS (SELECT FROM pggit.tables AS t WHERE t.relation = c.oid AND t.untracked_at IS NULL) AND NOT pggit._is_ignored(c.oid)
+                WINDOW by_name AS (ORDER BY c.relname)) AS u
+         WHERE u.nth = 1 OR u.locks < pggit._room_for_locks() / 20
+         ORDER BY u.relname);
+    PERFORM pggit._lock_bases(v_locked, 'SHARE ROW EXCLUSIVE');
+
     FOR v_table IN
         SELECT c.oid, c.relname, c.relpersistence, t.table_id
           FROM pg_class AS c
@@ -88,7 +101,7 @@ BEGIN
         END IF;
         CONTINUE WHEN v_table.table_id IS NULL AND pggit._is_ignored(v_table.oid);
         IF v_table.table_id IS NULL THEN
-            IF v_new % 8 = 7 AND NOT pggit._has_room_for_locks() THEN
+            IF v_table.oid <> ALL (v_locked) OR v_new % 8 = 7 AND NOT pggit._has_room_for_locks() THEN
                 RAISE WARNING USING
                     MESSAGE = format('%s tables of schema %I are not tracked yet: one transaction can''t lock more', pggit.untracked_tables(p_schema, p_exclude), p_schema),
                     HINT    = format('Commit, and go on: SELECT pggit.track_schema(%L);', p_schema);

@@ -122,6 +122,45 @@ $$;
 COMMENT ON FUNCTION pggit._unsupported(oid) IS
 'Why a relation can''t be tracked, or NULL when it can.';
 
+CREATE OR REPLACE FUNCTION pggit._lock_bases(p_relations oid[], p_mode text)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_ends     timestamptz := pggit._patience_ends();
+    v_all      oid[]       := ARRAY(SELECT coalesce(t.relid, r.oid) FROM unnest(p_relations) WITH ORDINALITY AS r(oid, nth) LEFT JOIN LATERAL pg_partition_tree(r.oid) AS t ON true
+                                     ORDER BY r.nth, t.level);
+    v_begun    timestamptz;
+    v_relation oid;
+BEGIN
+    LOOP
+        v_begun := clock_timestamp();
+        BEGIN
+            FOREACH v_relation IN ARRAY v_all LOOP
+                PERFORM pggit._execute_soon(format('LOCK TABLE ONLY %s IN %s MODE', v_relation::regclass, p_mode), v_begun);
+            END LOOP;
+            RETURN;
+        EXCEPTION WHEN lock_not_available THEN
+            EXIT WHEN clock_timestamp() >= v_ends;
+            PERFORM pg_sleep(0.02 + random() * 0.05);
+        END;
+    END LOOP;
+
+    RAISE EXCEPTION USING
+        ERRCODE = 'VG401', SCHEMA = 'pggit',
+        MESSAGE = format('table %s is in use by %s', v_relation::regclass, coalesce(pggit._processes(ARRAY(
+                             SELECT l.pid FROM pg_locks AS l
+                              WHERE l.granted AND l.relation = v_relation AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+                                AND (p_mode = 'ACCESS EXCLUSIVE' OR l.mode NOT IN ('AccessShareLock', 'RowShareLock')))), 'a transaction that has just ended')),
+        HINT    = 'Try again when it is done; nothing was changed. The setting pggit.lock_timeout (5s) says how long to try.';
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._lock_bases(oid[], text) IS
+'Locks tables with their partitions, all or none of them, trying for pggit.lock_timeout (5s). Others that come meanwhile wait behind an attempt no longer than 0.9 seconds, or lock_timeout where that is less: then it
+lets them pass. Raises VG401 naming the table and who holds it.';
+
 CREATE OR REPLACE FUNCTION pggit._track(p_relation oid)
     RETURNS integer
     LANGUAGE plpgsql
@@ -138,7 +177,7 @@ BEGIN
                            ELSE format('SELECT pggit.track_table(%L);', pggit._root(p_relation)::regclass) END;
     END IF;
 
-    -- CREATE TRIGGER needs this lock; taken first, so that rows and digest are of one state.
+    -- CREATE TRIGGER needs this lock; who tracks without being asked to does not try again. It comes first, so that rows and digest are of one state.
     BEGIN
         EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', p_relation::regclass);
     EXCEPTION WHEN lock_not_available THEN
@@ -184,6 +223,7 @@ DECLARE
     v_relation oid := pggit._relation(p_table);
 BEGIN
     IF NOT EXISTS (SELECT FROM pggit.tables AS t WHERE t.relation = v_relation AND t.untracked_at IS NULL) THEN
+        PERFORM pggit._lock_bases(ARRAY[v_relation], 'SHARE ROW EXCLUSIVE') WHERE pggit._unsupported(v_relation) IS NULL;
         PERFORM pggit._track(v_relation);
     END IF;
 END;
@@ -191,5 +231,5 @@ $$;
 
 COMMENT ON FUNCTION pggit.track_table(text) IS
 'Puts one table under version control; nothing happens when it already is.
-Takes a SHARE ROW EXCLUSIVE lock on the table and reads it once. Raises VG004 (no such table), VG203 (it can''t be tracked, with the reason)
-and VG401 (its writers did not make room within lock_timeout).';
+Takes a SHARE ROW EXCLUSIVE lock on the table and reads it once. Nobody is kept waiting for that lock for more than 0.9 seconds (or lock_timeout, where that is less) at a time. Raises VG004 (no such
+table), VG203 (it can''t be tracked, with the reason) and VG401 (its writers, named in the message, did not make room within pggit.lock_timeout, 5s).';

@@ -16,6 +16,7 @@ BEGIN
             HINT    = 'Delete these branches first.';
     END IF;
 
+    PERFORM pggit._lock_bases(v_table.relation || ARRAY(SELECT p.relation FROM pggit.partitions AS p WHERE p.table_id = v_table.table_id ORDER BY p.relation), 'ACCESS EXCLUSIVE');
     PERFORM pggit._drop_all_capture(v_table);
     UPDATE pggit.tables AS t SET untracked_at = pggit._mark_now() WHERE t.table_id = v_table.table_id;
     IF NOT p_keep_history THEN
@@ -30,4 +31,4 @@ $$;
 
 COMMENT ON FUNCTION pggit.untrack_table(text, boolean) IS
 'Takes one table out of version control; its rows are not touched. p_keep_history => false also drops what was recorded of it.
-Raises VG004, VG005, and VG308 while a branch shows the table.';
+Raises VG004, VG005, VG308 while a branch shows the table, and VG401 as pggit.track_table: here readers are in the way too.';

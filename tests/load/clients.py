@@ -15,14 +15,14 @@ import psycopg
 from fixtures.postgres import Connection, query
 
 SCHEMA = """
-    CREATE TABLE counters (id integer PRIMARY KEY, n integer NOT NULL);
+    CREATE TABLE counters (line text, client integer, n integer NOT NULL, PRIMARY KEY (line, client));
     CREATE TABLE parent (id integer PRIMARY KEY, code text UNIQUE, v integer);
     CREATE TABLE child (id serial PRIMARY KEY, parent integer NOT NULL REFERENCES parent, v text);
     INSERT INTO parent SELECT g, 'code ' || g, 0 FROM generate_series(1, 40) AS g;
 """
 LEVELS = ("READ COMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
-# What a busy server or another client may rightly answer; never a deadlock: no statement here locks two rows of the
-# user's own.
+# What a busy server or another client may rightly answer; never a deadlock: nobody here locks rows of the user's own in
+# another order than others do.
 RIGHTLY_REFUSED = {
     *("40001", "55P03"),  # try again
     *("23503", "23505", "23514"),  # others' rows
@@ -30,14 +30,17 @@ RIGHTLY_REFUSED = {
     *("3F000", "42P01"),  # the branch went while it was used
 }
 BRANCHES = [f"branch/{n}" for n in range(1, 7)]
+# Lines that are there from the first to the last moment, and how a table is on them. On each its own counters are
+# counted, so no merge between them, and none by way of others, may ever change what one of them has counted.
+LINES = {"main": None, "long/view": "none", "long/real": "all"}
 
 
 @dataclass
 class Acknowledged:
     """What must be there, whatever happens to the server."""
 
-    increments: Counter[int] = field(default_factory=Counter)
-    attempts: Counter[int] = field(default_factory=Counter)
+    increments: Counter[tuple[str, int]] = field(default_factory=Counter)
+    attempts: Counter[tuple[str, int]] = field(default_factory=Counter)
     commits: list[str] = field(default_factory=list)
     done: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
@@ -65,13 +68,13 @@ class Client:
 
     def step(self, session: Connection) -> None:
         steps = {self.increment: 4, self.write: 8, self.commit: 3, self.check_out: 2, self.fork: 2, self.delete: 1}
-        steps |= {self.merge: 2, self.look_back: 1}
+        steps |= {self.merge: 2, self.look_back: 1, self.write_in_order: 3}
         (step,) = self.random.choices(list(steps), list(steps.values()))
         try:
             step(session)
         except psycopg.OperationalError as error:
-            if error.sqlstate is None or error.sqlstate.startswith(("57", "08")):
-                raise
+            if error.sqlstate is None or error.sqlstate.startswith(("57P", "08")):
+                raise  # not 57014: nothing may hang
             self.refused(step.__name__, error)
         except psycopg.Error as error:
             self.refused(step.__name__, error)
@@ -90,15 +93,25 @@ class Client:
         name: str = self.random.choice(query(session, "SELECT name FROM pggit.list_branches()").fetchall())[0]
         return name
 
+    def begin(self, session: Connection) -> None:
+        query(session, f"SET TRANSACTION ISOLATION LEVEL {self.random.choice(LEVELS)}")
+
     def increment(self, session: Connection) -> None:
-        """Count on main, in a row of one's own."""
-        if self.branch != "main":
-            self.check_out(session, "main")
+        """Count in a row of one's own; at times twice, and with a commit in between."""
+        line = self.random.choice(list(LINES))
+        if self.branch != line:
+            self.check_out(session, line)
+        times = self.random.choice([1, 1, 2])
         with self.lock:
-            self.told.attempts[self.number] += 1
-        query(session, "UPDATE counters SET n = n + 1 WHERE id = %s", self.number)
+            self.told.attempts[line, self.number] += times
+        with session.transaction():
+            self.begin(session)
+            for time_ in range(times):
+                if time_:
+                    query(session, "SELECT pggit.commit('counted', p_allow_empty => true)")
+                query(session, "UPDATE counters SET n = n + 1 WHERE line = %s AND client = %s", line, self.number)
         with self.lock:
-            self.told.increments[self.number] += 1
+            self.told.increments[line, self.number] += times
 
     def write(self, session: Connection) -> None:
         pick = self.random.randint
@@ -112,13 +125,23 @@ class Client:
         ]
         statement, args = self.random.choice(choices)
         with session.transaction():
-            query(session, f"SET TRANSACTION ISOLATION LEVEL {self.random.choice(LEVELS)}")
+            self.begin(session)
             query(session, statement, *args)
             if pick(1, 8) == 1:
                 query(session, "SELECT pg_sleep(0.02)")
 
+    def write_in_order(self, session: Connection) -> None:
+        """Several rows in one transaction, in an order that everybody keeps: so no two clients wait for each other."""
+        keys = sorted(self.random.sample(range(1, 41), 3))
+        with session.transaction():
+            self.begin(session)
+            for key in keys:
+                query(session, "UPDATE parent SET v = v + 1 WHERE id = %s", key)
+
     def commit(self, session: Connection) -> None:
-        row = query(session, "SELECT pggit.commit('work', %s)", self.branch).fetchone()
+        with session.transaction():
+            self.begin(session)
+            row = query(session, "SELECT pggit.commit('work', %s)", self.branch).fetchone()
         assert row
         with self.lock:
             self.told.commits.append(row[0])
@@ -139,8 +162,9 @@ class Client:
 
     def merge(self, session: Connection) -> None:
         source, target = self.some_branch(session), self.some_branch(session)
-        sql = "SELECT (m).result, (m).commit_id FROM pggit.merge(%s, %s) AS m"
-        row = query(session, sql, source, target).fetchone()
+        options = self.random.choice(["{}", '{"on_conflict": "ours"}', '{"on_conflict": "theirs"}'])
+        sql = "SELECT m.result, m.commit_id FROM pggit.merge(%s, %s, p_options => %s) AS m"
+        row = query(session, sql, source, target, options).fetchone()
         assert row
         with self.lock:
             self.told.done[f"merge: {row[0]}"] += 1
@@ -155,5 +179,7 @@ def let_loose(dsn: str, clients: int, seconds: float, seed: int, told: Acknowled
     """All clients at once, for some seconds or until the server is gone."""
     lock, ends = threading.Lock(), time.monotonic() + seconds
     with ThreadPoolExecutor(clients) as pool:
-        for number in range(clients):
-            pool.submit(Client(dsn, number, seed * 1000 + number, ends, told, lock).run)
+        for done in [
+            pool.submit(Client(dsn, number, seed * 1000 + number, ends, told, lock).run) for number in range(clients)
+        ]:
+            done.result()
