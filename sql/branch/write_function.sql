@@ -386,6 +386,18 @@ COMMENT ON FUNCTION pggit._looks_around_sql(oid, smallint[]) IS
 'Condition, in a write function behind the checks of the new row: other rows have to be looked at, for a column of a key, a unique index, an exclusion or a foreign key has another value. p_missing: columns of
 main, by number, that the branch has not.';
 
+CREATE OR REPLACE FUNCTION pggit._set_sql(p_column pggit.columns, p_field text)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT CASE WHEN pggit._may_be_large(p_column)
+                THEN format('c%1$s = CASE WHEN pg_column_size(d.c%1$s) > 2000 AND ROW(OLD.%2$s)::record *= ROW(NEW.%2$s)::record THEN d.c%1$s ELSE NEW.%2$s END', (p_column).column_id, p_field)
+                ELSE format('c%s = NEW.%s', (p_column).column_id, p_field) END;
+$$;
+
+COMMENT ON FUNCTION pggit._set_sql(pggit.columns, text) IS
+'What an UPDATE of the delta, alias d, by a write function sets a column to, out of the field of NEW. A large value that stays is that of the delta''s row: PostgreSQL then leaves it where it is, and writes it to no WAL.';
+
 CREATE OR REPLACE FUNCTION pggit._ensure_write_function(p_table_id integer, p_shown pggit.branch_tables DEFAULT NULL)
     RETURNS void
     LANGUAGE plpgsql
@@ -430,9 +442,9 @@ BEGIN
         v_columns := ARRAY(SELECT v.main_id FROM pggit._view_columns(p_shown) AS v);
         SELECT string_agg(format('c%s', w.column_id), ', ' ORDER BY w.column_id), string_agg(format('d.c%s', w.column_id), ', ' ORDER BY w.column_id),
                string_agg('NEW.' || pggit._quoted(w.field), ', ' ORDER BY w.column_id), string_agg('OLD.' || pggit._quoted(w.field), ', ' ORDER BY w.column_id),
-               string_agg(format('c%s = NEW.%s', w.column_id, pggit._quoted(w.field)), ', ')
+               string_agg(pggit._set_sql(c, pggit._quoted(w.field)), ', ')
           INTO v_stored, v_held, v_new, v_old, v_set
-          FROM pggit._written_columns(p_shown) AS w WHERE w.is_stored;
+          FROM pggit._written_columns(p_shown) AS w JOIN pggit.columns AS c ON c.table_id = p_table_id AND c.column_id = w.column_id WHERE w.is_stored;
         v_enter   := format($w$
     %s
     %s$w$, pggit._renamed_sql(p_shown, 'OLD', false), pggit._renamed_sql(p_shown, 'NEW', false));
@@ -446,7 +458,7 @@ BEGIN
     v_checks  := pggit._write_checks(v_table, v_missing);
     v_unique  := pggit._write_unique(v_table, v_missing);
     v_foreign := pggit._write_foreign(v_table, v_missing);
-    v_set     := coalesce(v_set, (SELECT string_agg(format('c%s = NEW.%s', c.column_id, pggit._quoted(c.name)), ', ')
+    v_set     := coalesce(v_set, (SELECT string_agg(pggit._set_sql(c, pggit._quoted(c.name)), ', ')
                                     FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL));
     SELECT k.relname INTO v_key_name FROM pg_index AS i JOIN pg_class AS k ON k.oid = i.indexrelid WHERE i.indrelid = v_table.relation AND i.indisprimary;
     SELECT string_agg(quote_ident(coalesce(v.name, c.name)), ', ' ORDER BY c.key_position) INTO v_key_list

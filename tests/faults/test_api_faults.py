@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shlex
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -10,6 +14,7 @@ from typing import Any
 
 from fixtures.flaky import Flaky
 from fixtures.operating import Site, serving
+from fixtures.postgres import ROOT
 from fixtures.short_story import END, short_story
 from localcluster import ClusterError, ControlPlane
 from postgres import Server
@@ -82,11 +87,39 @@ def test_a_namespace_goes_with_everything_in_it(cluster: ControlPlane, postgresq
         site.namespace.apply("Snapshot", "snap", {"databaseRef": {"name": database}, "deletionPolicy": "Delete"})
         site.wait("dbsnap", "snap", "SnapshotTaken")
 
-        cluster.run("delete", "namespace", site.namespace.name, "--timeout=180s")
+        try:
+            cluster.run("delete", "namespace", site.namespace.name, "--timeout=180s")
+        except ClusterError as late:
+            left = cluster.run("get", "pggit", "-o", "yaml", "--namespace", site.namespace.name)
+            why = cluster.run("get", "namespace", site.namespace.name, "-o", "yaml")
+            raise AssertionError(f"{late}\n{why}\n{left}") from late
 
         assert owner.rows("SELECT count(*) FROM pggit.list_branches()") == [(2,)]
         assert owner.rows("SELECT count(*) FROM pggit.tags") == [(0,)]
         assert owner.rows("SELECT count(*) FROM pggit.branch_owners WHERE login_enabled") == [(0,)]
+
+
+def test_a_namespace_whose_operator_is_gone_is_let_go_by_hand(
+    cluster: ControlPlane, postgresql: Server, tmp_path: Path
+) -> None:
+    """As the guide says."""
+    guide = (ROOT / "docs" / "guide" / "getting-started.md").read_text()
+    (by_hand,) = [block for block in re.findall(r"```sh\n(.*?)```", guide, re.DOTALL) if "finalizers" in block]
+    with serving(cluster, postgresql, tmp_path) as site:
+        database, _ = site.versioned()
+        site.branch(database)
+        site.operator.kill()
+        cluster.run("delete", "namespace", site.namespace.name, "--wait=false")
+        site.namespace.run("wait", "--for=delete", "vdb", "--all", "--timeout=60s")
+
+        script = f'#!/bin/sh\nexec {shlex.join(cluster.command())} "$@"\n'
+        kubectl = tmp_path / "kubectl"
+        kubectl.write_text(script)
+        kubectl.chmod(0o755)
+        path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+        commands = by_hand.replace("--namespace shop", f"--namespace {site.namespace.name}")
+        subprocess.run(["bash", "-euc", commands], env={**os.environ, **path}, check=True)
+        cluster.run("wait", "--for=delete", f"namespace/{site.namespace.name}", "--timeout=60s")
 
 
 def test_a_status_never_lands_on_an_object_that_was_made_again(site: Site) -> None:

@@ -63,7 +63,8 @@ class Workers:
             for dependent in self._world.dependents(key):
                 self._queue.touch(dependent)
             return
-        ceiling = self._world.settings.resync if key.plural == VersionedDatabase.plural else None
+        often = key.plural == VersionedDatabase.plural or self._is_leaving(key)
+        ceiling = self._world.settings.resync if often else None
         self._queue.done(
             key,
             failed=after.failed,
@@ -73,3 +74,8 @@ class Workers:
         if after.became_ready:
             for name in {group, self._world.group_of(key)}:
                 self._queue.hasten(name)
+
+    def _is_leaving(self, key: Key) -> bool:
+        """Whether somebody waits for the object to go: its namespace, perhaps, with everything in it."""
+        body = self._world.seen.get(key)
+        return body is not None and "deletionTimestamp" in body["metadata"]

@@ -187,6 +187,32 @@ def test_wal(db: Database) -> None:
     assert written("UPDATE doc SET body = '' WHERE id = %s") > 20 * 50_000
 
 
+@pytest.mark.parametrize("form", ["none", "all"])
+def test_wal_of_a_branch(db: Database, form: str) -> None:
+    """The branch's own log has the row as it was, whole; nothing else of the value is written again."""
+    documents(db, 20)
+    db.run("CREATE DOMAIN long AS text; ALTER TABLE doc ADD other long, ADD v varchar(60000)")
+    db.run("UPDATE doc SET body = repeat(%s, 8), other = 'small', v = 'small'", LARGE[0])
+    db.run("SELECT pggit.track_table('doc'); SELECT pggit.commit('first')")
+    db.run("SELECT pggit.create_branch('work', NULL, 'schema', %s)", form)
+    work = db.connect(branch="work")
+    query(work, "UPDATE doc SET n = 1")
+    before = db.value("SELECT pg_current_wal_insert_lsn()")
+    for key in range(1, 21):
+        query(work, "UPDATE doc SET n = n + 1 WHERE id = %s", key)
+    written = db.value("SELECT pg_current_wal_insert_lsn() - %s::pg_lsn", before)
+    assert written < 20 * 40_000 * 1.5
+    query(work, "SELECT pggit.commit('counted')")
+    query(work, "UPDATE doc SET other = body, v = body, n = 3 WHERE id < 3; UPDATE doc SET n = 4 WHERE id = 1")
+    query(work, "UPDATE doc SET body = '', n = 5 WHERE id = 2; UPDATE doc SET other = NULL WHERE id = 2")
+    large = LARGE[0] * 8
+    shown = "SELECT n, body, other, v FROM doc WHERE id < 3 ORDER BY id"
+    assert query(work, shown).fetchall() == [(4, large, large, large), (5, "", None, large)]
+    then = "SELECT n, body, other, v FROM pggit.as_of(NULL::doc, 'work') WHERE id < 3 ORDER BY id"
+    assert db.rows(then) == [(2, large, "small", "small")] * 2
+    assert db.rows("SELECT * FROM pggit.verify()") == []
+
+
 def test_plans_of_a_branch(db: Database) -> None:
     documents(db)
     db.run("INSERT INTO doc SELECT g, g, 'x' FROM generate_series(5, 20000) AS g; CREATE INDEX ON doc (n)")
