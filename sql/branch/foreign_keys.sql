@@ -125,16 +125,27 @@ $$;
 COMMENT ON FUNCTION pggit._has_foreign_key(integer, oid) IS
 'Whether a branch has the columns of a foreign key on main, in both tables.';
 
-CREATE OR REPLACE FUNCTION pggit._matches(p_columns text[], p_types text[], p_key text[], p_alias text)
+CREATE OR REPLACE FUNCTION pggit._is_parent_sql(p_columns text[], p_operators text[], p_types text[], p_key text[])
     RETURNS text
     LANGUAGE sql IMMUTABLE
 AS $$
-    SELECT string_agg(format('%s.%I = %L::%s', p_alias, u.name, u.value, u.type), ' AND ' ORDER BY u.n)
-      FROM unnest(p_columns, p_types, p_key) WITH ORDINALITY AS u(name, type, value, n);
+    SELECT string_agg(format('p.%I %s %L::%s', u.name, u.operator, u.value, u.type), ' AND ' ORDER BY u.n)
+      FROM unnest(p_columns, p_operators, p_types, p_key) WITH ORDINALITY AS u(name, operator, type, value, n);
 $$;
 
-COMMENT ON FUNCTION pggit._matches(text[], text[], text[], text) IS
-'Condition: the columns of the alias have these values.';
+COMMENT ON FUNCTION pggit._is_parent_sql(text[], text[], text[], text[]) IS
+'Condition: row p has these values, as a foreign key with these operators compares them. p_columns and p_types are the parent''s.';
+
+CREATE OR REPLACE FUNCTION pggit._is_child_sql(p_columns text[], p_operators text[], p_types text[], p_key text[])
+    RETURNS text
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT string_agg(format('%L::%s %s c.%I', u.value, u.type, u.operator, u.name), ' AND ' ORDER BY u.n)
+      FROM unnest(p_columns, p_operators, p_types, p_key) WITH ORDINALITY AS u(name, operator, type, value, n);
+$$;
+
+COMMENT ON FUNCTION pggit._is_child_sql(text[], text[], text[], text[]) IS
+'Condition: row c refers to the parent that has, or had, these values of these types. p_columns: the child''s.';
 
 CREATE OR REPLACE FUNCTION pggit._has_parent(p_branch_id integer, p_constraint oid, p_key text[])
     RETURNS boolean
@@ -148,7 +159,7 @@ DECLARE
 BEGIN
     EXECUTE format('SELECT EXISTS (SELECT FROM %s AS p WHERE %s)',
                    coalesce(pggit._branch_relation(p_branch_id, v_key.parent_id), v_key.parent_relation::regclass::text),
-                   pggit._matches(v_key.parent_columns, v_key.parent_types, p_key, 'p')) INTO v_found;
+                   pggit._is_parent_sql(v_key.parent_columns, v_key.operators, v_key.parent_types, p_key)) INTO v_found;
     RETURN v_found;
 END;
 $$;
@@ -167,7 +178,7 @@ DECLARE
     v_found boolean;
 BEGIN
     EXECUTE format('SELECT EXISTS (SELECT FROM %s AS c WHERE %s)', pggit._branch_relation(p_branch_id, v_key.child_id),
-                   pggit._matches(v_key.child_columns, v_key.child_types, p_key, 'c')) INTO v_found;
+                   pggit._is_child_sql(v_key.child_columns, v_key.operators, v_key.parent_types, p_key)) INTO v_found;
     RETURN v_found;
 END;
 $$;
@@ -300,7 +311,7 @@ BEGIN
     IF v_child IS NULL OR NOT pggit._has_foreign_key(p_branch_id, p_constraint) THEN
         RETURN;
     END IF;
-    v_where := pggit._matches(v_key.child_columns, v_key.child_types, p_old, 'c');
+    v_where := pggit._is_child_sql(v_key.child_columns, v_key.operators, v_key.parent_types, p_old);
     IF v_action NOT IN ('a', 'r') AND EXISTS (SELECT FROM pg_trigger AS g JOIN pg_proc AS p ON p.oid = g.tgfoid JOIN pg_roles AS r ON r.oid = p.proowner
                                                WHERE g.tgrelid = v_child::regclass AND NOT g.tgisinternal AND NOT r.rolsuper AND r.rolname <> current_user) THEN
         RAISE EXCEPTION USING

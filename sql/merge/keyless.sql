@@ -112,7 +112,7 @@ $$;
 COMMENT ON FUNCTION pggit._planned_row_sql(integer) IS
 'Condition: row b of a real table is the one that row p of the plan changes.';
 
-CREATE OR REPLACE FUNCTION pggit._is_as_planned(p_table_id integer, p_watermark bigint)
+CREATE OR REPLACE FUNCTION pggit._is_as_planned(p_table_id integer, p_log text, p_watermark bigint)
     RETURNS boolean
     LANGUAGE plpgsql
 AS $$
@@ -121,17 +121,17 @@ DECLARE
     v_right   boolean;
 BEGIN
     EXECUTE format('SELECT NOT EXISTS (SELECT FROM pggit._pinned(%L) AS s(k text, r pggit._delta_%s, n bigint))', pggit._net_sql(format($sql$
-        SELECT %1$s, %2$s AS n FROM pggit._log_%3$s AS l WHERE l._xid = %4$L::xid8 AND l._seq > %5$s
+        SELECT %1$s, %2$s AS n FROM %8$s AS l WHERE l._xid = %4$L::xid8 AND l._seq > %5$s
         UNION ALL SELECT %6$s, -1 FROM pg_temp.pggit_plan_%3$s AS p WHERE p.action = 'insert'
         UNION ALL SELECT %7$s, 1 FROM pg_temp.pggit_plan_%3$s AS p WHERE p.action = 'delete'$sql$,
         pggit._counted_sql(p_table_id, v_columns, 'l'), pggit._sign_sql('l'), p_table_id, pggit._transaction_number(), p_watermark,
-        pggit._counted_sql(p_table_id, v_columns, '(p.want)'), pggit._counted_sql(p_table_id, v_columns, '(p.o)'))), p_table_id) INTO v_right;
+        pggit._counted_sql(p_table_id, v_columns, '(p.want)'), pggit._counted_sql(p_table_id, v_columns, '(p.o)'), p_log)), p_table_id) INTO v_right;
     RETURN v_right;
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._is_as_planned(integer, bigint) IS
-'Whether the net change that this transaction made to a table without a key on main since a watermark is the plan.';
+COMMENT ON FUNCTION pggit._is_as_planned(integer, text, bigint) IS
+'Whether the net change that this transaction has logged, since a watermark, of a table without a key is the plan. p_log: main''s log, or a query of a branch''s.';
 
 CREATE OR REPLACE FUNCTION pggit._move_keyless(p_table_id integer, p_branch_id integer, p_from pggit._mark, p_to pggit._mark)
     RETURNS void

@@ -370,6 +370,7 @@ DECLARE
     v_s       pggit._mark;
     v_x       pggit._mark := (p_ours).x;
     v_start   bigint      := (SELECT o.last_value FROM pggit._ordinal AS o);
+    v_rows    bigint;
 BEGIN
     PERFORM set_config('pggit.branch', '', true);
     IF pggit._may_replicate() THEN
@@ -385,7 +386,7 @@ BEGIN
             END IF;
         END LOOP;
         IF current_setting('session_replication_role') <> 'replica' THEN
-            v_held := pggit._hold_triggers(v_tables);
+            v_held := pggit._hold_triggers(pggit._relations(v_tables));
             PERFORM pggit._write_together(v_tables, ARRAY(SELECT pggit._base_relation(u.e) FROM unnest(v_tables) WITH ORDINALITY AS u(e, n) ORDER BY u.n));
         END IF;
         FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.table_id = ANY (v_tables) ORDER BY t.table_id LOOP
@@ -405,7 +406,9 @@ BEGIN
         FOR v_table IN SELECT t.* FROM pggit.tables AS t JOIN pggit.branch_tables AS bt USING (table_id) WHERE bt.branch_id = p_target.branch_id ORDER BY t.table_id LOOP
             PERFORM pggit._write_branch(v_table.table_id, p_target.branch_id, p_ours, v_s, v_table.table_id = ANY (v_tables));
         END LOOP;
+        v_rows := (SELECT o.last_value FROM pggit._ordinal AS o);
         PERFORM pggit._write_dense(p_target.branch_id);
+        PERFORM pggit._require_branch_as_planned(p_target.branch_id, v_start, v_rows);
         PERFORM pggit._require_own_foreign_keys(p_target.branch_id);
         IF v_s::text <> (p_ours).s::text THEN
             PERFORM pggit._rebase_views(p_target.branch_id, v_s);

@@ -93,6 +93,25 @@ $$;
 COMMENT ON FUNCTION pggit._plan_dense(integer) IS
 'The same for a table that is real on the branch: what has to be written, as pggit._write_dense takes it.';
 
+CREATE OR REPLACE FUNCTION pggit._written_relations(p_table_ids integer[], p_relations text[])
+    RETURNS oid[]
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v_written oid[] := '{}';
+    v_writes  boolean;
+BEGIN
+    FOR v_at IN 1 .. cardinality(p_table_ids) LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM pg_temp.pggit_plan_%s AS p WHERE p.action <> ''none'')', p_table_ids[v_at]) INTO v_writes;
+        v_written := v_written || CASE WHEN v_writes THEN p_relations[v_at]::regclass::oid END;
+    END LOOP;
+    RETURN array_remove(v_written, NULL);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._written_relations(integer[], text[]) IS
+'Those of a branch''s real tables that a merge has to write to.';
+
 CREATE OR REPLACE FUNCTION pggit._write_dense(p_branch_id integer)
     RETURNS void
     LANGUAGE plpgsql
@@ -102,6 +121,7 @@ DECLARE
     v_relations text[];
     v_id        integer;
     v_put       text;
+    v_held      jsonb;
 BEGIN
     SELECT coalesce(array_agg(bt.table_id ORDER BY bt.table_id), '{}'), coalesce(array_agg(d.relation ORDER BY bt.table_id), '{}') INTO v_ids, v_relations
       FROM pggit.branch_tables AS bt
@@ -113,7 +133,9 @@ BEGIN
             PERFORM pggit._write_rows(v_ids[v_at], v_relations[v_at]);
         END LOOP;
     ELSE
+        v_held := pggit._hold_triggers(pggit._written_relations(v_ids, v_relations));
         PERFORM pggit._write_together(v_ids, v_relations);
+        PERFORM pggit._release_triggers(v_held);
     END IF;
 
     FOREACH v_id IN ARRAY v_ids LOOP
@@ -138,6 +160,38 @@ $$;
 
 COMMENT ON FUNCTION pggit._write_dense(integer) IS
 'Writes the tables that are real on the branch, all together where foreign keys fire: their capture triggers log the rows, the mask then says which keys the branch owns.';
+
+CREATE OR REPLACE FUNCTION pggit._require_branch_as_planned(p_branch_id integer, p_watermark bigint, p_before_rows bigint)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_shown pggit.branch_tables;
+    v_xid   xid8 := pggit._transaction_number();
+    v_right boolean;
+BEGIN
+    FOR v_shown IN SELECT bt.* FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id) WHERE bt.branch_id = p_branch_id ORDER BY bt.table_id LOOP
+        IF pggit._is_keyless(v_shown.table_id) THEN
+            v_right := pggit._is_as_planned(v_shown.table_id, format('(SELECT * FROM pggit._undo_%s AS u WHERE u._b = %s)', v_shown.table_id, p_branch_id), p_before_rows);
+        ELSE
+            EXECUTE format('SELECT NOT EXISTS (SELECT FROM pggit._undo_%1$s AS l WHERE l._b = %2$s AND l._xid = %3$L::xid8 AND l._seq > %4$s
+                                                  AND NOT EXISTS (SELECT FROM pg_temp.pggit_put_%1$s AS p WHERE %5$s))',
+                           v_shown.table_id, p_branch_id, v_xid, p_watermark, pggit._same_key(v_shown.table_id, 'l', 'p')) INTO v_right;
+        END IF;
+        IF v_right AND v_shown.form = 'table' AND NOT pggit._is_keyless(v_shown.table_id) THEN
+            EXECUTE format('SELECT NOT EXISTS (SELECT FROM pg_temp.pggit_put_%s AS p LEFT JOIN LATERAL (SELECT %s AS r FROM %s AS b WHERE %s OFFSET 0) AS b ON true
+                                                WHERE (p.want IS NULL) <> (b.r IS NULL) OR b.r *<> p.want)',
+                           v_shown.table_id, pggit._named_as_row_sql(v_shown.table_id, 'b'), v_shown.relation::regclass,
+                           pggit._same_key(v_shown.table_id, 'b', 'p', true, false, pggit._target())) INTO v_right;
+        END IF;
+        PERFORM pggit._refuse_meddling(v_shown.relation::regclass::text) WHERE NOT v_right;
+    END LOOP;
+    PERFORM pggit._require_as_planned('{}', p_watermark);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._require_branch_as_planned(integer, bigint, bigint) IS
+'Raises VG310 unless what this transaction has written to a branch since a watermark is exactly the plan, and nothing of main. p_before_rows: the watermark from which on rows were written to its real tables.';
 
 CREATE OR REPLACE FUNCTION pggit._require_own_foreign_keys(p_branch_id integer)
     RETURNS void

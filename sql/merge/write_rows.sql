@@ -8,7 +8,7 @@ $$;
 COMMENT ON FUNCTION pggit._may_replicate() IS
 'Whether this role can keep triggers out of a merge by session_replication_role.';
 
-CREATE OR REPLACE FUNCTION pggit._hold_triggers(p_tables integer[])
+CREATE OR REPLACE FUNCTION pggit._hold_triggers(p_relations oid[])
     RETURNS jsonb
     LANGUAGE plpgsql
 AS $$
@@ -18,7 +18,8 @@ DECLARE
 BEGIN
     FOR v_trigger IN
         SELECT g.tgname AS name, g.tgrelid::regclass AS relation FROM pg_trigger AS g JOIN pg_proc AS p ON p.oid = g.tgfoid
-         WHERE g.tgrelid = ANY (pggit._relations(p_tables)) AND NOT g.tgisinternal AND g.tgparentid = 0 AND p.pronamespace <> 'pggit'::regnamespace AND g.tgenabled = 'O'
+         WHERE g.tgrelid = ANY (p_relations) AND NOT g.tgisinternal AND g.tgparentid = 0 AND g.tgenabled = 'O'
+           AND (p.pronamespace <> 'pggit'::regnamespace OR p.proname IN ('_check_child', '_check_parent'))
     LOOP
         EXECUTE format('ALTER TABLE %s DISABLE TRIGGER %I', v_trigger.relation, v_trigger.name);
         v_held := v_held || to_jsonb(format('ALTER TABLE %s ENABLE TRIGGER %I', v_trigger.relation, v_trigger.name));
@@ -27,8 +28,9 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._hold_triggers(integer[]) IS
-'Where session_replication_role may not be set: takes the user''s own triggers of tables and their partitions out of the merge, and returns the commands for pggit._release_triggers.';
+COMMENT ON FUNCTION pggit._hold_triggers(oid[]) IS
+'Where session_replication_role may not be set: takes the user''s own triggers out of the merge, and those that stand for foreign keys of a branch between a view and
+a real table, which would look at half of what a merge writes. Returns the commands for pggit._release_triggers.';
 
 CREATE OR REPLACE FUNCTION pggit._release_triggers(p_held jsonb)
     RETURNS void
@@ -134,7 +136,73 @@ $$;
 COMMENT ON FUNCTION pggit._write_rows(integer, text) IS
 'pggit._write_plan where no foreign key fires. Only where updates one by one collide, those as in pggit._swaps_sql are a delete and an insert.';
 
-CREATE OR REPLACE FUNCTION pggit._write_parts(p_table_id integer, p_relation text)
+CREATE OR REPLACE FUNCTION pggit._acted_on_sql(p_table_id integer, p_relation regclass)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT coalesce(string_agg(format('EXISTS (SELECT FROM %s AS c WHERE %s)', f.child, f.same), ' OR '), 'false')
+      FROM (SELECT k.conrelid::regclass AS child, string_agg(format('(p.o).c%s OPERATOR(%I.%s) c.%I', m.column_id, n.nspname, o.oprname, ca.attname), ' AND ') AS same
+              FROM pg_constraint AS k
+             CROSS JOIN LATERAL unnest(k.conkey, k.confkey, k.conpfeqop) AS x(child_att, parent_att, op)
+              JOIN pg_attribute AS ca ON ca.attrelid = k.conrelid AND ca.attnum = x.child_att
+              JOIN pg_attribute AS pa ON pa.attrelid = k.confrelid AND pa.attnum = x.parent_att
+              JOIN pggit._columns_at(p_table_id, pggit._target()) AS m ON m.name = pa.attname
+              JOIN pg_operator AS o ON o.oid = x.op
+              JOIN pg_namespace AS n ON n.oid = o.oprnamespace
+             WHERE k.contype = 'f' AND k.conparentid = 0 AND k.confdeltype <> 'a'
+               AND (k.confrelid = p_relation OR k.confrelid IN (SELECT t.relid FROM pg_partition_tree(p_relation) AS t))
+             GROUP BY k.oid, k.conrelid) AS f;
+$$;
+
+COMMENT ON FUNCTION pggit._acted_on_sql(integer, regclass) IS
+'Condition on a planned row p: rows refer to it by a foreign key that would do something to them, or refuse it, if it were deleted and inserted.';
+
+CREATE OR REPLACE FUNCTION pggit._parked_sql(p_relation regclass)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT string_agg(format('%I = %s', c.attname, CASE
+               WHEN c.may_be_null THEN 'NULL'
+               WHEN c.atttypid IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype) THEN format('(SELECT min(x.%I) FROM %s AS x) - p.n', c.attname, p_relation)
+               ELSE format('gen_random_uuid()::%s', format_type(c.atttypid, c.atttypmod)) END), ', ')
+      FROM (SELECT a.attname, a.atttypid, a.atttypmod, NOT a.attnotnull AND NOT bool_or(i.indnullsnotdistinct) AS may_be_null
+              FROM pg_attribute AS a
+              JOIN pg_index AS i ON i.indrelid = a.attrelid AND i.indisunique
+                                AND (a.attnum = ANY (i.indkey) OR EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
+                                                                             AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum))
+             WHERE a.attrelid = p_relation AND a.attgenerated = '' AND a.attidentity = ''
+             GROUP BY a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull
+            HAVING NOT bool_or(i.indisprimary)
+               AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.contype = 'f' AND k.confrelid = a.attrelid AND a.attnum = ANY (k.confkey))) AS c
+     WHERE c.may_be_null OR c.atttypid IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype, 'text'::regtype, 'varchar'::regtype, 'uuid'::regtype);
+$$;
+
+COMMENT ON FUNCTION pggit._parked_sql(regclass) IS
+'SET list that gives a row, number n of alias p, values that no other row has in the columns of unique indexes: NULL, a number below all, a random text. NULL where there are no such columns.';
+
+CREATE OR REPLACE FUNCTION pggit._park_rows(p_table_id integer, p_relation text)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_plan text := format('pg_temp.pggit_plan_%s', p_table_id);
+    v_same text := pggit._planned_row_sql(p_table_id);
+    v_row  text := pggit._named_as_row_sql(p_table_id, 'b');
+    v_set  text := pggit._parked_sql(p_relation::regclass);
+    v_held text := format('p.action = ''update'' AND (%s) AND (%s)', pggit._swaps_sql(p_table_id, p_relation::regclass), pggit._acted_on_sql(p_table_id, p_relation::regclass));
+BEGIN
+    IF v_set IS NOT NULL THEN
+        EXECUTE format('UPDATE %s AS b SET %s FROM (SELECT p.*, row_number() OVER () AS n FROM %s AS p WHERE %s) AS p WHERE %s AND %s *= p.o',
+                       pggit._rows_of(p_relation::regclass), v_set, v_plan, v_held, v_same, v_row);
+        EXECUTE format('UPDATE %s AS p SET o = %s FROM %s AS b WHERE %s AND %s', v_plan, v_row, p_relation, v_same, v_held);
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._park_rows(integer, text) IS
+'Takes unique values away, for a moment, from planned rows that can''t be deleted and inserted because rows refer to them. The plan goes on from there.';
+
+CREATE OR REPLACE FUNCTION pggit._write_parts(p_table_id integer, p_relation text, p_swaps boolean)
     RETURNS TABLE (step integer, wanted bigint, statement text)
     LANGUAGE plpgsql
 AS $$
@@ -143,30 +211,33 @@ DECLARE
     v_plan   text := format('pg_temp.pggit_plan_%s', p_table_id);
     v_same   text := pggit._planned_row_sql(p_table_id);
     v_guard  text := pggit._named_as_row_sql(p_table_id, 'b') || ' *= p.o';
+    v_anew   text := format('p.action = ''update'' AND (%s%s) AND NOT (%s)', pggit._identities_sql(p_table_id, p_relation::regclass),
+                            CASE WHEN p_swaps THEN ' OR ' || pggit._swaps_sql(p_table_id, p_relation::regclass) ELSE '' END, pggit._acted_on_sql(p_table_id, p_relation::regclass));
     v_set    text;
     v_delete bigint;
     v_update bigint;
     v_insert bigint;
 BEGIN
-    EXECUTE format('SELECT count(*) FILTER (WHERE p.action = ''delete''), count(*) FILTER (WHERE p.action = ''update''), count(*) FILTER (WHERE p.action = ''insert'') FROM %s AS p',
-                   v_plan) INTO v_delete, v_update, v_insert;
+    EXECUTE format('SELECT count(*) FILTER (WHERE p.action = ''delete'' OR a.anew), count(*) FILTER (WHERE p.action = ''update'' AND NOT a.anew), count(*) FILTER (WHERE p.action = ''insert'' OR a.anew)
+                      FROM %s AS p CROSS JOIN LATERAL (SELECT %s AS anew) AS a', v_plan, v_anew) INTO v_delete, v_update, v_insert;
     SELECT string_agg(format('%I = (p.want).c%s', c.name, c.column_id), ', ' ORDER BY c.column_id) INTO v_set
       FROM pggit._columns_at(p_table_id, pggit._target()) AS c
       JOIN pg_attribute AS a ON a.attrelid = p_relation::regclass AND a.attname = c.name
      WHERE c.generated_as IS NULL AND a.attidentity <> 'a';
 
     RETURN QUERY VALUES
-        (1, v_delete, format('DELETE FROM %s AS b USING %s AS p WHERE %s AND p.action = ''delete'' AND %s', v_rows, v_plan, v_same, v_guard)),
-        (2, v_update, format('UPDATE %s AS b SET %s FROM %s AS p WHERE %s AND p.action = ''update'' AND %s', v_rows, v_set, v_plan, v_same, v_guard)),
-        (3, v_insert, format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s AS p WHERE p.action = ''insert''',
-                             p_relation, pggit._column_names(p_table_id), pggit._record_columns(p_table_id, 'p.want', pggit._target()), v_plan));
+        (1, v_delete, format('DELETE FROM %s AS b USING %s AS p WHERE %s AND (p.action = ''delete'' OR %s) AND %s', v_rows, v_plan, v_same, v_anew, v_guard)),
+        (2, v_update, format('UPDATE %s AS b SET %s FROM %s AS p WHERE %s AND p.action = ''update'' AND NOT (%s) AND %s', v_rows, v_set, v_plan, v_same, v_anew, v_guard)),
+        (3, v_insert, format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s AS p WHERE p.action = ''insert'' OR %s',
+                             p_relation, pggit._column_names(p_table_id), pggit._record_columns(p_table_id, 'p.want', pggit._target()), v_plan, v_anew));
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._write_parts(integer, text) IS
-'The statements that write a table''s plan, each guarded by the planned row of ours, and how many rows each has to write.';
+COMMENT ON FUNCTION pggit._write_parts(integer, text, boolean) IS
+'The statements that write a table''s plan where foreign keys fire, each guarded by the planned row of ours, and how many rows each has to write. p_swaps: updates as in pggit._swaps_sql are a delete and an insert,
+except of rows as in pggit._acted_on_sql.';
 
-CREATE OR REPLACE FUNCTION pggit._write_together(p_table_ids integer[], p_relations text[])
+CREATE OR REPLACE FUNCTION pggit._write_in_one(p_table_ids integer[], p_relations text[], p_swaps boolean)
     RETURNS void
     LANGUAGE plpgsql
 AS $$
@@ -177,14 +248,13 @@ DECLARE
     v_names text[];
     v_done  bigint[];
 BEGIN
-    PERFORM pggit._refuse_actions(w.table_id, w.relation) FROM unnest(p_table_ids, p_relations) AS w(table_id, relation) WHERE pggit._is_keyless(w.table_id);
     SELECT string_agg(format('w%s AS (%s RETURNING 1)', q.n, q.statement), ', ' ORDER BY q.n),
            string_agg(format('(SELECT count(*) FROM w%s)', q.n), ', ' ORDER BY q.n),
            array_agg(q.wanted ORDER BY q.n), array_agg(q.relation ORDER BY q.n)
       INTO v_with, v_count, v_want, v_names
       FROM (SELECT row_number() OVER (ORDER BY p.step, w.table_id) AS n, w.relation, p.wanted, p.statement
               FROM unnest(p_table_ids, p_relations) AS w(table_id, relation)
-             CROSS JOIN LATERAL pggit._write_parts(w.table_id, w.relation) AS p
+             CROSS JOIN LATERAL pggit._write_parts(w.table_id, w.relation, p_swaps) AS p
              WHERE p.wanted > 0) AS q;
     IF v_with IS NULL THEN
         RETURN;
@@ -196,9 +266,25 @@ BEGIN
 END;
 $$;
 
+COMMENT ON FUNCTION pggit._write_in_one(integer[], text[], boolean) IS
+'Writes the plans of several real tables in one statement (pggit._write_parts). Raises VG402 when a row is no longer as planned.';
+
+CREATE OR REPLACE FUNCTION pggit._write_together(p_table_ids integer[], p_relations text[])
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM pggit._refuse_actions(w.table_id, w.relation) FROM unnest(p_table_ids, p_relations) AS w(table_id, relation) WHERE pggit._is_keyless(w.table_id);
+    PERFORM pggit._write_in_one(p_table_ids, p_relations, false);
+EXCEPTION WHEN unique_violation OR exclusion_violation THEN
+    PERFORM pggit._park_rows(w.table_id, w.relation) FROM unnest(p_table_ids, p_relations) AS w(table_id, relation) WHERE NOT pggit._is_keyless(w.table_id);
+    PERFORM pggit._write_in_one(p_table_ids, p_relations, true);
+END;
+$$;
+
 COMMENT ON FUNCTION pggit._write_together(integer[], text[]) IS
 'Writes the plans of several real tables in one statement, where foreign keys fire: they look at its end, so that the order of the tables does not matter and
-cycles are no harm. Raises VG402 when a row is no longer as planned, VG310 as pggit._refuse_actions.';
+cycles are no harm. Only where updates one by one collide, values that change hands are taken away first. Raises VG402 when a row is no longer as planned, VG310 as pggit._refuse_actions.';
 
 CREATE OR REPLACE FUNCTION pggit._require_all(p_relation text, p_want bigint, p_done bigint)
     RETURNS void
@@ -386,6 +472,21 @@ COMMENT ON FUNCTION pggit._require_untouched(integer[], pggit._mark) IS
 'Raises VG402 when somebody else has logged a row of the plan since the mark, even if it was left as it was: that writer is not in the merge commit, and what the merge wrote after it would not be either. Rows without a key are
 counted, so that order does not matter.';
 
+CREATE OR REPLACE FUNCTION pggit._refuse_meddling(p_relation text)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    RAISE EXCEPTION USING
+        ERRCODE = 'VG310', SCHEMA = 'pggit',
+        MESSAGE = format('triggers changed rows of table %s while the merge was applied, so that it would not be what was planned', p_relation),
+        HINT    = 'Triggers that are ENABLE ALWAYS or ENABLE REPLICA fire in a merge. Nothing was written.';
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._refuse_meddling(text) IS
+'Raises VG310: something else than the plan was written.';
+
 CREATE OR REPLACE FUNCTION pggit._require_as_planned(p_tables integer[], p_watermark bigint)
     RETURNS void
     LANGUAGE plpgsql
@@ -397,7 +498,7 @@ DECLARE
 BEGIN
     FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.untracked_at IS NULL LOOP
         IF v_table.table_id = ANY (p_tables) AND pggit._is_keyless(v_table.table_id) THEN
-            v_right := pggit._is_as_planned(v_table.table_id, p_watermark);
+            v_right := pggit._is_as_planned(v_table.table_id, format('pggit._log_%s', v_table.table_id), p_watermark);
         ELSIF v_table.table_id = ANY (p_tables) THEN
             EXECUTE format($sql$
                 SELECT NOT EXISTS (SELECT FROM pg_temp.pggit_plan_%1$s AS p LEFT JOIN LATERAL (SELECT %2$s AS r FROM %3$s AS b WHERE %4$s OFFSET 0) AS b ON true
@@ -410,12 +511,7 @@ BEGIN
             EXECUTE format('SELECT NOT EXISTS (SELECT FROM pggit._log_%s AS l WHERE l._xid = %L::xid8 AND l._seq > %s)',
                            v_table.table_id, v_xid, p_watermark) INTO v_right;
         END IF;
-        IF NOT v_right THEN
-            RAISE EXCEPTION USING
-                ERRCODE = 'VG310', SCHEMA = 'pggit',
-                MESSAGE = format('triggers changed rows of table %s while the merge was applied, so that it would not be what was planned', pggit._base_relation(v_table.table_id)),
-                HINT    = 'Triggers that are ENABLE ALWAYS or ENABLE REPLICA fire in a merge. Nothing was written.';
-        END IF;
+        PERFORM pggit._refuse_meddling(pggit._base_relation(v_table.table_id)) WHERE NOT v_right;
     END LOOP;
 END;
 $$;

@@ -144,3 +144,26 @@ def test_set_default_leaves_no_orphan_where_the_default_is_the_row_that_goes(
     query(work, "UPDATE p SET id = 4 WHERE id = 3")
     assert rows(work, "SELECT id, p FROM c ORDER BY id") == [(1, 1), (2, 1)]
     assert rows(work, "SELECT id FROM p ORDER BY id") == [(1,), (4,)]
+
+
+def test_references_are_compared_as_the_foreign_key_does(db: Database) -> None:
+    """citext knows no case, wherever the extension is: 'K1' refers to 'k1'."""
+    db.run("""
+        CREATE EXTENSION citext;
+        CREATE TABLE p (k citext PRIMARY KEY);
+        CREATE TABLE c (id integer PRIMARY KEY, k citext REFERENCES p);
+        CREATE TABLE d (id integer PRIMARY KEY, k citext REFERENCES p ON DELETE CASCADE);
+        INSERT INTO p VALUES ('k1'), ('k2'), ('k3');
+        INSERT INTO c VALUES (1, 'K1');
+        INSERT INTO d VALUES (2, 'K2');
+        SELECT pggit.track_schema('public');
+        SELECT pggit.create_branch('b', p_materialize => 'none');
+    """)
+    b = db.connect(branch="b")
+    with raises("23503"):
+        query(b, "DELETE FROM p WHERE k = 'k1'")
+    query(b, "UPDATE p SET k = 'K1' WHERE k = 'k1'")
+    query(b, "INSERT INTO c VALUES (3, 'K3')")
+    query(b, "DELETE FROM p WHERE k = 'k2'")
+    assert query(b, "SELECT k::text FROM p ORDER BY k").fetchall() == [("K1",), ("k3",)]
+    assert query(b, "SELECT count(*) FROM d").fetchall() == [(0,)]
