@@ -500,13 +500,14 @@ BEGIN
         -- Its writers hold this row in share mode: none is in flight from here on.
         PERFORM FROM pggit.branch_bases AS s WHERE s.branch_id = v_merge.target_id FOR UPDATE;
     END IF;
+    PERFORM pg_current_xact_id() WHERE p_apply;
+    -- What needs no table of main held still is done before writers have to wait.
+    PERFORM pggit._commit_pending(v_source.branch_id, format('pending changes of %s', v_source.name), p_at => pggit._working_position(v_source.branch_id))
+      WHERE p_apply AND v_source.branch_id IS NOT NULL;
     PERFORM pggit._lock_tables(p_still::integer[]) WHERE p_still IS NOT NULL;
     -- The target is looked at once: what others commit to main from here on is in no commit yet and stays pending.
-    PERFORM pg_current_xact_id() WHERE p_apply;
     v_ours := pggit._working_position(v_merge.target_id);
     IF p_apply THEN
-        PERFORM pggit._commit_pending(v_source.branch_id, format('pending changes of %s', v_source.name), p_at => pggit._working_position(v_source.branch_id))
-          WHERE v_source.branch_id IS NOT NULL;
         PERFORM pggit._commit_pending(v_merge.target_id, coalesce(CASE v_merge.kind WHEN 'reset' THEN v_merge.message END,
                                                                   'pending changes before a ' || replace(v_merge.kind, '_', ' ')), p_at => v_ours)
           WHERE v_merge.kind <> 'unstash';
@@ -552,7 +553,7 @@ BEGIN
     v_steps := pggit._table_steps(v_bases, v_ours, v_theirs, v_merge.kind = 'merge');
     v_names := pggit._rename_table_steps(v_bases[1], v_source.branch_id, v_their_id, v_target.branch_id);
     v_steps.steps := v_steps.steps || v_names.steps || pggit._type_steps(v_bases[1], v_source.branch_id, v_target.branch_id);
-    v_steps.reason := coalesce(v_steps.reason, v_names.reason);
+    v_steps.reason := coalesce(v_steps.reason, v_names.reason, CASE WHEN v_source.branch_id IS NULL AND v_target.branch_id = 1 THEN pggit._why_not_again(v_bases[1], v_their_id) END);
     IF v_steps.reason IS NOT NULL THEN
         RETURN pggit._result(p_merge_id, 'refused', jsonb_build_object('reason', v_steps.reason, 'sqlstate', 'VG302'));
     ELSIF v_steps.steps <> '[]' AND NOT p_apply THEN
@@ -588,6 +589,10 @@ BEGIN
     END IF;
     v_reason := pggit._plan_columns(v_merge, v_bases, v_ours, v_theirs, CASE WHEN v_source.branch_id IS NULL THEN v_their_id END);
     v_shape  := (SELECT count(*) FROM pg_temp.pggit_merged_columns AS m WHERE m.change <> 'none');
+    IF v_reason IS NULL AND p_apply AND v_target.branch_id = 1 AND v_shape > 0 AND pggit._undecided_schema(p_merge_id) = 0 AND NOT pggit._is_held_still(pggit._reshaped_tables()) THEN
+        -- What others have written since this attempt looked at main would count as it was before the columns were changed.
+        RAISE EXCEPTION USING ERRCODE = 'VG402', SCHEMA = 'pggit', MESSAGE = 'tables have to be held still', DETAIL = pggit._reshaped_tables()::text;
+    END IF;
     v_sides := pggit._schema_sides(v_bases, v_target.branch_id, v_source.branch_id, v_their_id, v_theirs, v_shape > 0);
     IF v_reason IS NOT NULL THEN
         RETURN pggit._result(p_merge_id, 'refused', jsonb_build_object('reason', v_reason, 'sqlstate', 'VG302'));
@@ -596,9 +601,6 @@ BEGIN
     ELSIF v_shape > 0 OR (v_sides.base IS NOT NULL AND v_sides.theirs IS NOT NULL) THEN
         IF NOT p_apply THEN
             RETURN pggit._result(p_merge_id, 'rehearse');
-        ELSIF v_target.branch_id = 1 AND NOT pggit._is_held_still(pggit._reshaped_tables()) THEN
-            -- What others have written since this attempt looked at main would count as it was before the columns were changed.
-            RAISE EXCEPTION USING ERRCODE = 'VG402', SCHEMA = 'pggit', MESSAGE = 'tables have to be held still', DETAIL = pggit._reshaped_tables()::text;
         END IF;
         PERFORM set_config('pggit.merge_touched', 'on', true);
         v_schema := pggit._change_schema(v_merge, v_target, v_theirs, v_sides.base, v_sides.ours, v_sides.theirs);
@@ -660,7 +662,7 @@ BEGIN
     PERFORM pggit._note_synced(v_target.branch_id) WHERE v_target.branch_id <> 1;
     PERFORM pggit._late_keys(v_steps.steps, v_target.branch_id);
     IF v_merged IS NOT NULL THEN
-        v_commands      := v_commands || ARRAY(SELECT jsonb_array_elements_text(pggit._finish_schema(v_target.branch_id, v_merged, v_settled)));
+        v_commands      := v_commands || ARRAY(SELECT jsonb_array_elements_text(pggit._finish_schema(v_target.branch_id, v_merged, v_settled, v_schema.now)));
         PERFORM pggit._pass_sequences(t.id::integer, pggit._relation_at(t.id::integer, v_target.branch_id)::text)
            FROM jsonb_array_elements_text(v_result.detail -> 'planned_tables') AS t(id) WHERE pggit._relation_at(t.id::integer, v_target.branch_id) IS NOT NULL;
         v_result.detail := v_result.detail || jsonb_build_object('ddl', v_commands);

@@ -223,7 +223,7 @@ BEGIN
     IF p_always OR array_position(v_bases, NULL) IS NOT NULL OR EXISTS (SELECT FROM unnest(v_bases) AS b(id) CROSS JOIN LATERAL pggit._tree_changes(b.id, v_theirs)) THEN
         base   := pggit._objects_of_base(p_bases);
         theirs := ARRAY(SELECT o FROM pggit._tree_objects(v_theirs) AS o);
-        ours   := ARRAY(SELECT o FROM pggit._schema_objects(p_target_id) AS o);
+        ours   := ARRAY(SELECT o FROM pggit._objects_now(p_target_id) AS o);
     END IF;
 END;
 $$;
@@ -266,11 +266,16 @@ EXCEPTION WHEN undefined_column OR undefined_table OR undefined_object OR undefi
         ERRCODE = 'VG310', SCHEMA = 'pggit',
         MESSAGE = format('%s needs what the other side has dropped or changed: %s', p_object, SQLERRM),
         HINT    = 'Nothing was written. Drop or change it on one side, and merge again.';
+WHEN insufficient_privilege THEN
+    RAISE EXCEPTION USING
+        ERRCODE = 'VG310', SCHEMA = 'pggit',
+        MESSAGE = format('%s can''t be changed or made by %s, to whom it belongs or would belong: %s', p_object, p_role::regrole, SQLERRM),
+        HINT    = 'Nothing was written. What a branch brings gets no more rights than the owner of main''s tables has: do this on main by a role that may, and merge again.';
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._take_step(oid, text, text, text) IS
-'Runs one statement of a migration as a role. Raises VG310 where what one side made uses what the other side has no more.';
+'Runs one statement of a migration as a role. Raises VG310 where what one side made uses what the other side has no more, or the role may not.';
 
 CREATE OR REPLACE FUNCTION pggit._migrate(p_branch_id integer, p_from pggit._schema_object[], p_to pggit._schema_object[])
     RETURNS jsonb
@@ -472,7 +477,7 @@ COMMENT ON FUNCTION pggit._of_tables(pggit._schema_object[], text[], boolean) IS
 'Of a set of objects those that belong to some tables, or that do not.';
 
 CREATE OR REPLACE FUNCTION pggit._change_schema(p_merge pggit.merges, p_target pggit.branches, p_theirs pggit._position, p_base pggit._schema_object[], p_ours pggit._schema_object[],
-                                                p_their_objects pggit._schema_object[], OUT merged pggit._schema_object[], OUT statements jsonb, OUT changes integer, OUT settled text[], OUT prepare text[], OUT reason text)
+                                                p_their_objects pggit._schema_object[], OUT merged pggit._schema_object[], OUT statements jsonb, OUT changes integer, OUT settled text[], OUT prepare text[], OUT reason text, OUT now pggit._schema_object[])
     LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -482,6 +487,7 @@ DECLARE
     v_types   pggit._schema_object[];
     v_columns record;
     v_first   text[];
+    v_done    jsonb;
 BEGIN
     statements := '[]';
     changes    := 0;
@@ -513,7 +519,7 @@ BEGIN
     IF reason IS NOT NULL OR p_base IS NULL THEN
         RETURN;
     END IF;
-    v_now  := ARRAY(SELECT o FROM pggit._schema_objects(p_target.branch_id) AS o);
+    v_now  := CASE WHEN p_target.branch_id = 1 AND statements = '[]' THEN p_ours ELSE ARRAY(SELECT o FROM pggit._schema_objects(p_target.branch_id) AS o) END;
     settled := pggit._new_tables(p_base, p_their_objects);
     merged  := ARRAY(SELECT m FROM pggit._merge_objects(p_merge.merge_id, pggit._of_tables(pggit._in_names_of(p_base, v_now), settled, false), pggit._of_tables(pggit._in_names_of(p_ours, v_now), settled, false),
                                                          pggit._of_tables(v_now || pggit._in_names_of(v_readers, v_now), settled, false),
@@ -526,13 +532,15 @@ BEGIN
     IF p_target.branch_id <> 1 THEN
         merged := pggit._of_own_tables(p_target.branch_id, merged, v_now);
     END IF;
-    statements := statements || pggit._migrate(p_target.branch_id, v_now, ARRAY(SELECT b FROM pggit._objects_before_rows(merged, v_now) AS b));
+    v_done     := pggit._migrate(p_target.branch_id, v_now, ARRAY(SELECT b FROM pggit._objects_before_rows(merged, v_now) AS b));
+    statements := statements || v_done;
+    now        := CASE WHEN p_target.branch_id = 1 AND v_done = '[]' THEN v_now END;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._change_schema(pggit.merges, pggit.branches, pggit._position, pggit._schema_object[], pggit._schema_object[], pggit._schema_object[]) IS
 'The first half of a merge of definitions, before its rows: types, columns, and what else rows are made of. merged is what pggit._finish_schema makes of the target afterwards; reason: why it can''t be,
-and prepare: what has to be done before, in transactions of its own.';
+and prepare: what has to be done before, in transactions of its own. now: what main has then, where this is known without another look.';
 
 CREATE OR REPLACE FUNCTION pggit._own_readers(p_branch_id integer)
     RETURNS TABLE (object_type text, object_name text)
@@ -599,13 +607,14 @@ $$;
 COMMENT ON FUNCTION pggit._of_own_tables(integer, pggit._schema_object[], pggit._schema_object[]) IS
 'What a merge changes on a branch: its real tables, its own views and functions, and views that it has not, such as those that were away while their columns changed. Everything else it shows as main has it.';
 
-CREATE OR REPLACE FUNCTION pggit._finish_schema(p_branch_id integer, p_merged pggit._schema_object[], p_settled text[])
+CREATE OR REPLACE FUNCTION pggit._finish_schema(p_branch_id integer, p_merged pggit._schema_object[], p_settled text[], p_now pggit._schema_object[])
     RETURNS jsonb
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_now   pggit._schema_object[] := ARRAY(SELECT o FROM pggit._schema_objects(p_branch_id) AS o);
+    v_now   pggit._schema_object[] := coalesce(p_now, ARRAY(SELECT o FROM pggit._schema_objects(p_branch_id) AS o));
     v_done  jsonb;
+    v_tree  bigint;
     v_other text;
 BEGIN
     p_merged := pggit._of_tables(p_merged, p_settled, false) || pggit._of_tables(v_now, p_settled, true);
@@ -621,8 +630,9 @@ BEGIN
     SELECT p_branch_id, to_regclass(pggit._in_target(m.object_name, (SELECT jsonb_object_agg(quote_ident(s.base_schema), quote_ident(s.schema_name)) FROM pggit.branch_schemas AS s WHERE s.branch_id = p_branch_id)))
       FROM unnest(p_merged) AS m
      WHERE p_branch_id <> 1 AND m.object_type IN ('view', 'materialized view') AND NOT EXISTS (SELECT FROM unnest(v_now) AS o WHERE o.object_type = m.object_type AND o.object_name = m.object_name);
+    v_tree := pggit._scan_schema(p_branch_id, NULL);
     SELECT string_agg(format('%s %s', object_type, object_name), ', ' ORDER BY object_type, object_name) INTO v_other
-      FROM pggit._schema_objects(p_branch_id) AS n FULL JOIN unnest(p_merged) AS m USING (object_type, object_name)
+      FROM pggit._tree_entries(v_tree) AS n FULL JOIN unnest(p_merged) AS m USING (object_type, object_name)
      WHERE n.hash IS DISTINCT FROM m.hash;
     IF v_other IS NOT NULL THEN
         RAISE EXCEPTION USING
@@ -634,9 +644,9 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._finish_schema(integer, pggit._schema_object[], text[]) IS
+COMMENT ON FUNCTION pggit._finish_schema(integer, pggit._schema_object[], text[], pggit._schema_object[]) IS
 'The second half of a merge of definitions, when the merged rows are there: constraints, indexes, triggers, views. Then the catalog has to say what the merge wanted. p_settled: tables that are
-finished already. Raises VG310, and what PostgreSQL raises for rows
+finished already; p_now: what the target has, where that is known. Raises VG310, and what PostgreSQL raises for rows
 that a new constraint does not take.';
 
 CREATE OR REPLACE FUNCTION pggit._code_in(p_merged pggit._schema_object[], p_ours pggit._schema_object[], p_base pggit._schema_object[], p_settled text[])

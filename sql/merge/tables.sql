@@ -282,6 +282,22 @@ $$;
 COMMENT ON FUNCTION pggit._table_steps(text[], pggit._position, pggit._position, boolean, OUT jsonb, OUT text) IS
 'What a merge has to do to the tables of ours before their rows are merged, or why that can''t be.';
 
+CREATE OR REPLACE FUNCTION pggit._why_not_again(p_base_id text, p_their_id text)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT format('table %s was dropped on main when no branch had it, and its history ended with it, so that it can''t be made again with its rows; make it on main, or leave it out', t.object_name)
+      FROM pggit.schema_commits AS c CROSS JOIN LATERAL pggit._tree_entries(c.tree_id) AS t JOIN pggit.tables AS k ON k.table_id = t.table_id AND k.untracked_at IS NOT NULL
+     WHERE c.commit_id = p_their_id AND CASE WHEN t.object_type = 'table' THEN to_regclass(t.object_name) IS NULL END
+       AND NOT EXISTS (SELECT FROM pggit.schema_commits AS o CROSS JOIN LATERAL pggit._tree_entries(o.tree_id) AS b
+                        WHERE o.commit_id = p_base_id AND b.object_type = 'table' AND b.object_name = t.object_name)
+     ORDER BY t.object_name LIMIT 1;
+$$;
+
+COMMENT ON FUNCTION pggit._why_not_again(text, text) IS
+'Names a table that a commit has and the base of a merge has not, and that has no history any more; NULL when there is none.';
+
 CREATE OR REPLACE FUNCTION pggit._committed_name(p_table_id integer, p_commit_id text)
     RETURNS text
     LANGUAGE sql STABLE
@@ -568,13 +584,18 @@ CREATE OR REPLACE FUNCTION pggit._definition_then(p_objects pggit._schema_object
     RETURNS pggit._schema_object[]
     LANGUAGE sql IMMUTABLE
 AS $$
+    WITH RECURSIVE tables AS (
+        SELECT p_name AS name
+        UNION
+        SELECT o.object_name FROM tables AS t JOIN unnest(p_objects) AS o ON o.object_type = 'table' AND o.definition ->> 'partition_of' = t.name
+    )
     SELECT ARRAY(SELECT (o.object_type, o.object_name, o.parent, o.definition, o.hash, NULL, o.column_id)::pggit._schema_object
-                   FROM unnest(pggit._of_tables(p_objects, ARRAY[p_name], true)) AS o
+                   FROM unnest(pggit._of_tables(p_objects, ARRAY(SELECT t.name FROM tables AS t), true)) AS o
                   WHERE p_keys OR NOT (o.object_type = 'constraint' AND o.definition ? 'references'));
 $$;
 
 COMMENT ON FUNCTION pggit._definition_then(pggit._schema_object[], text, boolean) IS
-'Of a state''s objects a table with all that belongs to it, without or with (p_keys) its foreign keys, as one that is to be made: without the id of the one that was.';
+'Of a state''s objects a table with its partitions and all that belongs to them, without or with (p_keys) its foreign keys, as one that is to be made: without the id of the one that was.';
 
 CREATE OR REPLACE FUNCTION pggit._create_again(p_table_id integer, p_target_id integer, p_theirs pggit._position, p_objects pggit._schema_object[], p_schema text, p_name text)
     RETURNS text[]

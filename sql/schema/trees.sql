@@ -164,6 +164,25 @@ $$;
 COMMENT ON FUNCTION pggit._scan_schema(integer, pggit._position) IS
 'The tree of a branch as it is now, of which a commit at a position will be; the branch''s row is locked. Definitions are read only where the catalog has other versions of anything than at the last look.';
 
+CREATE OR REPLACE FUNCTION pggit._objects_now(p_branch_id integer)
+    RETURNS SETOF pggit._schema_object
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_scan pggit.schema_scans;
+BEGIN
+    SELECT s.* INTO v_scan FROM pggit.schema_scans AS s WHERE s.branch_id = p_branch_id;
+    IF p_branch_id = 1 AND v_scan.signature = pggit._schema_signature(1) THEN
+        RETURN QUERY SELECT * FROM pggit._tree_objects(v_scan.tree_id);
+    ELSE
+        RETURN QUERY SELECT * FROM pggit._schema_objects(p_branch_id);
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._objects_now(integer) IS
+'pggit._schema_objects; of main from the last look, if nothing in the catalog is other since.';
+
 CREATE OR REPLACE FUNCTION pggit._tree_changes(p_from bigint, p_to bigint)
     RETURNS TABLE (object_type text, object_name text, change text, old_hash text, new_hash text)
     LANGUAGE sql STABLE

@@ -21,9 +21,9 @@ def owned(db: Database) -> Database:
     return db
 
 
-def run(db: Database, branch: str, *command: str, folder: str) -> str:
+def run(db: Database, branch: str, *command: str, folder: str, user: str = OWNER) -> str:
     """What a program printed that finds the database as libpq does. Fails when it fails."""
-    there = {"PGHOST": db.server.host, "PGPORT": str(db.server.port), "PGDATABASE": db.name, "PGUSER": OWNER}
+    there = {"PGHOST": db.server.host, "PGPORT": str(db.server.port), "PGDATABASE": db.name, "PGUSER": user}
     if branch != "main":
         there["PGOPTIONS"] = f'-c search_path="public@{branch}",public -c pggit.branch={branch}'
     done = subprocess.run(

@@ -210,6 +210,40 @@ def test_a_revert_takes_a_table_away_and_makes_another_again(shop: Database, for
     assert intact(shop)
 
 
+def test_a_partitioned_table_comes_again_with_its_partitions(shop: Database) -> None:
+    shop.run(
+        "CREATE TABLE days (id int, day date, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);"
+        "CREATE TABLE days_1 PARTITION OF days FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');"
+        "CREATE TABLE days_2 PARTITION OF days FOR VALUES FROM ('2026-02-01') TO ('2026-03-01') PARTITION BY LIST (id);"
+        "CREATE TABLE days_2a PARTITION OF days_2 FOR VALUES IN (1, 2); INSERT INTO days VALUES (1, '2026-01-05'), (2, '2026-02-07');"
+        "SELECT pggit.commit('days'); SELECT pggit.create_branch('dev'); SELECT pggit.create_branch('other', p_materialize => 'none')"
+    )
+    before = shop.rows("SELECT object_type, object_name, definition FROM pggit._schema_objects(1) ORDER BY 1, 2")
+    query(shop.connect(branch="dev"), "DROP TABLE days; SELECT pggit.commit('no days')")
+    assert merged(shop, "dev", "main") == "fast_forward"
+    assert shop.value("SELECT (pggit.revert('HEAD')).result") == "merged"
+    assert (
+        shop.rows("SELECT object_type, object_name, definition FROM pggit._schema_objects(1) ORDER BY 1, 2") == before
+    )
+    shop.run("INSERT INTO days_2a VALUES (1, '2026-02-08')")
+    assert shop.rows("SELECT tableoid::regclass::text, id FROM days ORDER BY 1, 2") == [
+        ("days_1", 1),
+        ("days_2a", 1),
+        ("days_2a", 2),
+    ]
+    assert shop.rows("SELECT inserted FROM pggit.status()") == [(1,)]
+    assert intact(shop)
+
+
+def test_what_main_dropped_while_nobody_had_it_is_not_made_again(shop: Database) -> None:
+    shop.run("DROP TABLE logs; SELECT pggit.commit('no logs')")
+    result, reason = shop.row("SELECT result, detail ->> 'reason' FROM pggit.revert('HEAD')")
+    assert result == "refused"
+    assert "table public.logs was dropped on main when no branch had it" in reason
+    with raises("VG302", "public.logs was dropped on main"):
+        shop.run("SELECT pggit.reset('main', 'HEAD~1')")
+
+
 def test_a_reset_makes_a_table_of_the_branch_again(shop: Database, dev: Connection) -> None:
     query(
         dev,

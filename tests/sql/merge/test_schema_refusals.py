@@ -146,6 +146,44 @@ def test_locks_that_cannot_be_had(shop: Database) -> None:
     assert merge(shop)[0] in ("merged", "fast_forward")
 
 
+def test_a_migration_that_needs_a_superuser(shop: Database) -> None:
+    """Whoever merges, it runs as the owner of main's tables, who is none."""
+    shop.run("DO $$ BEGIN CREATE ROLE pggit_test_plain; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
+    shop.run("GRANT CREATE, USAGE ON SCHEMA public TO pggit_test_plain")
+    shop.run("ALTER TABLE customers OWNER TO pggit_test_plain; ALTER TABLE orders OWNER TO pggit_test_plain")
+    try:
+        work(
+            shop,
+            "dev",
+            "CREATE FUNCTION size(int) RETURNS int LANGUAGE internal IMMUTABLE AS 'int4abs';"
+            "ALTER TABLE orders ADD a int; SELECT pggit.commit('size')",
+        )
+        before = shop.rows(STATE)
+        result, reason, state = merge(shop)
+        assert (result, state) == ("refused", "VG310")
+        assert reason == (
+            "function public.size(integer) can't be changed or made by pggit_test_plain, to whom it belongs or would "
+            "belong: permission denied for language internal"
+        )
+        assert shop.rows(STATE)[0][:3] == before[0][:3]
+        shop.run("CREATE FUNCTION size(int) RETURNS int LANGUAGE internal IMMUTABLE AS 'int4abs'")
+        assert merge(shop)[0] == "merged"
+    finally:
+        shop.run("DROP OWNED BY pggit_test_plain CASCADE; DROP ROLE pggit_test_plain")
+
+
+def test_a_merge_is_given_no_longer_than_statement_timeout(shop: Database) -> None:
+    """It bounds how long writers of the tables that it changes can have to wait."""
+    work(shop, "dev", "ALTER TABLE orders ADD a int DEFAULT 1; SELECT pggit.commit('a')")
+    before = shop.rows(STATE)
+    shop.run("SET statement_timeout = '30ms'")
+    with raises("57014"):
+        merge(shop)
+    shop.run("RESET statement_timeout")
+    assert shop.rows(STATE) == before
+    assert merge(shop)[0] == "fast_forward"
+
+
 def test_two_migrations_at_once(shop: Database) -> None:
     work(shop, "dev", "ALTER TABLE orders ADD a int DEFAULT 1, DROP note; CREATE TABLE one (id int PRIMARY KEY)")
     work(shop, "other", "ALTER TABLE orders ADD b int DEFAULT 2; CREATE INDEX i ON orders (total)")
@@ -201,6 +239,7 @@ def test_a_plain_owner_merges_migrations(db: Database, plain: Connection) -> Non
     there = db.connect(branch="other")  # a superuser
     query(there, "CREATE FUNCTION five() RETURNS int LANGUAGE internal AS 'int4_sum'")
     before = db.rows(STATE)
-    with raises("42501"):
-        query(plain, MERGE, "other", "{}")
+    ((result, reason, state),) = query(plain, MERGE, "other", "{}").fetchall()
+    assert (result, state) == ("refused", "VG310")
+    assert "permission denied for language internal" in str(reason)
     assert db.rows(STATE) == before
