@@ -21,6 +21,20 @@ COMMENT ON FUNCTION pggit._arm_columns(integer, text, pggit._position) IS
 'Select list of main''s arm in a branch view: the columns of now, or of a position. A domain is seen as its base type without a length: with one, a function would stand between column and index.
 A column that main has no more is NULL: all rows of then are in the log.';
 
+CREATE OR REPLACE FUNCTION pggit._price(p_number bigint)
+    RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE COST 200
+AS $$
+BEGIN
+    RETURN true;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._price(bigint) IS
+'Never runs: it stands behind conditions that always hold, and its cost (docs/decisions/0032) lets the planner read all keys that a branch owns only for about as many rows.';
+
+GRANT EXECUTE ON FUNCTION pggit._price(bigint) TO PUBLIC;
+
 CREATE OR REPLACE FUNCTION pggit._flat_sql(p_table_id integer, p_branch text, p_floor text, p_own text, p_watermark text, p_snapshot text, p_at pggit._position DEFAULT NULL)
     RETURNS text
     LANGUAGE plpgsql STABLE
@@ -32,13 +46,17 @@ DECLARE
                                       replace(p_floor, '%', '%%'), replace(p_own, '%', '%%'), p_watermark, replace(p_snapshot, '%', '%%'));
     v_delta   text := '';
     v_mask    text := '';
+    v_price   text := '';
     v_marks   boolean := pggit._has_marks(p_table_id);
+    -- Of an expression no merge join comes without a sort: it would read all keys before the first one that a page asks for.
+    v_same    text := regexp_replace(pggit._same_key(p_table_id, 'x', 'u'), '\mu\.(c\d+)', 'coalesce(u.\1, u.\1)', 'g');
 BEGIN
     IF p_branch IS NOT NULL THEN
         v_delta := format(' UNION ALL SELECT %s, d._b, %s, (-1)::bigint, (-1)::bigint, ''U''::"char"%s FROM pggit._delta_%s AS d',
                           pggit._stored_columns(p_table_id, 'd', p_at), v_last, CASE WHEN v_marks THEN ', NULL::integer[]' ELSE '' END, p_table_id);
         v_mask  := format('SELECT %s, m._b, %s AS _xid, (-1)::bigint AS _seq, (-1)::bigint AS _at FROM pggit._mask_%s AS m UNION ALL ',
                           pggit._key_columns(p_table_id, 'm'), v_last, p_table_id);
+        v_price := '(x._b >= 0 OR pggit._price(x._b)) AND (x._at >= -1 OR pggit._price(x._at)) AND ';
     END IF;
 
     RETURN format($sql$SELECT %1$s FROM (
@@ -47,12 +65,12 @@ BEGIN
  WHERE u._b = %3$s AND u._op <> 'I' AND %10$s
    AND NOT EXISTS (SELECT FROM (
         %11$sSELECT %12$s, %3$s AS _b, h._xid, h._seq, h._at FROM pggit._log_%8$s AS h) AS x
-         WHERE x._b = %3$s AND %13$s AND %14$s
+         WHERE x._b = %3$s AND %17$s%13$s AND %14$s
            AND CASE WHEN x._xid = u._xid THEN x._seq < u._seq ELSE x._at < u._at END)$sql$,
         pggit._whole_columns(p_table_id, 'u', p_at), pggit._arm_columns(p_table_id, 'b', p_at), coalesce(p_branch, '1'), v_last, v_far,
         pggit._base_rows(p_table_id), pggit._stored_columns(p_table_id, 'h', p_at), p_table_id, v_delta, format(v_out, 'u'), v_mask,
-        pggit._key_columns(p_table_id, 'h'), pggit._same_key(p_table_id, 'x', 'u'), format(v_out, 'x'),
-        CASE WHEN v_marks THEN ', NULL::integer[] AS _same' ELSE '' END, CASE WHEN v_marks THEN ', h._same' ELSE '' END);
+        pggit._key_columns(p_table_id, 'h'), v_same, format(v_out, 'x'),
+        CASE WHEN v_marks THEN ', NULL::integer[] AS _same' ELSE '' END, CASE WHEN v_marks THEN ', h._same' ELSE '' END, v_price);
 END;
 $$;
 

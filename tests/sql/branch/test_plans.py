@@ -102,6 +102,23 @@ def test_index_paths(db: Database, work: Connection) -> None:
     ]
 
 
+def test_few_rows_are_looked_up_among_what_the_branch_owns_and_many_are_hashed(db: Database, work: Connection) -> None:
+    """Also in a join of two views, of which the planner expects a 200th of all rows."""
+    query(work, "UPDATE orders SET status = 'mine' WHERE id % 10 = 0")
+    db.run("ANALYZE")
+    for name in ("point", "foreign key", "join with a parameter", "newest", "page"):
+        owned = [node for node in explain(work, QUERIES[name]) if node.get("Relation Name") == "_mask_2"]
+        assert owned
+        assert all("c1 = COALESCE" in node.get("Index Cond", "") for node in owned), (name, owned)
+    for sql in (
+        "SELECT sum(amount) FROM orders",
+        "SELECT max(c.name), count(*) FROM customers AS c JOIN orders AS o ON o.customer_id = c.id",
+    ):
+        whole = explain(work, sql)
+        assert "Hash" in {node["Node Type"] for node in whole}
+        assert "c1 = COALESCE" not in json.dumps(whole), sql
+
+
 def test_a_branch_costs_the_same_for_any_number_of_rows(db: Database, work: Connection) -> None:
     pages = "SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class AS c WHERE c.relnamespace = 'pggit'::regnamespace AND c.relname LIKE '\\_%'"
     before = db.value(pages)
