@@ -19,6 +19,7 @@ CREATE OR REPLACE FUNCTION pggit._own_objects(p_branch_id integer)
     LANGUAGE plpgsql
     SET datestyle = 'ISO, YMD' SET timezone = 'UTC' SET intervalstyle = 'postgres' SET extra_float_digits = 1
     SET bytea_output = 'hex' SET lc_monetary = 'C' SET quote_all_identifiers = off SET standard_conforming_strings = on
+    SET jit = off  -- a catalog read once is not worth compiling
 AS $$
 DECLARE
     v_relations pggit._schema_relation[] := ARRAY(SELECT r FROM pggit._schema_relations(p_branch_id) AS r);
