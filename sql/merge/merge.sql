@@ -371,6 +371,7 @@ DECLARE
     v_x       pggit._mark := (p_ours).x;
     v_start   bigint      := (SELECT o.last_value FROM pggit._ordinal AS o);
     v_rows    bigint;
+    v_begun   timestamptz := clock_timestamp();
 BEGIN
     PERFORM set_config('pggit.branch', '', true);
     IF pggit._may_replicate() THEN
@@ -380,11 +381,12 @@ BEGIN
     IF p_target.branch_id = 1 THEN
         FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.table_id = ANY (v_tables) ORDER BY t.table_id LOOP
             IF current_setting('session_replication_role') <> 'replica' THEN
-                EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', pggit._base_relation(v_table.table_id));
+                PERFORM pggit._execute_soon(format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', pggit._base_relation(v_table.table_id)), v_begun);
             ELSIF pggit._has_deferred_keys(v_table.relation) THEN
                 PERFORM pggit._hold_still(v_table.table_id, (p_ours).x);
             END IF;
         END LOOP;
+        PERFORM pggit._lock_planned_rows(v_tables);
         IF current_setting('session_replication_role') <> 'replica' THEN
             v_held := pggit._hold_triggers(pggit._relations(v_tables));
             PERFORM pggit._write_together(v_tables, ARRAY(SELECT pggit._base_relation(u.e) FROM unnest(v_tables) WITH ORDINALITY AS u(e, n) ORDER BY u.n));

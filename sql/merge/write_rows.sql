@@ -119,6 +119,38 @@ COMMENT ON FUNCTION pggit._write_plan(integer, text, text) IS
 'Writes a table''s plan into a real table: deletes, updates, inserts, each guarded by the planned row of ours. Updates that meet the condition p_anew, on a planned row p, are a delete and an insert.
 Raises VG402 when a row is no longer as planned.';
 
+CREATE OR REPLACE FUNCTION pggit._lock_planned_rows(p_tables integer[])
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_ends   timestamptz := clock_timestamp() + interval '900 milliseconds';
+    v_table  integer;
+    v_rows   text;
+    v_locked bigint;
+    v_there  bigint;
+BEGIN
+    FOREACH v_table IN ARRAY p_tables LOOP
+        v_rows := format('FROM %s AS b JOIN pg_temp.pggit_plan_%s AS p ON %s WHERE p.action', pggit._rows_of(pggit._base_relation(v_table)::regclass), v_table, pggit._planned_row_sql(v_table));
+        LOOP
+            EXECUTE format('SELECT (SELECT count(*) FROM (SELECT %1$s = ''delete'' FOR UPDATE OF b SKIP LOCKED) AS d) + (SELECT count(*) FROM (SELECT %1$s = ''update'' FOR NO KEY UPDATE OF b SKIP LOCKED) AS u)',
+                           v_rows) INTO v_locked;
+            EXECUTE format('SELECT count(*) %s IN (''delete'', ''update'')', v_rows) INTO v_there;
+            EXIT WHEN v_locked >= v_there;
+            IF clock_timestamp() >= v_ends THEN
+                RAISE EXCEPTION USING
+                    ERRCODE = 'lock_not_available', MESSAGE = format('rows of %s are locked by others', pggit._base_relation(v_table));
+            END IF;
+            PERFORM pg_sleep(0.01 + random() * 0.02);
+        END LOOP;
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._lock_planned_rows(integer[]) IS
+'Locks the rows of main that a merge is going to update or delete, before it writes any. Asks again for 0.9 seconds, and never waits: whoever has one of them may by now wait for another. Raises 55P03.
+Rows that are gone are told by what writes.';
+
 CREATE OR REPLACE FUNCTION pggit._write_rows(p_table_id integer, p_relation text)
     RETURNS void
     LANGUAGE plpgsql
