@@ -174,28 +174,38 @@ CREATE OR REPLACE FUNCTION pggit.resolve_conflicts(p_merge_id uuid, p_resolution
 AS $$
 DECLARE
     v_table    integer := CASE WHEN p_table IS NOT NULL THEN (pggit._table(p_table)).table_id END;
-    v_conflict text;
+    v_conflict record;
     v_count    integer := 0;
 BEGIN
     PERFORM pggit._open(p_merge_id);
     IF p_resolution = 'value' THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG204', SCHEMA = 'pggit',
-            MESSAGE = 'many conflicts are resolved by ours, theirs or base; a value belongs to one conflict',
+            MESSAGE = 'many conflicts are resolved by ours, theirs, base or remembered; a value belongs to one conflict',
             HINT    = 'Use pggit.resolve_conflict.';
     END IF;
     FOR v_conflict IN
-        SELECT c.conflict_id FROM pggit.merge_conflicts AS c JOIN pggit.conflicts AS r USING (merge_id, conflict_no)
+        SELECT c.conflict_id, CASE p_resolution WHEN 'remembered' THEN c.remembered ELSE p_resolution END AS take, CASE p_resolution WHEN 'remembered' THEN c.remembered_value END AS value
+          FROM pggit.merge_conflicts AS c JOIN pggit.conflicts AS r USING (merge_id, conflict_no)
          WHERE c.merge_id = p_merge_id AND c.resolution IS NULL
            AND (v_table IS NULL OR r.table_id = v_table) AND (p_column IS NULL OR c.column_name = p_column)
          ORDER BY c.conflict_no
     LOOP
-        PERFORM pggit._set_resolution(p_merge_id, v_conflict, p_resolution, NULL);
-        v_count := v_count + 1;
+        CONTINUE WHEN p_resolution = 'remembered' AND v_conflict.take IS NULL;
+        BEGIN
+            PERFORM pggit._set_resolution(p_merge_id, v_conflict.conflict_id, v_conflict.take, v_conflict.value);
+            v_count := v_count + 1;
+        EXCEPTION WHEN SQLSTATE 'VG204' THEN
+            -- The column may be of another type by now.
+            IF p_resolution IS DISTINCT FROM 'remembered' THEN
+                RAISE;
+            END IF;
+        END;
     END LOOP;
     RETURN v_count;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit.resolve_conflicts(uuid, text, text, text) IS
-'Decides all open conflicts of a merge, of one table or one column, by ours, theirs or base; returns how many. Raises VG004, VG005, VG006, VG204, VG303.';
+'Decides all open conflicts of a merge, of one table or one column, by ours, theirs, base, or as was decided when another merge had the same conflict (remembered: what nobody has decided, or does not
+fit any more, stays open); returns how many. Raises VG004, VG005, VG006, VG204, VG303.';

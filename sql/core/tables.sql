@@ -282,6 +282,7 @@ CREATE TABLE IF NOT EXISTS pggit.conflicts (
     PRIMARY KEY (merge_id, conflict_no),
     UNIQUE (merge_id, conflict_id)
 );
+CREATE INDEX IF NOT EXISTS conflicts_conflict_id ON pggit.conflicts (conflict_id);
 
 CREATE TABLE IF NOT EXISTS pggit.schema_conflicts (
     merge_id       uuid NOT NULL REFERENCES pggit.merges ON DELETE CASCADE,

@@ -94,3 +94,27 @@ def test_what_is_settled_takes_no_decisions(torn: Database) -> None:
     with raises("VG303"):
         torn.run("SELECT pggit.abort_merge(%s)", merge)
     assert shown(torn, "main") == [(1, "main"), (2, "b")]
+
+
+def test_what_was_decided_is_offered_when_the_conflict_returns(torn: Database) -> None:
+    """In a merge that is begun anew, by whomever; one that nobody has decided stays open, as does one that changed."""
+    query(torn.connect(branch="a"), "UPDATE t SET a = 'of a' WHERE id = 2; INSERT INTO t VALUES (3, 'of a')")
+    torn.run("UPDATE t SET a = 'main' WHERE id = 2; INSERT INTO t VALUES (3, 'main')")
+    first = begin(torn, "a", "main")
+    asked = "SELECT conflict_id FROM pggit.merge_conflicts WHERE merge_id = %s ORDER BY (key ->> 'id')::integer"
+    one, two, _ = [conflict for (conflict,) in torn.rows(asked, first)]
+    torn.run("SELECT pggit.resolve_conflict(%s, %s, 'theirs')", first, one)
+    torn.run("SELECT pggit.resolve_conflict(%s, %s, 'value', '\"both\"')", first, one)
+    torn.run("SELECT pggit.resolve_conflict(%s, %s, 'ours')", first, two)
+    torn.run("SELECT pggit.abort_merge(%s)", first)
+    torn.run("UPDATE t SET a = 'main again' WHERE id = 2")
+
+    again = begin(torn, "a", "main")
+    offered = "SELECT remembered, remembered_value, resolution FROM pggit.merge_conflicts WHERE merge_id = %s ORDER BY key"
+    assert torn.rows(offered, again) == [("value", "both", None), (None, None, None), (None, None, None)]
+    assert torn.value("SELECT pggit.resolve_conflicts(%s, 'remembered')", again) == 1
+    assert torn.value("SELECT pggit.resolve_conflicts(%s, 'remembered')", again) == 0
+    assert torn.value("SELECT (pggit.continue_merge(%s)).result", again) == "conflicted"
+    torn.run("SELECT pggit.resolve_conflicts(%s, 'theirs')", again)
+    assert torn.value("SELECT (pggit.continue_merge(%s)).result", again) == "merged"
+    assert shown(torn, "main") == [(1, "both"), (2, "of a"), (3, "of a")]
