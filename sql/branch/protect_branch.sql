@@ -12,5 +12,5 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit.protect_branch(text) IS
-'Refuse to delete, rename or reset a branch until it is unprotected.
+'Refuse to delete, rename, reset or rebase a branch until it is unprotected, and to merge, revert or cherry-pick into it without an approved plan (option approved_plan). Writes and commits go on.
 Raises VG001 if there is no such branch.';

@@ -643,9 +643,10 @@ BEGIN
         v_result.result := CASE WHEN p_apply THEN 'refused' ELSE 'planned' END;
         v_result.detail := v_result.detail || jsonb_build_object('reason', format('the merged state would violate constraints in %s places (pggit.merge_violations)', v_result.violations));
         RETURN v_result;
-    ELSIF p_apply AND NOT p_rehearse AND v_merge.options ? 'approved_plan' AND v_result.plan_hash IS DISTINCT FROM v_merge.options ->> 'approved_plan' THEN
+    ELSIF p_apply AND NOT p_rehearse AND (v_merge.options ? 'approved_plan' OR (v_target.is_protected AND v_merge.kind IN ('merge', 'revert', 'cherry_pick')))
+          AND v_result.plan_hash IS DISTINCT FROM v_merge.options ->> 'approved_plan' THEN
         v_result.result := 'refused';
-        v_result.detail := v_result.detail || jsonb_build_object('approved_plan', v_merge.options -> 'approved_plan', 'reason', format(
+        v_result.detail := v_result.detail || jsonb_build_object('approved_plan', v_merge.options -> 'approved_plan', 'reason', CASE WHEN v_target.is_protected THEN format('branch %L is protected: ', v_target.name) ELSE '' END || format(
             CASE WHEN v_merge.options ->> 'approved_plan' IS NULL THEN 'plan %s has to be approved' ELSE 'what was approved is not what would be done now, which is plan %s' END,
             v_result.plan_hash));
         RETURN v_result;
@@ -889,7 +890,7 @@ COMMENT ON FUNCTION pggit.merge(text, text, text, jsonb) IS
 p_target NULL is the session''s branch. What is not committed on either side is committed first. p_options: on_conflict (stop, ours, theirs), resolutions (array of {conflict_id} or {table, key,
 column}, with take: ours, theirs, base, value, and value), rules (array of {table, column, rule, by, expression}: see pggit.add_merge_rule), checks (array of {name, sql}: queries of one boolean
 that must be true on the merged state, read only, else the merge is refused), checks_as (caller: they run with the rights of whoever merges; nobody: as a role made for it that may read the target and nothing else), fast_forward (auto, never, only), squash, approved_plan (the plan_hash of pggit.plan_merge: with
-other effects than those, or null, the result is refused and has the plan_hash to approve), approved_by (a text to keep beside it). The merged state is checked for NOT NULL, CHECK, unique indexes and foreign keys before
+other effects than those, or null, the result is refused and has the plan_hash to approve; into a protected branch only an approved plan is merged), approved_by (a text to keep beside it). The merged state is checked for NOT NULL, CHECK, unique indexes and foreign keys before
 anything is written; triggers take no part. result: merged (commit_id is the merge commit), fast_forward, up_to_date, conflicted (nothing written; pggit.resolve_conflict, then
 pggit.continue_merge), or refused (nothing written; detail.reason). Raises VG001, VG002, VG007, VG009, VG202, VG204, VG205, VG206, VG307, VG401 (locked by others, or
 the transaction is not READ COMMITTED), VG402 (others kept changing the same rows).';

@@ -97,7 +97,10 @@ class BranchSpec(Model):
         "once whatever the size. All: real tables only.",
     )
     access: Access = Field(default_factory=Access, description="The branch's login and its Secret.")
-    protected: bool = Field(default=False, description="Refuse to delete the branch until this is false.")
+    protected: bool = Field(
+        default=False,
+        description="Refuse to delete the branch, and to merge into it without an approved plan, until this is false.",
+    )
     deletion_policy: DeletionPolicy = Field(
         default=DeletionPolicy.RETAIN,
         description="When this object is deleted: Retain keeps the branch and switches its login off; Delete deletes "

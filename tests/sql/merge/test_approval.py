@@ -155,3 +155,25 @@ def test_changed_columns_are_part_of_what_is_approved(history: Database) -> None
         plans.append(planned(history))
     assert len(set(plans)) == 4, "in the end the table is as it was"
     assert merged(history, plans[0])[0] != "refused"
+
+
+def test_into_a_protected_branch_only_an_approved_plan_is_merged(history: Database) -> None:
+    """A fast-forward, a revert and a cherry-pick too; writes and commits go on."""
+    history.run(BRANCH, "none")
+    dev(history, "UPDATE t SET a = 'dev' WHERE id = 1; SELECT pggit.commit('dev')")
+    history.run(
+        "SELECT pggit.protect_branch('main'); UPDATE t SET b = 'main' WHERE id = 2; SELECT pggit.commit('main')"
+    )
+    before = shown(history)
+    for call in ("merge('dev')", "revert('HEAD')", "cherry_pick('dev')"):
+        result, detail, plan = history.row(f"SELECT result, detail, plan_hash FROM pggit.{call}")
+        assert (result, detail["reason"]) == (
+            "refused",
+            f"branch 'main' is protected: plan {plan} has to be approved",
+        )
+    assert shown(history) == before
+    plan = planned(history)
+    assert merged(history, plan) == ("merged", plan)
+    assert shown(history)[0] == (1, "dev", "b1")
+    assert history.value("SELECT result FROM pggit.merge('dev')") == "up_to_date"
+    assert history.value("SELECT result FROM pggit.merge('main', 'dev')") == "fast_forward"

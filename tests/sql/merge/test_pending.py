@@ -110,7 +110,9 @@ def test_what_was_decided_is_offered_when_the_conflict_returns(torn: Database) -
     torn.run("UPDATE t SET a = 'main again' WHERE id = 2")
 
     again = begin(torn, "a", "main")
-    offered = "SELECT remembered, remembered_value, resolution FROM pggit.merge_conflicts WHERE merge_id = %s ORDER BY key"
+    offered = (
+        "SELECT remembered, remembered_value, resolution FROM pggit.merge_conflicts WHERE merge_id = %s ORDER BY key"
+    )
     assert torn.rows(offered, again) == [("value", "both", None), (None, None, None), (None, None, None)]
     assert torn.value("SELECT pggit.resolve_conflicts(%s, 'remembered')", again) == 1
     assert torn.value("SELECT pggit.resolve_conflicts(%s, 'remembered')", again) == 0

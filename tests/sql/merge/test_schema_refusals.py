@@ -119,14 +119,16 @@ def test_a_migration_that_was_rolled_back_is_not_merged(shop: Database) -> None:
 
 
 def test_the_migration_of_a_protected_branch_is_not_taken_back(shop: Database) -> None:
-    """It takes DDL, as it takes writes, and merges; a reset, which would undo it, is refused."""
+    """It takes DDL, as it takes writes, and approved merges; a reset, which would undo it, is refused."""
     shop.run("SELECT pggit.protect_branch('dev'); SELECT pggit.protect_branch('main')")
     work(shop, "dev", "ALTER TABLE orders ADD a int; SELECT pggit.commit('migration')")
     before = shop.rows("SELECT * FROM pggit._schema_objects(2)")
     with raises("VG301", match="protected"):
         shop.run("SELECT pggit.reset('dev', 'dev~1')")
     assert shop.rows("SELECT * FROM pggit._schema_objects(2)") == before
-    assert merge(shop)[0] == "fast_forward"
+    plan = shop.value("SELECT plan_hash FROM pggit.plan_merge('dev')")
+    assert merge(shop)[:2] == ("refused", f"branch 'main' is protected: plan {plan} has to be approved")
+    assert merge(shop, options=f'{{"approved_plan": "{plan}"}}')[0] == "fast_forward"
 
 
 def test_locks_that_cannot_be_had(shop: Database) -> None:
