@@ -619,7 +619,7 @@ BEGIN
     END IF;
     v_branch := pggit._session_branch();
     DELETE FROM pggit.branch_copies AS c USING pg_event_trigger_dropped_objects() AS d
-     WHERE (d.classid = 'pg_class'::regclass AND c.relation = d.objid AND d.objsubid = 0) OR (d.classid = 'pg_proc'::regclass AND to_regprocedure(c.routine) IS NULL);
+     WHERE (d.classid = 'pg_class'::regclass AND c.relation = d.objid AND d.objsubid = 0) OR (d.classid = 'pg_proc'::regclass AND c.routine IS NOT NULL AND to_regprocedure(c.routine) IS NULL);
     FOR v_one IN
         WITH gone AS MATERIALIZED (
             SELECT d.classid, d.objid, d.objsubid, d.original, d.object_type, d.object_identity, coalesce(d.schema_name, d.address_names[1]) AS schema_name

@@ -123,6 +123,7 @@ DECLARE
     v_branch    pggit.branches;
     v_objects   text;
     v_names     text;
+    v_later     text[];
     v_lock      text[];
     v_drop      text[] := '{}';
     v_relations oid[];
@@ -141,6 +142,11 @@ BEGIN
             MESSAGE = format('branch %L is checked out by this session', v_branch.name),
             HINT    = 'SELECT pggit.checkout(''main''); first.';
     END IF;
+    -- Views and functions that were made on the branch are its own, and in its commits.
+    PERFORM pggit._note_copied(v_branch.branch_id, ARRAY(
+        SELECT r.object_name FROM pggit._uncopied_readers(v_branch.branch_id) AS r
+         WHERE NOT pggit._may_own_for(CASE WHEN r.classid = 'pg_class'::regclass THEN (SELECT c.relowner FROM pg_class AS c WHERE c.oid = r.objid) ELSE (SELECT p.proowner FROM pg_proc AS p WHERE p.oid = r.objid) END)));
+    PERFORM pggit._order_copies(v_branch.branch_id);
     v_objects := pggit._foreign_objects(v_branch.branch_id);
     IF v_objects IS NOT NULL THEN
         RAISE EXCEPTION USING
@@ -154,9 +160,14 @@ BEGIN
 
     PERFORM pggit._take_branch(v_branch, 'deleted');
 
-    v_lock := ARRAY(SELECT CASE WHEN c.relation IS NULL THEN format('DROP ROUTINE %s', c.routine) ELSE format('DROP VIEW %s', c.relation) END
+    -- Functions that checks, defaults, indexes, triggers and policies of the tables, or types, call go after these.
+    v_later := ARRAY(SELECT c.routine FROM pggit.branch_copies AS c
+                      WHERE c.branch_id = v_branch.branch_id
+                        AND EXISTS (SELECT FROM pg_depend AS d WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid = to_regprocedure(c.routine) AND d.classid NOT IN ('pg_rewrite'::regclass, 'pg_proc'::regclass))
+                      ORDER BY c.copy_id DESC);
+    v_lock := ARRAY(SELECT CASE WHEN c.relation IS NULL THEN format('DROP ROUTINE %s', c.routine) ELSE format('DROP %s %s', CASE (SELECT k.relkind FROM pg_class AS k WHERE k.oid = c.relation) WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END, c.relation) END
                       FROM pggit.branch_copies AS c
-                     WHERE c.branch_id = v_branch.branch_id AND (EXISTS (SELECT FROM pg_class AS k WHERE k.oid = c.relation) OR to_regprocedure(c.routine) IS NOT NULL)
+                     WHERE c.branch_id = v_branch.branch_id AND (EXISTS (SELECT FROM pg_class AS k WHERE k.oid = c.relation) OR to_regprocedure(c.routine) IS NOT NULL) AND coalesce(c.routine <> ALL (v_later), true)
                      ORDER BY c.copy_id DESC)
            || ARRAY(SELECT format(CASE bt.form WHEN 'view' THEN 'DROP VIEW %s' ELSE 'LOCK TABLE ONLY %s' END, bt.relation::regclass)
                       FROM pggit.branch_tables AS bt WHERE bt.branch_id = v_branch.branch_id ORDER BY bt.table_id);
@@ -189,6 +200,7 @@ BEGIN
     v_drop := v_drop || ('DROP TABLE ' || v_names);
     PERFORM pggit._bounded(array_remove(v_drop, NULL), v_relations, format('branch %L', v_branch.name));
     PERFORM pggit._drop_types_of_branch(v_branch.branch_id);
+    PERFORM pggit._bounded(ARRAY(SELECT format('DROP ROUTINE %s', r.routine) FROM unnest(v_later) AS r(routine)), v_relations, format('branch %L', v_branch.name)) WHERE v_later <> '{}';
     v_drop := ARRAY(SELECT format('DROP SCHEMA %I', s.schema_name) FROM pggit.branch_schemas AS s WHERE s.branch_id = v_branch.branch_id);
     PERFORM pggit._bounded(array_remove(v_drop, NULL), v_relations, format('branch %L', v_branch.name));
 

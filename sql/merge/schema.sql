@@ -317,31 +317,35 @@ $$;
 COMMENT ON FUNCTION pggit._migrate(integer, pggit._schema_object[], pggit._schema_object[]) IS
 'Brings main or a branch from one set of objects to another, each step as the owner of what it changes, and returns the statements.';
 
-CREATE OR REPLACE FUNCTION pggit._bring_first(p_branch_id integer, p_base pggit._schema_object[], p_theirs pggit._schema_object[])
+CREATE OR REPLACE FUNCTION pggit._bring_first(p_branch_id integer, p_their_branch integer, p_base pggit._schema_object[], p_theirs pggit._schema_object[])
     RETURNS text[]
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_target jsonb := (SELECT jsonb_object_agg(quote_ident(s.base_schema), quote_ident(s.schema_name)) FROM pggit.branch_schemas AS s WHERE s.branch_id = p_branch_id AND p_branch_id <> 1);
     v_path  text := current_setting('search_path');
     v_done  text[] := '{}';
     v_left  pggit._schema_object[];
     v_later pggit._schema_object[];
     v_one   pggit._schema_object;
+    v_users text[];
 BEGIN
-    IF p_branch_id <> 1 OR p_base IS NULL THEN
+    IF p_base IS NULL OR (p_branch_id <> 1 AND p_their_branch = 1) THEN
         RETURN v_done;
     END IF;
-    PERFORM set_config('search_path', pggit._schema_path(1), true);
+    PERFORM set_config('search_path', pggit._schema_path(p_branch_id), true);
     v_left := ARRAY(SELECT t FROM unnest(p_theirs) AS t
-                     WHERE t.object_type IN ('function', 'procedure', 'aggregate', 'type', 'domain') AND NOT EXISTS (SELECT FROM unnest(p_base) AS b WHERE b.object_type = t.object_type AND b.object_name = t.object_name)
-                       AND CASE WHEN t.object_type IN ('type', 'domain') THEN to_regtype(t.object_name) IS NULL ELSE to_regprocedure(t.object_name) IS NULL END
+                     WHERE (t.object_type IN ('function', 'procedure', 'aggregate') OR (t.object_type IN ('type', 'domain') AND p_branch_id = 1)) AND NOT EXISTS (SELECT FROM unnest(p_base) AS b WHERE b.object_type = t.object_type AND b.object_name = t.object_name)
+                       AND CASE WHEN t.object_type IN ('type', 'domain') THEN to_regtype(t.object_name) IS NULL
+                                ELSE to_regprocedure(t.object_name) IS NULL AND to_regprocedure(pggit._in_target(t.object_name, v_target)) IS NULL END
                      ORDER BY t.object_type IN ('type', 'domain') DESC, t.object_name COLLATE "C");
     PERFORM set_config('search_path', v_path, true);
+    v_users := ARRAY(SELECT r.object_name FROM pggit._uncopied_readers(p_branch_id) AS r);
     LOOP
         v_later := '{}';
         FOREACH v_one IN ARRAY v_left LOOP
             BEGIN
-                v_done := v_done || ARRAY(SELECT jsonb_array_elements_text(pggit._migrate(1, '{}', ARRAY[v_one])));
+                v_done := v_done || ARRAY(SELECT jsonb_array_elements_text(pggit._migrate(p_branch_id, '{}', ARRAY[v_one])));
             EXCEPTION WHEN SQLSTATE 'VG310' THEN
                 -- It needs what comes later, and comes after that.
                 v_later := v_later || v_one;
@@ -350,12 +354,13 @@ BEGIN
         EXIT WHEN v_later = '{}' OR v_later = v_left;
         v_left := v_later;
     END LOOP;
+    PERFORM pggit._note_copied(p_branch_id, v_users);
     RETURN v_done;
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._bring_first(integer, pggit._schema_object[], pggit._schema_object[]) IS
-'Gives main the functions and types that theirs has made, before tables and columns come that may need them, and returns the statements.';
+COMMENT ON FUNCTION pggit._bring_first(integer, integer, pggit._schema_object[], pggit._schema_object[]) IS
+'Gives main the functions and types that theirs has made, or a branch those functions that another branch has made, before tables and columns come that may need them, and returns the statements.';
 
 CREATE OR REPLACE FUNCTION pggit._drop_users_of_tables(p_branch_id integer, p_tables integer[], p_base pggit._schema_object[], p_theirs pggit._schema_object[])
     RETURNS text[]
@@ -488,6 +493,7 @@ DECLARE
     v_columns record;
     v_first   text[];
     v_done    jsonb;
+    v_users   text[];
 BEGIN
     statements := '[]';
     changes    := 0;
@@ -510,7 +516,7 @@ BEGIN
             statements := statements || pggit._migrate(p_target.branch_id, v_rest, v_types);
         END IF;
     END IF;
-    v_first    := pggit._bring_first(p_target.branch_id, p_base, p_their_objects);
+    v_first    := pggit._bring_first(p_target.branch_id, (p_theirs).branch_id, p_base, p_their_objects);
     statements := statements || to_jsonb(v_first);
     PERFORM pggit._make_real_for_merge(p_target, (pggit._target()).s);
     v_columns  := pggit._change_columns(p_target.branch_id, (p_theirs).branch_id, p_their_objects);
@@ -530,10 +536,13 @@ BEGIN
                + (SELECT count(*) FROM jsonb_array_elements_text(statements) AS d WHERE d ~ '^(CREATE|ALTER|DROP) (TYPE|DOMAIN)')
                + (SELECT count(*) FROM unnest(v_first) AS d WHERE d ~ '^CREATE (OR REPLACE )?(FUNCTION|PROCEDURE|AGGREGATE)');
     IF p_target.branch_id <> 1 THEN
-        merged := pggit._of_own_tables(p_target.branch_id, merged, v_now);
+        merged := pggit._of_own_tables(p_target.branch_id, merged, v_now, (p_theirs).branch_id <> 1);
     END IF;
-    v_done     := pggit._migrate(p_target.branch_id, v_now, ARRAY(SELECT b FROM pggit._objects_before_rows(merged, v_now) AS b));
+    v_readers  := ARRAY(SELECT b FROM pggit._objects_before_rows(merged, v_now) AS b);
+    v_users    := ARRAY(SELECT r.object_name FROM pggit._uncopied_readers(p_target.branch_id) AS r);
+    v_done     := pggit._migrate(p_target.branch_id, pggit._without_shown(p_target.branch_id, v_now, v_readers), v_readers);
     statements := statements || v_done;
+    PERFORM pggit._note_copied(p_target.branch_id, v_users);
     now        := CASE WHEN p_target.branch_id = 1 AND v_done = '[]' THEN v_now END;
 END;
 $$;
@@ -543,7 +552,7 @@ COMMENT ON FUNCTION pggit._change_schema(pggit.merges, pggit.branches, pggit._po
 and prepare: what has to be done before, in transactions of its own. now: what main has then, where this is known without another look.';
 
 CREATE OR REPLACE FUNCTION pggit._own_readers(p_branch_id integer)
-    RETURNS TABLE (object_type text, object_name text)
+    RETURNS TABLE (object_type text, object_name text, classid oid, objid oid)
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -555,11 +564,11 @@ BEGIN
     WITH spaces AS MATERIALIZED (
         SELECT n.oid, s.base_schema FROM pggit.branch_schemas AS s JOIN pg_namespace AS n ON n.nspname = s.schema_name WHERE s.branch_id = p_branch_id
     )
-    SELECT CASE c.relkind WHEN 'm' THEN 'materialized view' ELSE 'view' END, format('%I.%I', s.base_schema, c.relname)
+    SELECT CASE c.relkind WHEN 'm' THEN 'materialized view' ELSE 'view' END, format('%I.%I', s.base_schema, c.relname), 'pg_class'::regclass::oid, c.oid
       FROM spaces AS s JOIN pg_class AS c ON c.relnamespace = s.oid AND c.relkind IN ('v', 'm')
      WHERE NOT EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.relation = c.oid)
     UNION ALL
-    SELECT CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' ELSE 'function' END, format('%I.%I(%s)', s.base_schema, p.proname, oidvectortypes(p.proargtypes))
+    SELECT CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' ELSE 'function' END, format('%I.%I(%s)', s.base_schema, p.proname, oidvectortypes(p.proargtypes)), 'pg_proc'::regclass, p.oid
       FROM spaces AS s JOIN pg_proc AS p ON p.pronamespace = s.oid;
     PERFORM set_config('search_path', v_before, true);
 END;
@@ -583,7 +592,7 @@ $$;
 COMMENT ON FUNCTION pggit._note_synced(integer) IS
 'A branch stands on another main: what main has there, too, of the branch''s own views and functions has been dropped by the branch when it has it no more.';
 
-CREATE OR REPLACE FUNCTION pggit._of_own_tables(p_branch_id integer, p_merged pggit._schema_object[], p_now pggit._schema_object[])
+CREATE OR REPLACE FUNCTION pggit._of_own_tables(p_branch_id integer, p_merged pggit._schema_object[], p_now pggit._schema_object[], p_functions boolean)
     RETURNS pggit._schema_object[]
     LANGUAGE sql
 AS $$
@@ -596,16 +605,92 @@ AS $$
                (pggit._is_of_table(o) AND CASE o.object_type WHEN 'table' THEN o.object_name ELSE o.parent END IN (SELECT w.object_name FROM own AS w))
                OR (o.object_type, o.object_name) IN (SELECT r.object_type, r.object_name FROM readers AS r) AS is_own
           FROM unnest(p_now) AS o
+    ), functions AS MATERIALIZED (
+        SELECT m, m.object_type, m.object_name
+          FROM unnest(p_merged) AS m LEFT JOIN now AS n ON n.object_type = m.object_type AND n.object_name = m.object_name
+         WHERE p_functions AND m.object_type IN ('function', 'procedure', 'aggregate') AND n.is_own IS NOT TRUE AND (n.o).hash IS DISTINCT FROM m.hash
     )
-    SELECT ARRAY(SELECT m FROM unnest(p_merged) AS m
+    SELECT ARRAY(SELECT f.m FROM functions AS f)
+           || ARRAY(SELECT m FROM unnest(p_merged) AS m
                   WHERE (pggit._is_of_table(m) AND CASE m.object_type WHEN 'table' THEN m.object_name ELSE m.parent END IN (SELECT w.object_name FROM own AS w))
                      OR (m.object_type, m.object_name) IN (SELECT r.object_type, r.object_name FROM readers AS r)
                      OR (m.object_type IN ('view', 'materialized view') AND NOT EXISTS (SELECT FROM now AS n WHERE n.object_type = m.object_type AND n.object_name = m.object_name)))
-           || ARRAY(SELECT n.o FROM now AS n WHERE NOT n.is_own);
+           || ARRAY(SELECT n.o FROM now AS n WHERE NOT n.is_own AND (n.object_type, n.object_name) NOT IN (SELECT f.object_type, f.object_name FROM functions AS f));
 $$;
 
-COMMENT ON FUNCTION pggit._of_own_tables(integer, pggit._schema_object[], pggit._schema_object[]) IS
-'What a merge changes on a branch: its real tables, its own views and functions, and views that it has not, such as those that were away while their columns changed. Everything else it shows as main has it.';
+COMMENT ON FUNCTION pggit._of_own_tables(integer, pggit._schema_object[], pggit._schema_object[], boolean) IS
+'What a merge changes on a branch: its real tables, its own views and functions, views that it has not, such as those that were away while their columns changed, and (p_functions) functions that are others
+than those of main that it shows. Everything else it shows as main has it.';
+
+CREATE OR REPLACE FUNCTION pggit._without_shown(p_branch_id integer, p_now pggit._schema_object[], p_merged pggit._schema_object[])
+    RETURNS pggit._schema_object[]
+    LANGUAGE sql
+AS $$
+    SELECT CASE p_branch_id WHEN 1 THEN p_now ELSE ARRAY(
+        SELECT n FROM unnest(p_now) AS n LEFT JOIN unnest(p_merged) AS m ON m.object_type = n.object_type AND m.object_name = n.object_name
+         WHERE n.object_type NOT IN ('function', 'procedure', 'aggregate') OR m.hash IS NOT DISTINCT FROM n.hash
+            OR (n.object_type, n.object_name) IN (SELECT r.object_type, r.object_name FROM pggit._own_readers(p_branch_id) AS r)) END;
+$$;
+
+COMMENT ON FUNCTION pggit._without_shown(integer, pggit._schema_object[], pggit._schema_object[]) IS
+'What a branch has, without functions of main that the merge changes there: it makes the branch''s own.';
+
+CREATE OR REPLACE FUNCTION pggit._uncopied_readers(p_branch_id integer)
+    RETURNS TABLE (object_name text, classid oid, objid oid)
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT r.object_name, r.classid, r.objid FROM pggit._own_readers(p_branch_id) AS r
+     WHERE NOT EXISTS (SELECT FROM pggit.branch_copies AS c
+                        WHERE c.branch_id = p_branch_id AND r.objid = CASE WHEN r.classid = 'pg_class'::regclass THEN c.relation::oid ELSE to_regprocedure(c.routine)::oid END)
+     ORDER BY r.objid;
+$$;
+
+COMMENT ON FUNCTION pggit._uncopied_readers(integer) IS
+'The views and functions of a branch that its users have made, and that are in the way of pggit.delete_branch.';
+
+CREATE OR REPLACE FUNCTION pggit._note_copied(p_branch_id integer, p_users text[])
+    RETURNS void
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    INSERT INTO pggit.branch_copies (branch_id, relation, routine)
+    SELECT p_branch_id, CASE WHEN r.classid = 'pg_class'::regclass THEN r.objid END, CASE WHEN r.classid = 'pg_proc'::regclass THEN pggit._signature(r.objid) END
+      FROM pggit._uncopied_readers(p_branch_id) AS r WHERE r.object_name <> ALL (p_users);
+$$;
+
+COMMENT ON FUNCTION pggit._note_copied(integer, text[]) IS
+'Notes what a merge has made of views and functions on a branch. p_users: the names of those that were its users'' before.';
+
+CREATE OR REPLACE FUNCTION pggit._order_copies(p_branch_id integer)
+    RETURNS void
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH RECURSIVE copies AS MATERIALIZED (
+        SELECT c.copy_id, CASE WHEN c.routine IS NULL THEN 'pg_class' ELSE 'pg_proc' END::regclass::oid AS classid, coalesce(c.relation::oid, to_regprocedure(c.routine)::oid) AS objid, c.relation, c.routine
+          FROM pggit.branch_copies AS c WHERE c.branch_id = p_branch_id
+    ), parts AS MATERIALIZED (
+        SELECT c.classid, c.objid, c.classid AS part_class, c.objid AS part FROM copies AS c
+        UNION ALL SELECT c.classid, c.objid, 'pg_rewrite'::regclass, r.oid FROM copies AS c JOIN pg_rewrite AS r ON r.ev_class = c.objid WHERE c.classid = 'pg_class'::regclass
+    ), edges AS MATERIALIZED (
+        SELECT DISTINCT p.classid, p.objid, o.classid AS on_class, o.objid AS on_object
+          FROM parts AS p JOIN pg_depend AS d ON d.classid = p.part_class AND d.objid = p.part JOIN copies AS o ON o.classid = d.refclassid AND o.objid = d.refobjid
+         WHERE (o.classid, o.objid) <> (p.classid, p.objid)
+    ), levels AS (
+        SELECT c.classid, c.objid, 0 AS level FROM copies AS c
+        UNION
+        SELECT e.classid, e.objid, l.level + 1 FROM levels AS l JOIN edges AS e ON e.on_class = l.classid AND e.on_object = l.objid WHERE l.level < 50
+    ), ordered AS MATERIALIZED (
+        SELECT c.copy_id, c.relation, c.routine, (SELECT max(l.level) FROM levels AS l WHERE l.classid = c.classid AND l.objid = c.objid) AS level FROM copies AS c
+    ), gone AS (
+        DELETE FROM pggit.branch_copies AS c USING ordered AS o WHERE c.copy_id = o.copy_id
+    )
+    INSERT INTO pggit.branch_copies (branch_id, relation, routine) SELECT p_branch_id, o.relation, o.routine FROM ordered AS o ORDER BY o.level, o.copy_id;
+$$;
+
+COMMENT ON FUNCTION pggit._order_copies(integer) IS
+'Puts a branch''s copies into an order in which each comes after those that it reads.';
 
 CREATE OR REPLACE FUNCTION pggit._finish_schema(p_branch_id integer, p_merged pggit._schema_object[], p_settled text[], p_now pggit._schema_object[])
     RETURNS jsonb
@@ -614,22 +699,22 @@ AS $$
 DECLARE
     v_now   pggit._schema_object[] := coalesce(p_now, ARRAY(SELECT o FROM pggit._schema_objects(p_branch_id) AS o));
     v_done  jsonb;
+    v_users text[];
     v_tree  bigint;
     v_other text;
 BEGIN
     p_merged := pggit._of_tables(p_merged, p_settled, false) || pggit._of_tables(v_now, p_settled, true);
     IF p_branch_id <> 1 THEN
-        p_merged := pggit._of_own_tables(p_branch_id, p_merged, v_now);
+        p_merged := pggit._of_own_tables(p_branch_id, p_merged, v_now, true);
     END IF;
-    v_done := pggit._migrate(p_branch_id, v_now, p_merged);
+    v_users := ARRAY(SELECT r.object_name FROM pggit._uncopied_readers(p_branch_id) AS r);
+    v_done  := pggit._migrate(p_branch_id, pggit._without_shown(p_branch_id, v_now, p_merged), p_merged);
     IF p_branch_id <> 1 THEN
+        PERFORM pggit._note_copied(p_branch_id, v_users);
         DELETE FROM pggit.schema_copies AS k USING unnest(p_merged) AS m WHERE k.branch_id = p_branch_id AND k.object_type = m.object_type AND k.object_name = m.object_name;
         PERFORM pggit._copy_readers(p_branch_id, 1, ARRAY(SELECT m.object_name FROM unnest(p_merged) AS m WHERE m.object_type IN ('view', 'materialized view', 'function', 'procedure')));
+        PERFORM pggit._order_copies(p_branch_id);
     END IF;
-    INSERT INTO pggit.branch_copies (branch_id, relation)
-    SELECT p_branch_id, to_regclass(pggit._in_target(m.object_name, (SELECT jsonb_object_agg(quote_ident(s.base_schema), quote_ident(s.schema_name)) FROM pggit.branch_schemas AS s WHERE s.branch_id = p_branch_id)))
-      FROM unnest(p_merged) AS m
-     WHERE p_branch_id <> 1 AND m.object_type IN ('view', 'materialized view') AND NOT EXISTS (SELECT FROM unnest(v_now) AS o WHERE o.object_type = m.object_type AND o.object_name = m.object_name);
     v_tree := pggit._scan_schema(p_branch_id, NULL);
     SELECT string_agg(format('%s %s', object_type, object_name), ', ' ORDER BY object_type, object_name) INTO v_other
       FROM pggit._tree_entries(v_tree) AS n FULL JOIN unnest(p_merged) AS m USING (object_type, object_name)

@@ -757,7 +757,7 @@ BEGIN
         END IF;
     END LOOP;
     IF EXISTS (SELECT FROM jsonb_array_elements(p_steps) AS s WHERE s ->> 'do' = 'create') THEN
-        v_done := v_done || pggit._bring_first((p_ours).branch_id, p_base, p_objects);
+        v_done := v_done || pggit._bring_first((p_ours).branch_id, (p_theirs).branch_id, p_base, p_objects);
     END IF;
     FOR v_id IN SELECT (s ->> 'table')::integer FROM jsonb_array_elements(p_steps) AS s WHERE s ->> 'do' = 'create' LOOP
         v_done := v_done || pggit._create_step(v_id, (p_ours).branch_id, p_theirs, p_objects);

@@ -320,3 +320,40 @@ def test_what_reads_tables_follows_main(shop: Database, form: str) -> None:
     assert shop.rows("SELECT to_regclass('late_ones'), to_regprocedure('twice()')") == [(None, None)]
     assert objects(shop, "late") == objects(shop, "main")
     assert shop.rows("SELECT * FROM pggit.verify()") == []
+    late.close()
+    assert shop.rows("SELECT pggit.delete_branch('late', true)") == [(True,)]
+
+
+def test_functions_go_from_branch_to_branch(shop: Database, dev: Connection) -> None:
+    """And do not come back to main as they were before."""
+    shop.run("CREATE FUNCTION rate() RETURNS numeric LANGUAGE sql AS 'SELECT 1'; SELECT pggit.commit('rate')")
+    assert merge(shop, "dev")[0] in ("merged", "fast_forward")
+    shop.run("SELECT pggit.create_branch('other', 'main', p_materialize => 'all')")
+    other = shop.connect(branch="other")
+    query(
+        dev,
+        """
+        CREATE OR REPLACE FUNCTION rate() RETURNS numeric LANGUAGE sql AS 'SELECT 2';
+        CREATE FUNCTION loud(t text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT upper(t)';
+        CREATE VIEW shouted AS SELECT loud(note) AS note FROM orders;
+        ALTER TABLE orders ADD heard text GENERATED ALWAYS AS (loud(note)) STORED, ADD CHECK (loud(note) <> 'X');
+        SELECT pggit.commit('functions');
+    """,
+    )
+    assert shop.value("SELECT result FROM pggit.merge('dev', 'other')") in ("merged", "fast_forward")
+    assert query(other, "SELECT rate(), heard, s.note FROM orders, shouted AS s LIMIT 1").fetchall() == [
+        (2, "NOTE 1", "NOTE 1")
+    ]
+    assert shop.rows("SELECT rate(), to_regclass('shouted')") == [(1, None)]
+    assert objects(shop, "other") == objects(shop, "dev")
+    assert merge(shop)[0] in ("merged", "fast_forward")
+    assert shop.value("SELECT result FROM pggit.merge('other', 'main')") == "up_to_date"
+    query(other, "UPDATE customers SET mood = 'bad' WHERE id = 1; SELECT pggit.commit('mood')")
+    assert shop.value("SELECT result FROM pggit.merge('other', 'main')") in ("merged", "fast_forward")
+    assert shop.rows("SELECT rate(), (SELECT count(*) FROM shouted)") == [(2, 6)]
+    assert objects(shop, "other") == objects(shop, "main")
+    assert shop.rows("SELECT * FROM pggit.verify()") == []
+    other.close()
+    assert shop.rows("SELECT pggit.delete_branch('other', true)") == [(True,)]
+    dev.close()
+    assert shop.rows("SELECT pggit.delete_branch('dev')") == [(True,)], "with the functions and the view made there"
