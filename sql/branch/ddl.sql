@@ -50,6 +50,7 @@ BEGIN
          WHERE bt.branch_id = p_branch.branch_id AND bt.form = 'view' AND bt.table_id = ANY (p_tables)
          ORDER BY t.table_id
     LOOP
+        PERFORM pggit._refuse_detached(p_branch) WHERE p_branch.name = pggit.current_branch();
         IF v_table.size > pg_size_bytes(v_limit) THEN
             RAISE EXCEPTION USING
                 ERRCODE = 'VG307', SCHEMA = 'pggit',

@@ -66,7 +66,7 @@ BEGIN
             ERRCODE = 'VG202', SCHEMA = 'pggit',
             MESSAGE = 'the tables of main are real already';
     END IF;
-    v_branch := pggit._lock_branch(v_branch.branch_id);
+    v_branch := pggit._lock_branch_row(v_branch.branch_id);
     SELECT bt.relation, bt.form, n.nspname, c.relname INTO v_shown
       FROM pggit.branch_tables AS bt JOIN pg_class AS c ON c.oid = bt.relation JOIN pg_namespace AS n ON n.oid = c.relnamespace
      WHERE bt.branch_id = v_branch.branch_id AND bt.table_id = v_table.table_id;

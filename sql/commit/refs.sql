@@ -73,25 +73,41 @@ Asks again and again instead of waiting in line: who has the row may wait for wh
 Never a stronger lock than this one: foreign keys hold the row as KEY SHARE already, and two sessions that wanted more would wait for each other.
 Waits as long as it takes while nobody can wait for this transaction, else for pggit.lock_timeout (VG401); never longer than lock_timeout (55P03).';
 
+CREATE OR REPLACE FUNCTION pggit._lock_branch_row(p_branch_id integer)
+    RETURNS pggit.branches
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_branch pggit.branches;
+BEGIN
+    SELECT b.* INTO v_branch FROM pggit.branches AS b WHERE b.branch_id = p_branch_id AND b.deleted_at IS NULL FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG001', SCHEMA = 'pggit',
+            MESSAGE = format('branch number %s has just been deleted', p_branch_id);
+    END IF;
+    RETURN v_branch;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._lock_branch_row(integer) IS
+'Locks a branch''s row until the end of the transaction and returns it as it is then: commits on one branch queue here.
+Never a stronger lock than this one: foreign keys hold the row as KEY SHARE already, and two sessions that wanted more would wait for each other. Raises VG001.';
+
 CREATE OR REPLACE FUNCTION pggit._lock_branch(p_branch_id integer)
     RETURNS pggit.branches
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_branch pggit.branches := pggit._try_branch(p_branch_id);
+    v_branch pggit.branches := pggit._lock_branch_row(p_branch_id);
 BEGIN
-    IF v_branch.branch_id IS NULL THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'VG001', SCHEMA = 'pggit',
-            MESSAGE = format('branch number %s has just been deleted', p_branch_id);
-    END IF;
     PERFORM pggit._refuse_detached(v_branch);
     RETURN v_branch;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._lock_branch(integer) IS
-'As pggit._try_branch, for a branch that has to be there. Raises VG001 too, and VG301 (a state of the past).';
+'pggit._lock_branch_row for who is going to change the branch. Raises VG001, VG301 (a state of the past).';
 
 CREATE OR REPLACE FUNCTION pggit._commit_by_prefix(p_prefix text)
     RETURNS text

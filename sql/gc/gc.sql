@@ -51,7 +51,6 @@ BEGIN
         PERFORM pggit._require_read_committed('gc');
         PERFORM pggit._hold_all_commits();
     END IF;
-    RETURN QUERY SELECT 'pggit.branches', s.rows, 0::bigint, 'states of the past that no session has checked out' FROM pggit._collect_detached(v_dry) AS s(rows) WHERE s.rows > 0;
     PERFORM pggit._decide(v_since);
 
     object := 'pggit.commits';
@@ -122,6 +121,8 @@ BEGIN
     END LOOP;
     RETURN QUERY SELECT r.* FROM pggit._collect_schemas(v_dry, v_since) AS r WHERE r.rows > 0;
     RETURN QUERY SELECT r.* FROM pggit._collect_stand_ins(v_dry) AS r;
+
+    RETURN QUERY SELECT 'pggit.branches', s.rows, 0::bigint, 'states of the past that no session has checked out' FROM pggit._collect_detached(v_dry) AS s(rows) WHERE s.rows > 0;
 
     -- Writers and readers of these tables wait from here on, until the transaction ends.
     FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE NOT v_dry AND t.untracked_at IS NULL AND t.on_main AND EXISTS (SELECT FROM pg_class AS c WHERE c.oid = t.relation) ORDER BY t.table_id LOOP

@@ -168,6 +168,7 @@ DECLARE
     v_child   pggit.tables;
     v_columns text[];
 BEGIN
+    PERFORM pggit._collect_detached(false);
     FOR v_table IN
         SELECT t.*
           FROM pggit.tables AS t JOIN pg_class AS c ON c.oid = t.relation
@@ -211,6 +212,7 @@ BEGIN
         PERFORM pggit._save_partitions(TG_TAG, concat_ws(' ', current_query(), v_context));
         IF TG_TAG = 'DROP TABLE' AND coalesce(current_setting('pggit.following', true), '') <> 'on' AND ((pggit._session_branch())).branch_id IS NULL AND NOT pggit._is_own_ddl(v_context) THEN
             PERFORM set_config('pggit.following', 'on', true);
+            PERFORM pggit._collect_detached(false);
             PERFORM pggit._prepare_to_leave(pggit._statement_text(v_context));
             PERFORM set_config('pggit.following', '', true);
         END IF;

@@ -5,6 +5,7 @@ AS $$
 DECLARE
     v_table pggit.tables := pggit._table(p_table);
 BEGIN
+    PERFORM pggit._collect_detached(false);
     IF EXISTS (SELECT FROM pggit.branch_tables AS bt JOIN pggit.branches AS b USING (branch_id)
                 WHERE bt.table_id = v_table.table_id AND b.deleted_at IS NULL) THEN
         RAISE EXCEPTION USING

@@ -110,7 +110,6 @@ WRITES = (
     "SELECT pggit.merge('main')",
     "SELECT pggit.reset(pggit.current_branch(), 'main')",
     "SELECT pggit.revert('main')",
-    "SELECT pggit.materialize(NULL, 'customers')",
     "SELECT pggit.rename_branch(pggit.current_branch(), 'mine')",
     "SELECT pggit.ddl(NULL, 'CREATE TABLE more (id int)')",
 )
@@ -169,6 +168,34 @@ def test_index_paths_and_names(shop: Database) -> None:
         query(session, "SELECT pggit.checkout('v1~9')")
     with raises("VG201", "states of the past"):
         query(session, "SELECT pggit.create_branch('@mine')")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER TABLE customers DROP COLUMN name CASCADE",
+        "DROP VIEW totals; ALTER TABLE customers ALTER id TYPE numeric",
+        "DROP TABLE orders CASCADE",
+        "SELECT pggit.untrack_table('orders')",
+    ],
+)
+def test_ddl_of_main_takes_what_nobody_looks_at(shop: Database, statement: str) -> None:
+    session = shop.connect()
+    query(session, "SELECT pggit.checkout('v1')")
+    query(session, "SELECT pggit.checkout('main')")
+    shop.run(statement)
+    assert shop.rows("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'public@%'") == []
+    assert shop.rows("SELECT * FROM pggit.verify()") == []
+
+
+def test_a_table_that_main_drops_stays_with_who_looks_at_the_past(shop: Database) -> None:
+    session = shop.connect()
+    query(session, "SELECT pggit.checkout('v1')")
+    then = query(session, ALL).fetchall()
+    shop.run("DROP VIEW totals; DROP TABLE orders")
+    assert query(session, ALL).fetchall() == then
+    with raises("VG301"):
+        query(session, "DELETE FROM orders")
 
 
 def test_two_sessions_make_it_at_once(shop: Database) -> None:
