@@ -25,14 +25,15 @@ PLAN = "SELECT (pggit.plan_merge('{0}', 'main')).result"
 
 
 def changed(pair: Pair, changes: int, number: int) -> Session:
-    """A branch and main with as many changes each, 5 % of them to the same cells."""
+    """A branch and main with as many changes each, 5 % of them to the same cells (of fewer than 20 none)."""
     step = pair.rows // changes
+    meets = f"id / {step} % 20 = 0" if changes >= 20 else "false"
     session = pair.branch(f"m{number}")
     session.run(f"UPDATE orders SET note = 'branch {number}' WHERE id % {step} = {number}")
     session.run("SELECT pggit.commit('branch')")
     pair.pggit.run(
         f"UPDATE orders SET note = 'main {number}'"
-        f" WHERE id % {step} = CASE WHEN id / {step} % 20 = 0 THEN {number} ELSE {number + 5} END"
+        f" WHERE id % {step} = CASE WHEN {meets} THEN {number} ELSE {number + 5} END"
     )
     pair.pggit.run("SELECT pggit.commit('main')")
     pair.vacuum()
@@ -95,6 +96,18 @@ def merges(lab: Lab) -> Iterator[Figure]:
         )
         changed(large, few, 3)
         planned = spent(large, PLAN, "m3", "planned")
+        one_cpu, fewer_cpu, fewer_plain_cpu = (
+            statistics.median(times)
+            for times in zip(
+                *(
+                    (merged(large, 1, n), merged(large, few // 10, n + 10), updated(large, few // 10, n + 10))
+                    for n in range(10, 13)
+                ),
+                strict=True,
+            )
+        )
+        yield Figure("merge of one change", one_cpu, None, None)
+        yield Figure(f"merge of {few // 10:,} changes / UPDATE … FROM", fewer_cpu, fewer_plain_cpu, None)
         yield Figure(f"merge of {few:,} changes / UPDATE … FROM", large_cpu, plain_cpu, 2.5)
         yield Figure(f"merge of {few:,} changes, plan alone / UPDATE … FROM", planned, plain_cpu, 0.5)
         yield Figure(f"merge of {few:,} changes in {large.rows:,} / {small.rows:,} rows", large_cpu, small_cpu, 1.5)

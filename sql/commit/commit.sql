@@ -37,7 +37,7 @@ $$;
 COMMENT ON FUNCTION pggit._columns_json(integer, pggit._position) IS
 'The columns of a table at a mark as commits tell them: name, type and place in the key.';
 
-CREATE OR REPLACE FUNCTION pggit._table_content(p_table pggit.tables, p_from pggit._position, p_to pggit._position, p_changes text DEFAULT NULL)
+CREATE OR REPLACE FUNCTION pggit._table_content(p_table pggit.tables, p_from pggit._position, p_to pggit._position, p_changes jsonb DEFAULT NULL)
     RETURNS jsonb
     LANGUAGE plpgsql
 AS $$
@@ -77,10 +77,13 @@ BEGIN
         v_content := v_content || jsonb_build_object('reshaped', jsonb_build_object('columns', pggit._columns_json(p_table.table_id, p_to)));
     END IF;
 
+    IF p_changes IS NOT NULL THEN
+        RETURN v_content || CASE WHEN (p_changes ->> 'inserted')::bigint + (p_changes ->> 'updated')::bigint + (p_changes ->> 'deleted')::bigint > 0 THEN p_changes ELSE '{}' END;
+    END IF;
     v_keys := pggit._count_keys(p_table.table_id, p_from, p_to);
     IF v_keys > 0 THEN
         PERFORM pggit._refresh_statistics(p_table.table_id, (p_to).branch_id);
-        SELECT c.* INTO v_changes FROM pggit._sum_up(p_table.table_id, p_from, p_to, coalesce(p_changes, pggit._changes_sql(p_table.table_id, p_from, p_to, v_keys))) AS c;
+        SELECT c.* INTO v_changes FROM pggit._sum_up(p_table.table_id, p_from, p_to, pggit._changes_sql(p_table.table_id, p_from, p_to, v_keys)) AS c;
         IF v_changes.inserted + v_changes.updated + v_changes.deleted > 0 THEN
             v_content := v_content || to_jsonb(v_changes);
         END IF;
@@ -89,11 +92,11 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._table_content(pggit.tables, pggit._position, pggit._position, text) IS
+COMMENT ON FUNCTION pggit._table_content(pggit.tables, pggit._position, pggit._position, jsonb) IS
 'What a commit says of one table: counts and digest of its net changes; its columns when they are others than before; and its columns, rows and digest when it is new to the
-history or what it held before is lost. Empty when nothing changed. p_changes as in pggit._sum_up, where it is known.';
+history or what it held before is lost. Empty when nothing changed. p_changes: the counts and the digest, where they are known.';
 
-CREATE OR REPLACE FUNCTION pggit._content(p_from pggit._position, p_to pggit._position, p_planned integer[] DEFAULT '{}')
+CREATE OR REPLACE FUNCTION pggit._content(p_from pggit._position, p_to pggit._position, p_known jsonb DEFAULT '{}')
     RETURNS jsonb
     LANGUAGE plpgsql
 AS $$
@@ -105,7 +108,7 @@ BEGIN
     FOR v_table IN SELECT t.* FROM pggit._tables_at(p_to) AS t LOOP
         PERFORM pggit._hold_base(v_table.table_id);
         BEGIN
-            v_one := pggit._table_content(v_table, p_from, p_to, CASE WHEN v_table.table_id = ANY (p_planned) THEN pggit._planned_changes_sql(v_table.table_id) END);
+            v_one := pggit._table_content(v_table, p_from, p_to, p_known -> v_table.table_id::text);
         EXCEPTION WHEN undefined_column THEN  -- dropped since we looked; what it held was logged before
             v_one := pggit._table_content(v_table, p_from, p_to);
         END;
@@ -120,8 +123,8 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._content(pggit._position, pggit._position, integer[]) IS
-'What a commit between two positions says, table by table (pggit._table_content). p_planned: the tables in which a merge has written its plan between them and nothing else was done.';
+COMMENT ON FUNCTION pggit._content(pggit._position, pggit._position, jsonb) IS
+'What a commit between two positions says, table by table (pggit._table_content). p_known: the counts and digests, by table id, of tables in which a merge has written its plan between them and nothing else was done.';
 
 CREATE OR REPLACE FUNCTION pggit._commit_id(p_parents text[], p_content jsonb, p_author text, p_message text, p_committed_at timestamptz)
     RETURNS text

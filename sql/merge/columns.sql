@@ -183,13 +183,15 @@ CREATE OR REPLACE FUNCTION pggit._begin_schema(p_merge_id uuid)
 AS $$
 BEGIN
     PERFORM pggit._drop_temporary('pg_temp.pggit_decided');
-    CREATE TEMPORARY TABLE pggit_decided ON COMMIT DROP AS SELECT c.* FROM pggit.schema_conflicts AS c WHERE c.merge_id = p_merge_id AND c.resolution IS NOT NULL;
+    IF EXISTS (SELECT FROM pggit.schema_conflicts AS c WHERE c.merge_id = p_merge_id AND c.resolution IS NOT NULL) THEN
+        CREATE TEMPORARY TABLE pggit_decided ON COMMIT DROP AS SELECT c.* FROM pggit.schema_conflicts AS c WHERE c.merge_id = p_merge_id AND c.resolution IS NOT NULL;
+    END IF;
     DELETE FROM pggit.schema_conflicts AS c WHERE c.merge_id = p_merge_id;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._begin_schema(uuid) IS
-'Begins a plan of definitions anew; what was decided in the one before stands in the temporary table pggit_decided.';
+'Begins a plan of definitions anew; what was decided in the one before, if anything was, stands in the temporary table pggit_decided.';
 
 CREATE OR REPLACE FUNCTION pggit._open_schema_conflict(p_merge_id uuid, p_type text, p_name text, p_kind text, p_base jsonb, p_ours jsonb, p_theirs jsonb)
     RETURNS pggit.schema_conflicts
@@ -200,8 +202,10 @@ DECLARE
     v_options  jsonb := (SELECT m.options FROM pggit.merges AS m WHERE m.merge_id = p_merge_id);
     v_conflict pggit.schema_conflicts;
 BEGIN
-    SELECT d.* INTO v_conflict FROM pg_temp.pggit_decided AS d WHERE d.conflict_id = v_id;
-    IF NOT FOUND THEN
+    IF to_regclass('pg_temp.pggit_decided') IS NOT NULL THEN
+        SELECT d.* INTO v_conflict FROM pg_temp.pggit_decided AS d WHERE d.conflict_id = v_id;
+    END IF;
+    IF (v_conflict).conflict_id IS NULL THEN
         v_conflict := (p_merge_id, v_id, p_type, p_name, p_kind, p_base, p_ours, p_theirs, NULL, NULL, NULL, NULL)::pggit.schema_conflicts;
         SELECT r.value ->> 'take', r.value -> 'value' INTO v_conflict.resolution, v_conflict.resolved_value
           FROM jsonb_array_elements(coalesce(v_options -> 'resolutions', '[]') || coalesce(v_options -> 'kept_schema', '[]')) AS r WHERE r.value ->> 'conflict_id' = v_id;

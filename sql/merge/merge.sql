@@ -246,29 +246,38 @@ DECLARE
     v_kept    jsonb;
     v_keys    text;
     v_number  bigint;
-    v_counts  record;
+    v_changes record;
     v_per     jsonb := '{}';
+    v_content jsonb := '{}';
+    v_at      pggit._position := CASE WHEN p_merge.target_id = 1 THEN p_ours ELSE pggit._target() END;
     v_before  pggit.conflicts[] := ARRAY(SELECT c FROM pggit.conflicts AS c WHERE c.merge_id = p_merge.merge_id);
     v_doubles jsonb;
     v_why_not text;
     v_missing record;
+    v_reshaped integer[] := ARRAY(SELECT DISTINCT m.table_id FROM pg_temp.pggit_merged_columns AS m);
     v_effects text  := format(E'into %I\n', (SELECT b.name FROM pggit.branches AS b WHERE b.branch_id = p_merge.target_id));
 BEGIN
     v_kept := pggit._kept_resolutions(p_merge);
     DELETE FROM pggit.conflicts AS c WHERE c.merge_id = p_merge.merge_id;
     DELETE FROM pggit.violations AS v WHERE v.merge_id = p_merge.merge_id;
-    PERFORM pggit._begin_unfit();
+    PERFORM pggit._begin_unfit() WHERE v_reshaped <> '{}';
 
     FOR v_table IN SELECT t.* FROM pggit._tables_at(p_theirs) AS t LOOP
         CONTINUE WHEN pggit._stays_dropped(v_table.table_id, p_merge.target_id, p_ours);
         SELECT string_agg(pggit._candidates_sql(v_table.table_id, (pggit._ref(b.id)).at, p_theirs), ' UNION ') INTO v_keys FROM unnest(p_bases) AS b(id);
-        v_keys := v_keys || pggit._keys_of_filled_sql(v_table.table_id, p_ours, p_theirs) || pggit._keys_of_view_sql(v_table.table_id, p_ours) || pggit._given_keys_sql(v_table.table_id);
+        v_keys := v_keys || pggit._keys_of_view_sql(v_table.table_id, p_ours) || pggit._given_keys_sql(v_table.table_id)
+                  || CASE WHEN v_table.table_id = ANY (v_reshaped) THEN pggit._keys_of_filled_sql(v_table.table_id, p_ours, p_theirs) ELSE '' END;
         v_number := pggit._how_many(v_keys, 10000000);
         CONTINUE WHEN v_number = 0;
         PERFORM pggit._refresh_statistics(v_table.table_id, b.id) FROM unnest(ARRAY[(p_ours).branch_id, (p_theirs).branch_id]) AS b(id);
         v_tables := v_tables || v_table.table_id;
         IF pggit._is_keyless(v_table.table_id) THEN
             PERFORM pggit._plan_keyless(v_table.table_id, p_bases, p_ours, p_theirs);
+            CONTINUE;
+        END IF;
+        IF v_table.table_id <> ALL (v_reshaped) THEN
+            PERFORM pggit._plan_rows(v_table.table_id, v_keys, v_number, p_bases, p_ours, p_theirs);
+            PERFORM pggit._list_conflicts(p_merge.merge_id, v_table);
             CONTINUE;
         END IF;
         v_missing := pggit._missing_cells(v_table.table_id, p_ours, p_theirs);
@@ -298,7 +307,7 @@ BEGIN
       FROM jsonb_array_elements(v_kept) AS k
      WHERE c.merge_id = p_merge.merge_id AND c.conflict_id = k.value ->> 'id';
     PERFORM pggit._settle_conflicts(p_merge.merge_id, p_merge.options);
-    PERFORM pggit._reopen_unfit(p_merge.merge_id);
+    PERFORM pggit._reopen_unfit(p_merge.merge_id) WHERE v_reshaped <> '{}';
 
     FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.table_id = ANY (v_tables) ORDER BY t.schema_name, t.table_name LOOP
         PERFORM pggit._take_resolutions(p_merge.merge_id, v_table.table_id);
@@ -314,26 +323,20 @@ BEGIN
 
     v_result := pggit._result(p_merge.merge_id, 'planned');
     FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.table_id = ANY (v_tables) ORDER BY t.schema_name COLLATE "C", t.table_name COLLATE "C" LOOP
-        EXECUTE format('SELECT count(*) FILTER (WHERE p.action = ''insert'') AS i, count(*) FILTER (WHERE p.action = ''update'') AS u,
-                               count(*) FILTER (WHERE p.action = ''delete'') AS d,
-                               (SELECT g.digest FROM pggit._digest(%L) AS g) AS digest
-                          FROM pg_temp.pggit_plan_%s AS p',
-                       format('SELECT concat_ws(''|'', p.action, coalesce(p.want, p.o)::text) FROM pg_temp.pggit_plan_%s AS p WHERE p.action <> ''none''', v_table.table_id),
-                       v_table.table_id)
-           INTO v_counts;
-        v_result.rows_inserted := v_result.rows_inserted + v_counts.i;
-        v_result.rows_updated  := v_result.rows_updated + v_counts.u;
-        v_result.rows_deleted  := v_result.rows_deleted + v_counts.d;
-        IF v_counts.i + v_counts.u + v_counts.d > 0 THEN
-            v_effects := v_effects || format('%I.%I %s', v_table.schema_name, v_table.table_name, v_counts.digest) || E'\n';
-            v_per     := v_per || jsonb_build_object(format('%I.%I', v_table.schema_name, v_table.table_name),
-                                                     jsonb_build_object('inserted', v_counts.i, 'updated', v_counts.u, 'deleted', v_counts.d));
+        SELECT s.* INTO v_changes FROM pggit._sum_up(v_table.table_id, v_at, v_at, pggit._planned_changes_sql(v_table.table_id)) AS s;
+        v_result.rows_inserted := v_result.rows_inserted + v_changes.inserted;
+        v_result.rows_updated  := v_result.rows_updated + v_changes.updated;
+        v_result.rows_deleted  := v_result.rows_deleted + v_changes.deleted;
+        v_content              := v_content || jsonb_build_object(v_table.table_id, to_jsonb(v_changes));
+        IF v_changes.inserted + v_changes.updated + v_changes.deleted > 0 THEN
+            v_effects := v_effects || format('%I.%I %s', v_table.schema_name, v_table.table_name, v_changes.digest) || E'\n';
+            v_per     := v_per || jsonb_build_object(format('%I.%I', v_table.schema_name, v_table.table_name), to_jsonb(v_changes) - 'digest');
         END IF;
     END LOOP;
     SELECT v_effects || coalesce(string_agg(format('%s %s %s', c.conflict_id, c.resolution, c.resolved_value), E'\n' ORDER BY c.conflict_id), '') INTO v_effects
       FROM pggit.conflicts AS c WHERE c.merge_id = p_merge.merge_id;
     v_result.plan_hash := encode(sha256(convert_to(v_effects, 'UTF8')), 'hex');
-    v_result.detail    := jsonb_build_object('tables', v_per, 'planned_tables', to_jsonb(v_tables))
+    v_result.detail    := jsonb_build_object('tables', v_per, 'planned_tables', to_jsonb(v_tables), 'planned_content', v_content)
                           || coalesce((SELECT jsonb_build_object('decided_by_rules', jsonb_object_agg(d.rule, d.n))
                                          FROM (SELECT c.rule, count(*) AS n FROM pggit.conflicts AS c
                                                 WHERE c.merge_id = p_merge.merge_id AND c.rule IS NOT NULL GROUP BY c.rule) AS d
@@ -488,7 +491,8 @@ DECLARE
     v_steps     record;
     v_names     record;
     v_tables    record;
-    v_planned   integer[] := '{}';
+    v_planned   jsonb := '{}';
+    v_tree      bigint;
     v_their_objects pggit._schema_object[];
     v_settled   text[];
 BEGIN
@@ -595,7 +599,7 @@ BEGIN
         -- What others have written since this attempt looked at main would count as it was before the columns were changed.
         RAISE EXCEPTION USING ERRCODE = 'VG402', SCHEMA = 'pggit', MESSAGE = 'tables have to be held still', DETAIL = pggit._reshaped_tables()::text;
     END IF;
-    v_sides := pggit._schema_sides(v_bases, v_target.branch_id, v_source.branch_id, v_their_id, v_theirs, v_shape > 0);
+    v_sides := pggit._schema_sides(v_bases, v_target.branch_id, v_source.branch_id, v_their_id, v_theirs, p_apply AND v_steps.steps = '[]', v_shape > 0);
     IF v_reason IS NOT NULL THEN
         RETURN pggit._result(p_merge_id, 'refused', jsonb_build_object('reason', v_reason, 'sqlstate', 'VG302'));
     ELSIF pggit._undecided_schema(p_merge_id) > 0 THEN
@@ -676,7 +680,9 @@ BEGIN
     PERFORM pggit._run_checks(v_merge, v_target.name);
     IF v_target.branch_id = 1 AND v_shape = 0 AND v_commands = '{}' AND v_merged IS NULL THEN
         -- pggit._require_as_planned has seen to it.
-        v_planned := ARRAY(SELECT t.id::integer FROM jsonb_array_elements_text(v_result.detail -> 'planned_tables') AS t(id) WHERE NOT pggit._is_keyless(t.id::integer));
+        v_planned := v_result.detail -> 'planned_content';
+        -- What was pending was committed, and the merge brought nothing of the schema.
+        v_tree    := (SELECT s.tree_id FROM pggit.schema_commits AS s WHERE s.commit_id = v_target.head AND v_merge.kind <> 'unstash');
     END IF;
     IF v_forward THEN
         PERFORM pggit._move_head(v_target.branch_id, v_their_id, v_after);
@@ -692,7 +698,7 @@ BEGIN
             CASE WHEN v_merge.kind <> 'merge' OR coalesce((v_merge.options ->> 'squash')::boolean, false) THEN ARRAY[v_target.head] ELSE ARRAY[v_target.head, v_their_id] END,
             v_before, v_after, pggit._content(v_before, v_after, v_planned),
             CASE v_merge.kind WHEN 'cherry_pick' THEN (SELECT c.author FROM pggit.commits AS c WHERE c.commit_id = v_their_id) ELSE v_merge.requested_by END,
-            coalesce(v_merge.message, format('Merge %s into %s', v_merge.source, v_target.name)), clock_timestamp(), v_merge.base_commit);
+            coalesce(v_merge.message, format('Merge %s into %s', v_merge.source, v_target.name)), clock_timestamp(), v_merge.base_commit, v_tree);
     END IF;
     PERFORM pggit._accept_since(v_target.head) WHERE v_target.branch_id = 1 AND v_merge.kind <> 'unstash' AND v_result.schema_changes > 0;
     RETURN v_result;
@@ -825,7 +831,7 @@ BEGIN
     IF v_rehearse AND v_result.result <> 'up_to_date' AND v_result.detail ->> 'reason' IS NULL THEN
         v_result.result := 'planned';
     END IF;
-    v_result.detail := v_result.detail - 'planned_tables'
+    v_result.detail := v_result.detail - '{planned_tables,planned_content}'::text[]
                        || coalesce((SELECT jsonb_build_object('left_behind', pggit._unversioned_tables(m.source)) FROM pggit.merges AS m
                                      WHERE m.merge_id = p_merge_id AND m.kind = 'merge' AND pggit._unversioned_tables(m.source) IS NOT NULL), '{}');
     PERFORM pggit._record_result(v_result);

@@ -194,7 +194,7 @@ COMMENT ON FUNCTION pggit._merged_row_sql(integer, text, jsonb) IS
 'pggit._as_row_sql, with expressions by column id for the columns that the alias has not got.';
 
 CREATE OR REPLACE FUNCTION pggit._plan_rows(p_table_id integer, p_keys text, p_number bigint, p_bases text[], p_ours pggit._position, p_theirs pggit._position,
-                                            p_base_missing jsonb, p_ours_missing jsonb, p_theirs_missing jsonb)
+                                            p_base_missing jsonb DEFAULT '{}', p_ours_missing jsonb DEFAULT '{}', p_theirs_missing jsonb DEFAULT '{}')
     RETURNS void
     LANGUAGE plpgsql
     SET enable_nestloop = off SET enable_memoize = off
@@ -206,6 +206,7 @@ DECLARE
     v_ours_first  record := pggit._read_first(p_table_id, p_ours, 'o', p_number);
     v_their_first record := pggit._read_first(p_table_id, p_theirs, 't', p_number);
     v_first text := 'c' || (SELECT c.column_id FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position = 1);
+    v_ours  text := pggit._row_now_sql(p_table_id, p_ours, v_ours_first.first);
     v_want  text;
     v_cells text;
     v_json  text;
@@ -213,6 +214,12 @@ BEGIN
     -- Where the base is made of several, or rows have got other keys since, each key is looked up.
     v_base_first := pggit._read_first(p_table_id, (pggit._ref(p_bases[1])).at, 'b', CASE WHEN cardinality(p_bases) = 1 AND v_with_given = v_base THEN p_number ELSE 0 END);
     v_base       := CASE WHEN v_base_first.first IS NULL THEN v_with_given ELSE pggit._one_base_sql(p_table_id, (pggit._ref(p_bases[1])).at, v_base_first.first) END;
+    IF v_base_first.first IS NOT NULL AND v_ours_first.first IS NOT NULL AND (p_ours).branch_id = 1 AND ((pggit._ref(p_bases[1])).at).branch_id = 1
+       AND NOT EXISTS (SELECT FROM pg_temp.pggit_merged_columns AS c WHERE c.table_id = p_table_id) THEN
+        -- What main has not changed since the base is read once.
+        v_ours := format('SELECT %1$s WHERE %2$s AND b.%3$s IS DISTINCT FROM NULL UNION ALL SELECT q.* FROM (%4$s) AS q WHERE NOT (%2$s)', pggit._stored_columns(p_table_id, 'b', pggit._target()),
+                         format('%s._xid IS NULL AND %s._xid IS NULL', v_base_first.first, v_ours_first.first), v_first, v_ours);
+    END IF;
 
     SELECT string_agg(CASE WHEN c.column_id IS NULL THEN 'NULL'
                WHEN k.merge IS NOT NULL THEN format('CASE WHEN j%1$s.clean AND NOT w.torn && ''{0,%1$s}'' THEN %2$s ELSE (w.o).c%1$s END', c.column_id, format(k.merged, 'j' || c.column_id))
@@ -225,7 +232,7 @@ BEGIN
                ELSE format('CASE WHEN (w.torn && ''{0,%1$s}'' AND ROW((w.o).c%1$s)::record *<> ROW((w.t).c%1$s)::record) OR ROW((w.t).c%1$s)::record *<> ROW((w.b).c%1$s)::record AND ROW((w.o).c%1$s)::record *<> ROW((w.b).c%1$s)::record
                                   AND ROW((w.o).c%1$s)::record *<> ROW((w.t).c%1$s)::record THEN %1$s END', c.column_id) END,
                ', ' ORDER BY c.column_id) FILTER (WHERE NOT c.column_id IS NULL AND c.key_position IS NULL),
-           string_agg(format(' CROSS JOIN LATERAL %2$s AS j%1$s', c.column_id, k.merge), ''
+           string_agg(format(' LEFT JOIN LATERAL (SELECT f.* FROM %2$s AS f WHERE w.outcome = ''cells'') AS j%1$s ON true', c.column_id, k.merge), ''
                ORDER BY c.column_id) FILTER (WHERE k.merge IS NOT NULL)
       INTO v_want, v_cells, v_json
       FROM pggit._store_columns(p_table_id) AS s
@@ -235,40 +242,40 @@ BEGIN
     PERFORM pggit._drop_temporary(format('pg_temp.pggit_plan_%s', p_table_id));
     EXECUTE format($sql$
         CREATE TEMPORARY TABLE pggit_plan_%1$s ON COMMIT DROP AS
-        WITH %14$s work AS (
-            SELECT %6$s, b._torn AS torn, CASE WHEN b.%7$s IS DISTINCT FROM NULL THEN %8$s END AS b, CASE WHEN o.%7$s IS DISTINCT FROM NULL THEN %9$s END AS o,
-                   CASE WHEN t.%7$s IS DISTINCT FROM NULL THEN %10$s END AS t
-              FROM (%2$s) AS k%15$s LEFT JOIN LATERAL (%3$s) AS b ON true LEFT JOIN LATERAL (%5$s) AS t ON true LEFT JOIN LATERAL (%4$s) AS o ON true
-             WHERE b._torn <> '{}' OR (b.%7$s IS NOT DISTINCT FROM NULL) <> (t.%7$s IS NOT DISTINCT FROM NULL) OR (%8$s *<> %10$s)
-            OFFSET 0
-        ), judged AS MATERIALIZED (
-            SELECT w.*, CASE
-                WHEN w.torn <> '{}' THEN CASE
-                    WHEN w.o *= w.t OR (w.o IS NULL AND w.t IS NULL) THEN 'keep'
-                    WHEN w.o IS NULL THEN 'delete_update'
-                    WHEN w.t IS NULL THEN 'update_delete'
-                    WHEN w.b IS NULL THEN 'insert_insert'
-                    ELSE 'cells' END
-                WHEN w.b IS NULL AND w.t IS NULL THEN 'keep'
-                WHEN w.b IS NULL AND w.o IS NULL THEN 'take'
-                WHEN w.b IS NULL THEN CASE WHEN w.o *= w.t THEN 'keep' ELSE 'insert_insert' END
-                WHEN w.t IS NULL THEN CASE WHEN w.o IS NULL THEN 'keep' WHEN w.o *= w.b THEN 'take' ELSE 'update_delete' END
-                WHEN w.o IS NULL THEN 'delete_update'
-                WHEN w.o *= w.b THEN 'take'
-                WHEN w.o *= w.t THEN 'keep'
-                ELSE 'cells' END AS outcome
-              FROM work AS w
-        )
+        WITH %14$s keys AS (%2$s)
         SELECT %17$s, m.torn, m.outcome, %16$s, m.o, m.want, m.cells, row_number() OVER () AS row_no, CASE WHEN m.o IS NULL AND NOT m.want IS NULL THEN 'insert' WHEN m.want IS NULL AND NOT m.o IS NULL THEN 'delete'
                          WHEN m.o *<> m.want THEN 'update' ELSE 'none' END AS action
           FROM (
-            SELECT w.*, w.t AS want, '{}'::integer[] AS cells FROM judged AS w WHERE w.outcome = 'take'
-            UNION ALL
-            SELECT w.*, w.o, '{}'::integer[] FROM judged AS w WHERE w.outcome NOT IN ('take', 'cells')
-            UNION ALL
-            SELECT w.*, ROW(0, %11$s)::pggit._delta_%1$s, array_remove(ARRAY[%12$s]::integer[], NULL) FROM judged AS w%13$s WHERE w.outcome = 'cells'
+            SELECT w.*, CASE w.outcome WHEN 'take' THEN w.t WHEN 'cells' THEN ROW(0, %11$s)::pggit._delta_%1$s ELSE w.o END AS want,
+                   CASE WHEN w.outcome = 'cells' THEN array_remove(ARRAY[%12$s]::integer[], NULL) ELSE '{}' END AS cells
+              FROM (
+                SELECT w.*, CASE
+                    WHEN w.torn <> '{}' THEN CASE
+                        WHEN w.o *= w.t OR (w.o IS NULL AND w.t IS NULL) THEN 'keep'
+                        WHEN w.o IS NULL THEN 'delete_update'
+                        WHEN w.t IS NULL THEN 'update_delete'
+                        WHEN w.b IS NULL THEN 'insert_insert'
+                        ELSE 'cells' END
+                    WHEN w.b IS NULL AND w.t IS NULL THEN 'keep'
+                    WHEN w.b IS NULL AND w.o IS NULL THEN 'take'
+                    WHEN w.b IS NULL THEN CASE WHEN w.o *= w.t THEN 'keep' ELSE 'insert_insert' END
+                    WHEN w.t IS NULL THEN CASE WHEN w.o IS NULL THEN 'keep' WHEN w.o *= w.b THEN 'take' ELSE 'update_delete' END
+                    WHEN w.o IS NULL THEN 'delete_update'
+                    WHEN w.o *= w.b THEN 'take'
+                    WHEN w.o *= w.t THEN 'keep'
+                    ELSE 'cells' END AS outcome
+                  FROM (
+                    SELECT %6$s, b._torn AS torn, CASE WHEN b.%7$s IS DISTINCT FROM NULL THEN %8$s END AS b, CASE WHEN o.%7$s IS DISTINCT FROM NULL THEN %9$s END AS o,
+                           CASE WHEN t.%7$s IS DISTINCT FROM NULL THEN %10$s END AS t
+                      FROM keys AS k%15$s LEFT JOIN LATERAL (%3$s) AS b ON true LEFT JOIN LATERAL (%5$s) AS t ON true LEFT JOIN LATERAL (%4$s) AS o ON true
+                     WHERE b._torn <> '{}' OR (b.%7$s IS NOT DISTINCT FROM NULL) <> (t.%7$s IS NOT DISTINCT FROM NULL) OR (%8$s *<> %10$s)
+                    OFFSET 0
+                  ) AS w
+                OFFSET 0
+              ) AS w%13$s
+            OFFSET 0
           ) AS m$sql$,
-        p_table_id, p_keys, v_base, pggit._row_now_sql(p_table_id, p_ours, v_ours_first.first), pggit._row_now_sql(p_table_id, p_theirs, v_their_first.first),
+        p_table_id, p_keys, v_base, v_ours, pggit._row_now_sql(p_table_id, p_theirs, v_their_first.first),
         pggit._key_columns(p_table_id, 'k'), v_first,
         pggit._merged_row_sql(p_table_id, 'b', p_base_missing), pggit._merged_row_sql(p_table_id, 'o', p_ours_missing), pggit._merged_row_sql(p_table_id, 't', p_theirs_missing),
         v_want, v_cells, coalesce(v_json, ''),

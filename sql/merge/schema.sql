@@ -202,23 +202,33 @@ $$;
 COMMENT ON FUNCTION pggit._in_names_of(pggit._schema_object[], pggit._schema_object[]) IS
 'Objects with the names that tables and columns have in another set, so that a renamed column does not make every index on it another one.';
 
-CREATE OR REPLACE FUNCTION pggit._their_tree(p_source_id integer, p_their_id text, p_theirs pggit._position)
+CREATE OR REPLACE FUNCTION pggit._their_tree(p_source_id integer, p_their_id text, p_theirs pggit._position, p_is_committed boolean DEFAULT false)
     RETURNS bigint
-    LANGUAGE sql
+    LANGUAGE plpgsql
 AS $$
-    SELECT CASE WHEN p_source_id IS NULL THEN (SELECT s.tree_id FROM pggit.schema_commits AS s WHERE s.commit_id = p_their_id) ELSE pggit._scan_schema(p_source_id, p_theirs) END;
+DECLARE
+    v_tree bigint;
+BEGIN
+    IF p_source_id IS NULL OR p_is_committed THEN
+        v_tree := (SELECT s.tree_id FROM pggit.schema_commits AS s WHERE s.commit_id = p_their_id);
+    END IF;
+    IF v_tree IS NULL AND p_source_id IS NOT NULL THEN
+        v_tree := pggit._scan_schema(p_source_id, p_theirs);
+    END IF;
+    RETURN v_tree;
+END;
 $$;
 
-COMMENT ON FUNCTION pggit._their_tree(integer, text, pggit._position) IS
-'The tree of theirs of a merge. p_source_id: the branch whose state theirs is, NULL: that of a commit.';
+COMMENT ON FUNCTION pggit._their_tree(integer, text, pggit._position, boolean) IS
+'The tree of theirs of a merge. p_source_id: the branch whose state theirs is, NULL: that of a commit. p_is_committed: the branch has just been committed, so that its state is that of the commit p_their_id.';
 
-CREATE OR REPLACE FUNCTION pggit._schema_sides(p_bases text[], p_target_id integer, p_source_id integer, p_their_id text, p_theirs pggit._position, p_always boolean,
+CREATE OR REPLACE FUNCTION pggit._schema_sides(p_bases text[], p_target_id integer, p_source_id integer, p_their_id text, p_theirs pggit._position, p_is_committed boolean, p_always boolean,
                                                OUT base pggit._schema_object[], OUT ours pggit._schema_object[], OUT theirs pggit._schema_object[])
     LANGUAGE plpgsql
 AS $$
 DECLARE
     v_bases  bigint[] := ARRAY(SELECT s.tree_id FROM unnest(p_bases) AS b(id) LEFT JOIN pggit.schema_commits AS s ON s.commit_id = b.id);
-    v_theirs bigint := pggit._their_tree(p_source_id, p_their_id, p_theirs);
+    v_theirs bigint := pggit._their_tree(p_source_id, p_their_id, p_theirs, p_is_committed);
 BEGIN
     IF p_always OR array_position(v_bases, NULL) IS NOT NULL OR EXISTS (SELECT FROM unnest(v_bases) AS b(id) CROSS JOIN LATERAL pggit._tree_changes(b.id, v_theirs)) THEN
         base   := pggit._objects_of_base(p_bases);
@@ -228,8 +238,9 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._schema_sides(text[], integer, integer, text, pggit._position, boolean) IS
-'The objects of the three states of a merge; unless p_always, NULL where theirs has changed none, and base alone where nobody knows what there was. p_source_id: the branch whose state theirs is, NULL: that of a commit.';
+COMMENT ON FUNCTION pggit._schema_sides(text[], integer, integer, text, pggit._position, boolean, boolean) IS
+'The objects of the three states of a merge; unless p_always, NULL where theirs has changed none, and base alone where nobody knows what there was. p_source_id,
+p_is_committed: as in pggit._their_tree.';
 
 CREATE OR REPLACE FUNCTION pggit._owner_on(p_branch_id integer, p_type text, p_name text, p_parent text)
     RETURNS oid

@@ -46,27 +46,43 @@ $$;
 COMMENT ON FUNCTION pggit._of_partition_sql(oid, text) IS
 'The rows of a query that a partition takes; where p_relation is no partition, all.';
 
-CREATE OR REPLACE FUNCTION pggit._wants_sql(p_table_id integer, p_relation oid DEFAULT NULL)
+CREATE OR REPLACE FUNCTION pggit._wants_sql(p_table_id integer, p_relation oid DEFAULT NULL, p_if text DEFAULT 'true')
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    SELECT pggit._of_partition_sql(p_relation, pggit._named_sql(p_table_id, format('SELECT %s FROM pg_temp.pggit_plan_%s AS p WHERE p.action IN (''insert'', ''update'')',
-                                                                                   pggit._record_columns(p_table_id, 'p.want', pggit._target()), p_table_id), pggit._target()));
+    SELECT pggit._of_partition_sql(p_relation, pggit._named_sql(p_table_id, format('SELECT %s FROM pg_temp.pggit_plan_%s AS p WHERE p.action IN (''insert'', ''update'') AND %s',
+                                                                                   pggit._record_columns(p_table_id, 'p.want', pggit._target()), p_table_id, p_if), pggit._target()));
 $$;
 
-COMMENT ON FUNCTION pggit._wants_sql(integer, oid) IS
-'SELECT of the rows that a plan will write, under their names; p_relation: of those, the ones that go to one partition.';
+COMMENT ON FUNCTION pggit._wants_sql(integer, oid, text) IS
+'SELECT of the rows that a plan will write, under their names; p_relation: of those, the ones that go to one partition; p_if: those that meet a condition on the planned row p.';
 
-CREATE OR REPLACE FUNCTION pggit._gone_sql(p_table_id integer, p_relation oid DEFAULT NULL)
+CREATE OR REPLACE FUNCTION pggit._gone_sql(p_table_id integer, p_relation oid DEFAULT NULL, p_if text DEFAULT 'true')
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    SELECT pggit._of_partition_sql(p_relation, pggit._named_sql(p_table_id, format('SELECT %s FROM pg_temp.pggit_plan_%s AS p WHERE p.action IN (''delete'', ''update'')',
-                                                                                   pggit._record_columns(p_table_id, 'p.o', pggit._target()), p_table_id), pggit._target()));
+    SELECT pggit._of_partition_sql(p_relation, pggit._named_sql(p_table_id, format('SELECT %s FROM pg_temp.pggit_plan_%s AS p WHERE p.action IN (''delete'', ''update'') AND %s',
+                                                                                   pggit._record_columns(p_table_id, 'p.o', pggit._target()), p_table_id, p_if), pggit._target()));
 $$;
 
-COMMENT ON FUNCTION pggit._gone_sql(integer, oid) IS
-'SELECT of the rows of ours that a plan will delete or overwrite, as they are before, under their names; p_relation: of those, the ones in one partition.';
+COMMENT ON FUNCTION pggit._gone_sql(integer, oid, text) IS
+'SELECT of the rows of ours that a plan will delete or overwrite, as they are before, under their names; p_relation: of those, the ones in one partition; p_if: those that meet a condition on the planned row p.';
+
+CREATE OR REPLACE FUNCTION pggit._sets_sql(p_table_id integer, p_relation oid, p_names name[])
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    -- An update may move a row to another partition, or change a generated column through others.
+    SELECT CASE WHEN count(*) = cardinality(p_names) AND pggit._root(p_relation) = p_relation
+                THEN format('(p.action <> ''update'' OR ROW(%s)::record *<> ROW(%s)::record)', string_agg('(p.o).c' || c.column_id, ', ' ORDER BY c.column_id),
+                            string_agg('(p.want).c' || c.column_id, ', ' ORDER BY c.column_id))
+                ELSE 'true' END
+      FROM pggit._columns_at(p_table_id, pggit._target()) AS c
+     WHERE c.name = ANY (p_names) AND c.generated_as IS NULL;
+$$;
+
+COMMENT ON FUNCTION pggit._sets_sql(integer, oid, name[]) IS
+'Condition on a planned row p: it is no update, or one that changes these columns of the relation.';
 
 CREATE OR REPLACE FUNCTION pggit._untouched_sql(p_table_id integer, p_alias text)
     RETURNS text
@@ -251,15 +267,16 @@ COMMENT ON FUNCTION pggit._check_unique(uuid, pggit.tables, integer) IS
 'Records the rows of a plan that would share the value of a unique index (partial, on expressions, NULLS NOT DISTINCT too) with another row of the merged state, or that an exclusion constraint keeps from one.';
 
 CREATE OR REPLACE FUNCTION pggit._foreign_keys(p_relations oid[])
-    RETURNS TABLE (conname name, child oid, parent oid, match_full boolean, same text, child_set text, child_null text, child_columns text, parent_columns text)
+    RETURNS TABLE (conname name, child oid, parent oid, match_full boolean, is_valid boolean, same text, child_set text, child_null text, child_columns text, parent_columns text,
+                   child_names name[], parent_names name[])
     LANGUAGE sql STABLE
 AS $$
-    SELECT k.conname, k.conrelid, k.confrelid, k.confmatchtype = 'f',
+    SELECT k.conname, k.conrelid, k.confrelid, k.confmatchtype = 'f', k.convalidated,
            string_agg(format('p.%I OPERATOR(%I.%s) c.%I', pa.attname, n.nspname, o.oprname, ca.attname), ' AND ' ORDER BY x.i),
            string_agg(format('c.%I IS DISTINCT FROM NULL', ca.attname), ' AND ' ORDER BY x.i),
            string_agg(format('c.%I IS NOT DISTINCT FROM NULL', ca.attname), ' AND ' ORDER BY x.i),
            string_agg(quote_ident(ca.attname), ', ' ORDER BY x.i),
-           string_agg(quote_ident(pa.attname), ', ' ORDER BY x.i)
+           string_agg(quote_ident(pa.attname), ', ' ORDER BY x.i), array_agg(ca.attname), array_agg(pa.attname)
       FROM pg_constraint AS k
      CROSS JOIN LATERAL unnest(k.conkey, k.confkey, k.conpfeqop) WITH ORDINALITY AS x(child_att, parent_att, op, i)
       JOIN pg_attribute AS ca ON ca.attrelid = k.conrelid AND ca.attnum = x.child_att
@@ -267,12 +284,41 @@ AS $$
       JOIN pg_operator AS o ON o.oid = x.op
       JOIN pg_namespace AS n ON n.oid = o.oprnamespace
      WHERE k.contype = 'f' AND k.conparentid = 0 AND pggit._is_enforced(k) AND (k.conrelid = ANY (p_relations) OR k.confrelid = ANY (p_relations))
-     GROUP BY k.oid, k.conname, k.conrelid, k.confrelid, k.confmatchtype
+     GROUP BY k.oid, k.conname, k.conrelid, k.confrelid, k.confmatchtype, k.convalidated
      ORDER BY k.conname;
 $$;
 
 COMMENT ON FUNCTION pggit._foreign_keys(oid[]) IS
 'Foreign keys from or to the relations, with conditions over the aliases c (child) and p (parent).';
+
+CREATE OR REPLACE FUNCTION pggit._gone_of_key_sql(p_parent_id integer, p_key record)
+    RETURNS text
+    LANGUAGE plpgsql STRICT
+AS $$
+DECLARE
+    v_gone text := pggit._gone_sql(p_parent_id, p_key.parent, pggit._sets_sql(p_parent_id, p_key.parent, p_key.parent_names));
+BEGIN
+    RETURN CASE WHEN pggit._how_many(v_gone, 1) > 0 THEN v_gone END;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._gone_of_key_sql(integer, record) IS
+'Of a foreign key (pggit._foreign_keys) and the planned table it refers to: SELECT of the rows that it may refer to and that go, or are other in what it refers to. NULL where there is none.';
+
+CREATE OR REPLACE FUNCTION pggit._wants_of_key_sql(p_child_id integer, p_key record, p_parents_stay boolean)
+    RETURNS text
+    LANGUAGE plpgsql STRICT
+AS $$
+DECLARE
+    v_wants text := pggit._wants_sql(p_child_id, p_key.child, CASE WHEN p_parents_stay AND p_key.is_valid THEN pggit._sets_sql(p_child_id, p_key.child, p_key.child_names) ELSE 'true' END);
+BEGIN
+    RETURN CASE WHEN pggit._how_many(v_wants, 1) > 0 THEN v_wants END;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._wants_of_key_sql(integer, record, boolean) IS
+'Of a foreign key and the planned table that has it: SELECT of the rows to write that it has to be checked for. As PostgreSQL has it, an update that leaves its columns alone does not ask it again, unless p_parents_stay is
+false or it is NOT VALID. NULL where there is none.';
 
 CREATE OR REPLACE FUNCTION pggit._check_foreign_keys(p_merge_id uuid, p_tables integer[], p_target_id integer)
     RETURNS void
@@ -284,8 +330,11 @@ DECLARE
     v_parent      integer;
     v_child_name  text;
     v_parent_name text;
+    v_wants       text;
+    v_gone        text;
+    v_relations   oid[] := pggit._relations(p_tables);
 BEGIN
-    FOR v_key IN SELECT f.* FROM pggit._foreign_keys(pggit._relations(p_tables)) AS f LOOP
+    FOR v_key IN SELECT f.* FROM pggit._foreign_keys(v_relations) AS f LOOP
         -- What a single partition says holds on main alone.
         CONTINUE WHEN p_target_id <> 1 AND EXISTS (SELECT FROM pggit.partitions AS p WHERE p.relation IN (v_key.child, v_key.parent));
         -- With columns of its own, a branch has foreign keys of its own, which pggit._require_own_foreign_keys looks at.
@@ -299,10 +348,13 @@ BEGIN
         v_child_name  := pggit._relation_on(p_target_id, v_key.child);
         v_parent_name := pggit._relation_on(p_target_id, v_key.parent);
 
-        IF v_child IS NOT NULL THEN
+        v_gone  := pggit._gone_of_key_sql(v_parent, v_key);
+        v_wants := pggit._wants_of_key_sql(v_child, v_key, p_target_id = 1 AND v_gone IS NULL);
+
+        IF v_wants IS NOT NULL THEN
             PERFORM pggit._add_violations(p_merge_id, v_child, 'foreign_key', v_key.conname,
                 format('SELECT c.* FROM (%1$s) AS c WHERE (%2$s%3$s) AND NOT EXISTS (SELECT FROM %4$s AS p WHERE %5$s%6$s)%7$s',
-                       pggit._wants_sql(v_child, v_key.child), v_key.child_set, CASE WHEN v_key.match_full THEN ' OR NOT (' || v_key.child_null || ')' ELSE '' END,
+                       v_wants, v_key.child_set, CASE WHEN v_key.match_full THEN ' OR NOT (' || v_key.child_null || ')' ELSE '' END,
                        v_parent_name, v_key.same,
                        CASE WHEN v_parent IS NULL THEN '' ELSE ' AND ' || pggit._untouched_sql(v_parent, 'p') END,
                        CASE WHEN v_parent IS NULL THEN '' ELSE format(' AND NOT EXISTS (SELECT FROM (%s) AS p WHERE %s)', pggit._wants_sql(v_parent, v_key.parent), v_key.same) END),
@@ -310,16 +362,16 @@ BEGIN
         END IF;
 
         -- Rows that stay and refer to a row that goes. A table that is not tracked has rows on main alone.
-        CONTINUE WHEN v_parent IS NULL OR (p_target_id <> 1 AND NOT EXISTS (SELECT FROM pggit.tables AS t WHERE t.relation = v_key.child AND t.untracked_at IS NULL));
+        CONTINUE WHEN v_gone IS NULL OR (p_target_id <> 1 AND NOT EXISTS (SELECT FROM pggit.tables AS t WHERE t.relation = v_key.child AND t.untracked_at IS NULL));
         IF v_child IS NULL THEN
             PERFORM pggit._add_violations(p_merge_id, v_parent, 'foreign_key', v_key.conname,
                 format('SELECT p.* FROM (%1$s) AS p WHERE EXISTS (SELECT FROM %2$s AS c WHERE %3$s AND NOT EXISTS (SELECT FROM (%4$s) AS p WHERE %3$s))',
-                       pggit._gone_sql(v_parent, v_key.parent), v_child_name, v_key.same, pggit._wants_sql(v_parent, v_key.parent)),
+                       v_gone, v_child_name, v_key.same, pggit._wants_sql(v_parent, v_key.parent)),
                 format('rows of %s still refer to it', v_key.child::regclass));
         ELSE
             PERFORM pggit._add_violations(p_merge_id, v_child, 'foreign_key', v_key.conname,
                 format('SELECT c.* FROM %1$s AS c WHERE %2$s AND EXISTS (SELECT FROM (%3$s) AS p WHERE %4$s) AND NOT EXISTS (SELECT FROM (%5$s) AS p WHERE %4$s)',
-                       v_child_name, pggit._untouched_sql(v_child, 'c'), pggit._gone_sql(v_parent, v_key.parent), v_key.same, pggit._wants_sql(v_parent, v_key.parent)),
+                       v_child_name, pggit._untouched_sql(v_child, 'c'), v_gone, v_key.same, pggit._wants_sql(v_parent, v_key.parent)),
                 format('the merge deletes the row of %s that this row''s (%s) refers to', v_key.parent::regclass, v_key.child_columns));
         END IF;
     END LOOP;

@@ -80,6 +80,7 @@ COMMENT ON FUNCTION pggit._swaps_sql(integer, regclass) IS
 CREATE OR REPLACE FUNCTION pggit._write_plan(p_table_id integer, p_relation text, p_anew text)
     RETURNS void
     LANGUAGE plpgsql
+    SET random_page_cost = 0.1  -- the plan has just read these rows: looking them up again costs no page, and reading all of a large table much more
 AS $$
 DECLARE
     v_rows    text := pggit._rows_of(p_relation::regclass);
@@ -122,19 +123,24 @@ Raises VG402 when a row is no longer as planned.';
 CREATE OR REPLACE FUNCTION pggit._lock_planned_rows(p_tables integer[])
     RETURNS void
     LANGUAGE plpgsql
+    SET random_page_cost = 0.1  -- as in pggit._write_plan
 AS $$
 DECLARE
     v_ends   timestamptz := clock_timestamp() + interval '900 milliseconds';
     v_table  integer;
     v_rows   text;
+    v_wanted bigint;
     v_locked bigint;
     v_there  bigint;
 BEGIN
     FOREACH v_table IN ARRAY p_tables LOOP
         v_rows := format('FROM %s AS b JOIN pg_temp.pggit_plan_%s AS p ON %s WHERE p.action', pggit._rows_of(pggit._base_relation(v_table)::regclass), v_table, pggit._planned_row_sql(v_table));
+        EXECUTE format('SELECT count(*) FROM pg_temp.pggit_plan_%s AS p WHERE p.action IN (''delete'', ''update'')', v_table) INTO v_wanted;
+        CONTINUE WHEN v_wanted = 0;
         LOOP
             EXECUTE format('SELECT (SELECT count(*) FROM (SELECT %1$s = ''delete'' FOR UPDATE OF b SKIP LOCKED) AS d) + (SELECT count(*) FROM (SELECT %1$s = ''update'' FOR NO KEY UPDATE OF b SKIP LOCKED) AS u)',
                            v_rows) INTO v_locked;
+            EXIT WHEN v_locked >= v_wanted;
             EXECUTE format('SELECT count(*) %s IN (''delete'', ''update'')', v_rows) INTO v_there;
             EXIT WHEN v_locked >= v_there;
             IF clock_timestamp() >= v_ends THEN
@@ -272,6 +278,7 @@ except of rows as in pggit._acted_on_sql.';
 CREATE OR REPLACE FUNCTION pggit._write_in_one(p_table_ids integer[], p_relations text[], p_swaps boolean)
     RETURNS void
     LANGUAGE plpgsql
+    SET random_page_cost = 0.1  -- as in pggit._write_plan
 AS $$
 DECLARE
     v_with  text;
@@ -367,22 +374,27 @@ DECLARE
     v_key    record;
     v_child  integer;
     v_parent integer;
+    v_wants  text;
+    v_gone   text;
     v_broken boolean;
+    v_relations oid[] := pggit._relations(p_tables);
 BEGIN
-    FOR v_key IN SELECT f.* FROM pggit._foreign_keys(pggit._relations(p_tables)) AS f LOOP
+    FOR v_key IN SELECT f.* FROM pggit._foreign_keys(v_relations) AS f LOOP
         v_child  := (SELECT t.table_id FROM pggit.tables AS t WHERE t.relation = pggit._root(v_key.child) AND t.table_id = ANY (p_tables));
         v_parent := (SELECT t.table_id FROM pggit.tables AS t WHERE t.relation = pggit._root(v_key.parent) AND t.table_id = ANY (p_tables));
-        IF v_child IS NOT NULL THEN
+        v_gone   := pggit._gone_of_key_sql(v_parent, v_key);
+        v_wants  := pggit._wants_of_key_sql(v_child, v_key, v_gone IS NULL);
+        IF v_wants IS NOT NULL THEN
             -- As the foreign key's own trigger does: hold the parents, then look with a new snapshot.
             EXECUTE format('SELECT EXISTS (SELECT FROM (SELECT FROM %s AS p WHERE EXISTS (SELECT FROM (%s) AS c WHERE %s) FOR KEY SHARE OF p) AS held)',
-                           pggit._rows_of(v_key.parent), pggit._wants_sql(v_child, v_key.child), v_key.same) INTO v_broken;
+                           pggit._rows_of(v_key.parent), v_wants, v_key.same) INTO v_broken;
             EXECUTE format('SELECT EXISTS (SELECT FROM (%s) AS c WHERE %s AND NOT EXISTS (SELECT FROM %s AS p WHERE %s))',
-                           pggit._wants_sql(v_child, v_key.child), v_key.child_set, pggit._rows_of(v_key.parent), v_key.same) INTO v_broken;
+                           v_wants, v_key.child_set, pggit._rows_of(v_key.parent), v_key.same) INTO v_broken;
             PERFORM pggit._require_unbroken(v_broken, v_key.conname);
         END IF;
-        IF v_parent IS NOT NULL THEN
+        IF v_gone IS NOT NULL THEN
             EXECUTE format('SELECT EXISTS (SELECT FROM %1$s AS c WHERE EXISTS (SELECT FROM (%2$s) AS p WHERE %3$s) AND NOT EXISTS (SELECT FROM %4$s AS p WHERE %3$s))',
-                           pggit._rows_of(v_key.child), pggit._gone_sql(v_parent, v_key.parent), v_key.same, pggit._rows_of(v_key.parent)) INTO v_broken;
+                           pggit._rows_of(v_key.child), v_gone, v_key.same, pggit._rows_of(v_key.parent)) INTO v_broken;
             PERFORM pggit._require_unbroken(v_broken, v_key.conname);
         END IF;
     END LOOP;
@@ -399,7 +411,11 @@ AS $$
 DECLARE
     v_key    record;
     v_broken boolean;
+    v_relations oid[] := pggit._relations(p_tables);
 BEGIN
+    IF current_setting('server_version_num')::integer < 180000 THEN
+        RETURN;
+    END IF;
     FOR v_key IN
         SELECT k.conname, n.nspname, r.relname, pggit._relation_on(p_target_id, k.conrelid) AS child, pggit._relation_on(p_target_id, k.confrelid) AS parent,
                string_agg(format('p.%I OPERATOR(%I.%s) c.%I', pa.attname, os.nspname, o.oprname, ca.attname), ' AND ') FILTER (WHERE u.i < cardinality(k.conkey)) AS same,
@@ -415,7 +431,7 @@ BEGIN
           JOIN pg_namespace AS os ON os.oid = o.oprnamespace
          -- conperiod is there from PostgreSQL 18.
          WHERE k.contype = 'f' AND (to_jsonb(k) ->> 'conperiod')::boolean AND pggit._is_enforced(k)
-           AND (k.conrelid = ANY (pggit._relations(p_tables)) OR k.confrelid = ANY (pggit._relations(p_tables)))
+           AND (k.conrelid = ANY (v_relations) OR k.confrelid = ANY (v_relations))
          GROUP BY k.oid, k.conname, k.conrelid, k.confrelid, n.nspname, r.relname
     LOOP
         IF p_target_id = 1 THEN
@@ -519,6 +535,53 @@ $$;
 COMMENT ON FUNCTION pggit._refuse_meddling(text) IS
 'Raises VG310: something else than the plan was written.';
 
+CREATE OR REPLACE FUNCTION pggit._is_logged_as_planned(p_table pggit.tables, p_watermark bigint)
+    RETURNS boolean
+    LANGUAGE plpgsql
+    SET enable_nestloop = off  -- the planner does not know how many this transaction has logged
+AS $$
+DECLARE
+    v_right boolean := false;
+BEGIN
+    IF EXISTS (SELECT FROM pg_class AS c WHERE c.oid = p_table.relation AND c.relkind = 'r' AND NOT c.relhasrules)
+       AND NOT EXISTS (SELECT FROM pg_trigger AS g JOIN pg_proc AS f ON f.oid = g.tgfoid
+                        WHERE g.tgrelid = p_table.relation AND NOT g.tgisinternal AND f.pronamespace <> 'pggit'::regnamespace AND g.tgenabled <> 'D'
+                          AND NOT (g.tgenabled = 'O' AND current_setting('session_replication_role') = 'replica')) THEN
+        EXECUTE format($sql$
+            WITH logged AS MATERIALIZED (SELECT %2$s FROM pggit._log_%1$s AS l WHERE l._xid = %3$L::xid8 AND l._seq > %4$s)
+            SELECT (SELECT count(*) FROM logged) = (SELECT count(*) FROM pg_temp.pggit_plan_%1$s AS p WHERE p.action <> 'none')
+                   AND NOT EXISTS (SELECT FROM logged AS l WHERE NOT EXISTS (SELECT FROM pg_temp.pggit_plan_%1$s AS p WHERE p.action <> 'none' AND %5$s))$sql$,
+            p_table.table_id, pggit._key_columns(p_table.table_id, 'l'), pggit._transaction_number(), p_watermark, pggit._same_key(p_table.table_id, 'l', 'p')) INTO v_right;
+    END IF;
+    RETURN v_right;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._is_logged_as_planned(pggit.tables, bigint) IS
+'Whether this transaction has logged, since a watermark, one change of main for each planned row of a table with a key and none beside, and no trigger or rule of the user is there that could have written another row than the
+merge has. Then the net change is the plan. Where it says no, that is yet to be seen.';
+
+CREATE OR REPLACE FUNCTION pggit._stands_as_planned(p_table_id integer, p_watermark bigint)
+    RETURNS boolean
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_right boolean;
+BEGIN
+    EXECUTE format($sql$
+        SELECT NOT EXISTS (SELECT FROM pg_temp.pggit_plan_%1$s AS p LEFT JOIN LATERAL (SELECT %2$s AS r FROM %3$s AS b WHERE %4$s OFFSET 0) AS b ON true
+                            WHERE p.action <> 'none' AND ((p.want IS NULL) <> (b.r IS NULL) OR b.r *<> p.want))
+           AND NOT EXISTS (SELECT FROM pggit._log_%1$s AS l WHERE l._xid = %5$L::xid8 AND l._seq > %6$s
+                              AND NOT EXISTS (SELECT FROM pg_temp.pggit_plan_%1$s AS p WHERE p.action <> 'none' AND %7$s))$sql$,
+        p_table_id, pggit._named_as_row_sql(p_table_id, 'b'), pggit._base_rows(p_table_id), pggit._same_key(p_table_id, 'b', 'p', true, false),
+        pggit._transaction_number(), p_watermark, pggit._same_key(p_table_id, 'l', 'p')) INTO v_right;
+    RETURN v_right;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._stands_as_planned(integer, bigint) IS
+'Whether main''s rows of a table with a key are now those of the plan, and this transaction has logged none beside since a watermark.';
+
 CREATE OR REPLACE FUNCTION pggit._require_as_planned(p_tables integer[], p_watermark bigint)
     RETURNS void
     LANGUAGE plpgsql
@@ -532,13 +595,7 @@ BEGIN
         IF v_table.table_id = ANY (p_tables) AND pggit._is_keyless(v_table.table_id) THEN
             v_right := pggit._is_as_planned(v_table.table_id, format('pggit._log_%s', v_table.table_id), p_watermark);
         ELSIF v_table.table_id = ANY (p_tables) THEN
-            EXECUTE format($sql$
-                SELECT NOT EXISTS (SELECT FROM pg_temp.pggit_plan_%1$s AS p LEFT JOIN LATERAL (SELECT %2$s AS r FROM %3$s AS b WHERE %4$s OFFSET 0) AS b ON true
-                                    WHERE p.action <> 'none' AND ((p.want IS NULL) <> (b.r IS NULL) OR b.r *<> p.want))
-                   AND NOT EXISTS (SELECT FROM pggit._log_%1$s AS l WHERE l._xid = %5$L::xid8 AND l._seq > %6$s
-                                      AND NOT EXISTS (SELECT FROM pg_temp.pggit_plan_%1$s AS p WHERE p.action <> 'none' AND %7$s))$sql$,
-                v_table.table_id, pggit._named_as_row_sql(v_table.table_id, 'b'), pggit._base_rows(v_table.table_id), pggit._same_key(v_table.table_id, 'b', 'p', true, false),
-                v_xid, p_watermark, pggit._same_key(v_table.table_id, 'l', 'p')) INTO v_right;
+            v_right := pggit._is_logged_as_planned(v_table, p_watermark) OR pggit._stands_as_planned(v_table.table_id, p_watermark);
         ELSE
             EXECUTE format('SELECT NOT EXISTS (SELECT FROM pggit._log_%s AS l WHERE l._xid = %L::xid8 AND l._seq > %s)',
                            v_table.table_id, v_xid, p_watermark) INTO v_right;

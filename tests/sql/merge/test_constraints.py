@@ -243,6 +243,49 @@ def test_a_trigger_that_fires_all_the_same_refuses_the_merge(db: Database) -> No
     assert db.rows("TABLE other") == []
 
 
+def test_rows_that_come_out_otherwise_than_they_were_written_refuse_the_merge(db: Database) -> None:
+    """Each is logged once, as it was planned: the rows themselves have to be looked at."""
+    db.run("""
+        CREATE TABLE t (id integer PRIMARY KEY, v text);
+        INSERT INTO t VALUES (1, 'old');
+        SELECT pggit.track_schema('public');
+        SELECT pggit.create_branch('side', p_materialize => 'none');
+        CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN NEW.v := 'meddled'; RETURN NEW; END $$;
+    """)
+    query(db.connect(branch="side"), "UPDATE t SET v = 'new'")
+    db.run("CREATE TRIGGER meddle BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION meddle()")
+    db.run("ALTER TABLE t ENABLE ALWAYS TRIGGER meddle")
+    assert db.value("SELECT (pggit.merge('side')).result") == "refused"
+    assert db.rows("TABLE t") == [(1, "old")]
+
+
+def test_a_child_that_keeps_its_parent_is_asked_when_the_parent_goes(db: Database) -> None:
+    side(
+        db,
+        "none",
+        """
+        CREATE TABLE parent (id integer PRIMARY KEY);
+        CREATE TABLE child (id integer PRIMARY KEY, parent_id integer REFERENCES parent, note text);
+        INSERT INTO parent VALUES (1), (2), (3);
+        INSERT INTO child VALUES (1, 1, 'old'), (2, 1, 'old');
+        SELECT pggit.track_schema('public');
+        SELECT pggit.commit('base');
+        """,
+    )
+    query(
+        db.connect(branch="side"),
+        "UPDATE child SET parent_id = 3, note = 'new' WHERE id = 1; DELETE FROM parent WHERE id = 2",
+    )
+    query(db.connect(), "UPDATE child SET parent_id = 2 WHERE id = 1")
+    merge_id, result = db.row(
+        "SELECT (m).merge_id, (m).result FROM pggit.merge('side', p_options => '{\"on_conflict\": \"ours\"}') AS m"
+    )
+    assert result == "refused"
+    found = "SELECT kind, constraint_name, key FROM pggit.merge_violations WHERE merge_id = %s"
+    assert db.rows(found, merge_id) == [("foreign_key", "child_parent_id_fkey", {"id": 1})]
+
+
 def test_sequences_are_set_past_merged_keys(db: Database) -> None:
     db.run("""
         CREATE TABLE t (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v text);
