@@ -381,20 +381,25 @@ DECLARE
     v_gone text[] := ARRAY(SELECT pggit._shown_name(t.id, p_branch_id) FROM unnest(p_tables) AS t(id));
     v_ours pggit._schema_object[];
     v_left pggit._schema_object[];
+    v_real text[];
+    v_own  text[];
 BEGIN
     IF p_base IS NULL OR NOT EXISTS (SELECT FROM unnest(p_base) AS b WHERE pggit._uses_tables(b) AND NOT EXISTS (SELECT FROM unnest(p_theirs) AS t WHERE t.object_type = b.object_type AND t.object_name = b.object_name)) THEN
         RETURN '{}';
     END IF;
     v_ours := ARRAY(SELECT o FROM pggit._schema_objects(p_branch_id) AS o);
+    v_real := ARRAY(SELECT pggit._shown_name(bt.table_id, p_branch_id) FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.form = 'table');
+    v_own  := ARRAY(SELECT r.object_name FROM pggit._own_readers(p_branch_id) AS r);
     v_left := ARRAY(SELECT o FROM unnest(v_ours) AS o
                      WHERE NOT (pggit._uses_tables(o) AND o.parent <> ALL (v_gone) AND EXISTS (SELECT FROM unnest(p_base) AS b WHERE b.object_type = o.object_type AND b.object_name = o.object_name AND b.hash = o.hash)
-                                AND NOT EXISTS (SELECT FROM unnest(p_theirs) AS t WHERE t.object_type = o.object_type AND t.object_name = o.object_name)));
-    RETURN CASE WHEN p_branch_id = 1 THEN ARRAY(SELECT jsonb_array_elements_text(pggit._migrate(1, v_ours, v_left))) ELSE '{}' END;
+                                AND NOT EXISTS (SELECT FROM unnest(p_theirs) AS t WHERE t.object_type = o.object_type AND t.object_name = o.object_name)
+                                AND (p_branch_id = 1 OR CASE o.object_type WHEN 'constraint' THEN o.parent = ANY (v_real) ELSE o.object_name = ANY (v_own) END)));
+    RETURN ARRAY(SELECT jsonb_array_elements_text(pggit._migrate(p_branch_id, v_ours, v_left)));
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._drop_users_of_tables(integer, integer[], pggit._schema_object[], pggit._schema_object[]) IS
-'Drops main''s views and foreign keys that theirs has dropped and ours left alone, before the tables that they use go, and returns the statements.';
+'Drops the views and foreign keys of main, or a branch''s own, that theirs has dropped and ours left alone, before the tables that they use go, and returns the statements.';
 
 CREATE OR REPLACE FUNCTION pggit._uses_tables(p_object pggit._schema_object)
     RETURNS boolean
@@ -593,11 +598,15 @@ CREATE OR REPLACE FUNCTION pggit._note_synced(p_branch_id integer)
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
 AS $$
+    WITH unknown AS MATERIALIZED (
+        SELECT r.object_type, r.object_name FROM pggit._own_readers(p_branch_id) AS r
+         WHERE NOT EXISTS (SELECT FROM pggit.schema_copies AS k WHERE k.branch_id = p_branch_id AND k.object_type = r.object_type AND k.object_name = r.object_name)
+    ), below AS (
+        SELECT e.object_type, e.object_name FROM pggit._tree_entries(CASE WHEN EXISTS (SELECT FROM unknown) THEN pggit._tree_below(p_branch_id) END) AS e
+    )
     INSERT INTO pggit.schema_copies (branch_id, object_type, object_name)
-    SELECT p_branch_id, r.object_type, r.object_name
-      FROM pggit._own_readers(p_branch_id) AS r
-     WHERE EXISTS (SELECT FROM pggit._tree_entries(pggit._tree_below(p_branch_id)) AS b WHERE b.object_type = r.object_type AND b.object_name = r.object_name)
-        ON CONFLICT DO NOTHING;
+    SELECT p_branch_id, u.object_type, u.object_name FROM unknown AS u
+     WHERE EXISTS (SELECT FROM below AS b WHERE b.object_type = u.object_type AND b.object_name = u.object_name);
 $$;
 
 COMMENT ON FUNCTION pggit._note_synced(integer) IS

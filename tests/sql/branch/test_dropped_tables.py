@@ -163,6 +163,7 @@ def test_main_keeps_what_still_needs_the_table(shop: Database, dev: Connection) 
 def test_what_was_dropped_with_the_table_goes_with_it(shop: Database, dev: Connection) -> None:
     """Foreign keys and views that the branch has dropped, too; main's own stay in the way."""
     query(dev, "CREATE VIEW emails AS SELECT email FROM customers; SELECT pggit.merge('dev', 'main')")
+    shop.run("SELECT pggit.create_branch('other', 'main', p_materialize => 'all')")
     query(dev, "DROP VIEW emails; DROP TABLE customers CASCADE; SELECT pggit.commit('gone')")
     shop.run("ALTER TABLE orders ADD payer bigint CONSTRAINT whose REFERENCES customers; SELECT pggit.commit('whose')")
     assert "constraint whose on table orders depends on table customers" in merged(shop, "dev", "main")
@@ -170,6 +171,12 @@ def test_what_was_dropped_with_the_table_goes_with_it(shop: Database, dev: Conne
     shop.run("ALTER TABLE orders DROP payer; SELECT pggit.commit('nobody''s')")
     assert merged(shop, "dev", "main") == "merged"
     assert shop.rows("SELECT to_regclass('customers'), to_regclass('emails')") == [(None, None)]
+    other = shop.connect(branch="other")
+    assert rows(other, "SELECT count(*) FROM emails") == [(20,)]
+    assert merged(shop, "main", "other") in ("merged", "fast_forward")
+    for name in ("customers", "emails"):
+        with raises("42P01"):
+            query(other, f"SELECT * FROM {name}")
     assert intact(shop)
 
 
@@ -242,6 +249,24 @@ def test_what_main_dropped_while_nobody_had_it_is_not_made_again(shop: Database)
     assert "table public.logs was dropped on main when no branch had it" in reason
     with raises("VG302", "public.logs was dropped on main"):
         shop.run("SELECT pggit.reset('main', 'HEAD~1')")
+
+
+def test_a_migration_is_stashed_and_taken_back(shop: Database, dev: Connection) -> None:
+    query(
+        dev,
+        "CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE TABLE parcels (id serial PRIMARY KEY, of int REFERENCES orders); INSERT INTO parcels (of) VALUES (1);"
+        "ALTER TABLE orders ADD parcel int REFERENCES parcels; UPDATE orders SET parcel = 1 WHERE id = 1; CREATE VIEW sent AS SELECT of, one() FROM parcels",
+    )
+    before = shop.rows("SELECT object_type, object_name, definition FROM pggit._schema_objects(2) ORDER BY 1, 2")
+    query(dev, "SELECT pggit.stash()")
+    assert shop.rows("SELECT * FROM pggit.diff_schema('main', 'dev')") == []
+    assert rows(dev, "SELECT to_regclass('parcels'), to_regclass('sent')") == [(None, None)]
+    assert value(dev, "SELECT (pggit.unstash()).result") == "merged"
+    assert (
+        shop.rows("SELECT object_type, object_name, definition FROM pggit._schema_objects(2) ORDER BY 1, 2") == before
+    )
+    assert rows(dev, "SELECT s.*, o.parcel FROM sent AS s, orders AS o WHERE o.id = 1") == [(1, 1, 1)]
+    assert intact(shop)
 
 
 def test_a_reset_makes_a_table_of_the_branch_again(shop: Database, dev: Connection) -> None:
