@@ -15,22 +15,31 @@ AS $$
 DECLARE
     v_held    jsonb := '[]';
     v_trigger record;
+    v_waiting text;
+    v_late    text;
 BEGIN
+    SELECT string_agg(format('%I.%I', n.nspname, k.conname), ', '), string_agg(format('%I.%I', n.nspname, k.conname), ', ') FILTER (WHERE k.condeferred) INTO v_waiting, v_late
+      FROM pg_constraint AS k JOIN pg_namespace AS n ON n.oid = k.connamespace
+     WHERE k.condeferrable AND k.conparentid = 0 AND (k.conrelid = ANY (p_relations) OR k.confrelid = ANY (p_relations));
     FOR v_trigger IN
         SELECT g.tgname AS name, g.tgrelid::regclass AS relation FROM pg_trigger AS g JOIN pg_proc AS p ON p.oid = g.tgfoid
          WHERE g.tgrelid = ANY (p_relations) AND NOT g.tgisinternal AND g.tgparentid = 0 AND g.tgenabled = 'O'
            AND (p.pronamespace <> 'pggit'::regnamespace OR p.proname IN ('_check_child', '_check_parent'))
     LOOP
+        -- A table can't be altered while one of its constraints waits to be checked.
+        IF v_held = '[]' AND v_waiting IS NOT NULL THEN
+            EXECUTE format('SET CONSTRAINTS %s IMMEDIATE', v_waiting);
+        END IF;
         EXECUTE format('ALTER TABLE %s DISABLE TRIGGER %I', v_trigger.relation, v_trigger.name);
         v_held := v_held || to_jsonb(format('ALTER TABLE %s ENABLE TRIGGER %I', v_trigger.relation, v_trigger.name));
     END LOOP;
-    RETURN v_held;
+    RETURN CASE WHEN v_held <> '[]' AND v_late IS NOT NULL THEN v_held || to_jsonb(format('SET CONSTRAINTS %s DEFERRED', v_late)) ELSE v_held END;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._hold_triggers(oid[]) IS
 'Where session_replication_role may not be set: takes the user''s own triggers out of the merge, and those that stand for foreign keys of a branch between a view and
-a real table, which would look at half of what a merge writes. Returns the commands for pggit._release_triggers.';
+a real table, which would look at half of what a merge writes. Constraints that wait are checked at once until then. Returns the commands for pggit._release_triggers.';
 
 CREATE OR REPLACE FUNCTION pggit._release_triggers(p_held jsonb)
     RETURNS void

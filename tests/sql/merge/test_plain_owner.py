@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 
 from fixtures.postgres import INSTALL, Connection, Database, query
@@ -81,3 +82,34 @@ def test_rows_that_refer_to_each_other_come_and_go(db: Database, plain: Connecti
     merged(plain, "main", "side")
     side = db.connect(user="plain", branch="side")
     assert query(side, "SELECT t.id, p.id FROM team AS t JOIN person AS p ON p.id = t.lead").fetchall() == [(2, 2)]
+
+
+@pytest.mark.parametrize(("target", "materialize"), [("main", "none"), ("side", "all")])
+def test_triggers_beside_foreign_keys_that_wait(db: Database, plain: Connection, target: str, materialize: str) -> None:
+    """A trigger can be switched on again only when no foreign key of its table waits to be checked."""
+    query(
+        plain,
+        """
+        CREATE TABLE late (
+            id integer PRIMARY KEY, up integer REFERENCES late DEFERRABLE INITIALLY DEFERRED,
+            u integer UNIQUE DEFERRABLE INITIALLY DEFERRED
+        );
+        CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'a trigger'; END $$;
+        INSERT INTO late VALUES (1, NULL, 1), (2, 1, 2);
+        """,
+    )
+    query(plain, "SELECT pggit.track_schema('public')")
+    query(plain, "SELECT pggit.create_branch('side', p_materialize => %s)", materialize)
+    source = "side" if target == "main" else "main"
+    there = {"main": plain, "side": db.connect(user="plain", branch="side")}
+    query(there[source], "INSERT INTO late VALUES (3, 1, 3), (4, 3, 4)")
+    query(there[source], "UPDATE late SET up = 4, u = 5 WHERE id = 2")
+    for on in there.values():
+        schema = query(on, "SELECT current_schema()").fetchall()[0][0]
+        if (schema == "public") is (target == "main"):
+            query(on, "CREATE TRIGGER fails AFTER INSERT OR UPDATE ON late FOR EACH ROW EXECUTE FUNCTION public.fail()")
+    merged(plain, source, target)
+    wanted = [(1, None, 1), (2, 4, 5), (3, 1, 3), (4, 3, 4)]
+    assert query(there[target], "SELECT * FROM late ORDER BY id").fetchall() == wanted
+    with pytest.raises(psycopg.Error, match="a trigger"):
+        query(there[target], "INSERT INTO late VALUES (9, NULL, 9)")
