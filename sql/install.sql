@@ -119,6 +119,7 @@
 \ir merge/schema.sql
 \ir merge/keyless.sql
 \ir merge/violations.sql
+\ir merge/fire_triggers.sql
 \ir merge/write_rows.sql
 \ir merge/write_branch.sql
 \ir merge/rules.sql

@@ -90,7 +90,8 @@ CREATE TABLE IF NOT EXISTS pggit.tables (
     relabelled_at pggit._mark,
     stores_dropped boolean   NOT NULL DEFAULT false,
     storage      text,
-    on_main      boolean     NOT NULL DEFAULT true
+    on_main      boolean     NOT NULL DEFAULT true,
+    fires        boolean     NOT NULL DEFAULT false
 );
 CREATE UNIQUE INDEX IF NOT EXISTS tables_relation_key ON pggit.tables (relation) WHERE untracked_at IS NULL;
 

@@ -390,8 +390,9 @@ BEGIN
             END IF;
         END LOOP;
         PERFORM pggit._lock_planned_rows(v_tables);
+        v_held := pggit._let_fire(pggit._relations(ARRAY(SELECT t.table_id FROM pggit.tables AS t WHERE t.table_id = ANY (v_tables) AND t.fires)));
         IF current_setting('session_replication_role') <> 'replica' THEN
-            v_held := pggit._hold_triggers(pggit._relations(v_tables));
+            v_held := v_held || pggit._hold_triggers(pggit._relations(ARRAY(SELECT t.table_id FROM pggit.tables AS t WHERE t.table_id = ANY (v_tables) AND NOT t.fires)));
             PERFORM pggit._write_together(v_tables, ARRAY(SELECT pggit._base_relation(u.e) FROM unnest(v_tables) WITH ORDINALITY AS u(e, n) ORDER BY u.n));
         END IF;
         FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.table_id = ANY (v_tables) ORDER BY t.table_id LOOP
@@ -400,11 +401,11 @@ BEGIN
             END IF;
             PERFORM pggit._pass_sequences(v_table.table_id, pggit._base_relation(v_table.table_id));
         END LOOP;
+        PERFORM pggit._release_triggers(v_held);
         PERFORM pggit._recheck_foreign_keys(v_tables);
         PERFORM pggit._require_periods(v_tables, 1);
         PERFORM pggit._require_as_planned(v_tables, v_start);
         PERFORM pggit._require_untouched(v_tables, (p_ours).x);
-        PERFORM pggit._release_triggers(v_held);
     ELSE
         PERFORM pggit._record_transaction();  -- when it was, for refs by time
         v_s := pggit._base_after(p_merge, p_ours, p_theirs);
@@ -434,7 +435,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._apply(pggit.merges, pggit.branches, pggit.merge_result, pggit._position, pggit._position) IS
-'Writes a plan into its target and returns the position that the merge commit stands for. No trigger of the user takes part. Raises VG402 and VG310.';
+'Writes a plan into its target and returns the position that the merge commit stands for. No trigger of the user takes part, but as pggit.fire_triggers says. Raises VG402 and VG310.';
 
 CREATE OR REPLACE FUNCTION pggit._origin(p_merge pggit.merges, p_head text, OUT bases text[], OUT theirs text)
     LANGUAGE sql STABLE
@@ -816,7 +817,7 @@ BEGIN
                         MESSAGE = 'the branches or rows of this merge are locked by others',
                         HINT    = 'Nothing was written. Merge again.';
                 END IF;
-            WHEN SQLSTATE 'VG310' OR SQLSTATE 'VG312' OR dependent_objects_still_exist OR integrity_constraint_violation OR data_exception THEN
+            WHEN SQLSTATE 'VG310' OR SQLSTATE 'VG312' OR dependent_objects_still_exist OR integrity_constraint_violation OR data_exception OR raise_exception THEN
                 GET STACKED DIAGNOSTICS v_message = MESSAGE_TEXT, v_detail = PG_EXCEPTION_DETAIL, v_hint = PG_EXCEPTION_HINT, v_name = CONSTRAINT_NAME;
                 v_result := pggit._result(p_merge_id, 'refused', jsonb_strip_nulls(jsonb_build_object(
                     'reason', v_message, 'rows', nullif(v_detail, ''), 'hint', nullif(v_hint, ''), 'constraint', nullif(v_name, ''), 'sqlstate', SQLSTATE)));

@@ -93,7 +93,7 @@ $$;
 COMMENT ON FUNCTION pggit._plan_dense(integer) IS
 'The same for a table that is real on the branch: what has to be written, as pggit._write_dense takes it.';
 
-CREATE OR REPLACE FUNCTION pggit._written_relations(p_table_ids integer[], p_relations text[])
+CREATE OR REPLACE FUNCTION pggit._written_relations(p_table_ids integer[], p_relations text[], p_fire boolean)
     RETURNS oid[]
     LANGUAGE plpgsql STABLE
 AS $$
@@ -102,6 +102,7 @@ DECLARE
     v_writes  boolean;
 BEGIN
     FOR v_at IN 1 .. cardinality(p_table_ids) LOOP
+        CONTINUE WHEN p_fire <> (SELECT t.fires FROM pggit.tables AS t WHERE t.table_id = p_table_ids[v_at]);
         EXECUTE format('SELECT EXISTS (SELECT FROM pg_temp.pggit_plan_%s AS p WHERE p.action <> ''none'')', p_table_ids[v_at]) INTO v_writes;
         v_written := v_written || CASE WHEN v_writes THEN p_relations[v_at]::regclass::oid END;
     END LOOP;
@@ -109,8 +110,8 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._written_relations(integer[], text[]) IS
-'Those of a branch''s real tables that a merge has to write to.';
+COMMENT ON FUNCTION pggit._written_relations(integer[], text[], boolean) IS
+'Those of a branch''s real tables that a merge has to write to, and whose triggers fire in it, or not.';
 
 CREATE OR REPLACE FUNCTION pggit._write_dense(p_branch_id integer)
     RETURNS void
@@ -128,15 +129,16 @@ BEGIN
      CROSS JOIN LATERAL (SELECT pggit._dense_relation(p_branch_id, bt.table_id) AS relation) AS d
      WHERE bt.branch_id = p_branch_id AND d.relation IS NOT NULL;
 
+    v_held := pggit._let_fire(pggit._written_relations(v_ids, v_relations, true));
     IF current_setting('session_replication_role') = 'replica' THEN
         FOR v_at IN 1 .. cardinality(v_ids) LOOP
             PERFORM pggit._write_rows(v_ids[v_at], v_relations[v_at]);
         END LOOP;
     ELSE
-        v_held := pggit._hold_triggers(pggit._written_relations(v_ids, v_relations));
+        v_held := v_held || pggit._hold_triggers(pggit._written_relations(v_ids, v_relations, false));
         PERFORM pggit._write_together(v_ids, v_relations);
-        PERFORM pggit._release_triggers(v_held);
     END IF;
+    PERFORM pggit._release_triggers(v_held);
 
     FOREACH v_id IN ARRAY v_ids LOOP
         CONTINUE WHEN pggit._is_keyless(v_id);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 
 from fixtures.postgres import Connection, Database, query
@@ -67,3 +68,50 @@ def test_one_that_fires_all_the_same_refuses_the_merge(db: Database, meddles: st
         assert query(session, "SELECT count(*) FROM untouched").fetchall() == [(0,)]
     assert query(side, "SELECT * FROM account WHERE id = 2").fetchall() == [(2, 0)]
     assert query(side, "TABLE booking").fetchall() == []
+
+
+CHECKED = """
+    CREATE TABLE booking (id integer PRIMARY KEY, amount integer);
+    INSERT INTO booking SELECT n, 0 FROM generate_series(1, 4) AS n;
+    CREATE FUNCTION balanced() RETURNS trigger LANGUAGE plpgsql AS $$
+    DECLARE v_sum integer;
+    BEGIN
+        EXECUTE format('SELECT sum(amount) FROM %I.booking', TG_TABLE_SCHEMA) INTO v_sum;
+        IF v_sum <> 0 THEN RAISE 'the books are out by %', v_sum; END IF;
+        RETURN NULL;
+    END $$;
+    CREATE CONSTRAINT TRIGGER balanced AFTER INSERT OR UPDATE OR DELETE ON booking DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION balanced();
+"""
+MERGE = "SELECT result, detail ->> 'reason' FROM pggit.merge(%s, %s)"
+
+
+@pytest.mark.parametrize("role", ["superuser", "plain"])
+@pytest.mark.parametrize("target", ["main", "side"])
+def test_triggers_that_check_fire_where_they_are_asked_to(
+    db: Database, request: pytest.FixtureRequest, target: str, role: str
+) -> None:
+    """Each side's books are balanced, and together they are not; the trigger looks when all rows are written."""
+    owner: Connection = db.conn if role == "superuser" else request.getfixturevalue("plain_owner")
+    query(owner, CHECKED)
+    query(owner, "SELECT pggit.track_schema('public'); SELECT pggit.commit('base')")
+    query(owner, "SELECT pggit.create_branch('side', p_materialize => 'all')")
+    there = {"main": owner, "side": db.connect(user=owner.info.user, branch="side")}
+    source = "side" if target == "main" else "main"
+    theirs, ours = there[source], there[target]
+    query(owner, "SELECT pggit.fire_triggers('booking')")
+    query(theirs, "UPDATE booking SET amount = 5 WHERE id = 1; INSERT INTO booking VALUES (10, -5)")
+    query(ours, "UPDATE booking SET amount = 1 WHERE id = 2; UPDATE booking SET amount = -1 WHERE id = 4")
+    assert query(owner, MERGE, source, target).fetchall() == [("merged", None)]
+
+    query(theirs, "UPDATE booking SET amount = 8 WHERE id = 1; UPDATE booking SET amount = -3 WHERE id = 3")
+    query(ours, "UPDATE booking SET amount = 8 WHERE id = 1; UPDATE booking SET amount = -2 WHERE id = 2")
+    before = query(ours, "SELECT * FROM booking ORDER BY id").fetchall()
+    assert query(owner, MERGE, source, target).fetchall() == [("refused", "the books are out by -3")]
+    assert query(ours, "SELECT * FROM booking ORDER BY id").fetchall() == before
+    query(owner, "SELECT pggit.fire_triggers('booking', false)")
+    assert query(owner, MERGE, source, target).fetchall() == [("merged", None)]
+    assert query(ours, "SELECT sum(amount) FROM booking").fetchall() == [(-3,)]
+    with pytest.raises(psycopg.Error, match="the books are out"):
+        query(ours, "UPDATE booking SET amount = 0 WHERE id = 1")
+    assert query(owner, "SELECT * FROM pggit.verify()").fetchall() == []

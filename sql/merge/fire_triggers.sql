@@ -1,0 +1,43 @@
+CREATE OR REPLACE FUNCTION pggit.fire_triggers(p_table text, p_fire boolean DEFAULT true)
+    RETURNS void
+    LANGUAGE sql
+AS $$
+    UPDATE pggit.tables AS t SET fires = p_fire WHERE t.table_id = (pggit._table(p_table)).table_id;
+$$;
+
+COMMENT ON FUNCTION pggit.fire_triggers(text, boolean) IS
+'Let a table''s own triggers fire for the rows that merges write to it, on main and on branches'' real tables; false: no more. By default they take no part, for both sides'' rows contain what they did.
+It is meant for triggers that check: one that raises an error refuses the merge, and so does one that changes rows of versioned tables. Constraint triggers that can be deferred fire when all rows are written.
+Raises VG004 (no such table), VG005 (it is not tracked).';
+
+CREATE OR REPLACE FUNCTION pggit._let_fire(p_relations oid[])
+    RETURNS jsonb
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_held    jsonb := '[]';
+    v_trigger record;
+    v_waiting text;
+    v_late    text;
+BEGIN
+    SELECT string_agg(format('%I.%I', n.nspname, k.conname), ', '), string_agg(format('%I.%I', n.nspname, k.conname), ', ') FILTER (WHERE k.condeferred) INTO v_waiting, v_late
+      FROM pg_constraint AS k JOIN pg_namespace AS n ON n.oid = k.connamespace
+     WHERE k.contype = 't' AND k.condeferrable AND k.conparentid = 0 AND k.conrelid = ANY (p_relations);
+    IF v_waiting IS NOT NULL THEN
+        EXECUTE format('SET CONSTRAINTS %s DEFERRED', v_waiting);
+        v_held := v_held || to_jsonb(format('SET CONSTRAINTS %s IMMEDIATE', v_waiting));
+    END IF;
+    FOR v_trigger IN
+        SELECT g.tgname AS name, g.tgrelid::regclass AS relation FROM pg_trigger AS g JOIN pg_proc AS p ON p.oid = g.tgfoid
+         WHERE g.tgrelid = ANY (p_relations) AND NOT g.tgisinternal AND g.tgparentid = 0 AND g.tgenabled = 'O' AND p.pronamespace <> 'pggit'::regnamespace
+           AND current_setting('session_replication_role') = 'replica'
+    LOOP
+        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', v_trigger.relation, v_trigger.name);
+        v_held := v_held || to_jsonb(format('ALTER TABLE %s ENABLE TRIGGER %I', v_trigger.relation, v_trigger.name));
+    END LOOP;
+    RETURN v_held || CASE WHEN v_late IS NULL THEN '[]' ELSE to_jsonb(format('SET CONSTRAINTS %s DEFERRED', v_late)) END;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._let_fire(oid[]) IS
+'Makes the user''s triggers of these tables fire in a merge, those that can wait at its end. Returns the commands for pggit._release_triggers.';
