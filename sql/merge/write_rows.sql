@@ -552,7 +552,7 @@ AS $$
 DECLARE
     v_right boolean := false;
 BEGIN
-    IF EXISTS (SELECT FROM pg_class AS c WHERE c.oid = p_table.relation AND c.relkind = 'r' AND NOT c.relhasrules)
+    IF NOT p_table.fires AND EXISTS (SELECT FROM pg_class AS c WHERE c.oid = p_table.relation AND c.relkind = 'r' AND NOT c.relhasrules)
        AND NOT EXISTS (SELECT FROM pg_trigger AS g JOIN pg_proc AS f ON f.oid = g.tgfoid
                         WHERE g.tgrelid = p_table.relation AND NOT g.tgisinternal AND f.pronamespace <> 'pggit'::regnamespace AND g.tgenabled <> 'D'
                           AND NOT (g.tgenabled = 'O' AND current_setting('session_replication_role') = 'replica')) THEN

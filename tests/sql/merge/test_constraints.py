@@ -243,7 +243,8 @@ def test_a_trigger_that_fires_all_the_same_refuses_the_merge(db: Database) -> No
     assert db.rows("TABLE other") == []
 
 
-def test_rows_that_come_out_otherwise_than_they_were_written_refuse_the_merge(db: Database) -> None:
+@pytest.mark.parametrize("fire", ["ALTER TABLE t ENABLE ALWAYS TRIGGER meddle", "SELECT pggit.fire_triggers('t')"])
+def test_rows_that_come_out_otherwise_than_they_were_written_refuse_the_merge(db: Database, fire: str) -> None:
     """Each is logged once, as it was planned: the rows themselves have to be looked at."""
     db.run("""
         CREATE TABLE t (id integer PRIMARY KEY, v text);
@@ -255,7 +256,7 @@ def test_rows_that_come_out_otherwise_than_they_were_written_refuse_the_merge(db
     """)
     query(db.connect(branch="side"), "UPDATE t SET v = 'new'")
     db.run("CREATE TRIGGER meddle BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION meddle()")
-    db.run("ALTER TABLE t ENABLE ALWAYS TRIGGER meddle")
+    db.run(fire)
     assert db.value("SELECT (pggit.merge('side')).result") == "refused"
     assert db.rows("TABLE t") == [(1, "old")]
 
