@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import psycopg
 import pytest
@@ -51,6 +52,9 @@ from model.statements import (
 
 NAMES = ["b1", "feature/x", 'we"ird', "Ärger", "b5", "b6"]
 MAX_BRANCHES = 4
+MAX_FLIGHTS = 3
+#: What a transaction may do between its statements.
+MIDWAY = ["nothing", "commit", "fork", "merge"]
 
 
 def _branches() -> st.SearchStrategy[Branch]:
@@ -62,6 +66,7 @@ def _commits() -> st.SearchStrategy[Commit]:
     return st.runner().flatmap(lambda machine: st.sampled_from(machine.readable()))
 
 
+_forms = st.sampled_from(["none", "all", "some"])
 _on_conflict = st.sampled_from(["stop", "ours", "theirs"])
 _options = st.fixed_dictionaries(
     {},
@@ -73,13 +78,27 @@ _options = st.fixed_dictionaries(
 )
 
 
-@dataclass
+@dataclass(eq=False)
 class Flight:
-    """A transaction that stays open over what others do; `rows`: what it has written, by table and key."""
+    """A transaction that stays open over what others do.
+
+    `rows`: what it has written, by table and key, `found`: what was there; `snapshot`: what there was when it began, if
+    it is REPEATABLE READ.
+    """
 
     branch: Branch
     session: Connection
-    rows: dict[tuple[str, tuple[Any, ...]], Row | None]
+    snapshot: State | None
+    rows: dict[tuple[str, tuple[Any, ...]], Row | None] = field(default_factory=dict)
+    found: dict[tuple[str, tuple[Any, ...]], Row | None] = field(default_factory=dict)
+
+    @property
+    def sees(self) -> State:
+        return self.over(self.branch.state if self.snapshot is None else self.snapshot)
+
+    def is_behind(self) -> bool:
+        """Whether others have changed something that it cannot see."""
+        return self.snapshot is not None and self.snapshot != self.branch.state
 
     def over(self, before: State) -> State:
         """The state with what it has written."""
@@ -102,6 +121,8 @@ class Machine(RuleBasedStateMachine):
     alone = "child"
     #: The table that transactions in flight write.
     flown = "pair"
+    #: How often each result of a merge came up, in all histories.
+    outcomes: ClassVar[Counter[str]] = Counter()
 
     @staticmethod
     def make() -> Database:
@@ -119,13 +140,14 @@ class Machine(RuleBasedStateMachine):
         self.sessions: dict[str, Connection] = {}
         self.lost: set[Commit] = set()
         self.known_json: dict[tuple[str, str], Any] = {}
-        self.flight: Flight | None = None
+        self.flights: list[Flight] = []
         self.times: list[tuple[str, dict[str, Branch], dict[str, State]]] = []
 
     def teardown(self) -> None:
         try:
             if self.repo.commits and sys.exc_info()[0] is None:
-                self.end_flight(True)
+                self.end_flights(True)
+                self.come_together()
                 for commit in self.readable():
                     self.check_commit(commit)
                 for commit in self.lost:
@@ -145,8 +167,7 @@ class Machine(RuleBasedStateMachine):
             self.sessions[branch.name] = self.db.connect(branch=None if branch.name == "main" else branch.name)
         return self.sessions[branch.name]
 
-    def state_of(self, branch: Branch) -> State:
-        session = self.session(branch)
+    def state_of(self, session: Connection) -> State:
         return {table: rows_of(table, query(session, read_sql(table, table)).fetchall()) for table in self.schema}
 
     def check_commit(self, commit: Commit) -> None:
@@ -174,14 +195,17 @@ class Machine(RuleBasedStateMachine):
         for branch in self.repo.branches.values():
             assert branch.head is not None
             self.identify(branch.head, heads[branch.name])
-            found = self.state_of(branch)
+            found = self.state_of(self.session(branch))
             for table in self.schema:
                 require_same(found[table], branch.state[table], f"{table} on {branch.name}")
+        for flight in self.flights:
+            for (table, key), row in flight.found.items():
+                assert flight.branch.state[table].get(key) == row, f"{table} {key} changed under who is writing it"
 
     # --- writing --------------------------------------------------------------------------------------------------
 
-    @initialize(data=st.data(), before=st.integers(0, 4), after=st.integers(0, 4))
-    def begin(self, data: st.DataObject, before: int, after: int) -> None:
+    @initialize(data=st.data(), before=st.integers(0, 4), after=st.integers(0, 4), materialize=_forms)
+    def begin(self, data: st.DataObject, before: int, after: int, materialize: str) -> None:
         self.db.run(f"ALTER DATABASE \"{self.db.name}\" SET jit = off; SET jit = off; SET lock_timeout = '30s'")
         self.db.run("".join(DDL[table] for table in self.tables))
         main = self.repo.branches["main"]
@@ -192,6 +216,7 @@ class Machine(RuleBasedStateMachine):
             self.execute(main, data.draw(statements(main.state)))
         self.repo.commit(main, "first", allow_empty=True)
         self.db.run("SELECT pggit.commit('first', p_allow_empty => true)")
+        self.create_branch(main, "main", materialize)
 
     def is_real(self, branch: Branch, table: str) -> bool:
         """Whether it is main's or a real table of the branch, with triggers."""
@@ -229,23 +254,23 @@ class Machine(RuleBasedStateMachine):
         with self.unless_locked():
             self.execute(branch, data.draw(statements(branch.state)))
 
-    @rule(branch=_branches(), data=st.data(), count=st.integers(2, 4), keep=st.booleans(), midway=st.booleans())
-    def transaction(self, branch: Branch, data: st.DataObject, count: int, keep: bool, midway: bool) -> None:
-        """Several statements in one transaction, some in a subtransaction that is rolled back, perhaps with a commit in
-        between, kept or rolled back; what is deferred holds at its end."""
-        before, head, known = branch.state, branch.head, len(self.repo.commits)
+    @rule(
+        branch=_branches(), data=st.data(), count=st.integers(2, 4), keep=st.booleans(), midway=st.sampled_from(MIDWAY)
+    )
+    def transaction(self, branch: Branch, data: st.DataObject, count: int, keep: bool, midway: str) -> None:
+        """Several statements in one transaction, perhaps with a commit, a fork or a merge in between, some in a
+        subtransaction that is rolled back, kept or rolled back; what is deferred holds at its end."""
+        put_back = self.remember()
         session, is_refused = self.session(branch), False
         with self.unless_locked():
             try:
                 with session.transaction(force_rollback=not keep):
                     for number in range(count):
-                        if midway and number == count - 1:
-                            self.commit_in(branch, session)
-                        undone, state = data.draw(st.integers(0, 3), label="undone") == 0, branch.state
-                        with session.transaction(force_rollback=undone):
-                            self.execute(branch, data.draw(statements(branch.state)), deferred=True)
-                        if undone:
-                            branch.state = state
+                        if number == count - 1:
+                            self.unless_undone(session, data, partial(self.in_between, branch, session, data, midway))
+                        statement = data.draw(statements(branch.state))
+                        go = partial(self.execute, branch, statement, deferred=True)
+                        self.unless_undone(session, data, go)
                     is_refused = bool(list(violations(self.schema, branch.state)))
             except psycopg.errors.IntegrityError:
                 assert keep
@@ -253,60 +278,102 @@ class Machine(RuleBasedStateMachine):
             else:
                 assert not (keep and is_refused)
             if is_refused or not keep:
-                branch.state, branch.head = before, head
-                del self.repo.commits[known:]
+                put_back()
 
-    # --- somebody else's transaction --------------------------------------------------------------------------------
+    def unless_undone(self, session: Connection, data: st.DataObject, go: Callable[[], None]) -> None:
+        """In a subtransaction, some of which are undone."""
+        undone, put_back = data.draw(st.integers(0, 3), label="undone") == 0, self.remember()
+        with session.transaction(force_rollback=undone):
+            go()
+        if undone:
+            put_back()
+
+    def in_between(self, branch: Branch, session: Connection, data: st.DataObject, what: str) -> None:
+        """An operation of the session's own transaction, which has written before."""
+        if what == "commit":
+            self.commit_in(branch, session)
+        if list(violations(self.schema, branch.state)):
+            return  # what is deferred has to hold where rows are moved
+        name = self.new_name()
+        if what == "fork" and name and len(self.repo.branches) < MAX_BRANCHES:
+            self.fork_on_both(name, branch, branch.name, data.draw(_forms, label="form"), session)
+        others = [other for other in self.repo.branches.values() if other is not branch]
+        if what == "merge" and others:
+            other, to = data.draw(st.sampled_from(others), label="other"), data.draw(st.booleans(), label="to")
+            source, into = (branch, other) if to else (other, branch)
+            options = {"on_conflict": data.draw(st.sampled_from(["ours", "theirs"]), label="on_conflict")}
+            if not self.gives_up(into, data):
+                self.merge_on_both(source, source.name, into, options, [], session)
+
+    def remember(self) -> Callable[[], None]:
+        """What puts the model back to what it is now."""
+        was = [(branch, branch.head, branch.state) for branch in self.repo.branches.values()]
+        known, branches, stashes = len(self.repo.commits), dict(self.repo.branches), list(self.repo.stashes)
+
+        def put_back() -> None:
+            del self.repo.commits[known:]
+            self.repo.branches, self.repo.stashes = branches, stashes
+            for branch, head, state in was:
+                branch.head, branch.state = head, state
+
+        return put_back
+
+    # --- other sessions' transactions -------------------------------------------------------------------------------
 
     @contextmanager
     def unless_locked(self) -> Iterator[None]:
-        """What waits for the transaction in flight is given up, and nothing has been done."""
-        if self.flight is None:
+        """What waits for a transaction in flight is given up, and nothing has been done."""
+        if not self.flights:
             yield
             return
-        was = [(branch, branch.head, branch.state) for branch in self.repo.branches.values()]
-        known, branches, stashes = len(self.repo.commits), dict(self.repo.branches), list(self.repo.stashes)
+        put_back = self.remember()
         for session in (self.db.conn, *self.sessions.values()):
-            query(session, "SET lock_timeout = '100ms'")
+            query(session, "SET lock_timeout = '100ms'; SET pggit.lock_timeout = '100ms'")
         try:
             yield
         except psycopg.Error as error:
             if error.sqlstate not in ("55P03", "VG401", "VG402"):
                 raise
             event("given up")
-            del self.repo.commits[known:]
-            self.repo.branches, self.repo.stashes = branches, stashes
-            for branch, head, state in was:
-                branch.head, branch.state = head, state
+            put_back()
+
+    def is_flown(self, branch: Branch) -> bool:
+        return any(flight.branch is branch for flight in self.flights)
 
     def gives_up(self, branch: Branch, data: st.DataObject) -> bool:
-        """What moves a branch waits long for its writers, in vain: once in a while is enough."""
-        is_waiting = self.flight is not None and self.flight.branch is branch and branch.name != "main"
-        return is_waiting and data.draw(st.integers(0, 9), label="waits") > 0
+        """What moves a branch waits for its writers, in vain: once in a while is enough."""
+        is_waiting = self.is_flown(branch) and branch.name != "main"
+        return is_waiting and data.draw(st.integers(0, 2), label="waits") > 0
 
-    @precondition(lambda self: self.flight is None and self.repo.commits)
-    @rule(branch=_branches(), data=st.data(), count=st.integers(1, 2))
-    def take_off(self, branch: Branch, data: st.DataObject, count: int) -> None:
-        """A transaction begins, writes, and stays open."""
-        session = self.db.connect(branch=None if branch.name == "main" else branch.name, autocommit=False)
-        query(session, "SELECT 1")  # so that what follows are subtransactions
-        self.flight = Flight(branch, session, {})
-        self.fly(data, count)
+    @precondition(lambda self: len(self.flights) < MAX_FLIGHTS and self.repo.commits)
+    @rule(branch=_branches(), data=st.data(), count=st.integers(0, 2), repeatable=st.booleans())
+    def take_off(self, branch: Branch, data: st.DataObject, count: int, repeatable: bool) -> None:
+        """A transaction begins, reads, perhaps writes, and stays open."""
+        session = self.db.connect(branch=None if branch.name == "main" else branch.name)
+        query(session, "SET lock_timeout = '100ms'")
+        session.autocommit = False
+        if repeatable:
+            session.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        query(session, f"SELECT FROM {self.flown}")  # so that it has its snapshot, and what follows are subtransactions
+        flight = Flight(branch, session, branch.state if repeatable else None)
+        self.flights.append(flight)
+        self.fly(flight, data, count)
 
-    @precondition(lambda self: self.flight is not None)
+    @precondition(lambda self: self.flights)
     @rule(data=st.data(), count=st.integers(1, 2))
     def fly_on(self, data: st.DataObject, count: int) -> None:
-        """It writes more, on top of what others have committed since."""
-        self.fly(data, count)
+        """One of them writes more, on top of what others have committed since."""
+        self.fly(self.a_flight(data), data, count)
 
-    def fly(self, data: st.DataObject, count: int) -> None:
+    def a_flight(self, data: st.DataObject) -> Flight:
+        return self.flights[data.draw(st.integers(0, len(self.flights) - 1), label="flight")]
+
+    def fly(self, flight: Flight, data: st.DataObject, count: int) -> None:
         """Some of it in subtransactions that are undone."""
-        assert self.flight
-        branch, session = self.flight.branch, self.flight.session
-        real = self.is_real(branch, self.flown)
+        real = self.is_real(flight.branch, self.flown)
         for _ in range(count):
             undone = data.draw(st.integers(0, 3), label="undone") == 0
-            mine = self.flight.over(branch.state)
+            mine = flight.sees
             statement = data.draw(statements({self.flown: mine[self.flown]}))
             if isinstance(statement, Truncate) or not is_possible(statement, real, self.db.version):
                 continue  # a table that is truncated cannot even be read by others
@@ -316,33 +383,50 @@ class Machine(RuleBasedStateMachine):
             except Refused:
                 after, is_refused = mine, True
             try:
-                with session.transaction(force_rollback=undone):
-                    query(session, sql, *cells)
+                with flight.session.transaction(force_rollback=undone):
+                    query(flight.session, sql, *cells)
+            except psycopg.errors.LockNotAvailable:
+                assert len(self.flights) > 1, f"{sql} {cells} waits, and for whom?"
+                continue
+            except psycopg.errors.SerializationFailure:
+                assert flight.is_behind(), f"{sql} {cells}"
+                continue
             except psycopg.errors.IntegrityError:
-                assert is_refused or may_collide(statement, real), f"{sql} {cells}"
+                assert is_refused or may_collide(statement, real) or flight.is_behind(), f"{sql} {cells}"
                 continue
             assert not is_refused, f"{sql} {cells}"
             if not undone:
                 for table in after:
                     for _, key, _, row in changes(mine, after, table):
-                        self.flight.rows[table, key] = row
+                        flight.rows[table, key] = row
+                        flight.found.setdefault((table, key), flight.branch.state[table].get(key))
+        self.check_flight(flight)
 
-    @precondition(lambda self: self.flight is not None)
-    @rule(keep=st.booleans())
-    def land(self, keep: bool) -> None:
-        self.end_flight(keep)
+    def check_flight(self, flight: Flight) -> None:
+        """It sees what it wrote, and of others what its isolation level lets it see."""
+        found = self.state_of(flight.session)
+        for table in self.schema:
+            require_same(found[table], flight.sees[table], f"{table} on {flight.branch.name} in flight")
 
-    def end_flight(self, keep: bool) -> None:
+    @precondition(lambda self: self.flights)
+    @rule(data=st.data(), keep=st.booleans())
+    def land(self, data: st.DataObject, keep: bool) -> None:
+        self.end_flight(self.a_flight(data), keep)
+
+    def end_flights(self, keep: bool) -> None:
+        for flight in list(self.flights):
+            self.end_flight(flight, keep)
+
+    def end_flight(self, flight: Flight, keep: bool) -> None:
         """It ends: what it wrote is pending, on whatever the branch has become."""
-        if self.flight is None:
-            return
-        flight, self.flight = self.flight, None
+        self.flights.remove(flight)
         if keep:
             flight.session.commit()
             flight.branch.state = flight.over(flight.branch.state)
         flight.session.close()
-        for session in (self.db.conn, *self.sessions.values()):
-            query(session, "SET lock_timeout = '30s'")
+        if not self.flights:
+            for session in (self.db.conn, *self.sessions.values()):
+                query(session, "SET lock_timeout = '30s'; RESET pggit.lock_timeout")
 
     # --- commits, tags, reading back --------------------------------------------------------------------------------
 
@@ -435,28 +519,47 @@ class Machine(RuleBasedStateMachine):
         return next((name for name in NAMES if name not in self.repo.branches), None)
 
     @precondition(lambda self: len(self.repo.branches) < MAX_BRANCHES)
-    @rule(source=_branches(), materialize=st.sampled_from(["none", "all", "some"]))
+    @rule(source=_branches(), materialize=_forms)
     def fork(self, source: Branch, materialize: str) -> None:
         self.create_branch(source, source.name, materialize)
 
     @precondition(lambda self: len(self.repo.branches) < MAX_BRANCHES)
-    @rule(source=_commits(), materialize=st.sampled_from(["none", "all", "some"]))
-    def fork_the_past(self, source: Commit, materialize: str) -> None:
+    @rule(source=_commits(), data=st.data(), materialize=_forms)
+    def fork_the_past(self, source: Commit, data: st.DataObject, materialize: str) -> None:
+        source = self.overwritten(source, data)
         self.create_branch(source, source.id[:20], materialize)
+
+    def overwritten(self, commit: Commit, data: st.DataObject) -> Commit:
+        """Most often not the given commit but a new one of a branch that has written again since."""
+        if data.draw(st.integers(0, 2), label="as given") == 0:
+            return commit
+        branch = data.draw(_branches(), label="branch")
+        for _ in range(data.draw(st.integers(1, 2), label="writes")):
+            self.write(branch, data)
+        self.commit(branch)
+        self.same()
+        assert branch.head is not None
+        commit = branch.head
+        for _ in range(data.draw(st.integers(1, 3), label="writes since")):
+            self.write(branch, data)
+        return commit
 
     def create_branch(self, source: Branch | Commit, ref: str, materialize: str) -> None:
         name = self.new_name()
         assert name
         with self.unless_locked():
-            made = self.repo.fork(name, source)
-            sql = "SELECT name FROM pggit.create_branch(%s, %s, 'schema', %s)"
-            form = self.alone if materialize == "some" else materialize
-            assert self.db.value(sql, name, ref, form) == made.name
+            self.fork_on_both(name, source, ref, materialize, self.db.conn)
+
+    def fork_on_both(self, name: str, source: Branch | Commit, ref: str, materialize: str, session: Connection) -> None:
+        made = self.repo.fork(name, source)
+        sql = "SELECT name FROM pggit.create_branch(%s, %s, 'schema', %s)"
+        form = self.alone if materialize == "some" else materialize
+        assert query(session, sql, name, ref, form).fetchone() == (made.name,)
 
     @precondition(lambda self: len(self.repo.branches) > 2)
     @rule(branch=_branches())
     def delete_branch(self, branch: Branch) -> None:
-        if branch.name == "main" or (self.flight and self.flight.branch is branch):
+        if branch.name == "main" or self.is_flown(branch):
             return
         self.session(branch).close()
         del self.sessions[branch.name]
@@ -472,17 +575,18 @@ class Machine(RuleBasedStateMachine):
             with self.unless_locked():
                 self.db.run("SELECT pggit.materialize(%s, %s)", branch.name, table)
 
-    @precondition(lambda self: self.flight is None)
     @rule()
     def gc(self) -> None:
-        """Nothing is kept but what is needed; all that is needed can still be read."""
-        with self.db.conn.transaction():
+        """Nothing is kept but what is needed; all that is needed can still be read, also by who has begun before."""
+        with self.unless_locked(), self.db.conn.transaction():
             self.db.run("SET LOCAL pggit.retention = '0s'")
             self.db.run("SELECT * FROM pggit.gc(false)")
         left = dict(self.db.rows("SELECT commit_id, collected_at IS NULL FROM pggit.commits"))
         self.lost = {commit for commit in self.repo.commits if not left.get(commit.id)}
         gone = self.repo.needed() & self.lost
         assert not gone, f"gc took {gone}, which are needed"
+        for flight in self.flights:
+            self.check_flight(flight)
         self.times = []
 
     # --- times ------------------------------------------------------------------------------------------------------
@@ -508,7 +612,7 @@ class Machine(RuleBasedStateMachine):
                 require_same(rows_of(table, rows), states[name][table], f"{table} on {name} at {at}")
 
     @precondition(lambda self: self.times and len(self.repo.branches) < MAX_BRANCHES)
-    @rule(data=st.data(), materialize=st.sampled_from(["none", "all", "some"]))
+    @rule(data=st.data(), materialize=_forms)
     def fork_a_time(self, data: st.DataObject, materialize: str) -> None:
         """What main had then and had not committed is pending on the new branch."""
         at, _, states = data.draw(st.sampled_from(self.times), label="time")
@@ -607,6 +711,7 @@ class Machine(RuleBasedStateMachine):
         self, source: Commit, into: Branch, plan: bool, data: st.DataObject, options: dict[str, str | bool]
     ) -> None:
         """A commit of any branch, also of a deleted one."""
+        source = self.overwritten(source, data)
         self.merge_from(source, source.id[:20], into, plan, data, options)
 
     def merge_from(
@@ -642,27 +747,52 @@ class Machine(RuleBasedStateMachine):
             sql = "SELECT * FROM pggit.plan_merge(%s, %s, %s)"
             planned = self.result(sql, ref, into.name, Jsonb(options))
             self.same()
-        before = into.state
-        squash, fast_forward = bool(options.get("squash")), options.get("fast_forward") != "never"
-        on_conflict = str(options.get("on_conflict", "stop"))
-        go = partial(self.repo.merge, source, into, fast_forward=fast_forward, squash=squash, rules=rules)
-        outcome = go(on_conflict=on_conflict)
-        found = self.result("SELECT * FROM pggit.merge(%s, %s, 'merge', %s)", ref, into.name, Jsonb(options))
-        note(f"model {outcome.result}, server {found}")
-        event(f"merge: {outcome.result}")
-        self.check_outcome(outcome, found, before, open_conflicts="on_conflict" not in options)
-        if outcome.result == "merged" and not squash and data.draw(st.integers(0, 3), label="once more") == 0:
+        outcome, found, go_on = self.merge_on_both(source, ref, into, options, rules)
+        is_merge = outcome.result == "merged" and not options.get("squash")
+        if is_merge and data.draw(st.integers(0, 3), label="once more") == 0:
             assert self.result("SELECT * FROM pggit.merge(%s, %s)", ref, into.name)["result"] == "up_to_date"
         if plan:
             for count in ("rows_inserted", "rows_updated", "rows_deleted", "conflicts", "violations"):
                 assert planned[count] == found[count], count
         if outcome.result == "conflicted":
             self.same()
-            self.settle(outcome, into, found["merge_id"], data, go)
+            self.settle(outcome, into, found["merge_id"], data, go_on)
+
+    def merge_on_both(
+        self,
+        source: Branch | Commit,
+        ref: str,
+        into: Branch,
+        options: dict[str, Any],
+        rules: list[Rule],
+        session: Connection | None = None,
+    ) -> tuple[Outcome, dict[str, Any], Callable[..., Outcome]]:
+        """What the model says, what the server says, and how the model goes on when conflicts are resolved."""
+        before = into.state
+        squash, fast_forward = bool(options.get("squash")), options.get("fast_forward") != "never"
+        on_conflict = str(options.get("on_conflict", "stop"))
+        go = partial(self.repo.merge, source, into, fast_forward=fast_forward, squash=squash, rules=rules)
+        outcome = go(on_conflict=on_conflict)
+        sql = "SELECT * FROM pggit.merge(%s, %s, 'merge', %s)"
+        found = self.result(sql, ref, into.name, Jsonb(options), session=session)
+        note(f"model {outcome.result}, server {found}")
+        event(f"merge: {outcome.result}")
+        self.outcomes[outcome.result] += 1
+        self.check_outcome(outcome, found, before, open_conflicts="on_conflict" not in options)
+        return outcome, found, go
+
+    def come_together(self) -> None:
+        """At the end of a history main gets what every branch has."""
+        main = self.repo.branches["main"]
+        for branch in self.repo.branches.values():
+            if branch is not main and callable(self.merge):
+                self.merge_on_both(branch, branch.name, main, {"on_conflict": "ours"}, [])
+        self.same()
 
     @rule(commit=_commits(), into=_branches(), data=st.data(), back=st.booleans(), on_conflict=_on_conflict)
     def replay(self, commit: Commit, into: Branch, data: st.DataObject, back: bool, on_conflict: str) -> None:
         """Revert (back) or pick one commit, against any of its parents."""
+        commit = self.overwritten(commit, data)
         if not commit.parents or self.gives_up(into, data):
             return
         parent = data.draw(st.integers(1, len(commit.parents)), label="parent")
@@ -710,8 +840,8 @@ class Machine(RuleBasedStateMachine):
             assert self.db.value(sql, branch.name, commit.id, "hard" if hard else "soft") == commit.id
             self.name_commits(known)
 
-    def result(self, sql: str, *args: object) -> dict[str, Any]:
-        cursor = query(self.db.conn, sql, *args)
+    def result(self, sql: str, *args: object, session: Connection | None = None) -> dict[str, Any]:
+        cursor = query(session or self.db.conn, sql, *args)
         assert cursor.description
         return dict(zip([column.name for column in cursor.description], cursor.fetchone() or (), strict=True))
 
@@ -813,7 +943,7 @@ class Machine(RuleBasedStateMachine):
             resolutions[conflict] = (how, value)
             given = None
             if how == "value":
-                given = Jsonb(self.cell_json(conflict, value), dumps=partial(json.dumps, default=str))
+                given = Jsonb(self.cell_json(conflict, value), dumps=partial(json.dumps, default=float))
             self.db.run("SELECT pggit.resolve_conflict(%s, %s, %s, %s)", merge_id, conflict_id, how, given)
         return resolutions
 

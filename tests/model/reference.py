@@ -692,6 +692,7 @@ class Repository:
 
     def rebase(self, target: Branch, onto: Branch) -> Outcome:
         """The branch's own commits again, one by one, on top of another's; all or nothing."""
+        known, state, heads = len(self.commits), target.state, (target.head, onto.head)
         self.commit(onto)
         self.commit(target)
         head, base_head = target.head, onto.head
@@ -701,12 +702,11 @@ class Repository:
         if bases[0] is base_head:
             return Outcome("up_to_date", base_head, head, planned=head.state)
         own = [commit for commit in first_parents(head) if commit not in base_head.ancestors()]
-        known, state = len(self.commits), target.state
         target.head, target.state = base_head, base_head.state
         for commit in reversed(own):
             step = self.replay(commit.parents[0], commit, target, rules=self.kept_rules())
             if step.result in ("conflicted", "refused"):
-                target.head, target.state = head, state
+                (target.head, onto.head), target.state = heads, state
                 del self.commits[known:]
                 return step
         result = "fast_forward" if bases[0] is head else "merged"

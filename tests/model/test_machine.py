@@ -18,13 +18,16 @@ def test_a_repository_does_what_the_model_does(
     servers: Servers, server: Server, name: str, pytestconfig: pytest.Config
 ) -> None:
     examples: int | None = pytestconfig.getoption("--model-examples")
-    run(
+    without = [rule for rule in pytestconfig.getoption("--model-without").split(",") if rule]
+    outcomes = run(
         name,
         servers,
         server.version,
-        examples=examples or 10,
+        examples=examples or 8,
         steps=pytestconfig.getoption("--model-steps"),
-        without=[rule for rule in pytestconfig.getoption("--model-without").split(",") if rule],
+        without=without,
         is_new=examples is not None,
         shrinks=not pytestconfig.getoption("--model-no-shrink"),
     )
+    print(name, dict(outcomes))
+    assert outcomes["merged"] > 0 or "merge" in without

@@ -38,7 +38,7 @@ def test_a_history_goes_on_in_another_cluster(
         def move(self) -> None:
             """Each time into the other cluster."""
             nonlocal all_moves
-            self.end_flight(False)
+            self.end_flights(False)
             self.times.clear()
             all_moves += 1
             self.moves += 1
