@@ -178,13 +178,6 @@ MUTANTS: dict[str, Mutant] = {
         "WHEN ROW((w.t).c%1$s)::record *= ROW((w.b).c%1$s)::record THEN (w.t).c%1$s",
         "few",
     ),
-    "equal_is_same": Mutant(
-        "values that are equal are the same",
-        "pggit._plan_rows",
-        "WHEN w.o *= w.b THEN 'take'",
-        "WHEN to_jsonb(w.o) = to_jsonb(w.b) THEN 'take'",
-        "kinds",
-    ),
     "last_rule": Mutant(
         "patterns are asked before names",
         "pggit._rules",
