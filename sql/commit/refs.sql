@@ -78,10 +78,9 @@ CREATE OR REPLACE FUNCTION pggit._lock_branch_row(p_branch_id integer)
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_branch pggit.branches;
+    v_branch pggit.branches := pggit._try_branch(p_branch_id);
 BEGIN
-    SELECT b.* INTO v_branch FROM pggit.branches AS b WHERE b.branch_id = p_branch_id AND b.deleted_at IS NULL FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
+    IF v_branch.branch_id IS NULL THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG001', SCHEMA = 'pggit',
             MESSAGE = format('branch number %s has just been deleted', p_branch_id);
@@ -91,8 +90,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._lock_branch_row(integer) IS
-'Locks a branch''s row until the end of the transaction and returns it as it is then: commits on one branch queue here.
-Never a stronger lock than this one: foreign keys hold the row as KEY SHARE already, and two sessions that wanted more would wait for each other. Raises VG001.';
+'As pggit._try_branch, for a branch that has to be there. Raises VG001 too.';
 
 CREATE OR REPLACE FUNCTION pggit._lock_branch(p_branch_id integer)
     RETURNS pggit.branches
