@@ -40,10 +40,10 @@ test: check ## everything CI runs
 crds: venv ## write crds/ and the chart's copy from operator/pggit_operator/api
 	$(PY) tools/crds.py
 
-bench: venv ## print ratios beside plain PostgreSQL
-	$(PY) bench/run.py
+bench: venv ## print ratios beside plain PostgreSQL (OPTIONS=--quick: 100,000 rows)
+	$(PY) bench/run.py $(OPTIONS)
 
-load: venv ## 50 clients for a minute, a server killed under them 30 times, a session that dies at each statement of a merge
+load: venv ## 50 clients for a minute, a server killed under them 30 times, a session that dies at each statement of a merge: two hours
 	$(PY) -m pytest tests/load -q -n 2 --load-clients 50 --load-seconds 60 --load-kills 30 --deaths 0
 
 fuzz: venv ## random histories against models for hours, wrong engines that they have to find, and a million random rows merged

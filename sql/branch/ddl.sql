@@ -198,7 +198,7 @@ BEGIN
                       WHEN 'extension' THEN 'An extension is there for the whole database, and changes nothing of what is there: SELECT pggit.checkout(''main''); make it, and come back. CREATE EXTENSION IF NOT EXISTS passes then.'
                       WHEN 'sequence' THEN 'Branches draw from main''s sequences, so that their numbers never meet: change it after SELECT pggit.checkout(''main''); or make another one here.'
                       WHEN 'schema' THEN 'Make the schema after SELECT pggit.checkout(''main'');. Tables of the branch in it have a history from pggit.track_schema on, on branches that are made after that.'
-                      ELSE 'Leave the schema name out, so that the branch''s object is found. What only main has (functions, extensions, schemas) is changed after SELECT pggit.checkout(''main'').' END;
+                      ELSE 'Leave the schema name out, so that the branch''s object is found. What only main has (functions, tables that the branch is older than) is changed after SELECT pggit.checkout(''main'').' END;
 END;
 $$;
 

@@ -497,6 +497,32 @@ $$;
 COMMENT ON FUNCTION pggit._of_tables(pggit._schema_object[], text[], boolean) IS
 'Of a set of objects those that belong to some tables, or that do not.';
 
+CREATE OR REPLACE FUNCTION pggit._labels_of_shared_types(p_target pggit.branches, p_base pggit._schema_object[], p_ours pggit._schema_object[], p_theirs pggit._schema_object[])
+    RETURNS text[]
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_target jsonb := (SELECT jsonb_object_agg(quote_ident(s.base_schema), quote_ident(s.schema_name)) FROM pggit.branch_schemas AS s WHERE s.branch_id = p_target.branch_id);
+    v_type   record;
+    v_done   text[] := '{}';
+BEGIN
+    FOR v_type IN
+        SELECT o, t, (parse_ident(t.object_name))[2] AS name
+          FROM unnest(p_theirs) AS t JOIN unnest(p_ours) AS o USING (object_type, object_name) JOIN unnest(p_base) AS b USING (object_type, object_name)
+         WHERE p_target.branch_id <> 1 AND t.object_type = 'type' AND t.definition ->> 'kind' = 'enum' AND to_regtype(pggit._in_target(t.object_name, v_target)) IS NULL
+           AND NOT (t.definition -> 'labels') <@ (o.definition -> 'labels') AND NOT (t.definition -> 'labels') <@ (b.definition -> 'labels')
+         ORDER BY t.object_name
+    LOOP
+        v_done := v_done || ARRAY(SELECT format('SELECT pggit.ddl(%L, %L)', p_target.name, format('ALTER TYPE %I', v_type.name) || substr(s.ddl, length('ALTER TYPE ' || (v_type.t).object_name) + 1))
+                                    FROM pggit._schema_steps(ARRAY[v_type.o], ARRAY[v_type.t]) AS s WHERE s.ddl ~ '^ALTER TYPE .* ADD VALUE' ORDER BY s.step);
+    END LOOP;
+    RETURN v_done;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._labels_of_shared_types(pggit.branches, pggit._schema_object[], pggit._schema_object[], pggit._schema_object[]) IS
+'The statements that give a branch copies of main''s enums with the labels that theirs has added to its own copies.';
+
 CREATE OR REPLACE FUNCTION pggit._change_schema(p_merge pggit.merges, p_target pggit.branches, p_theirs pggit._position, p_base pggit._schema_object[], p_ours pggit._schema_object[],
                                                 p_their_objects pggit._schema_object[], OUT merged pggit._schema_object[], OUT statements jsonb, OUT changes integer, OUT settled text[], OUT prepare text[], OUT reason text, OUT now pggit._schema_object[])
     LANGUAGE plpgsql
@@ -525,11 +551,14 @@ BEGIN
         v_types := pggit._merged_types(p_merge.merge_id, p_target.branch_id, p_base, v_rest, p_their_objects);
         IF EXISTS (SELECT FROM unnest(v_types) AS t FULL JOIN unnest(v_rest) AS o USING (object_type, object_name) WHERE t.hash IS DISTINCT FROM o.hash) THEN
             prepare := ARRAY(SELECT s.ddl FROM pggit._schema_steps(v_rest, v_types, p_target.branch_id) AS s WHERE s.ddl ~ '^ALTER TYPE .* ADD VALUE' ORDER BY s.step);
-            IF prepare <> '{}' THEN
-                reason := 'an enum gets new labels, which PostgreSQL lets no row have in the transaction that adds them; add them first (detail.prepare), and merge again';
-                RETURN;
+            IF prepare = '{}' THEN
+                statements := statements || pggit._migrate(p_target.branch_id, v_rest, v_types);
             END IF;
-            statements := statements || pggit._migrate(p_target.branch_id, v_rest, v_types);
+        END IF;
+        prepare := coalesce(prepare, '{}') || pggit._labels_of_shared_types(p_target, p_base, v_rest, p_their_objects);
+        IF prepare <> '{}' THEN
+            reason := 'an enum gets new labels, which PostgreSQL lets no row have in the transaction that adds them; add them first (detail.prepare), and merge again';
+            RETURN;
         END IF;
     END IF;
     v_first    := pggit._bring_first(p_target.branch_id, (p_theirs).branch_id, p_base, p_their_objects);

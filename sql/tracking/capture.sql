@@ -48,16 +48,20 @@ CREATE OR REPLACE FUNCTION pggit._require_main(p_schema name, p_table name)
     RETURNS void
     LANGUAGE plpgsql
 AS $$
+DECLARE
+    v_branch text    := current_setting('pggit.branch', true);
+    v_has_it boolean := to_regclass(format('%I.%I', pggit._branch_schema_name(p_schema, v_branch), p_table)) IS NOT NULL;
 BEGIN
     RAISE EXCEPTION USING
         ERRCODE = 'VG309', SCHEMA = 'pggit',
-        MESSAGE = format('this session is on branch %L, but the statement writes table %I.%I of main', current_setting('pggit.branch', true), p_schema, p_table),
-        HINT    = 'Leave the schema name out, so that the branch''s table is found; or check out main first.';
+        MESSAGE = format('this session is on branch %L, but the statement writes table %I.%I of main', v_branch, p_schema, p_table),
+        HINT    = CASE WHEN v_has_it THEN 'Leave the schema name out, so that the branch''s table is found; or check out main first.'
+                       ELSE format('The branch has no such table. If main got it after the branch was made, SELECT pggit.merge(''main'', %L); brings it. Or check out main first.', v_branch) END;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._require_main(name, name) IS
-'Raises VG309: a session on a branch writes a table of main.';
+'Raises VG309: a session on a branch writes a table of main, by its schema or because the branch has none of that name.';
 
 CREATE OR REPLACE FUNCTION pggit._before_statement()
     RETURNS trigger

@@ -7,7 +7,8 @@ import re
 from fixtures.postgres import ROOT
 
 PAGE = (ROOT / "docs" / "guide" / "merge-semantics.md").read_text()
-FOLDERS = [ROOT / "tests" / folder for folder in ("sql/merge", "sql/conflict", "sql/keyless", "model", "load")]
+ROOMS = ("sql/merge", "sql/branch", "sql/conflict", "sql/keyless", "model", "load")
+FOLDERS = [ROOT / "tests" / room for room in ROOMS]
 
 
 def test_every_line_is_shown_by_a_test() -> None:

@@ -51,6 +51,18 @@ def test_main_is_not_written_from_a_branch(db: Database) -> None:
     assert value(work, "SELECT count(*) FROM public.orders") == 200
 
 
+def test_a_table_that_is_newer_than_the_branch_is_not_written_from_it(db: Database) -> None:
+    work = shop(db)
+    db.run("CREATE TABLE later (id integer PRIMARY KEY)")
+    with raises("VG309", "writes table public.later of main") as refused:
+        query(work, "INSERT INTO later VALUES (1)")
+    assert "SELECT pggit.merge('main', 'work'); brings it" in str(refused.value.diag.message_hint)
+    query(work, "SELECT pggit.merge('main', 'work')")
+    query(work, "INSERT INTO later VALUES (1)")
+    assert value(work, "SELECT count(*) FROM later") == 1
+    assert value(work, "SELECT count(*) FROM public.later") == 0
+
+
 def test_a_role_with_nothing_but_its_branch(db: Database) -> None:
     shop(db)
     db.run('CREATE ROLE clerk LOGIN; GRANT USAGE ON SCHEMA "public@work" TO clerk')

@@ -122,6 +122,33 @@ def test_a_copy_on_a_branch_gets_the_labels_of_main(shop: Database, dev: Connect
     assert intact(shop)
 
 
+@pytest.mark.parametrize("form", ["none", "all"])
+def test_labels_go_from_branch_to_branch(shop: Database, dev: Connection, form: str) -> None:
+    shop.run("SELECT pggit.create_branch('other', p_materialize => %s)", form)
+    query(dev, "ALTER TYPE mood ADD VALUE 'fine' BEFORE 'happy'; ALTER TYPE mood ADD VALUE 'great'")
+    query(dev, "UPDATE customers SET feels = 'great' WHERE id = 1; SELECT pggit.commit('great')")
+    result, detail = shop.row("SELECT result, detail FROM pggit.merge('dev', 'other')")
+    assert (result, detail["prepare"]) == (
+        "refused",
+        [
+            "SELECT pggit.ddl('other', 'ALTER TYPE mood ADD VALUE ''fine'' AFTER ''ok''')",
+            "SELECT pggit.ddl('other', 'ALTER TYPE mood ADD VALUE ''great'' AFTER ''happy''')",
+        ],
+    )
+    for statement in detail["prepare"]:
+        shop.run(statement)
+    assert merged(shop, "dev", "other") in ("merged", "fast_forward")
+    other = shop.connect(branch="other")
+    assert rows(other, "SELECT feels FROM customers WHERE id = 1") == [("great",)]
+    for statement in shop.value("SELECT detail -> 'prepare' FROM pggit.plan_merge('other', 'main')"):
+        shop.run(statement)
+    assert merged(shop, "other", "main") in ("merged", "fast_forward")
+    assert merged(shop, "dev", "main") in ("merged", "up_to_date", "fast_forward")
+    assert shop.value("SELECT enum_range(NULL::mood)::text") == "{sad,ok,fine,happy,great}"
+    assert shop.value("SELECT feels FROM customers WHERE id = 1") == "great"
+    assert intact(shop)
+
+
 def test_a_domain_changed_and_a_type_dropped_on_a_branch(shop: Database, dev: Connection) -> None:
     query(dev, "ALTER TABLE orders DROP twice; ALTER DOMAIN price ADD CONSTRAINT cheap CHECK (VALUE < 1000)")
     with raises("23514", "cheap"):
