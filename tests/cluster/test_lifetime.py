@@ -15,7 +15,8 @@ from localcluster import ClusterError, ControlPlane, programs
 
 TOOL = Path(programs.__file__).resolve().parent.parent / "cluster.py"
 HOLDS_A_CONTROL_PLANE = """
-import time
+import signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background of a shell ignores it
 from localcluster import ControlPlane
 with ControlPlane(own=True) as plane:
     print(*plane.pids, flush=True)
@@ -73,7 +74,7 @@ def test_whoever_ends_it_nothing_is_left_running(how: signal.Signals) -> None:
     assert pids
 
     holder.send_signal(how)
-    holder.wait()
+    holder.wait(timeout=60)
 
     assert none_alive(pids)
 
