@@ -58,7 +58,11 @@ BEGIN
                                  pg_size_pretty(v_table.size), v_limit),
                 HINT    = format('SELECT pggit.materialize(%L, %L); makes the copy whatever its size.', p_branch.name, v_table.name);
         END IF;
-        PERFORM pggit.materialize(p_branch.name, v_table.name);
+        BEGIN
+            PERFORM pggit.materialize(p_branch.name, v_table.name);
+        EXCEPTION WHEN SQLSTATE 'VG001' THEN
+            RETURN;  -- somebody was deleting the branch, and has done so while we waited
+        END;
     END LOOP;
 END;
 $$;

@@ -130,7 +130,8 @@ DECLARE
     v_real      record;
     v_now       pggit._position;
 BEGIN
-    PERFORM pggit._require_read_committed('deleting a branch');
+    -- A state of the past has no rows that others may have committed since.
+    PERFORM pggit._require_read_committed('deleting a branch') WHERE NOT EXISTS (SELECT FROM pggit.branches AS b WHERE b.name = p_name AND b.mode = 'detached' AND b.deleted_at IS NULL);
     v_branch := pggit._try_branch((SELECT b.branch_id FROM pggit.branches AS b WHERE b.name = p_name AND b.deleted_at IS NULL));
     IF v_branch.name IS DISTINCT FROM p_name THEN
         RETURN false;

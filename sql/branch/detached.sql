@@ -143,9 +143,12 @@ BEGIN
          ORDER BY b.branch_id
     LOOP
         BEGIN
+            -- Another transaction may be deleting it, and take long to end: nobody's DDL waits for that.
+            PERFORM FROM pggit.branches AS b WHERE b.branch_id = v_branch.branch_id FOR NO KEY UPDATE SKIP LOCKED;
+            CONTINUE WHEN NOT FOUND;
             v_gone := v_gone + CASE WHEN p_dry_run OR pggit.delete_branch(v_branch.name, true) THEN 1 ELSE 0 END;
-        EXCEPTION WHEN SQLSTATE 'VG401' OR SQLSTATE 'VG308' THEN
-            NULL;  -- somebody uses it after all
+        EXCEPTION WHEN OTHERS THEN
+            NULL;  -- somebody uses it after all, or this session reads it in a query that runs: it goes another time
         END;
     END LOOP;
     PERFORM set_config('pggit.lock_timeout', coalesce(v_before, ''), true);
@@ -154,4 +157,4 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._collect_detached(boolean) IS
-'Deletes states of the past that no session has checked out, or only counts them. Returns how many.';
+'Deletes states of the past that no session has checked out, or only counts them. Returns how many. Never fails, and never waits for another transaction that deletes one.';

@@ -108,6 +108,8 @@ BEGIN
          WHERE t.untracked_at IS NULL AND t.on_main AND p_statement ~ ('\mdrop\s+table\M[^;]*' || pggit._word(t.table_name)) AND EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.table_id = t.table_id)
          ORDER BY t.table_id
     LOOP
+        PERFORM pggit._collect_detached(false);
+        CONTINUE WHEN NOT EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.table_id = v_table.table_id);
         PERFORM pggit._let_branches_keep(v_table);
         PERFORM pggit._record_transaction();
         v_seq := nextval('pggit._ordinal');

@@ -21,7 +21,11 @@ BEGIN
                         WHERE r.ev_class = bt.relation AND (p_columns IS NULL OR a.attname = ANY (p_columns)))
          ORDER BY bt.branch_id
     LOOP
-        EXECUTE format('CREATE OR REPLACE VIEW %s AS SELECT %s', v_shown.relation, v_shown.columns);
+        BEGIN
+            EXECUTE format('CREATE OR REPLACE VIEW %s AS SELECT %s', v_shown.relation, v_shown.columns);
+        EXCEPTION WHEN invalid_schema_name THEN
+            CONTINUE;  -- somebody was deleting the branch, and has done so while we waited
+        END;
         PERFORM set_config('pggit.released', concat_ws(',', nullif(current_setting('pggit.released', true), ''), v_shown.relation::oid), true);
     END LOOP;
 END;

@@ -168,7 +168,6 @@ DECLARE
     v_child   pggit.tables;
     v_columns text[];
 BEGIN
-    PERFORM pggit._collect_detached(false);
     FOR v_table IN
         SELECT t.*
           FROM pggit.tables AS t JOIN pg_class AS c ON c.oid = t.relation
@@ -177,6 +176,7 @@ BEGIN
            AND pg_has_role(pggit._actor()::name, c.relowner, 'USAGE')
          ORDER BY t.table_id
     LOOP
+        PERFORM pggit._collect_detached(false);
         v_columns := ARRAY(SELECT c.name FROM pggit._columns_at(v_table.table_id, NULL) AS c
                             WHERE c.generated_as IS NULL AND pggit._takes_columns(p_statement, v_table.table_name, ARRAY[c.name]));
         IF v_columns <> '{}' AND NOT v_saved ? v_table.table_id::text THEN
@@ -212,7 +212,6 @@ BEGIN
         PERFORM pggit._save_partitions(TG_TAG, concat_ws(' ', current_query(), v_context));
         IF TG_TAG = 'DROP TABLE' AND coalesce(current_setting('pggit.following', true), '') <> 'on' AND ((pggit._session_branch())).branch_id IS NULL AND NOT pggit._is_own_ddl(v_context) THEN
             PERFORM set_config('pggit.following', 'on', true);
-            PERFORM pggit._collect_detached(false);
             PERFORM pggit._prepare_to_leave(pggit._statement_text(v_context));
             PERFORM set_config('pggit.following', '', true);
         END IF;

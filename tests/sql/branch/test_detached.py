@@ -230,3 +230,65 @@ def test_who_may_not_make_it_may_read_it_when_it_is_there(shop: Database) -> Non
         shop.run("SELECT pggit.checkout('main')")
         guest.close()
         shop.run("SELECT rows FROM pggit.gc(false); DROP OWNED BY guest; DROP ROLE guest")
+
+
+@pytest.mark.parametrize("limit", ["0", "100ms"])
+def test_ddl_waits_for_no_other_ddl_that_takes_it(shop: Database, limit: str) -> None:
+    other, user = shop.connect(autocommit=False), shop.connect()
+    shop.run("SELECT pggit.checkout('v1'); SELECT pggit.checkout('main')")
+    shop.run("CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.plain (id integer, line text)")
+    query(other, "ALTER TABLE orders DROP COLUMN customer CASCADE")
+    query(user, f"SET statement_timeout = '20s'; SET lock_timeout = '{limit}'")
+    query(user, "ALTER TABLE elsewhere.plain DROP COLUMN line")
+    query(user, "DROP TABLE elsewhere.plain")
+    other.rollback()
+
+
+def test_ddl_of_a_session_that_reads_it_goes_on(shop: Database) -> None:
+    shop.run("CREATE TABLE plain (id integer, line text)")
+    name = shop.value("SELECT pggit.checkout('v1')")
+    shop.run("SELECT pggit.checkout('main')")
+    shop.run(
+        f"""DO $$ DECLARE v_line record; BEGIN
+                FOR v_line IN SELECT * FROM "public@{name}".notes LOOP
+                    ALTER TABLE plain DROP COLUMN IF EXISTS line;
+                END LOOP;
+            END $$"""
+    )
+    assert shop.rows("SELECT column_name FROM information_schema.columns WHERE table_name = 'plain'") == [("id",)]
+
+
+def test_ddl_in_repeatable_read_takes_it_too(shop: Database) -> None:
+    shop.run("SELECT pggit.checkout('v1'); SELECT pggit.checkout('main')")
+    shop.run("BEGIN ISOLATION LEVEL REPEATABLE READ; ALTER TABLE orders DROP COLUMN amount CASCADE; COMMIT")
+    assert shop.rows("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'public@%'") == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER TABLE customers DROP COLUMN name CASCADE",
+        "ALTER TABLE customers ALTER id TYPE numeric",
+        "DROP TABLE customers CASCADE",
+    ],
+)
+@pytest.mark.parametrize("deletion", ["SELECT pggit.delete_branch('work')", "ALTER TABLE orders DROP COLUMN amount"])
+def test_ddl_goes_on_when_another_transaction_has_deleted_what_it_waited_for(
+    shop: Database, statement: str, deletion: str
+) -> None:
+    other, user = shop.connect(autocommit=False), shop.connect()
+    shop.run("DROP VIEW totals; ALTER TABLE orders DROP CONSTRAINT orders_customer_fkey; SELECT pggit.commit('apart')")
+    if "delete_branch" in deletion:
+        shop.run("SELECT pggit.create_branch('work', 'main', 'schema', 'none')")
+    else:
+        shop.run("SELECT pggit.checkout('HEAD'); SELECT pggit.checkout('main')")
+    query(other, deletion)
+    query(user, "SET statement_timeout = '20s'")
+    with ThreadPoolExecutor() as pool:
+        done = pool.submit(query, user, statement)
+        while not shop.value("SELECT cardinality(pg_blocking_pids(%s))", user.info.backend_pid):
+            assert not done.done()
+        other.commit()
+        done.result()
+    assert shop.rows("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'public@%'") == []
+    assert shop.rows("SELECT * FROM pggit.verify()") == []
