@@ -55,6 +55,18 @@ $$;
 COMMENT ON FUNCTION pggit._checkouts(integer) IS
 'Which sessions have checked out which branch, or this branch: each holds an advisory lock in share mode until it checks out another or ends.';
 
+CREATE OR REPLACE FUNCTION pggit._is_stale(p_branch_id integer)
+    RETURNS boolean
+    LANGUAGE sql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT EXISTS (SELECT FROM pggit.branch_schemas AS s JOIN pg_namespace AS n ON n.nspname = s.schema_name
+                    WHERE s.branch_id = p_branch_id AND to_regnamespace(quote_ident(s.schema_name)) IS DISTINCT FROM n.oid::regnamespace);
+$$;
+
+COMMENT ON FUNCTION pggit._is_stale(integer) IS
+'Whether a branch''s schemas are others now, or gone, than in the snapshot of this transaction: names are looked up in the catalog as it is now.';
+
 CREATE OR REPLACE FUNCTION pggit._hold_branch(p_branch text)
     RETURNS integer
     LANGUAGE plpgsql
@@ -70,6 +82,13 @@ BEGIN
         EXIT WHEN v_branch.branch_id = 1 OR EXISTS (SELECT FROM pggit._checkouts(v_branch.branch_id) AS c WHERE c.pid = pg_backend_pid());
         -- Who deletes or renames it just now has the lock alone: what the branch is afterwards counts.
         IF pg_try_advisory_lock_shared(hashtext('pggit.checkout'), v_branch.branch_id) THEN
+            IF pggit._is_stale(v_branch.branch_id) THEN
+                PERFORM pg_advisory_unlock_shared(hashtext('pggit.checkout'), v_branch.branch_id);
+                RAISE EXCEPTION USING
+                    ERRCODE = 'VG401', SCHEMA = 'pggit',
+                    MESSAGE = format('branch %L has been deleted or renamed since this transaction began', v_branch.name),
+                    HINT    = 'Check it out in a new transaction: this one is ' || upper(current_setting('transaction_isolation')) || ' and sees what was there before.';
+            END IF;
             EXIT WHEN EXISTS (SELECT FROM pggit.branches AS b WHERE b.branch_id = v_branch.branch_id AND b.name = p_branch AND b.deleted_at IS NULL);
             PERFORM pg_advisory_unlock_shared(hashtext('pggit.checkout'), v_branch.branch_id);
         ELSIF clock_timestamp() >= v_ends THEN
@@ -87,7 +106,7 @@ $$;
 
 COMMENT ON FUNCTION pggit._hold_branch(text) IS
 'Keeps a branch from being deleted or renamed while this session has it checked out: its search_path would name a schema that is gone, and the session
-would read main. Returns the branch''s number. Raises VG001 and VG401 (somebody does it for longer than pggit.lock_timeout, 5s).';
+would read main. Returns the branch''s number. Raises VG001 and VG401 (somebody does it for longer than pggit.lock_timeout, 5s, or has done it since a REPEATABLE READ transaction began).';
 
 CREATE OR REPLACE FUNCTION pggit._leave_branches(p_except integer)
     RETURNS void
@@ -142,4 +161,4 @@ A tag, commit or time gives views of all tables as they were then, in the shape 
 name of such a state begins with "@"; no list of branches has it, and pggit.gc takes those that no session has checked out.
 Sets search_path and pggit.branch for the session; a rollback takes them back, and checkout(''main'') removes the branch from the path again.
 Until the session checks out another branch or ends, nobody else can delete or rename this one (VG401); that a rollback does not take back.
-Names with a schema in front still mean main, where a session on a branch may read but not write (VG309). Raises VG001 and VG401 (it is being deleted or renamed).';
+Names with a schema in front still mean main, where a session on a branch may read but not write (VG309). Raises VG001 and VG401 (it is being deleted or renamed, or has been since a REPEATABLE READ transaction began).';

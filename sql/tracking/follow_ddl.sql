@@ -620,9 +620,13 @@ CREATE OR REPLACE FUNCTION pggit._warn_of_row_security(p_table_id integer)
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_branches text := (SELECT string_agg(b.name, ', ' ORDER BY b.name) FROM pggit.branch_tables AS bt JOIN pggit.branches AS b USING (branch_id) JOIN pggit.tables AS t USING (table_id)
-                          JOIN pg_class AS c ON c.oid = t.relation WHERE t.table_id = p_table_id AND bt.form = 'view' AND c.relrowsecurity);
+    v_branches text;
 BEGIN
+    PERFORM pggit._collect_detached(false)
+      WHERE EXISTS (SELECT FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id) JOIN pg_class AS c ON c.oid = t.relation
+                     WHERE t.table_id = p_table_id AND bt.form = 'view' AND c.relrowsecurity);
+    v_branches := (SELECT string_agg(b.name, ', ' ORDER BY b.name) FROM pggit.branch_tables AS bt JOIN pggit.branches AS b USING (branch_id) JOIN pggit.tables AS t USING (table_id)
+                     JOIN pg_class AS c ON c.oid = t.relation WHERE t.table_id = p_table_id AND bt.form = 'view' AND c.relrowsecurity);
     IF v_branches IS NOT NULL THEN
         RAISE WARNING USING
             MESSAGE = format('row-level security of table %s does not hold on branches that show it as a view: %s', (SELECT t.relation::regclass FROM pggit.tables AS t WHERE t.table_id = p_table_id), v_branches),
@@ -721,6 +725,28 @@ $$;
 COMMENT ON FUNCTION pggit._on_drop() IS
 'Event trigger: dropped tables are no longer tracked, the rows of dropped partitions are gone, and columns that were dropped by CASCADE are followed.';
 
+CREATE OR REPLACE FUNCTION pggit._on_fewer_rights()
+    RETURNS event_trigger
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_context text;
+BEGIN
+    GET DIAGNOSTICS v_context = PG_CONTEXT;
+    IF current_setting('pggit.following', true) = 'on' OR ((pggit._session_branch())).branch_id IS NOT NULL OR pggit._is_own_ddl(v_context) THEN
+        RETURN;
+    END IF;
+    PERFORM set_config('pggit.following', 'on', true);
+    PERFORM pggit._collect_detached(false);
+    PERFORM set_config('pggit.following', '', true);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._on_fewer_rights() IS
+'Event trigger: states of the past that were checked out before a right or a policy of main changed go, where nobody looks at them; when they are made again, they have main''s rights of that moment.';
+
 DO $triggers$
 BEGIN
     IF NOT current_setting('is_superuser')::boolean THEN
@@ -731,6 +757,7 @@ BEGIN
     DROP EVENT TRIGGER IF EXISTS pggit_rewrite;
     DROP EVENT TRIGGER IF EXISTS pggit_ddl_end;
     DROP EVENT TRIGGER IF EXISTS pggit_drop;
+    DROP EVENT TRIGGER IF EXISTS pggit_fewer_rights;
     CREATE EVENT TRIGGER pggit_ddl_path ON ddl_command_start WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION pggit._on_ddl_path();
     CREATE EVENT TRIGGER pggit_ddl_start ON ddl_command_start WHEN TAG IN ('ALTER TABLE', 'DROP TABLE', 'DROP SCHEMA', 'DROP OWNED') EXECUTE FUNCTION pggit._on_ddl_start();
     CREATE EVENT TRIGGER pggit_rewrite ON table_rewrite EXECUTE FUNCTION pggit._on_rewrite();
@@ -744,5 +771,7 @@ BEGIN
     ALTER EVENT TRIGGER pggit_rewrite ENABLE ALWAYS;
     ALTER EVENT TRIGGER pggit_ddl_end ENABLE ALWAYS;
     ALTER EVENT TRIGGER pggit_drop ENABLE ALWAYS;
+    CREATE EVENT TRIGGER pggit_fewer_rights ON ddl_command_end WHEN TAG IN ('REVOKE', 'DROP OWNED', 'CREATE POLICY', 'ALTER POLICY', 'DROP POLICY') EXECUTE FUNCTION pggit._on_fewer_rights();
+    ALTER EVENT TRIGGER pggit_fewer_rights ENABLE ALWAYS;
 END;
 $triggers$;

@@ -143,3 +143,18 @@ def test_other_names_of_checkout_and_commit(db: Database) -> None:
     commit = value(work, "SELECT pggit.create_commit('nothing', 'work', 'ann', p_allow_empty => true)")
     assert commit == value(work, "SELECT head FROM pggit.list_branches() WHERE name = 'work'")
     assert value(work, "SELECT author FROM pggit.log('work', 1)") == "ann"
+
+
+def test_a_branch_that_is_gone_for_all_but_an_old_snapshot(db: Database) -> None:
+    db.run(
+        "CREATE TABLE goods (id bigint PRIMARY KEY); SELECT pggit.track_schema('public'); SELECT pggit.commit('first');"
+        "SELECT pggit.create_branch('work'); INSERT INTO goods VALUES (1)"
+    )
+    session = db.connect()
+    query(session, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM goods")
+    db.run("SELECT pggit.delete_branch('work', true)")
+    with raises("VG401", "has been deleted or renamed since this transaction began"):
+        query(session, "SELECT pggit.checkout('work')")
+    session.rollback()
+    with raises("VG001"):
+        query(session, "SELECT pggit.checkout('work')")

@@ -292,3 +292,23 @@ def test_ddl_goes_on_when_another_transaction_has_deleted_what_it_waited_for(
         done.result()
     assert shop.rows("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'public@%'") == []
     assert shop.rows("SELECT * FROM pggit.verify()") == []
+
+
+def test_who_loses_a_right_loses_it_in_the_past_too(shop: Database) -> None:
+    shop.run(
+        "CREATE ROLE late LOGIN; GRANT USAGE ON SCHEMA pggit, public TO late; GRANT SELECT ON customers, notes TO late"
+    )
+    late = shop.connect(user="late")
+    for statement in ("REVOKE SELECT ON customers, notes FROM late", "ALTER TABLE orders ENABLE ROW LEVEL SECURITY"):
+        name = shop.value("SELECT pggit.checkout('v1')")
+        shop.run("SELECT pggit.checkout('main')")
+        shop.run(statement)
+        with raises("VG001"):
+            query(late, "SELECT pggit.checkout(%s)", name)
+    shop.run("SELECT pggit.checkout('v1')")
+    query(late, "SELECT pggit.checkout('v1')")
+    with raises("42501"):
+        query(late, "SELECT * FROM customers")
+    with raises("42501"):
+        query(late, "SELECT * FROM notes")
+    shop.run("SELECT pggit.checkout('main')")
