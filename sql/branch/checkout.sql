@@ -144,10 +144,23 @@ CREATE OR REPLACE FUNCTION pggit.checkout(p_branch text)
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_name      text    := CASE WHEN coalesce(p_branch, '') = '' OR pggit._is_branch(p_branch) THEN coalesce(p_branch, '') ELSE pggit._ensure_detached(p_branch) END;
-    v_branch_id integer := pggit._hold_branch(v_name);
-    v_path      text    := pggit._branch_path(v_name, current_setting('search_path'));
+    v_name      text;
+    v_branch_id integer;
+    v_path      text;
 BEGIN
+    LOOP
+        v_name := CASE WHEN coalesce(p_branch, '') = '' OR pggit._is_branch(p_branch) THEN coalesce(p_branch, '') ELSE pggit._ensure_detached(p_branch) END;
+        BEGIN
+            v_branch_id := pggit._hold_branch(v_name);
+            EXIT;
+        EXCEPTION WHEN SQLSTATE 'VG001' THEN
+            -- A state of the past that was there may just have been taken, for nobody had it checked out.
+            IF v_name = p_branch OR v_name NOT LIKE '@%' THEN
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
+    v_path := pggit._branch_path(v_name, current_setting('search_path'));
     PERFORM pg_catalog.set_config('pggit.branch', v_name, false);
     PERFORM pg_catalog.set_config('search_path', v_path, false);
     PERFORM pggit._leave_branches(v_branch_id);

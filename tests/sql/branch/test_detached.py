@@ -312,3 +312,18 @@ def test_who_loses_a_right_loses_it_in_the_past_too(shop: Database) -> None:
     with raises("42501"):
         query(late, "SELECT * FROM notes")
     shop.run("SELECT pggit.checkout('main')")
+
+
+def test_it_is_made_again_when_it_was_just_being_taken(shop: Database) -> None:
+    other, session = shop.connect(autocommit=False), shop.connect()
+    name = shop.value("SELECT pggit.checkout('v1')")
+    shop.run("SELECT pggit.checkout('main')")
+    query(other, "ALTER TABLE orders DROP COLUMN amount CASCADE")
+    sleeps = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s AND wait_event = 'PgSleep'"
+    with ThreadPoolExecutor() as pool:
+        made = pool.submit(query, session, "SELECT pggit.checkout('v1')")
+        while not shop.value(sleeps, session.info.backend_pid):
+            assert not made.done()
+        other.commit()
+        assert made.result().fetchall() == [(name,)]
+    assert query(session, "SELECT name FROM customers WHERE id = 2").fetchall() == [("Bob",)]
