@@ -725,7 +725,7 @@ $$;
 COMMENT ON FUNCTION pggit._on_drop() IS
 'Event trigger: dropped tables are no longer tracked, the rows of dropped partitions are gone, and columns that were dropped by CASCADE are followed.';
 
-CREATE OR REPLACE FUNCTION pggit._on_fewer_rights()
+CREATE OR REPLACE FUNCTION pggit._on_leave_past()
     RETURNS event_trigger
     LANGUAGE plpgsql
     SECURITY DEFINER
@@ -744,8 +744,8 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._on_fewer_rights() IS
-'Event trigger: states of the past that were checked out before a right or a policy of main changed go, where nobody looks at them; when they are made again, they have main''s rights of that moment.';
+COMMENT ON FUNCTION pggit._on_leave_past() IS
+'Event trigger: states of the past go where nobody looks at them, for they have main''s rights of when they were made, and depend on types and functions that main may drop.';
 
 DO $triggers$
 BEGIN
@@ -757,7 +757,8 @@ BEGIN
     DROP EVENT TRIGGER IF EXISTS pggit_rewrite;
     DROP EVENT TRIGGER IF EXISTS pggit_ddl_end;
     DROP EVENT TRIGGER IF EXISTS pggit_drop;
-    DROP EVENT TRIGGER IF EXISTS pggit_fewer_rights;
+    DROP EVENT TRIGGER IF EXISTS pggit_leave_past_drop;
+    DROP EVENT TRIGGER IF EXISTS pggit_leave_past_rights;
     CREATE EVENT TRIGGER pggit_ddl_path ON ddl_command_start WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION pggit._on_ddl_path();
     CREATE EVENT TRIGGER pggit_ddl_start ON ddl_command_start WHEN TAG IN ('ALTER TABLE', 'DROP TABLE', 'DROP SCHEMA', 'DROP OWNED') EXECUTE FUNCTION pggit._on_ddl_start();
     CREATE EVENT TRIGGER pggit_rewrite ON table_rewrite EXECUTE FUNCTION pggit._on_rewrite();
@@ -771,7 +772,11 @@ BEGIN
     ALTER EVENT TRIGGER pggit_rewrite ENABLE ALWAYS;
     ALTER EVENT TRIGGER pggit_ddl_end ENABLE ALWAYS;
     ALTER EVENT TRIGGER pggit_drop ENABLE ALWAYS;
-    CREATE EVENT TRIGGER pggit_fewer_rights ON ddl_command_end WHEN TAG IN ('REVOKE', 'DROP OWNED', 'CREATE POLICY', 'ALTER POLICY', 'DROP POLICY') EXECUTE FUNCTION pggit._on_fewer_rights();
-    ALTER EVENT TRIGGER pggit_fewer_rights ENABLE ALWAYS;
+    CREATE EVENT TRIGGER pggit_leave_past_drop ON ddl_command_start
+        WHEN TAG IN ('DROP TYPE', 'DROP DOMAIN', 'DROP COLLATION', 'DROP FUNCTION', 'DROP PROCEDURE', 'DROP ROUTINE', 'DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED')
+        EXECUTE FUNCTION pggit._on_leave_past();
+    CREATE EVENT TRIGGER pggit_leave_past_rights ON ddl_command_end WHEN TAG IN ('REVOKE', 'CREATE POLICY', 'ALTER POLICY', 'DROP POLICY') EXECUTE FUNCTION pggit._on_leave_past();
+    ALTER EVENT TRIGGER pggit_leave_past_drop ENABLE ALWAYS;
+    ALTER EVENT TRIGGER pggit_leave_past_rights ENABLE ALWAYS;
 END;
 $triggers$;

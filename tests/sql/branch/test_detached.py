@@ -327,3 +327,26 @@ def test_it_is_made_again_when_it_was_just_being_taken(shop: Database) -> None:
         other.commit()
         assert made.result().fetchall() == [(name,)]
     assert query(session, "SELECT name FROM customers WHERE id = 2").fetchall() == [("Bob",)]
+
+
+def test_it_keeps_no_type_and_no_function_from_being_dropped(db: Database) -> None:
+    db.run(
+        """CREATE TYPE mood AS ENUM ('good');
+           CREATE FUNCTION check_line() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+           CREATE TABLE goods (id bigint PRIMARY KEY, mood mood);
+           CREATE TABLE lines (line text);
+           CREATE TRIGGER checks BEFORE INSERT ON lines FOR EACH ROW EXECUTE FUNCTION check_line();
+           SELECT pggit.track_schema('public');
+           INSERT INTO goods VALUES (1, 'good');
+           SELECT pggit.commit('first');
+           SELECT pggit.tag('v1');
+           ALTER TABLE goods DROP COLUMN mood;
+           SELECT pggit.checkout('v1');
+           SELECT pggit.checkout('main');
+           DROP TRIGGER checks ON lines;
+           DROP TYPE mood;
+           SELECT pggit.checkout('v1');
+           SELECT pggit.checkout('main');
+           DROP FUNCTION check_line()"""
+    )
+    assert db.rows("SELECT * FROM pggit.verify()") == []
