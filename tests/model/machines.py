@@ -93,11 +93,12 @@ class Ruled(Machine):
         return given
 
     @precondition(lambda self: len(self.repo.rules) < 4)
-    @rule(one=rules())
-    def keep_a_rule(self, one: Rule) -> None:
+    @rule(some=st.lists(rules(), min_size=1, max_size=3))
+    def keep_rules(self, some: list[Rule]) -> None:
         sql = "SELECT pggit.add_merge_rule(%s, %s, %s, %s, %s)"
-        self.numbers.append(self.db.value(sql, one.table, one.column, one.rule, one.by, one.expression))
-        self.repo.rules.append(one)
+        for one in some:
+            self.numbers.append(self.db.value(sql, one.table, one.column, one.rule, one.by, one.expression))
+            self.repo.rules.append(one)
 
     @precondition(lambda self: self.repo.rules)
     @rule(data=st.data())

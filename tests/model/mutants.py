@@ -184,7 +184,7 @@ MUTANTS: dict[str, Mutant] = {
         "r.stored AND position('*' IN r.table_name) > 0, r.stored AND position('*' IN r.column_name) > 0, r.n",
         "r.stored AND position('*' IN r.table_name) = 0, r.stored AND position('*' IN r.column_name) = 0, r.n",
         "ruled",
-        also=("keep_a_rule",),
+        also=("keep_rules",),
     ),
     "sum_without_base": Mutant(
         "a counter is the sum of both",
