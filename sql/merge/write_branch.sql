@@ -183,7 +183,7 @@ BEGIN
         IF v_right AND v_shown.form = 'table' AND NOT pggit._is_keyless(v_shown.table_id) THEN
             EXECUTE format('SELECT NOT EXISTS (SELECT FROM pg_temp.pggit_put_%s AS p LEFT JOIN LATERAL (SELECT %s AS r FROM %s AS b WHERE %s OFFSET 0) AS b ON true
                                                 WHERE (p.want IS NULL) <> (b.r IS NULL) OR b.r *<> p.want)',
-                           v_shown.table_id, pggit._named_as_row_sql(v_shown.table_id, 'b'), v_shown.relation::regclass,
+                           v_shown.table_id, pggit._named_as_row_sql(v_shown.table_id, 'b'), pggit._rows_of(v_shown.relation),
                            pggit._same_key(v_shown.table_id, 'b', 'p', true, false, pggit._target())) INTO v_right;
         END IF;
         PERFORM pggit._refuse_meddling(v_shown.relation::regclass::text) WHERE NOT v_right;
