@@ -36,6 +36,7 @@ FAST = {
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "max_wal_size": "256MB",
+    "jit": "off",  # where it is built in, a test's own statements are compiled for seconds
 }
 #: Where files are in memory: a database is made there in a tenth of the time. FAST servers, which keep nothing, use it.
 MEMORY = Path("/dev/shm")
