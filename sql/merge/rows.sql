@@ -164,10 +164,11 @@ BEGIN
 
     RETURN format($sql$
         SELECT %1$s, m.torn AS _torn
-          FROM (SELECT s.*, %2$s AS pick, %3$s AS everywhere FROM (SELECT %4$s) AS s) AS s
+          FROM (SELECT s.*, %2$s AS pick, %3$s AS everywhere FROM (SELECT %4$s OFFSET 0) AS s OFFSET 0) AS s
          CROSS JOIN LATERAL (
             SELECT CASE s.pick %5$s ELSE CASE WHEN s.everywhere THEN ROW(0, %6$s)::pggit._delta_%7$s ELSE s.b1 END END AS v,
                    CASE WHEN s.pick IS NOT NULL THEN '{}' WHEN s.everywhere THEN array_remove(ARRAY[%8$s]::integer[], NULL) ELSE '{0}' END::integer[] AS torn
+             OFFSET 0
          ) AS m$sql$,
         pggit._record_columns(p_table_id, 'm.v', pggit._target()), v_row,
         (SELECT string_agg(format('NOT s.b%s IS NULL', n), ' AND ') || ' AND NOT s.z IS NULL' FROM unnest(v_numbers) AS n),

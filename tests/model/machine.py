@@ -948,11 +948,16 @@ class Machine(RuleBasedStateMachine):
         return resolutions
 
     def draw_value(self, conflict: Conflict, data: st.DataObject) -> Any:
+        types = SCHEMA[conflict.table].columns
         if conflict.column is not None:
-            return data.draw(VALUES[conflict.table, conflict.column])
+            return self.as_given(types[conflict.column], data.draw(VALUES[conflict.table, conflict.column]))
         row = conflict.ours or conflict.theirs
-        last = list(SCHEMA[conflict.table].columns)[-1]
-        return (*row[:-1], data.draw(VALUES[conflict.table, last]))
+        drawn = (*row[:-1], data.draw(VALUES[conflict.table, list(types)[-1]]))
+        return tuple(self.as_given(name, cell) for name, cell in zip(types.values(), drawn, strict=True))
+
+    def as_given(self, type_name: str, cell: Any) -> Any:
+        """A value is given as jsonb, which keeps of a json what it says and not how it is written."""
+        return self.db.value("SELECT %s::jsonb::text", cell) if type_name == "json" and cell is not None else cell
 
     # --- rows as JSON -----------------------------------------------------------------------------------------------
 

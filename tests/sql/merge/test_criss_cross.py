@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import pytest
 
 from fixtures.postgres import Database, query
@@ -92,3 +95,23 @@ def test_columns_after_a_criss_cross(db: Database, case: str, first: str) -> Non
     assert db.rows("SELECT * FROM pggit.verify()") == []
     assert db.rows("SELECT * FROM pggit.diff('main', 'dev')") == []
     assert db.rows("SELECT * FROM pggit.diff_schema('main', 'dev')") == []
+
+
+def test_the_base_of_several_ancestors_is_read_once_a_row(db: Database) -> None:
+    """Each cell of it used to read the rows of all ancestors anew: plans of wide tables took gigabytes."""
+    columns = ", ".join(f"v{n} integer" for n in range(8))
+    db.run(f"CREATE TABLE t (id integer PRIMARY KEY, {columns}); SELECT pggit.track_schema('public')")
+    db.run("INSERT INTO t SELECT g FROM generate_series(1, 9) AS g; SELECT pggit.commit('first')")
+    db.run("SELECT pggit.create_branch('dev')")
+    dev = db.connect(branch="dev")
+    for number in range(2):
+        db.run(f"UPDATE t SET v1 = {number} WHERE id = 1; SELECT pggit.commit('main {number}')")
+        query(dev, f"UPDATE t SET v2 = {number} WHERE id = 2; SELECT pggit.commit('dev {number}')")
+        db.run(f"SELECT pggit.tag('main-{number}', 'main'), pggit.tag('dev-{number}', 'dev')")
+        assert db.value("SELECT result FROM pggit.merge(%s, 'main')", f"dev-{number}") == "merged"
+        assert db.value("SELECT result FROM pggit.merge(%s, 'dev')", f"main-{number}") == "merged"
+    (base,) = db.row(
+        "SELECT pggit._base_row_sql(1, pggit._merge_bases(pggit.resolve_ref('main'), pggit.resolve_ref('dev')))"
+    )
+    plan = db.value(f"EXPLAIN (FORMAT JSON) SELECT b.* FROM (SELECT 1 AS c1) AS k, LATERAL ({base}) AS b")
+    assert len(re.findall("Node Type", json.dumps(plan))) < 200
