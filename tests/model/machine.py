@@ -953,7 +953,12 @@ class Machine(RuleBasedStateMachine):
             return self.as_given(types[conflict.column], data.draw(VALUES[conflict.table, conflict.column]))
         row = conflict.ours or conflict.theirs
         drawn = (*row[:-1], data.draw(VALUES[conflict.table, list(types)[-1]]))
-        return tuple(self.as_given(name, cell) for name, cell in zip(types.values(), drawn, strict=True))
+        given = [self.as_given(name, cell) for name, cell in zip(types.values(), drawn, strict=True)]
+        # In a whole row null is NULL, also of a json.
+        return tuple(
+            None if name in ("json", "jsonb") and cell == "null" else cell
+            for name, cell in zip(types.values(), given, strict=True)
+        )
 
     def as_given(self, type_name: str, cell: Any) -> Any:
         """A value is given as jsonb, which keeps of a json what it says and not how it is written."""
