@@ -120,6 +120,7 @@ def test_a_namespace_whose_operator_is_gone_is_let_go_by_hand(
         commands = by_hand.replace("--namespace shop", f"--namespace {site.namespace.name}")
         subprocess.run(["bash", "-euc", commands], env={**os.environ, **path}, check=True)
         cluster.run("wait", "--for=delete", f"namespace/{site.namespace.name}", "--timeout=60s")
+        assert f"namespace/{site.namespace.name}" not in cluster.run("get", "namespaces", "-o", "name").split()
 
 
 def test_a_status_never_lands_on_an_object_that_was_made_again(site: Site) -> None:

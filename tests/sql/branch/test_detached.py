@@ -248,6 +248,8 @@ def test_ddl_waits_for_no_other_ddl_that_takes_it(shop: Database, limit: str) ->
     query(user, "ALTER TABLE elsewhere.plain DROP COLUMN line")
     query(user, "DROP TABLE elsewhere.plain")
     other.rollback()
+    assert shop.value("SELECT to_regclass('elsewhere.plain')") is None
+    assert shop.value("SELECT count(customer) FROM orders") == 1
 
 
 def test_ddl_of_a_session_that_reads_it_goes_on(shop: Database) -> None:
