@@ -510,7 +510,8 @@ BEGIN
         SELECT o, t, (parse_ident(t.object_name))[2] AS name
           FROM unnest(p_theirs) AS t JOIN unnest(p_ours) AS o USING (object_type, object_name) JOIN unnest(p_base) AS b USING (object_type, object_name)
          WHERE p_target.branch_id <> 1 AND t.object_type = 'type' AND t.definition ->> 'kind' = 'enum' AND to_regtype(pggit._in_target(t.object_name, v_target)) IS NULL
-           AND NOT (t.definition -> 'labels') <@ (o.definition -> 'labels') AND NOT (t.definition -> 'labels') <@ (b.definition -> 'labels')
+           AND NOT (t.definition -> 'labels') <@ to_jsonb(ARRAY(SELECT e.enumlabel::text FROM pg_enum AS e WHERE e.enumtypid = to_regtype(t.object_name)))
+           AND NOT (t.definition -> 'labels') <@ (b.definition -> 'labels')
          ORDER BY t.object_name
     LOOP
         v_done := v_done || ARRAY(SELECT format('SELECT pggit.ddl(%L, %L)', p_target.name, format('ALTER TYPE %I', v_type.name) || substr(s.ddl, length('ALTER TYPE ' || (v_type.t).object_name) + 1))
@@ -521,7 +522,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._labels_of_shared_types(pggit.branches, pggit._schema_object[], pggit._schema_object[], pggit._schema_object[]) IS
-'The statements that give a branch copies of main''s enums with the labels that theirs has added to its own copies.';
+'The statements that give a branch copies of main''s enums with the labels that theirs has added and main''s types, which the branch uses, lack.';
 
 CREATE OR REPLACE FUNCTION pggit._change_schema(p_merge pggit.merges, p_target pggit.branches, p_theirs pggit._position, p_base pggit._schema_object[], p_ours pggit._schema_object[],
                                                 p_their_objects pggit._schema_object[], OUT merged pggit._schema_object[], OUT statements jsonb, OUT changes integer, OUT settled text[], OUT prepare text[], OUT reason text, OUT now pggit._schema_object[])

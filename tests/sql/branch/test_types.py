@@ -149,6 +149,17 @@ def test_labels_go_from_branch_to_branch(shop: Database, dev: Connection, form: 
     assert intact(shop)
 
 
+@pytest.mark.parametrize("form", ["none", "all"])
+def test_labels_of_main_need_no_preparing_on_a_branch_that_uses_its_type(shop: Database, form: str) -> None:
+    shop.run("SELECT pggit.create_branch('other', p_materialize => %s)", form)
+    query(shop.connect(branch="other"), "UPDATE customers SET region = 7 WHERE id = 3; SELECT pggit.commit('other')")
+    shop.run("ALTER TYPE mood ADD VALUE 'great'")
+    shop.run("UPDATE customers SET feels = 'great' WHERE id = 1; SELECT pggit.commit('great')")
+    assert merged(shop, "main", "other") == "merged"
+    assert rows(shop.connect(branch="other"), "SELECT feels FROM customers WHERE id = 1") == [("great",)]
+    assert intact(shop)
+
+
 def test_a_domain_changed_and_a_type_dropped_on_a_branch(shop: Database, dev: Connection) -> None:
     query(dev, "ALTER TABLE orders DROP twice; ALTER DOMAIN price ADD CONSTRAINT cheap CHECK (VALUE < 1000)")
     with raises("23514", "cheap"):
