@@ -6,6 +6,8 @@ CREATE OR REPLACE FUNCTION pggit._before_branch_statement()
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    v_ordinal bigint;
 BEGIN
     IF TG_ARGV[2] = 'watch' THEN
         PERFORM pggit._follow_branch_table(bt, NULL, true)
@@ -19,7 +21,7 @@ BEGIN
         PERFORM pggit._lock_base(TG_ARGV[1]::integer);
     END IF;
     IF TG_ARGV[3] IS DISTINCT FROM 'rows' THEN
-        PERFORM pggit._open_statement(TG_ARGV[0] || 'b' || TG_ARGV[1], TG_OP);
+        v_ordinal := pggit._open_statement(TG_ARGV[0] || 'b' || TG_ARGV[1], TG_OP);
     END IF;
     RETURN NULL;
 END;

@@ -1,4 +1,4 @@
--- What every tracked write calls, and the code generated for each table.
+-- What every tracked write calls, and the code generated for each table. An assignment costs PL/pgSQL a fraction of what PERFORM does, which runs a query: so what every statement calls returns something.
 
 CREATE OR REPLACE FUNCTION pggit._record_transaction()
     RETURNS void
@@ -21,7 +21,7 @@ COMMENT ON FUNCTION pggit._record_transaction() IS
 'Notes who changes tracked rows, once per transaction; the local setting pggit.transaction tells the next caller that it is done.';
 
 CREATE OR REPLACE FUNCTION pggit._open_statement(p_tag text, p_command text)
-    RETURNS void
+    RETURNS bigint
     LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -35,12 +35,13 @@ BEGIN
             PERFORM set_config('pggit.n' || p_tag, least(v_ordinal, (SELECT min(o.e::bigint) FROM string_to_table(v_others, ',') AS o(e))) || ',' || v_ordinal, true);
         END IF;
     END IF;
-    PERFORM set_config(v_setting, concat_ws(',', v_ordinal, nullif(current_setting(v_setting, true), '')), true);
+    v_setting := set_config(v_setting, concat_ws(',', v_ordinal, nullif(current_setting(v_setting, true), '')), true);
+    RETURN v_ordinal;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._open_statement(text, text) IS
-'Draws the ordinal of a statement before it changes a row, and puts it on the stack of the table and command, the local setting pggit.o<tag><command> (statements nest
+'Draws and returns the ordinal of a statement before it changes a row, and puts it on the stack of the table and command, the local setting pggit.o<tag><command> (statements nest
 when a trigger or function of the user writes the same table). An UPDATE or DELETE that begins inside an INSERT or UPDATE of the same table is noted in
 pggit.n<tag> as "lowest open ordinal,own ordinal". The tag is the table id, with b<branch id> behind it for a branch''s real table.';
 
@@ -70,6 +71,7 @@ CREATE OR REPLACE FUNCTION pggit._before_statement()
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+    v_ordinal bigint;
     v_context text;
 BEGIN
     IF coalesce(current_setting('pggit.branch', true), '') NOT IN ('', 'main') AND TG_ARGV[1] = 'main' THEN
@@ -82,7 +84,7 @@ BEGIN
         PERFORM pggit._await_capture(TG_ARGV[0]::integer);
     END IF;
     IF TG_OP <> 'TRUNCATE' AND TG_ARGV[3] IS DISTINCT FROM 'rows' THEN
-        PERFORM pggit._open_statement(TG_ARGV[0], TG_OP);
+        v_ordinal := pggit._open_statement(TG_ARGV[0], TG_OP);
     END IF;
     IF TG_ARGV[3] = 'moves' AND TG_OP <> 'TRUNCATE' THEN
         GET DIAGNOSTICS v_context = PG_CONTEXT;
@@ -122,7 +124,7 @@ DECLARE
     v_top     text   := split_part(v_open, ',', 1);
     v_taken   bigint := coalesce(nullif(v_top, '')::bigint, nextval('pggit._ordinal'));
 BEGIN
-    PERFORM set_config(v_setting, substr(v_open, length(v_top) + 2), true);
+    v_setting := set_config(v_setting, substr(v_open, length(v_top) + 2), true);
     IF v_taken <= nullif(current_setting('pggit.stored', true), '')::bigint THEN
         v_taken := nextval('pggit._ordinal');
         PERFORM set_config('pggit.n' || p_tag, v_taken || ',' || v_taken, true);
