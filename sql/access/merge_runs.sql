@@ -12,13 +12,24 @@ CREATE OR REPLACE FUNCTION pggit._merge_state(p_source text, p_target text, p_op
     RETURNS text
     LANGUAGE sql
 AS $$
-    SELECT md5(jsonb_build_array(CASE WHEN p_source IS NOT NULL THEN (SELECT jsonb_build_array(s.head, pggit._pending(s), pggit._scan_schema(s.branch_id, pggit._working_position(s.branch_id))) FROM pggit._branch(p_source) AS s) END,
-                                 (pggit._branch(p_target)).head, p_options, (SELECT jsonb_agg(r ORDER BY r.rule_no) FROM pggit.merge_rules AS r))::text);
+    SELECT md5(jsonb_build_array(CASE WHEN p_source IS NOT NULL THEN (SELECT jsonb_build_array(s.branch_id, s.head, pggit._pending(s), pggit._scan_schema(s.branch_id, pggit._working_position(s.branch_id))) FROM pggit._branch(p_source) AS s) END,
+                                 (SELECT jsonb_build_array(t.branch_id, t.head) FROM pggit._branch(p_target) AS t), p_options, (SELECT jsonb_agg(r ORDER BY r.rule_no) FROM pggit.merge_rules AS r))::text);
 $$;
 
 COMMENT ON FUNCTION pggit._merge_state(text, text, jsonb) IS
 'Differs when a merge (or without a source: a revert) may come out differently: either branch has a new commit, the source has new changes, or options or merge rules are others.
 Changes of the target that are not committed do not count: a merge that waits would commit them again and again. Raises VG001.';
+
+CREATE OR REPLACE FUNCTION pggit._is_between(p_merge_id uuid, p_source text, p_target text)
+    RETURNS boolean
+    LANGUAGE sql STABLE
+AS $$
+    SELECT m.source_id IS NOT DISTINCT FROM (SELECT b.branch_id FROM pggit.branches AS b WHERE b.name = p_source AND b.deleted_at IS NULL) AND m.target_id = (pggit._branch(p_target)).branch_id
+      FROM pggit.merges AS m WHERE m.merge_id = p_merge_id;
+$$;
+
+COMMENT ON FUNCTION pggit._is_between(uuid, text, text) IS
+'Whether a merge is of the branches that have these names now: one of them may have been deleted and made again since.';
 
 CREATE OR REPLACE FUNCTION pggit._run_of(p_owner jsonb)
     RETURNS pggit.merge_runs
@@ -225,7 +236,7 @@ BEGIN
                 RETURN QUERY SELECT v_run.merge_id, false;
                 RETURN;
             END IF;
-        ELSIF v_result = 'conflicted' THEN
+        ELSIF v_result = 'conflicted' AND pggit._is_between(v_run.merge_id, p_source, p_target) THEN
             PERFORM pggit._check_options(CASE WHEN p_revert_of IS NULL THEN 'merge' ELSE 'revert' END, p_options);
             UPDATE pggit.merges AS m
                SET options = p_options || CASE WHEN m.options ? 'since' THEN jsonb_build_object('since', m.options -> 'since') ELSE '{}' END, message = coalesce(p_message, m.message)

@@ -237,6 +237,7 @@ CREATE TABLE IF NOT EXISTS pggit.merges (
     kind          text        NOT NULL DEFAULT 'merge' CHECK (kind IN ('merge', 'revert', 'cherry_pick', 'reset', 'unstash', 'rebase')),
     source        text        NOT NULL,
     source_commit text        NOT NULL,
+    source_id     integer     REFERENCES pggit.branches,  -- NULL: what is merged is a commit
     target_id     integer     NOT NULL REFERENCES pggit.branches,
     target_commit text,
     base_commit   text,

@@ -255,7 +255,8 @@ DECLARE
     v_why_not text;
     v_missing record;
     v_reshaped integer[] := ARRAY(SELECT DISTINCT m.table_id FROM pg_temp.pggit_merged_columns AS m);
-    v_effects text  := format(E'into %I\n', (SELECT b.name FROM pggit.branches AS b WHERE b.branch_id = p_merge.target_id));
+    -- By number: a branch that is made again under the name of another is not the one that was approved.
+    v_effects text  := format(E'into branch %s\n', p_merge.target_id);
 BEGIN
     v_kept := pggit._kept_resolutions(p_merge);
     DELETE FROM pggit.conflicts AS c WHERE c.merge_id = p_merge.merge_id;
@@ -461,6 +462,26 @@ $$;
 COMMENT ON FUNCTION pggit._is_pending(pggit.branches, pggit._position) IS
 'Whether a branch has changes of rows or of its schema that are not committed.';
 
+CREATE OR REPLACE FUNCTION pggit._require_sides(p_merge pggit.merges)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_gone pggit.branches;
+BEGIN
+    SELECT b.* INTO v_gone FROM pggit.branches AS b WHERE b.branch_id IN (p_merge.source_id, p_merge.target_id) AND b.deleted_at IS NOT NULL ORDER BY b.branch_id LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION USING
+            ERRCODE = CASE v_gone.branch_id WHEN p_merge.target_id THEN 'VG001' ELSE 'VG002' END, SCHEMA = 'pggit',
+            MESSAGE = format('branch %L has been deleted since merge %s was begun', v_gone.name, p_merge.merge_id),
+            HINT    = 'A branch that has this name now is another one. pggit.abort_merge drops the merge, and a new one can be begun.';
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._require_sides(pggit.merges) IS
+'Raises VG001 when the branch that a merge goes into has been deleted, VG002 when the one that it comes from has: what has their names now are other branches.';
+
 CREATE OR REPLACE FUNCTION pggit._attempt(p_merge_id uuid, p_apply boolean, p_rehearse boolean DEFAULT false, p_still text DEFAULT NULL)
     RETURNS pggit.merge_result
     LANGUAGE plpgsql
@@ -499,7 +520,8 @@ DECLARE
 BEGIN
     SELECT m.* INTO STRICT v_merge FROM pggit.merges AS m WHERE m.merge_id = p_merge_id;
     v_mode := coalesce(v_merge.options ->> 'fast_forward', 'auto');
-    SELECT b.* INTO v_source FROM pggit.branches AS b WHERE b.name = v_merge.source AND b.deleted_at IS NULL AND v_merge.kind = 'merge';
+    PERFORM pggit._require_sides(v_merge);
+    SELECT b.* INTO v_source FROM pggit.branches AS b WHERE b.branch_id = v_merge.source_id;
 
     -- Two branches: always in the order of their numbers.
     PERFORM pggit._lock_branch(b.id) FROM (SELECT DISTINCT unnest(ARRAY[v_merge.target_id, v_source.branch_id]) AS id ORDER BY 1) AS b WHERE b.id IS NOT NULL;
@@ -531,11 +553,13 @@ BEGIN
         v_their_id := pggit._find_commit('HEAD', v_source.branch_id);
         v_theirs   := CASE WHEN p_apply THEN v_source.head_at ELSE pggit._working_position(v_source.branch_id) END;
     ELSE
-        v_their_id := pggit._resolve(v_merge.source, v_merge.target_id);
+        v_their_id := v_merge.source_commit;
         v_theirs   := (pggit._ref(v_their_id)).at;
     END IF;
     v_bases := coalesce(v_bases, pggit._merge_bases(pggit._find_commit('HEAD', v_target.branch_id), v_their_id));
-    UPDATE pggit.merges AS m SET source_commit = CASE m.kind WHEN 'merge' THEN v_their_id ELSE m.source_commit END, target_commit = v_target.head, base_commit = v_bases[1]
+    UPDATE pggit.merges AS m
+       SET source = coalesce(v_source.name, m.source), source_commit = CASE m.kind WHEN 'merge' THEN v_their_id ELSE m.source_commit END,
+           target_commit = v_target.head, base_commit = v_bases[1]
      WHERE m.merge_id = p_merge_id
     RETURNING m.* INTO v_merge;
     IF v_merge.base_commit IS NULL THEN
@@ -849,6 +873,7 @@ CREATE OR REPLACE FUNCTION pggit._open_merge(p_kind text, p_source text, p_targe
 AS $$
 DECLARE
     v_target pggit.branches := pggit._branch(p_target);
+    v_source integer        := (SELECT b.branch_id FROM pggit.branches AS b WHERE b.name = p_source AND b.deleted_at IS NULL AND p_kind IN ('merge', 'rebase'));
     v_commit text;
     v_id     uuid;
 BEGIN
@@ -857,10 +882,9 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = format('a %s needs a source', replace(p_kind, '_', ' '));
     END IF;
     -- What a branch's merges need is kept while the branch is there; any other ref is held.
-    v_commit := CASE WHEN EXISTS (SELECT FROM pggit.branches AS b WHERE b.name = p_source AND b.deleted_at IS NULL)
-                     THEN pggit._resolve(p_source, v_target.branch_id) ELSE pggit._hold_commit(p_source, v_target.branch_id) END;
-    INSERT INTO pggit.merges (kind, source, source_commit, target_id, message, options, result, requested_by)
-    VALUES (p_kind, p_source, v_commit, v_target.branch_id, p_message, coalesce(p_options, '{}'), 'planned', pggit._actor())
+    v_commit := CASE WHEN v_source IS NOT NULL THEN pggit._find_commit('HEAD', v_source) ELSE pggit._hold_commit(p_source, v_target.branch_id) END;
+    INSERT INTO pggit.merges (kind, source, source_commit, source_id, target_id, message, options, result, requested_by)
+    VALUES (p_kind, p_source, v_commit, v_source, v_target.branch_id, p_message, coalesce(p_options, '{}'), 'planned', pggit._actor())
     RETURNING merge_id INTO v_id;
     RETURN v_id;
 END;

@@ -2,18 +2,18 @@ CREATE OR REPLACE FUNCTION pggit._replay(p_merge pggit.merges, p_kept jsonb, p_k
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_source integer := (SELECT b.branch_id FROM pggit.branches AS b WHERE b.name = p_merge.source AND b.deleted_at IS NULL);
     v_branch pggit.branches;
     v_onto   text;
     v_bases  text[];
     v_commit pggit.commits;
     v_step   uuid;
 BEGIN
-    PERFORM pggit._lock_branch(b.id) FROM (SELECT DISTINCT unnest(ARRAY[p_merge.target_id, v_source]) AS id ORDER BY 1) AS b WHERE b.id IS NOT NULL;
-    PERFORM pggit._commit_pending(v_source, format('pending changes of %s', p_merge.source)) WHERE v_source IS NOT NULL;
+    PERFORM pggit._require_sides(p_merge);
+    PERFORM pggit._lock_branch(b.id) FROM (SELECT DISTINCT unnest(ARRAY[p_merge.target_id, p_merge.source_id]) AS id ORDER BY 1) AS b WHERE b.id IS NOT NULL;
+    PERFORM pggit._commit_pending(p_merge.source_id, format('pending changes of %s', p_merge.source)) WHERE p_merge.source_id IS NOT NULL;
     PERFORM pggit._commit_pending(p_merge.target_id, 'pending changes before a rebase');
     SELECT b.* INTO STRICT v_branch FROM pggit.branches AS b WHERE b.branch_id = p_merge.target_id;
-    v_onto  := pggit._resolve(p_merge.source, p_merge.target_id);
+    v_onto  := CASE WHEN p_merge.source_id IS NULL THEN p_merge.source_commit ELSE pggit._find_commit('HEAD', p_merge.source_id) END;
     v_bases := pggit._merge_bases(v_branch.head, v_onto);
     UPDATE pggit.merges AS m SET source_commit = v_onto, target_commit = v_branch.head, base_commit = v_bases[1] WHERE m.merge_id = p_merge.merge_id;
     IF v_bases IS NULL THEN

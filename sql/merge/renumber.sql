@@ -59,7 +59,7 @@ CREATE OR REPLACE FUNCTION pggit._branch_to_renumber(p_merge pggit.merges)
     LANGUAGE sql STABLE
 AS $$
     SELECT CASE WHEN p_merge.kind = 'merge'
-                THEN coalesce((SELECT b.branch_id FROM pggit.branches AS b WHERE b.name = p_merge.source AND b.deleted_at IS NULL AND b.branch_id <> 1), nullif(p_merge.target_id, 1)) END;
+                THEN coalesce(nullif(p_merge.source_id, 1), nullif(p_merge.target_id, 1)) END;
 $$;
 
 COMMENT ON FUNCTION pggit._branch_to_renumber(pggit.merges) IS

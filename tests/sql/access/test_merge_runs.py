@@ -136,6 +136,22 @@ def test_other_options_reach_a_merge_that_waits(branched: Database) -> None:
     assert branched.value("SELECT cardinality(parents) FROM pggit.show('HEAD')") == 1
 
 
+def test_a_merge_that_waits_is_begun_anew_with_a_branch_made_anew(branched: Database) -> None:
+    """Also when both branches stand where they stood, and their plan was made before."""
+    plan_for_another = "SELECT pggit.plan_merge_for(%s, 'dev', 'main')"
+    branched.run("UPDATE t SET a = 'main' WHERE id = 1; SELECT pggit.commit('main')")
+    assert run(branched) == ("conflicted", True)
+    plan = branched.value(plan_for_another, owner("other"))
+    branched.run("SELECT pggit.delete_branch('dev', p_force => true)")
+    branched.run("SELECT pggit.create_branch('dev', 'HEAD~1', p_materialize => 'none')")
+    dev(branched, "UPDATE t SET a = 'dev' WHERE id = 1")
+
+    assert run(branched) == ("conflicted", True)
+    results = "SELECT result FROM pggit.merges WHERE result <> 'planned' ORDER BY created_at"
+    assert branched.rows(results) == [("aborted",), ("conflicted",)]
+    assert branched.value(plan_for_another, owner("other")) != plan
+
+
 @pytest.mark.parametrize("options", [{}, {"fast_forward": "never"}, {"squash": True}])
 def test_a_merge_is_undone_once(branched: Database, options: dict[str, Any]) -> None:
     branched.run("SELECT pggit.commit('one more', 'dev')")

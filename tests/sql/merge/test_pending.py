@@ -72,13 +72,71 @@ def test_what_still_applies_is_kept_when_both_sides_move(torn: Database) -> None
 def test_a_source_that_is_gone(torn: Database) -> None:
     merge = begin(torn, "a", "main")
     torn.run("SELECT pggit.delete_branch('a', p_force => true)")
-    for call in ("merge('a')", "plan_merge('a')", f"continue_merge('{merge}')"):
+    for call in ("merge('a')", "plan_merge('a')"):
         with raises("VG002", "'a' is no branch"):
             torn.run(f"SELECT pggit.{call}")
+    with raises("VG002", "branch 'a' has been deleted since merge"):
+        torn.run("SELECT pggit.continue_merge(%s)", merge)
     with raises("VG001"):
         torn.run("SELECT pggit.merge('main', 'a')")
     assert torn.value("SELECT pggit.abort_merge(%s)", merge) is True
     assert shown(torn, "main") == [(1, "main"), (2, "b")]
+
+
+REMADE = """
+    SELECT pggit.delete_branch('{0}', p_force => true);
+    SELECT pggit.create_branch('{0}', 'main', p_materialize => 'none');
+"""
+
+
+@pytest.mark.parametrize("call", ["merge('a', 'b')", "plan_merge('a', 'b')", "rebase('b', 'a')"])
+@pytest.mark.parametrize(("gone", "sqlstate"), [("a", "VG002"), ("b", "VG001")])
+def test_a_branch_that_was_made_again_is_another(torn: Database, call: str, gone: str, sqlstate: str) -> None:
+    """As source or target, whoever has its name now; one that was renamed is still the same."""
+    merge = torn.value(f"SELECT merge_id FROM pggit.{call}")
+    torn.run("SELECT pggit.commit('of main'); UPDATE t SET a = 'newer' WHERE id = 2")
+    torn.run(REMADE.format(gone))
+    query(torn.connect(branch=gone), "DELETE FROM t WHERE id = 2")
+    before = [shown(torn, branch) for branch in ("main", "a", "b")]
+    torn.run("SELECT pggit.resolve_conflicts(%s, 'theirs')", merge)
+    with raises(sqlstate, f"branch '{gone}' has been deleted since merge"):
+        torn.run("SELECT pggit.continue_merge(%s)", merge)
+    assert [shown(torn, branch) for branch in ("main", "a", "b")] == before
+    assert torn.value("SELECT pggit.abort_merge(%s)", merge) is True
+
+
+def test_a_branch_that_was_renamed_is_the_same(torn: Database) -> None:
+    merge = begin(torn, "a", "b")
+    torn.run("SELECT pggit.rename_branch('a', 'one'); SELECT pggit.rename_branch('b', 'two')")
+    torn.run("SELECT pggit.create_branch('a', 'main', p_materialize => 'none')")
+    torn.run("SELECT pggit.resolve_conflicts(%s, 'theirs')", merge)
+    assert torn.value("SELECT (pggit.continue_merge(%s)).result", merge) == "merged"
+    assert shown(torn, "two") == [(1, "of a"), (2, "of b")]
+    assert torn.value("SELECT message FROM pggit.log('two') LIMIT 1") == "Merge one into two"
+
+
+def test_a_tag_or_commit_that_waits_is_what_it_was(torn: Database) -> None:
+    """A branch hides a tag of its name, and a tag may be set anew."""
+    torn.run("SELECT pggit.commit('of a', 'a'); SELECT pggit.tag('v1', 'a')")
+    merge = begin(torn, "v1", "main")
+    torn.run("SELECT pggit.delete_tag('v1'); SELECT pggit.tag('v1', 'b')")
+    torn.run("SELECT pggit.create_branch('v1', 'b', p_materialize => 'none')")
+    torn.run("SELECT pggit.resolve_conflicts(%s, 'theirs')", merge)
+    assert torn.value("SELECT (pggit.continue_merge(%s)).result", merge) == "merged"
+    assert shown(torn, "main") == [(1, "of a"), (2, "b")]
+
+
+def test_what_was_approved_is_approved_for_that_branch(torn: Database) -> None:
+    """Not for another that has its name, though the same rows would be written."""
+    plan = "SELECT plan_hash FROM pggit.plan_merge('a', 'c')"
+    torn.run("SELECT pggit.tag('two', 'a'); SELECT pggit.create_branch('c', 'two', p_materialize => 'none')")
+    approved = torn.value(plan)
+    torn.run(REMADE.format("c").replace("'main'", "'two'"))
+    assert torn.value(plan) != approved
+    merge = "SELECT result FROM pggit.merge('a', 'c', NULL, jsonb_build_object('approved_plan', %s::text))"
+    assert torn.value(merge, approved) == "refused"
+    assert shown(torn, "c") == [(1, "a"), (2, "b")]
+    assert torn.value(merge, torn.value(plan)) == "fast_forward"
 
 
 def test_what_is_settled_takes_no_decisions(torn: Database) -> None:
