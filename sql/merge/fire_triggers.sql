@@ -7,7 +7,8 @@ $$;
 
 COMMENT ON FUNCTION pggit.fire_triggers(text, boolean) IS
 'Let a table''s own triggers fire for the rows that merges write to it, on main and on branches'' real tables; false: no more. By default they take no part, for both sides'' rows contain what they did.
-It is meant for triggers that check: one that raises an error refuses the merge, and so does one that changes rows of versioned tables. Constraint triggers that can be deferred fire when all rows are written.
+It is meant for triggers that check: one that raises an error refuses the merge, and so does one that changes rows of versioned tables, or skips what the merge writes. Constraint triggers that can be deferred fire when
+all rows are written; of what SET CONSTRAINTS has said before in the same transaction, ALL stays in force, single constraints wait as they were declared.
 Raises VG004 (no such table), VG005 (it is not tracked).';
 
 CREATE OR REPLACE FUNCTION pggit._let_fire(p_relations oid[])
@@ -15,17 +16,20 @@ CREATE OR REPLACE FUNCTION pggit._let_fire(p_relations oid[])
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_held    jsonb := '[]';
+    v_held    jsonb  := '[]';
+    v_back    jsonb  := '[]';
     v_trigger record;
-    v_waiting text;
-    v_late    text;
+    v_all     record := pggit._waiting_constraints(p_relations, '{f,u,p,x,t}');
+    v_checks  record := pggit._waiting_constraints(p_relations, '{t}');
 BEGIN
-    SELECT string_agg(format('%I.%I', n.nspname, k.conname), ', '), string_agg(format('%I.%I', n.nspname, k.conname), ', ') FILTER (WHERE k.condeferred) INTO v_waiting, v_late
-      FROM pg_constraint AS k JOIN pg_namespace AS n ON n.oid = k.connamespace
-     WHERE k.contype = 't' AND k.condeferrable AND k.conparentid = 0 AND k.conrelid = ANY (p_relations);
-    IF v_waiting IS NOT NULL THEN
-        EXECUTE format('SET CONSTRAINTS %s DEFERRED', v_waiting);
-        v_held := v_held || to_jsonb(format('SET CONSTRAINTS %s IMMEDIATE', v_waiting));
+    IF v_all.all_names IS NOT NULL THEN
+        v_back := pggit._put_back_sql(v_all.late_names);
+        -- A table can't be altered while one of its constraints waits to be checked.
+        EXECUTE format('SET CONSTRAINTS %s IMMEDIATE', v_all.all_names);
+    END IF;
+    IF v_checks.can_wait IS NOT NULL THEN
+        EXECUTE format('SET CONSTRAINTS %s DEFERRED', v_checks.can_wait);
+        v_held := v_held || to_jsonb(format('SET CONSTRAINTS %s IMMEDIATE', v_checks.can_wait));
     END IF;
     FOR v_trigger IN
         SELECT g.tgname AS name, g.tgrelid::regclass AS relation FROM pg_trigger AS g JOIN pg_proc AS p ON p.oid = g.tgfoid
@@ -35,7 +39,7 @@ BEGIN
         EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', v_trigger.relation, v_trigger.name);
         v_held := v_held || to_jsonb(format('ALTER TABLE %s ENABLE TRIGGER %I', v_trigger.relation, v_trigger.name));
     END LOOP;
-    RETURN v_held || CASE WHEN v_late IS NULL THEN '[]' ELSE to_jsonb(format('SET CONSTRAINTS %s DEFERRED', v_late)) END;
+    RETURN v_held || v_back;
 END;
 $$;
 

@@ -186,7 +186,9 @@ BEGIN
                            v_shown.table_id, pggit._named_as_row_sql(v_shown.table_id, 'b'), pggit._rows_of(v_shown.relation),
                            pggit._same_key(v_shown.table_id, 'b', 'p', true, false, pggit._target())) INTO v_right;
         END IF;
-        PERFORM pggit._refuse_meddling(v_shown.relation::regclass::text) WHERE NOT v_right;
+        PERFORM pggit._refuse_meddling(v_shown.table_id, p_branch_id, format('pg_temp.pggit_put_%s', v_shown.table_id),
+                                       format('(SELECT * FROM pggit._undo_%s AS u WHERE u._b = %s AND u._xid = %L::xid8 AND u._seq > %s)', v_shown.table_id, p_branch_id, v_xid, p_watermark),
+                                       ARRAY(SELECT bt.table_id FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.form = 'table')) WHERE NOT v_right;
     END LOOP;
     PERFORM pggit._require_as_planned('{}', p_watermark);
 END;

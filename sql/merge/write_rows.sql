@@ -8,6 +8,60 @@ $$;
 COMMENT ON FUNCTION pggit._may_replicate() IS
 'Whether this role can keep triggers out of a merge by session_replication_role.';
 
+CREATE OR REPLACE FUNCTION pggit._constraint_mode()
+    RETURNS text
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_mode text;
+BEGIN
+    BEGIN
+        PERFORM set_config('session_replication_role', 'origin', true) WHERE current_setting('session_replication_role') <> 'origin';
+        CREATE TEMPORARY TABLE pggit_waits (early integer UNIQUE DEFERRABLE INITIALLY IMMEDIATE, late integer UNIQUE DEFERRABLE INITIALLY DEFERRED);
+        BEGIN
+            INSERT INTO pg_temp.pggit_waits (late) VALUES (1), (1);
+            INSERT INTO pg_temp.pggit_waits (early) VALUES (1), (1);
+            v_mode := 'DEFERRED';
+        EXCEPTION WHEN unique_violation THEN
+            v_mode := CASE WHEN SQLERRM LIKE '%pggit_waits_late_key%' THEN 'IMMEDIATE' END;
+        END;
+        RAISE EXCEPTION USING ERRCODE = 'transaction_rollback';
+    EXCEPTION WHEN transaction_rollback THEN
+        RETURN v_mode;
+    END;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._constraint_mode() IS
+'What SET CONSTRAINTS ALL has said in this transaction: DEFERRED, IMMEDIATE, or NULL where it has not been. No catalog has it, so it is tried.';
+
+CREATE OR REPLACE FUNCTION pggit._waiting_constraints(p_relations oid[], p_types "char"[])
+    RETURNS TABLE (all_names text, late_names text, can_wait text)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT string_agg(c.name, ', '), string_agg(c.name, ', ') FILTER (WHERE c.condeferred AND NOT c.is_shared), string_agg(c.name, ', ') FILTER (WHERE NOT c.is_shared)
+      FROM (SELECT format('%I.%I', n.nspname, k.conname) AS name, k.condeferred,
+                   EXISTS (SELECT FROM pg_constraint AS o WHERE o.conname = k.conname AND o.connamespace = k.connamespace AND NOT o.condeferrable) AS is_shared
+              FROM pg_constraint AS k JOIN pg_namespace AS n ON n.oid = k.connamespace
+             WHERE k.condeferrable AND k.conparentid = 0 AND k.contype = ANY (p_types) AND (k.conrelid = ANY (p_relations) OR k.confrelid = ANY (p_relations))) AS c;
+$$;
+
+COMMENT ON FUNCTION pggit._waiting_constraints(oid[], "char"[]) IS
+'The deferrable constraints of some types from or to relations, as SET CONSTRAINTS takes them: all, those that wait unless somebody says otherwise, and those that can be made to wait: SET CONSTRAINTS … DEFERRED
+takes no name that another constraint of the schema has which can''t.';
+
+CREATE OR REPLACE FUNCTION pggit._put_back_sql(p_late text)
+    RETURNS jsonb
+    LANGUAGE sql
+AS $$
+    SELECT CASE WHEN m.mode = 'DEFERRED' THEN '["SET CONSTRAINTS ALL DEFERRED"]' WHEN m.mode = 'IMMEDIATE' OR p_late IS NULL THEN '[]' ELSE jsonb_build_array(format('SET CONSTRAINTS %s DEFERRED', p_late)) END
+      FROM pggit._constraint_mode() AS m(mode);
+$$;
+
+COMMENT ON FUNCTION pggit._put_back_sql(text) IS
+'The commands after which constraints wait as they do now, when they have been made IMMEDIATE: as SET CONSTRAINTS ALL has said, or else those named, which wait of themselves. What SET CONSTRAINTS has said of single ones is not known.';
+
 CREATE OR REPLACE FUNCTION pggit._hold_triggers(p_relations oid[])
     RETURNS jsonb
     LANGUAGE plpgsql
@@ -15,25 +69,23 @@ AS $$
 DECLARE
     v_held    jsonb := '[]';
     v_trigger record;
-    v_waiting text;
-    v_late    text;
+    v_waiting record  := pggit._waiting_constraints(p_relations, '{f,u,p,x,t}');
+    v_back    jsonb   := '[]';
 BEGIN
-    SELECT string_agg(format('%I.%I', n.nspname, k.conname), ', '), string_agg(format('%I.%I', n.nspname, k.conname), ', ') FILTER (WHERE k.condeferred) INTO v_waiting, v_late
-      FROM pg_constraint AS k JOIN pg_namespace AS n ON n.oid = k.connamespace
-     WHERE k.condeferrable AND k.conparentid = 0 AND (k.conrelid = ANY (p_relations) OR k.confrelid = ANY (p_relations));
     FOR v_trigger IN
         SELECT g.tgname AS name, g.tgrelid::regclass AS relation FROM pg_trigger AS g JOIN pg_proc AS p ON p.oid = g.tgfoid
          WHERE g.tgrelid = ANY (p_relations) AND NOT g.tgisinternal AND g.tgparentid = 0 AND g.tgenabled = 'O'
            AND (p.pronamespace <> 'pggit'::regnamespace OR p.proname IN ('_check_child', '_check_parent'))
     LOOP
         -- A table can't be altered while one of its constraints waits to be checked.
-        IF v_held = '[]' AND v_waiting IS NOT NULL THEN
-            EXECUTE format('SET CONSTRAINTS %s IMMEDIATE', v_waiting);
+        IF v_held = '[]' AND v_waiting.all_names IS NOT NULL THEN
+            v_back := pggit._put_back_sql(v_waiting.late_names);
+            EXECUTE format('SET CONSTRAINTS %s IMMEDIATE', v_waiting.all_names);
         END IF;
         EXECUTE format('ALTER TABLE %s DISABLE TRIGGER %I', v_trigger.relation, v_trigger.name);
         v_held := v_held || to_jsonb(format('ALTER TABLE %s ENABLE TRIGGER %I', v_trigger.relation, v_trigger.name));
     END LOOP;
-    RETURN CASE WHEN v_held <> '[]' AND v_late IS NOT NULL THEN v_held || to_jsonb(format('SET CONSTRAINTS %s DEFERRED', v_late)) ELSE v_held END;
+    RETURN v_held || v_back;
 END;
 $$;
 
@@ -107,7 +159,7 @@ BEGIN
         EXECUTE format('DELETE FROM %s AS b USING %s AS p WHERE %s AND (p.action = ''delete'' OR (p.action = ''update'' AND (%s))) AND %s',
                        v_rows, v_plan, v_same, p_anew, v_guard);
         GET DIAGNOSTICS v_done = ROW_COUNT;
-        PERFORM pggit._require_all(p_relation, v_delete, v_done);
+        PERFORM pggit._require_all(p_table_id, p_relation, v_delete, v_done);
     END IF;
     IF v_update > 0 THEN
         SELECT string_agg(format('%I = (p.want).c%s', c.name, c.column_id), ', ' ORDER BY c.column_id) INTO v_set
@@ -117,7 +169,7 @@ BEGIN
         EXECUTE format('UPDATE %s AS b SET %s FROM %s AS p WHERE %s AND p.action = ''update'' AND NOT (%s) AND %s',
                        v_rows, v_set, v_plan, v_same, p_anew, v_guard);
         GET DIAGNOSTICS v_done = ROW_COUNT;
-        PERFORM pggit._require_all(p_relation, v_update, v_done);
+        PERFORM pggit._require_all(p_table_id, p_relation, v_update, v_done);
     END IF;
 
     EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s AS p WHERE p.action = ''insert'' OR (p.action = ''update'' AND (%s))',
@@ -293,14 +345,15 @@ DECLARE
     v_with  text;
     v_count text;
     v_want  bigint[];
+    v_ids   integer[];
     v_names text[];
     v_done  bigint[];
 BEGIN
     SELECT string_agg(format('w%s AS (%s RETURNING 1)', q.n, q.statement), ', ' ORDER BY q.n),
            string_agg(format('(SELECT count(*) FROM w%s)', q.n), ', ' ORDER BY q.n),
-           array_agg(q.wanted ORDER BY q.n), array_agg(q.relation ORDER BY q.n)
-      INTO v_with, v_count, v_want, v_names
-      FROM (SELECT row_number() OVER (ORDER BY p.step, w.table_id) AS n, w.relation, p.wanted, p.statement
+           array_agg(q.wanted ORDER BY q.n), array_agg(q.table_id ORDER BY q.n), array_agg(q.relation ORDER BY q.n)
+      INTO v_with, v_count, v_want, v_ids, v_names
+      FROM (SELECT row_number() OVER (ORDER BY p.step, w.table_id) AS n, w.table_id, w.relation, p.wanted, p.statement
               FROM unnest(p_table_ids, p_relations) AS w(table_id, relation)
              CROSS JOIN LATERAL pggit._write_parts(w.table_id, w.relation, p_swaps) AS p
              WHERE p.wanted > 0) AS q;
@@ -309,7 +362,7 @@ BEGIN
     END IF;
     EXECUTE format('WITH %s SELECT ARRAY[%s]', v_with, v_count) INTO v_done;
     FOR v_at IN 1 .. cardinality(v_want) LOOP
-        PERFORM pggit._require_all(v_names[v_at], v_want[v_at], v_done[v_at]);
+        PERFORM pggit._require_all(v_ids[v_at], v_names[v_at], v_want[v_at], v_done[v_at]);
     END LOOP;
 END;
 $$;
@@ -334,12 +387,63 @@ COMMENT ON FUNCTION pggit._write_together(integer[], text[]) IS
 'Writes the plans of several real tables in one statement, where foreign keys fire: they look at its end, so that the order of the tables does not matter and
 cycles are no harm. Only where updates one by one collide, values that change hands are taken away first. Raises VG402 when a row is no longer as planned, VG310 as pggit._refuse_actions.';
 
-CREATE OR REPLACE FUNCTION pggit._require_all(p_relation text, p_want bigint, p_done bigint)
+CREATE OR REPLACE FUNCTION pggit._key_object_sql(p_table_id integer, p_alias text)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT coalesce(format('jsonb_build_object(%s)', string_agg(format('%L, %s.c%s', c.name, p_alias, c.column_id), ', ' ORDER BY c.key_position)), pggit._row_json_sql(p_table_id, format('coalesce(%1$s.o, %1$s.want)', p_alias)))
+      FROM pggit._columns_at(p_table_id, pggit._target()) AS c WHERE c.key_position IS NOT NULL;
+$$;
+
+COMMENT ON FUNCTION pggit._key_object_sql(integer, text) IS
+'Expression: the key of an alias that has the columns of a plan, as a JSON object by column name; of a planned row without a key, all of it.';
+
+CREATE OR REPLACE FUNCTION pggit._what_fires(p_tables integer[], p_branch_id integer)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT coalesce('what fires is ' || string_agg(format('trigger %I of table %s', g.tgname, g.tgrelid::regclass), ', ' ORDER BY g.tgrelid::regclass::text, g.tgname), 'no trigger fires, so that it is a rule or a policy')
+      FROM (SELECT t.fires, unnest(CASE p_branch_id WHEN 1 THEN pggit._relations(ARRAY[t.table_id])
+                                                    ELSE ARRAY(SELECT bt.relation::oid FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.table_id = t.table_id) END) AS relation
+              FROM pggit.tables AS t WHERE t.table_id = ANY (p_tables)) AS r
+      JOIN pg_trigger AS g ON g.tgrelid = r.relation JOIN pg_proc AS f ON f.oid = g.tgfoid
+     WHERE NOT g.tgisinternal AND g.tgparentid = 0 AND f.pronamespace <> 'pggit'::regnamespace
+       AND (g.tgenabled = 'A' OR (g.tgenabled = 'R' AND pggit._may_replicate()) OR (g.tgenabled = 'O' AND r.fires));
+$$;
+
+COMMENT ON FUNCTION pggit._what_fires(integer[], integer) IS
+'Which triggers of the user fire when a merge writes these tables of a branch, in words.';
+
+CREATE OR REPLACE FUNCTION pggit._refuse_skipping(p_table_id integer, p_relation text)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_row jsonb;
+BEGIN
+    EXECUTE format('SELECT %1$s FROM pg_temp.pggit_plan_%2$s AS p LEFT JOIN LATERAL (SELECT %3$s AS r FROM %4$s AS b WHERE %5$s OFFSET 0) AS b ON true
+                     WHERE CASE p.action WHEN ''insert'' THEN %6$s AND b.r IS NULL ELSE p.action <> ''none'' AND b.r *= p.o END LIMIT 1',
+                   pggit._key_object_sql(p_table_id, 'p'), p_table_id, pggit._named_as_row_sql(p_table_id, 'b'), pggit._rows_of(p_relation::regclass), pggit._planned_row_sql(p_table_id),
+                   (NOT pggit._is_keyless(p_table_id))::text) INTO v_row;
+    IF v_row IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG310', SCHEMA = 'pggit',
+            MESSAGE = format('row %s of table %s was to be written by the merge and was not: %s', v_row, p_relation, pggit._what_fires(ARRAY[p_table_id], coalesce((SELECT bt.branch_id FROM pggit.branch_tables AS bt WHERE bt.relation = p_relation::regclass), 1))),
+            HINT    = 'A trigger that fires in a merge (pggit.fire_triggers, ENABLE ALWAYS, ENABLE REPLICA) may raise an error, and neither change nor skip a row. Nothing was written.';
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._refuse_skipping(integer, text) IS
+'Raises VG310 when a row of a plan that has just been written stands as it was before: nobody else has changed it, so something kept the merge from it.';
+
+CREATE OR REPLACE FUNCTION pggit._require_all(p_table_id integer, p_relation text, p_want bigint, p_done bigint)
     RETURNS void
     LANGUAGE plpgsql
 AS $$
 BEGIN
     IF p_want <> p_done THEN
+        PERFORM pggit._refuse_skipping(p_table_id, p_relation);
         RAISE EXCEPTION USING
             ERRCODE = 'VG402', SCHEMA = 'pggit',
             MESSAGE = format('%s rows of %s were changed by others since the merge was planned', p_want - p_done, p_relation),
@@ -348,8 +452,8 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._require_all(text, bigint, bigint) IS
-'Raises VG402 unless every planned row was still as planned.';
+COMMENT ON FUNCTION pggit._require_all(integer, text, bigint, bigint) IS
+'Raises VG402 unless every planned row was still as planned, or VG310 as pggit._refuse_skipping.';
 
 CREATE OR REPLACE FUNCTION pggit._named_as_row_sql(p_table_id integer, p_alias text)
     RETURNS text
@@ -529,20 +633,36 @@ COMMENT ON FUNCTION pggit._require_untouched(integer[], pggit._mark) IS
 'Raises VG402 when somebody else has logged a row of the plan since the mark, even if it was left as it was: that writer is not in the merge commit, and what the merge wrote after it would not be either. Rows without a key are
 counted, so that order does not matter.';
 
-CREATE OR REPLACE FUNCTION pggit._refuse_meddling(p_relation text)
+CREATE OR REPLACE FUNCTION pggit._refuse_meddling(p_table_id integer, p_branch_id integer, p_plan text, p_log text, p_written integer[])
     RETURNS void
     LANGUAGE plpgsql
 AS $$
+DECLARE
+    v_real     text := pggit._relation_at(p_table_id, p_branch_id)::text;
+    v_relation text := coalesce(CASE p_branch_id WHEN 1 THEN pggit._base_relation(p_table_id) ELSE v_real END, (SELECT bt.relation::regclass::text FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.table_id = p_table_id));
+    v_beside   text := format('SELECT %s FROM %s AS l', pggit._key_object_sql(p_table_id, 'l'), p_log);
+    v_row      jsonb;
 BEGIN
+    IF to_regclass(p_plan) IS NOT NULL AND NOT pggit._is_keyless(p_table_id) THEN
+        IF v_real IS NOT NULL THEN
+            EXECUTE format('SELECT %s FROM %s AS p LEFT JOIN LATERAL (SELECT %s AS r FROM %s AS b WHERE %s OFFSET 0) AS b ON true WHERE (p.want IS NULL) <> (b.r IS NULL) OR b.r *<> p.want LIMIT 1',
+                           pggit._key_object_sql(p_table_id, 'p'), p_plan, pggit._named_as_row_sql(p_table_id, 'b'), pggit._rows_of(v_real::regclass),
+                           pggit._same_key(p_table_id, 'b', 'p', true, false, pggit._target())) INTO v_row;
+        END IF;
+        v_beside := v_beside || format(' WHERE NOT EXISTS (SELECT FROM %s AS p WHERE %s)', p_plan, pggit._same_key(p_table_id, 'l', 'p'));
+    END IF;
+    IF v_row IS NULL AND NOT pggit._is_keyless(p_table_id) THEN
+        EXECUTE v_beside || ' LIMIT 1' INTO v_row;
+    END IF;
     RAISE EXCEPTION USING
         ERRCODE = 'VG310', SCHEMA = 'pggit',
-        MESSAGE = format('triggers changed rows of table %s while the merge was applied, so that it would not be what was planned', p_relation),
-        HINT    = 'Triggers that are ENABLE ALWAYS or ENABLE REPLICA fire in a merge. Nothing was written.';
+        MESSAGE = format('triggers changed rows of table %s while the merge was applied, so that it would not be what was planned: %s%s', v_relation, 'row ' || v_row::text || '; ', pggit._what_fires(p_written, p_branch_id)),
+        HINT    = 'A trigger that fires in a merge (pggit.fire_triggers, ENABLE ALWAYS, ENABLE REPLICA) may raise an error, and neither change nor skip a row. Nothing was written.';
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._refuse_meddling(text) IS
-'Raises VG310: something else than the plan was written.';
+COMMENT ON FUNCTION pggit._refuse_meddling(integer, integer, text, text, integer[]) IS
+'Raises VG310: something else than the plan was written to a table of a branch. p_plan: the temporary table that has the wanted rows, if there is one, p_log: what the merge has logged, p_written: the tables that it has written to.';
 
 CREATE OR REPLACE FUNCTION pggit._is_logged_as_planned(p_table pggit.tables, p_watermark bigint)
     RETURNS boolean
@@ -609,7 +729,8 @@ BEGIN
             EXECUTE format('SELECT NOT EXISTS (SELECT FROM pggit._log_%s AS l WHERE l._xid = %L::xid8 AND l._seq > %s)',
                            v_table.table_id, v_xid, p_watermark) INTO v_right;
         END IF;
-        PERFORM pggit._refuse_meddling(pggit._base_relation(v_table.table_id)) WHERE NOT v_right;
+        PERFORM pggit._refuse_meddling(v_table.table_id, 1, format('pg_temp.pggit_plan_%s', CASE WHEN v_table.table_id = ANY (p_tables) THEN v_table.table_id END),
+                                       format('(SELECT * FROM pggit._log_%s AS l WHERE l._xid = %L::xid8 AND l._seq > %s)', v_table.table_id, v_xid, p_watermark), p_tables) WHERE NOT v_right;
     END LOOP;
 END;
 $$;
@@ -626,7 +747,12 @@ DECLARE
 BEGIN
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', pggit._base_relation(p_table_id));
     EXECUTE format('SELECT EXISTS (SELECT FROM pggit._log_%s AS h WHERE %s AND h._xid <> %L::xid8)', p_table_id, pggit._out_sql('h', p_mark), pggit._transaction_number()) INTO v_moved;
-    PERFORM pggit._require_all(pggit._base_relation(p_table_id), 1, 0) WHERE v_moved;
+    IF v_moved THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG402', SCHEMA = 'pggit',
+            MESSAGE = format('rows of %s were changed by others since the merge was planned', pggit._base_relation(p_table_id)),
+            HINT    = 'Nothing was written. Merge again.';
+    END IF;
 END;
 $$;
 

@@ -115,3 +115,94 @@ def test_triggers_that_check_fire_where_they_are_asked_to(
     with pytest.raises(psycopg.Error, match="the books are out"):
         query(ours, "UPDATE booking SET amount = 0 WHERE id = 1")
     assert query(owner, "SELECT * FROM pggit.verify()").fetchall() == []
+
+
+SKIPS = {
+    "skips an insert": ("INSERT", "RETURN NULL", "INSERT INTO booking VALUES (9, 1)", 9),
+    "skips an update": ("UPDATE", "RETURN NULL", "UPDATE booking SET amount = 7 WHERE id = 1", 1),
+    "skips a delete": ("DELETE", "RETURN NULL", "DELETE FROM booking WHERE id = 1", 1),
+    "changes a row": ("UPDATE", "NEW.amount := -1; RETURN NEW", "UPDATE booking SET amount = 7 WHERE id = 1", 1),
+}
+SKIPPED = """
+    CREATE TABLE booking (id integer PRIMARY KEY, amount integer);
+    INSERT INTO booking SELECT n, 0 FROM generate_series(1, 4) AS n;
+    SELECT pggit.track_schema('public');
+    SELECT pggit.commit('base');
+    SELECT pggit.create_branch('side', p_materialize => 'all');
+    SELECT pggit.fire_triggers('booking');
+"""
+
+
+@pytest.mark.parametrize("role", ["superuser", "plain"])
+@pytest.mark.parametrize(("target", "skips"), [("main", "skips an insert"), *[("side", skips) for skips in SKIPS]])
+def test_one_that_skips_or_changes_a_row_is_named(
+    db: Database, request: pytest.FixtureRequest, target: str, skips: str, role: str
+) -> None:
+    """At once: to try again would not help."""
+    owner: Connection = db.conn if role == "superuser" else request.getfixturevalue("plain_owner")
+    event, body, change, row = SKIPS[skips]
+    query(owner, SKIPPED)
+    there = {"main": owner, "side": db.connect(user=owner.info.user, branch="side")}
+    source = "side" if target == "main" else "main"
+    query(there[source], change)
+    query(there[target], "UPDATE booking SET amount = 3 WHERE id = 2")
+    schema = "public" if target == "main" else '"public@side"'
+    query(
+        there[target],
+        f"""
+        CREATE FUNCTION {schema}.skip() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN {body}; END';
+        CREATE TRIGGER "the skip" BEFORE {event} ON booking FOR EACH ROW EXECUTE FUNCTION {schema}.skip();
+        """,
+    )
+    before = query(there[target], "SELECT * FROM booking ORDER BY id").fetchall()
+    ((result, reason),) = query(owner, MERGE, source, target).fetchall()
+    assert result == "refused"
+    assert f'row {{"id": {row}}}' in reason
+    assert 'trigger "the skip" of table' in reason
+    assert query(there[target], "SELECT * FROM booking ORDER BY id").fetchall() == before
+    query(owner, "SELECT pggit.fire_triggers('booking', false)")
+    assert query(owner, MERGE, source, target).fetchall() == [("merged", None)]
+
+
+MODES = {"ALL DEFERRED": ("IMMEDIATE", True), "ALL IMMEDIATE": ("DEFERRED", False), "": ("DEFERRED", True)}
+
+
+@pytest.mark.parametrize("role", ["superuser", "plain"])
+@pytest.mark.parametrize("mode", MODES)
+def test_constraints_wait_afterwards_as_they_did_before(
+    db: Database, request: pytest.FixtureRequest, mode: str, role: str
+) -> None:
+    """In a transaction that has rows of its own that wait to be checked."""
+    owner: Connection = db.conn if role == "superuser" else request.getfixturevalue("plain_owner")
+    declared, waits = MODES[mode]
+    query(owner, CHECKED.replace("INITIALLY DEFERRED", f"INITIALLY {declared}"))
+    query(owner, f"ALTER TABLE booking ADD up integer REFERENCES booking DEFERRABLE INITIALLY {declared}")
+    # A name that is not only that of a constraint that can wait.
+    query(owner, "CREATE TABLE other (id integer PRIMARY KEY, CONSTRAINT balanced CHECK (id > 0))")
+    query(owner, "SELECT pggit.track_schema('public'); SELECT pggit.commit('base')")
+    query(owner, "SELECT pggit.create_branch('side', p_materialize => 'none'); SELECT pggit.fire_triggers('booking')")
+    query(db.connect(user=owner.info.user, branch="side"), "INSERT INTO booking VALUES (10, 0, 1)")
+    with owner.transaction():
+        if mode:
+            query(owner, f"SET CONSTRAINTS {mode}")
+        query(owner, "INSERT INTO booking VALUES (11, 0, 2)")
+        assert query(owner, MERGE, "side", "main").fetchall() == [("merged", None)]
+        if waits:
+            query(owner, "INSERT INTO booking VALUES (20, 0, 21)")
+            query(owner, "INSERT INTO booking VALUES (21, 0, NULL)")
+        else:
+            with pytest.raises(psycopg.errors.ForeignKeyViolation), owner.transaction():
+                query(owner, "INSERT INTO booking VALUES (20, 0, 21)")
+    assert query(owner, "SELECT * FROM pggit.verify()").fetchall() == []
+
+
+def test_a_table_in_use_by_a_cursor_is_told(db: Database) -> None:
+    db.run(SKIPPED)
+    query(db.connect(branch="side"), "INSERT INTO booking VALUES (9, 1)")
+    db.run("CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'")
+    db.run("CREATE TRIGGER look BEFORE INSERT ON booking FOR EACH ROW EXECUTE FUNCTION look()")
+    with db.conn.transaction():
+        db.run("DECLARE held CURSOR FOR TABLE booking")
+        db.run("FETCH 1 FROM held")
+        ((result, reason),) = db.rows(MERGE, "side", "main")
+    assert (result, reason.startswith("cannot ALTER TABLE")) == ("refused", True)
