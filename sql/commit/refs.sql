@@ -20,13 +20,22 @@ $$;
 COMMENT ON FUNCTION pggit._branch(text) IS
 'The branch of that name; NULL means the session''s current branch. Raises VG001.';
 
-CREATE OR REPLACE FUNCTION pggit._is_in_the_way()
+CREATE OR REPLACE FUNCTION pggit._is_waited_for()
     RETURNS boolean
     LANGUAGE sql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT coalesce(current_setting('pggit.has_branch', true), '') <> ''
-           OR EXISTS (SELECT FROM pg_locks AS l WHERE NOT l.granted AND pg_backend_pid() = ANY (pg_blocking_pids(l.pid)));
+    SELECT EXISTS (SELECT FROM pg_locks AS l WHERE NOT l.granted AND pg_backend_pid() = ANY (pg_blocking_pids(l.pid)));
+$$;
+
+COMMENT ON FUNCTION pggit._is_waited_for() IS
+'Whether somebody waits for a lock of this transaction.';
+
+CREATE OR REPLACE FUNCTION pggit._is_in_the_way()
+    RETURNS boolean
+    LANGUAGE sql VOLATILE
+AS $$
+    SELECT coalesce(current_setting('pggit.has_branch', true), '') <> '' OR pggit._is_waited_for();
 $$;
 
 COMMENT ON FUNCTION pggit._is_in_the_way() IS

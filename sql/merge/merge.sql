@@ -451,6 +451,57 @@ $$;
 COMMENT ON FUNCTION pggit._origin(pggit.merges, text) IS
 'What a revert, a cherry-pick or a reset is as a merge: base and theirs. A revert goes from the commit to its parent or to the earlier commit that option since names, a cherry-pick and what takes a stash back from the parent to the commit, a reset from the branch''s head to the commit.';
 
+CREATE OR REPLACE FUNCTION pggit._their_side(p_merge pggit.merges, p_source pggit.branches, p_head text, p_is_committed boolean, OUT bases text[], OUT commit_id text, OUT at pggit._position)
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF p_merge.kind <> 'merge' THEN
+        SELECT o.bases, o.theirs INTO bases, commit_id FROM pggit._origin(p_merge, p_head) AS o;
+    ELSIF p_source.branch_id IS NOT NULL THEN
+        commit_id := pggit._find_commit('HEAD', p_source.branch_id);
+    ELSE
+        commit_id := p_merge.source_commit;
+    END IF;
+    bases := coalesce(bases, pggit._merge_bases(pggit._find_commit('HEAD', p_merge.target_id), commit_id));
+    at    := CASE WHEN p_source.branch_id IS NULL THEN (pggit._ref(commit_id)).at
+                  WHEN p_is_committed THEN p_source.head_at ELSE pggit._working_position(p_source.branch_id) END;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._their_side(pggit.merges, pggit.branches, text, boolean) IS
+'What a merge takes its changes from: the commits they begin at, the commit they end at, and the position of that; p_is_committed: a source that is a branch (p_source, else without an id) has nothing pending.
+p_head is the head of the target.';
+
+CREATE OR REPLACE FUNCTION pggit._shut_out_writers(p_merge pggit.merges, p_source pggit.branches)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_begun  timestamptz;
+    v_theirs record;
+    v_table  pggit.tables;
+BEGIN
+    IF pggit._is_waited_for() THEN
+        RETURN;
+    END IF;
+    v_theirs := pggit._their_side(p_merge, p_source, pggit._find_commit('HEAD', p_merge.target_id), false);
+    v_begun  := clock_timestamp();
+    FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.on_main AND t.untracked_at IS NULL ORDER BY t.table_id LOOP
+        CONTINUE WHEN pggit._presence(v_table, v_theirs.at) <> 'present';
+        IF EXISTS (SELECT FROM unnest(v_theirs.bases) AS b(id) WHERE pggit._how_many(pggit._candidates_sql(v_table.table_id, (pggit._ref(b.id)).at, v_theirs.at), 1) > 0) THEN
+            PERFORM pggit._execute_soon(format('LOCK TABLE %s IN EXCLUSIVE MODE', pggit._base_rows(v_table.table_id)), v_begun);
+        END IF;
+    END LOOP;
+EXCEPTION WHEN lock_not_available OR undefined_table OR invalid_schema_name OR insufficient_privilege THEN
+    NULL;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._shut_out_writers(pggit.merges, pggit.branches) IS
+'Locks the tables of main that a merge is going to write, all or none, before it looks at their rows: what writers there always were one step ahead can''t change any more. Before the branches'' rows, for a writer that holds
+a table may want main''s. Reading goes on; SELECT … FOR UPDATE waits too, since whoever has a row so and then updates it would wait for this merge, which wants the row. Others that come meanwhile wait behind this no longer
+than 0.9 seconds; where a table is not free by then, and where somebody waits for this transaction already and may have one, the merge goes on without.';
+
 CREATE OR REPLACE FUNCTION pggit._is_pending(p_branch pggit.branches, p_at pggit._position)
     RETURNS boolean
     LANGUAGE sql
@@ -482,7 +533,7 @@ $$;
 COMMENT ON FUNCTION pggit._require_sides(pggit.merges) IS
 'Raises VG001 when the branch that a merge goes into has been deleted, VG002 when the one that it comes from has: what has their names now are other branches.';
 
-CREATE OR REPLACE FUNCTION pggit._attempt(p_merge_id uuid, p_apply boolean, p_rehearse boolean DEFAULT false, p_still text DEFAULT NULL)
+CREATE OR REPLACE FUNCTION pggit._attempt(p_merge_id uuid, p_apply boolean, p_rehearse boolean DEFAULT false, p_still text DEFAULT NULL, p_alone boolean DEFAULT false)
     RETURNS pggit.merge_result
     LANGUAGE plpgsql
     SET lock_timeout = '900ms'
@@ -503,6 +554,7 @@ DECLARE
     v_result    pggit.merge_result;
     v_mode      text;
     v_shape     integer;
+    v_side      record;
     v_sides     record;
     v_merged    pggit._schema_object[];
     v_commands  text[];
@@ -523,6 +575,7 @@ BEGIN
     PERFORM pggit._require_sides(v_merge);
     SELECT b.* INTO v_source FROM pggit.branches AS b WHERE b.branch_id = v_merge.source_id;
 
+    PERFORM pggit._shut_out_writers(v_merge, v_source) WHERE p_alone AND v_merge.target_id = 1;
     -- Two branches: always in the order of their numbers.
     PERFORM pggit._lock_branch(b.id) FROM (SELECT DISTINCT unnest(ARRAY[v_merge.target_id, v_source.branch_id]) AS id ORDER BY 1) AS b WHERE b.id IS NOT NULL;
     IF v_merge.target_id <> 1 THEN
@@ -545,18 +598,13 @@ BEGIN
 
     IF v_merge.kind = 'unstash' AND NOT EXISTS (SELECT FROM pggit.stashes AS s WHERE s.commit_id = v_merge.source_commit) THEN
         RETURN pggit._result(p_merge_id, 'refused', jsonb_build_object('reason', 'the stash has been taken back already'));
-    ELSIF v_merge.kind <> 'merge' THEN
-        SELECT o.bases, o.theirs INTO v_bases, v_their_id FROM pggit._origin(v_merge, v_target.head) AS o;
-        v_theirs := (pggit._ref(v_their_id)).at;
     ELSIF v_source.branch_id IS NOT NULL THEN
         SELECT b.* INTO STRICT v_source FROM pggit.branches AS b WHERE b.branch_id = v_source.branch_id;
-        v_their_id := pggit._find_commit('HEAD', v_source.branch_id);
-        v_theirs   := CASE WHEN p_apply THEN v_source.head_at ELSE pggit._working_position(v_source.branch_id) END;
-    ELSE
-        v_their_id := v_merge.source_commit;
-        v_theirs   := (pggit._ref(v_their_id)).at;
     END IF;
-    v_bases := coalesce(v_bases, pggit._merge_bases(pggit._find_commit('HEAD', v_target.branch_id), v_their_id));
+    v_side     := pggit._their_side(v_merge, v_source, v_target.head, p_apply);
+    v_bases    := v_side.bases;
+    v_their_id := v_side.commit_id;
+    v_theirs   := v_side.at;
     UPDATE pggit.merges AS m
        SET source = coalesce(v_source.name, m.source), source_commit = CASE m.kind WHEN 'merge' THEN v_their_id ELSE m.source_commit END,
            target_commit = v_target.head, base_commit = v_bases[1]
@@ -730,9 +778,10 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._attempt(uuid, boolean, boolean, text) IS
+COMMENT ON FUNCTION pggit._attempt(uuid, boolean, boolean, text, boolean) IS
 'One attempt at a merge (or revert, cherry-pick, reset, unstash), from locks to commit; p_apply false plans only, and returns the result rehearse where the columns of the target have to change first:
-then the plan is a merge (p_rehearse) that is undone. Where main''s columns change, it is begun anew with their tables locked (p_still: their ids; VG402 has them as its detail). Waits for no lock longer than 0.9 seconds (under PostgreSQL''s deadlock_timeout), so that it never
+then the plan is a merge (p_rehearse) that is undone. Where main''s columns change, it is begun anew with their tables locked (p_still: their ids; VG402 has them as its detail). p_alone: writers of
+the tables of main that it writes are kept out from the beginning (pggit._shut_out_writers). Waits for no lock longer than 0.9 seconds (under PostgreSQL''s deadlock_timeout), so that it never
 takes part in a deadlock. Raises VG402, VG310, 55P03, or a constraint''s own error.';
 
 CREATE OR REPLACE FUNCTION pggit._record_result(p_result pggit.merge_result)
@@ -801,7 +850,7 @@ BEGIN
         v_undone   := false;
         PERFORM set_config('pggit.merge_touched', '', true);
         BEGIN
-            v_result := pggit._attempt(p_merge_id, p_apply OR v_rehearse, v_rehearse, v_still);
+            v_result := pggit._attempt(p_merge_id, p_apply OR v_rehearse, v_rehearse, v_still, p_apply AND v_attempts > 2);
             IF v_result.result = 'rehearse' THEN
                 PERFORM pggit._require_read_committed('planning a merge that changes columns');
                 v_rehearse := true;
@@ -841,6 +890,8 @@ BEGIN
                         MESSAGE = 'the branches or rows of this merge are locked by others',
                         HINT    = 'Nothing was written. Merge again.';
                 END IF;
+                -- Who asked for a branch meanwhile (pggit._try_branch) has its turn.
+                PERFORM pg_sleep(0.05 + random() * 0.05);
             WHEN SQLSTATE 'VG310' OR SQLSTATE 'VG312' OR dependent_objects_still_exist OR object_in_use OR integrity_constraint_violation OR data_exception OR raise_exception THEN
                 GET STACKED DIAGNOSTICS v_message = MESSAGE_TEXT, v_detail = PG_EXCEPTION_DETAIL, v_hint = PG_EXCEPTION_HINT, v_name = CONSTRAINT_NAME;
                 v_result := pggit._result(p_merge_id, 'refused', jsonb_strip_nulls(jsonb_build_object(
@@ -865,7 +916,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._run(uuid, boolean) IS
-'Runs a merge that is recorded in pggit.merges, again where others changed its rows meanwhile (up to 5 attempts), and records the result.';
+'Runs a merge that is recorded in pggit.merges, again where others changed its rows meanwhile (up to 5 attempts, from the third on with writers kept out), and records the result.';
 
 CREATE OR REPLACE FUNCTION pggit._open_merge(p_kind text, p_source text, p_target text, p_message text, p_options jsonb)
     RETURNS uuid

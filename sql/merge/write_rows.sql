@@ -479,6 +479,31 @@ $$;
 COMMENT ON FUNCTION pggit._column_names(integer) IS
 'The stored columns'' names in the user''s table, as an INSERT lists them.';
 
+CREATE OR REPLACE FUNCTION pggit._lock_parents(p_rows text, p_relation regclass)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_ends   timestamptz := clock_timestamp() + interval '900 milliseconds';
+    v_locked bigint;
+    v_there  bigint;
+BEGIN
+    LOOP
+        EXECUTE format('SELECT count(*) FROM (SELECT FROM %s FOR KEY SHARE OF p SKIP LOCKED) AS held', p_rows) INTO v_locked;
+        EXECUTE format('SELECT count(*) FROM %s', p_rows) INTO v_there;
+        EXIT WHEN v_locked >= v_there;
+        IF clock_timestamp() >= v_ends THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'lock_not_available', MESSAGE = format('rows of %s are locked by others', p_relation);
+        END IF;
+        PERFORM pg_sleep(0.01 + random() * 0.02);
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._lock_parents(text, regclass) IS
+'Locks rows that a merge refers to (what follows FROM, with alias p), as a foreign key does. Asks again for 0.9 seconds and never waits, as pggit._lock_planned_rows: whoever takes one of them away may wait for the merge. Raises 55P03.';
+
 CREATE OR REPLACE FUNCTION pggit._recheck_foreign_keys(p_tables integer[])
     RETURNS void
     LANGUAGE plpgsql
@@ -499,8 +524,7 @@ BEGIN
         v_wants  := pggit._wants_of_key_sql(v_child, v_key, v_gone IS NULL);
         IF v_wants IS NOT NULL THEN
             -- As the foreign key's own trigger does: hold the parents, then look with a new snapshot.
-            EXECUTE format('SELECT EXISTS (SELECT FROM (SELECT FROM %s AS p WHERE EXISTS (SELECT FROM (%s) AS c WHERE %s) FOR KEY SHARE OF p) AS held)',
-                           pggit._rows_of(v_key.parent), v_wants, v_key.same) INTO v_broken;
+            PERFORM pggit._lock_parents(format('%s AS p WHERE EXISTS (SELECT FROM (%s) AS c WHERE %s)', pggit._rows_of(v_key.parent), v_wants, v_key.same), v_key.parent);
             EXECUTE format('SELECT EXISTS (SELECT FROM (%s) AS c WHERE %s AND NOT EXISTS (SELECT FROM %s AS p WHERE %s))',
                            v_wants, v_key.child_set, pggit._rows_of(v_key.parent), v_key.same) INTO v_broken;
             PERFORM pggit._require_unbroken(v_broken, v_key.conname);
