@@ -82,6 +82,7 @@
 \ir branch/new_tables.sql
 \ir branch/dropped_on_main.sql
 \ir branch/ddl.sql
+\ir branch/numbers.sql
 \ir branch/rights.sql
 -- schema
 \ir schema/types.sql

@@ -22,14 +22,41 @@ $$;
 COMMENT ON FUNCTION pggit._session_branch() IS
 'The branch that this session has checked out; NULL on main.';
 
+CREATE OR REPLACE FUNCTION pggit._plain_names(p_text text)
+    RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog
+AS $$
+DECLARE
+    v_name record;
+    v_code record;
+BEGIN
+    FOR v_name IN SELECT m[1] AS written, m[2] AS name FROM regexp_matches(p_text, '([uU]&("(?:[^"]|"")*"))', 'g') AS m LOOP
+        FOR v_code IN
+            SELECT c.written, c.code
+              FROM (SELECT m[1] AS written, ('x' || lpad(coalesce(m[2], m[3]), 8, '0'))::bit(32)::integer AS code
+                      FROM regexp_matches(v_name.name, '(\\(?:\+([0-9a-fA-F]{6})|([0-9a-fA-F]{4})))', 'g') AS m) AS c
+             WHERE c.code BETWEEN 1 AND 127 OR (getdatabaseencoding() = 'UTF8' AND (c.code BETWEEN 128 AND 55295 OR c.code BETWEEN 57344 AND 1114111))
+        LOOP
+            v_name.name := replace(v_name.name, v_code.written, chr(v_code.code));
+        END LOOP;
+        p_text := replace(p_text, v_name.written, v_name.name);
+    END LOOP;
+    RETURN p_text;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._plain_names(text) IS
+'The text of a statement with names such as U&"d\0061ta" as they are meant: "data".';
+
 CREATE OR REPLACE FUNCTION pggit._statement_text(p_context text)
     RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT lower(concat_ws(' ', current_query(), p_context,
-                           (SELECT string_agg(p.prosrc, ' ')
-                              FROM regexp_matches(p_context, 'SQL function "([^"]+)"', 'g') AS m JOIN pg_proc AS p ON p.proname = m[1])));
+    SELECT lower(pggit._plain_names(concat_ws(' ', current_query(), p_context,
+                                              (SELECT string_agg(p.prosrc, ' ')
+                                                 FROM regexp_matches(p_context, 'SQL function "([^"]+)"', 'g') AS m JOIN pg_proc AS p ON p.proname = m[1]))));
 $$;
 
 COMMENT ON FUNCTION pggit._statement_text(text) IS
@@ -607,6 +634,23 @@ $$;
 COMMENT ON FUNCTION pggit._refuse_cascade(text, text) IS
 'Raises VG307: a column of a branch''s table is dropped by a statement that names it.';
 
+CREATE OR REPLACE FUNCTION pggit._refuse_taking(p_what text, p_branch text, p_tag text)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    RAISE EXCEPTION USING
+        ERRCODE = 'VG307', SCHEMA = 'pggit',
+        MESSAGE = format('%s would drop %s, which is of branch %L', p_tag, p_what, p_branch),
+        HINT    = format('Drop or change it there first: SELECT pggit.checkout(%L);. Or SELECT pggit.delete_branch(%1$L);', p_branch)
+                  || CASE p_tag WHEN 'DROP OWNED' THEN ' Or give what the role owns to another one, by REASSIGN OWNED.'
+                                WHEN 'DROP SCHEMA' THEN ' Or move what branches need out of the schema, by ALTER … SET SCHEMA.' ELSE '' END;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._refuse_taking(text, text, text) IS
+'Raises VG307: what is dropped on main takes nothing of a branch along.';
+
 CREATE OR REPLACE FUNCTION pggit._on_branch_drop()
     RETURNS event_trigger
     LANGUAGE plpgsql
@@ -629,16 +673,22 @@ BEGIN
         WITH gone AS MATERIALIZED (
             SELECT d.classid, d.objid, d.objsubid, d.original, d.object_type, d.object_identity, coalesce(d.schema_name, d.address_names[1]) AS schema_name
               FROM pg_event_trigger_dropped_objects() AS d WHERE NOT d.is_temporary
+        ), told AS MATERIALIZED (
+            -- What belongs to an object that was dropped by its own name goes with it.
+            SELECT g.*, EXISTS (SELECT FROM gone AS o JOIN pggit.branch_schemas AS s ON s.schema_name = o.schema_name WHERE o.original) AS is_meant FROM gone AS g
         )
         SELECT d.*, b.name AS branch_name, bt AS shown, bt.branch_id = v_branch.branch_id AND TG_TAG = 'DROP TABLE' AS may_go,
-               bt.form = 'view' AND NOT d.original AND TG_TAG NOT IN ('DROP SCHEMA', 'DROP OWNED') AS is_taken, EXISTS (SELECT FROM pggit.branch_schemas AS s WHERE s.base_schema = d.schema_name) AS is_main,
+               bt.form = 'view' AND NOT d.original AS is_taken,
+               (SELECT o.name FROM pggit.branch_schemas AS s JOIN pggit.branches AS o USING (branch_id)
+                 WHERE v_branch.branch_id IS NULL AND s.schema_name = d.schema_name AND CASE WHEN d.original THEN d.object_type = 'schema' ELSE NOT d.is_meant END) AS taken_from,
+               EXISTS (SELECT FROM pggit.branch_schemas AS s WHERE s.base_schema = d.schema_name) AS is_main,
                EXISTS (SELECT FROM pggit.branch_schemas AS s WHERE s.schema_name = d.schema_name AND s.branch_id <> v_branch.branch_id) AS is_others,
                EXISTS (SELECT FROM pggit.branch_schemas AS s WHERE s.schema_name = d.schema_name AND s.branch_id = v_branch.branch_id AND v_branch.mode = 'detached') AS is_detached
-          FROM gone AS d
+          FROM told AS d
           LEFT JOIN pggit.branch_tables AS bt ON bt.relation = d.objid AND d.classid = 'pg_class'::regclass AND d.objsubid = 0
           LEFT JOIN pggit.branches AS b USING (branch_id)
           LEFT JOIN pggit.tables AS t USING (table_id)
-         ORDER BY d.original DESC
+         ORDER BY d.original DESC, (bt.form = 'view') IS TRUE DESC, d.classid <> 'pg_class'::regclass, d.object_identity
     LOOP
         IF v_branch.branch_id IS NOT NULL AND (v_one.is_main OR v_one.is_others OR v_one.object_type IN ('extension', 'schema')) THEN
             PERFORM pggit._refuse_on_branch(v_branch, format('%s %s', v_one.object_type, v_one.object_identity));
@@ -652,6 +702,8 @@ BEGIN
         ELSIF v_one.is_taken THEN
             PERFORM pggit._refuse_for_views(t, format('the statement would drop %s', v_one.object_identity), CASE WHEN TG_TAG = 'DROP TABLE' THEN 'What branches show can''t go along.' ELSE 'What branches show can''t go along: drop main''s columns by ALTER TABLE.' END, TG_TAG = 'DROP TABLE')
                FROM pggit.tables AS t WHERE t.table_id = (v_one.shown).table_id;
+        ELSIF v_one.taken_from IS NOT NULL THEN
+            PERFORM pggit._refuse_taking(format('%s %s', v_one.object_type, v_one.object_identity), v_one.taken_from, TG_TAG);
         ELSIF v_one.branch_name IS NOT NULL AND (v_one.original OR v_branch.branch_id IS NOT NULL) THEN
             PERFORM pggit._refuse_drop(v_one.object_identity, v_one.branch_name);
         END IF;
@@ -660,7 +712,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._on_branch_drop() IS
-'Event trigger: DDL of a session on a branch must not have dropped anything of main or of another branch, nor anybody a branch''s table. Raises VG309, VG307.';
+'Event trigger: DDL of a session on a branch must not have dropped anything of main or of another branch, nor anybody a branch''s table, nor main with CASCADE anything of a branch. Raises VG309, VG307.';
 
 CREATE OR REPLACE FUNCTION pggit._main_objects(p_branch_id integer)
     RETURNS text

@@ -21,7 +21,7 @@ $$;
 COMMENT ON FUNCTION pggit._refuse_leaving(pggit.tables, text) IS
 'Raises VG307: a table that branches have can''t go from main, for their rows could not be kept.';
 
-CREATE OR REPLACE FUNCTION pggit._own_numbers(p_table_id integer)
+CREATE OR REPLACE FUNCTION pggit._own_numbers(p_table_id integer, p_columns text[] DEFAULT NULL)
     RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -31,20 +31,23 @@ DECLARE
     v_name text;
 BEGIN
     FOR v_one IN
-        SELECT format('%I.%I', n.nspname, c.relname) AS table_name, n.nspname AS schema_name, a.attname, a.attidentity, m.sequence, m.name, m.type_name,
+        SELECT format('%I.%I', n.nspname, c.relname) AS table_name, n.nspname AS schema_name, a.attname, a.attidentity, m.sequence, m.name, m.type_name, k.origin,
+               -- The branch's column may be of another type.
+               CASE WHEN format_type(a.atttypid, NULL) = m.type_name THEN pggit._sequence_options(m.sequence) ELSE (SELECT format('START WITH 1 INCREMENT BY %s', q.seqincrement) FROM pg_sequence AS q WHERE q.seqrelid = m.sequence) END AS options,
                pg_get_expr(d.adbin, d.adrelid) = format('nextval(%L::regclass)', m.sequence::regclass) AS is_serial
           FROM pggit.tables AS t CROSS JOIN LATERAL pggit._own_sequences(t.relation) AS m
           JOIN pggit.branch_tables AS bt USING (table_id) JOIN pg_class AS c ON c.oid = bt.relation JOIN pg_namespace AS n ON n.oid = c.relnamespace
           JOIN pg_attribute AS a ON a.attrelid = bt.relation AND a.attname = m.column_name AND NOT a.attisdropped
           LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-         WHERE t.table_id = p_table_id AND bt.form = 'table'
+          JOIN pggit.columns AS k ON k.table_id = t.table_id AND k.name = m.column_name AND k.dropped_at IS NULL
+         WHERE t.table_id = p_table_id AND bt.form = 'table' AND (p_columns IS NULL OR m.column_name = ANY (p_columns))
          ORDER BY bt.branch_id, a.attnum
     LOOP
         IF v_one.attidentity <> '' THEN
-            EXECUTE format('DROP TRIGGER IF EXISTS "  pggit_identity" ON %s', v_one.table_name);
+            EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', '  pggit_identity_' || v_one.origin, v_one.table_name);
             EXECUTE format('ALTER TABLE %s ALTER %I DROP IDENTITY', v_one.table_name, v_one.attname);
             EXECUTE format('ALTER TABLE %s ALTER %I ADD GENERATED %s AS IDENTITY (SEQUENCE NAME %I.%I %s)', v_one.table_name, v_one.attname,
-                           CASE v_one.attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END, v_one.schema_name, v_one.name, pggit._sequence_options(v_one.sequence));
+                           CASE v_one.attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END, v_one.schema_name, v_one.name, v_one.options);
         ELSIF v_one.is_serial THEN
             EXECUTE format('CREATE SEQUENCE %I.%I AS %s %s', v_one.schema_name, v_one.name, v_one.type_name, pggit._sequence_options(v_one.sequence));
             EXECUTE format('ALTER TABLE %s ALTER %I SET DEFAULT nextval(%L)', v_one.table_name, v_one.attname, format('%I.%I', v_one.schema_name, v_one.name));
@@ -58,8 +61,8 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._own_numbers(integer) IS
-'Branches'' real tables of a table that leaves main get sequences of their own, which go on where main''s was.';
+COMMENT ON FUNCTION pggit._own_numbers(integer, text[]) IS
+'Branches'' real tables of a table that leaves main, or of columns that do, get sequences of their own, which go on where main''s was.';
 
 CREATE OR REPLACE FUNCTION pggit._let_branches_keep(p_table pggit.tables)
     RETURNS void
@@ -91,7 +94,32 @@ $$;
 COMMENT ON FUNCTION pggit._let_branches_keep(pggit.tables) IS
 'Before a table goes from main: branches that show it get tables of their own, with numbers of their own. Locks the table. Raises VG307 where that is too much, and what pggit.materialize raises.';
 
-CREATE OR REPLACE FUNCTION pggit._prepare_to_leave(p_statement text)
+CREATE OR REPLACE FUNCTION pggit._leaving(p_tag text, p_statement text)
+    RETURNS SETOF integer
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH text AS MATERIALIZED (
+        -- With comments and without.
+        SELECT concat_ws(';', p_statement, regexp_replace(regexp_replace(p_statement, '/\*.*?\*/', ' ', 'g'), '--[^\n]*', ' ', 'g')) AS statement
+    ), named AS MATERIALIZED (
+        SELECT t.table_id, t.relation::oid AS relation, x.statement ~ '\mcascade\M' AS cascades
+          FROM text AS x CROSS JOIN pggit.tables AS t
+         WHERE t.untracked_at IS NULL AND t.on_main
+           AND CASE p_tag WHEN 'DROP TABLE' THEN x.statement ~ ('\mdrop\s+table\M[^;]*' || pggit._word(t.table_name))
+                          WHEN 'DROP SCHEMA' THEN x.statement ~ '\mcascade\M' AND x.statement ~ ('\mdrop\s+schema\M[^;]*' || pggit._word(t.schema_name)) END
+    ), leaving AS MATERIALIZED (
+        SELECT n.table_id FROM named AS n
+        UNION
+        SELECT t.table_id FROM pggit._descendants(ARRAY(SELECT n.relation FROM named AS n WHERE n.cascades)) AS d JOIN pggit.tables AS t ON t.relation = d AND t.untracked_at IS NULL
+    )
+    SELECT l.table_id FROM leaving AS l WHERE EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.table_id = l.table_id) ORDER BY 1;
+$$;
+
+COMMENT ON FUNCTION pggit._leaving(text, text) IS
+'The tables of main that a DROP TABLE, or a DROP SCHEMA … CASCADE, in lower case, is going to drop, and that branches have. Not a parser: one that is meant too much gets real tables on the branches.';
+
+CREATE OR REPLACE FUNCTION pggit._prepare_to_leave(p_tag text, p_statement text)
     RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -104,9 +132,7 @@ DECLARE
     v_stand_in regclass;
 BEGIN
     FOR v_table IN
-        SELECT t.* FROM pggit.tables AS t
-         WHERE t.untracked_at IS NULL AND t.on_main AND p_statement ~ ('\mdrop\s+table\M[^;]*' || pggit._word(t.table_name)) AND EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.table_id = t.table_id)
-         ORDER BY t.table_id
+        SELECT t.* FROM pggit._leaving(p_tag, p_statement) AS l JOIN pggit.tables AS t ON t.table_id = l ORDER BY t.table_id
     LOOP
         PERFORM pggit._collect_detached(false);
         CONTINUE WHEN NOT EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.table_id = v_table.table_id);
@@ -121,8 +147,8 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._prepare_to_leave(text) IS
-'Before a DROP TABLE on main names tables that branches have: their views become tables, with numbers of their own, the rows are logged, and what is to stand in for the table is made. The local setting
+COMMENT ON FUNCTION pggit._prepare_to_leave(text, text) IS
+'Before a DROP TABLE or DROP SCHEMA on main names tables that branches have: their views become tables, with numbers of their own, the rows are logged, and what is to stand in for the table is made. The local setting
 pggit.leaving tells pggit._leave_main: by table id, the table''s oid and the ordinal of its rows. Raises VG307 where that is too much, and what pggit.materialize raises.';
 
 CREATE OR REPLACE FUNCTION pggit._leave_main(p_dropped oid[])
@@ -177,4 +203,4 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._unprepare_to_leave() IS
-'Takes back what was prepared for tables that a DROP TABLE named and did not drop.';
+'Takes back what was prepared for tables that a DROP named and did not drop.';

@@ -1,3 +1,14 @@
+CREATE OR REPLACE FUNCTION pggit._identity_trigger_sql(p_name text, p_origin integer, p_column text, p_own text, p_main text)
+    RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT format('CREATE OR REPLACE TRIGGER %I BEFORE INSERT ON %s FOR EACH ROW EXECUTE FUNCTION pggit._draw_identity(%L, %L, %L, %s)', '  pggit_identity_' || p_origin, p_name, p_column, p_own, p_main, p_origin);
+$$;
+
+COMMENT ON FUNCTION pggit._identity_trigger_sql(text, integer, text, text, text) IS
+'What puts the trigger on a branch''s real table that draws main''s numbers for an identity column.';
+
 CREATE OR REPLACE FUNCTION pggit._draw_from(p_name text, p_schema text, p_column name, p_identity "char", p_sequence_name name, p_sequence oid)
     RETURNS void
     LANGUAGE plpgsql
@@ -8,8 +19,10 @@ BEGIN
     EXECUTE format('ALTER TABLE %s ALTER %I ADD GENERATED %s AS IDENTITY (SEQUENCE NAME %I.%I INCREMENT BY -1 START WITH -1 MAXVALUE %s CYCLE)',
                    p_name, p_column, CASE p_identity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END, p_schema, p_sequence_name,
                    (SELECT CASE format_type(q.seqtypid, NULL) WHEN 'smallint' THEN 32767 WHEN 'integer' THEN 2147483647 ELSE 9223372036854775807 END FROM pg_sequence AS q WHERE q.seqrelid = p_sequence));
-    EXECUTE format('CREATE TRIGGER "  pggit_identity" BEFORE INSERT ON %s FOR EACH ROW EXECUTE FUNCTION pggit._draw_identity(%L, %L, %L)',
-                   p_name, p_column, format('%I.%I', p_schema, p_sequence_name), p_sequence::regclass);
+    EXECUTE (SELECT pggit._identity_trigger_sql(p_name, c.origin, p_column, format('%I.%I', p_schema, p_sequence_name), p_sequence::regclass::text)
+               FROM pg_depend AS d JOIN pggit.tables AS t ON t.relation = d.refobjid AND t.untracked_at IS NULL
+               JOIN pggit.columns AS c ON c.table_id = t.table_id AND c.attnum = d.refobjsubid AND c.dropped_at IS NULL
+              WHERE d.classid = 'pg_class'::regclass AND d.objid = p_sequence AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i'));
 END;
 $$;
 
@@ -194,22 +207,32 @@ CREATE OR REPLACE FUNCTION pggit._draw_identity()
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_value bigint;
-    v_drawn boolean;
-    v_next  bigint;
+    v_column text := TG_ARGV[0];
+    v_own    text := TG_ARGV[1];
+    v_main   text := TG_ARGV[2];
+    v_value  bigint;
+    v_drawn  boolean;
+    v_next   bigint;
 BEGIN
-    EXECUTE format('SELECT ($1).%I', TG_ARGV[0]) INTO v_value USING NEW;
+    IF to_regclass(v_own) IS NULL OR to_regclass(v_main) IS NULL OR NOT EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = TG_RELID AND a.attname = v_column AND a.attidentity <> '') THEN
+        -- Renamed where nobody could tell of it (pggit._follow_numbers).
+        SELECT n.column_name, n.own, n.main INTO v_column, v_own, v_main FROM pggit._numbers_of(TG_RELID, TG_ARGV[3]::integer) AS n;
+        IF v_main IS NULL THEN
+            RETURN NEW;
+        END IF;
+    END IF;
+    EXECUTE format('SELECT ($1).%I', v_column) INTO v_value USING NEW;
     v_drawn := v_value < 0;
-    IF NOT v_drawn AND pg_sequence_last_value(TG_ARGV[1]::regclass) >= 0 THEN
+    IF NOT v_drawn AND pg_sequence_last_value(v_own::regclass) >= 0 THEN
         -- Somebody has set it. The number given to setval was not drawn: only drawing logs numbers ahead.
-        EXECUTE format('SELECT s.log_cnt > 0 FROM %s AS s', TG_ARGV[1]) INTO v_drawn;
+        EXECUTE format('SELECT s.log_cnt > 0 FROM %s AS s', v_own) INTO v_drawn;
     END IF;
     IF v_drawn THEN
         BEGIN
-            IF v_value = currval(TG_ARGV[1]::regclass) THEN
-                v_next := pggit._next_above(TG_ARGV[2]::regclass, v_value);
-                NEW    := jsonb_populate_record(NEW, jsonb_build_object(TG_ARGV[0], v_next));
-                PERFORM setval(TG_ARGV[1]::regclass, -1) WHERE v_value >= 0;
+            IF v_value = currval(v_own::regclass) THEN
+                v_next := pggit._next_above(v_main::regclass, v_value);
+                NEW    := jsonb_populate_record(NEW, jsonb_build_object(v_column, v_next));
+                PERFORM setval(v_own::regclass, -1) WHERE v_value >= 0;
             END IF;
         EXCEPTION WHEN object_not_in_prerequisite_state THEN
             NULL;
@@ -220,7 +243,8 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._draw_identity() IS
-'Replaces the number that a branch''s identity sequence has just given by the next one of main''s. Arguments: column, the branch''s and main''s sequence.';
+'Replaces the number that a branch''s identity sequence has just given by the next one of main''s. Arguments: column, the branch''s and main''s sequence, and the origin of the column, by which they
+are found where they have other names by now.';
 
 CREATE OR REPLACE FUNCTION pggit._reads_columns(p_class oid, p_object oid, p_relation oid, p_columns smallint[])
     RETURNS boolean
@@ -444,6 +468,7 @@ BEGIN
     INSERT INTO pggit.branch_tables (branch_id, table_id, relation, form, names, watched)
     VALUES (p_branch_id, p_table_id, v_name::regclass, 'table', pggit._names_of(v_name::regclass), ARRAY[pggit._column_versions(v_name::regclass), pggit._storage(v_name::regclass), pggit._place()::text])
         ON CONFLICT (branch_id, table_id) DO UPDATE SET relation = excluded.relation, form = excluded.form, names = excluded.names, watched = excluded.watched;
+    PERFORM pggit._follow_numbers(ARRAY[p_table_id]) WHERE v_older;
     PERFORM pggit._close_table(p_branch_id, p_table_id) FROM pggit.branches AS b WHERE b.branch_id = p_branch_id AND b.mode = 'detached';
 END;
 $$;

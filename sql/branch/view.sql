@@ -125,11 +125,14 @@ DECLARE
     v_column record;
 BEGIN
     FOR v_column IN
-        SELECT format('pggit._next_%s_%s', c.table_id, c.column_id) AS name, s.sequence
+        SELECT format('pggit._next_%s_%s', c.table_id, l.column_id) AS name, s.sequence
           FROM pggit.columns AS c
           JOIN pggit.tables AS t USING (table_id)
           JOIN pg_attribute AS a ON a.attrelid = t.relation AND a.attname = c.name
           CROSS JOIN LATERAL pggit._column_sequence(t.relation, a.attnum) AS s(sequence)
+          -- Views show columns that main has retyped since.
+          JOIN pggit.columns AS l ON l.table_id = c.table_id AND l.origin = c.origin
+                                 AND (l.column_id = c.column_id OR to_regprocedure(format('pggit._next_%s_%s()', l.table_id, l.column_id)) IS NOT NULL)
          WHERE c.table_id = p_table_id AND c.dropped_at IS NULL AND s.sequence IS NOT NULL
     LOOP
         PERFORM pggit._ensure_function(v_column.name || '()', 'bigint', 'VOLATILE',

@@ -605,6 +605,7 @@ BEGIN
     PERFORM pggit._forget_dropped(ARRAY(SELECT t.relation FROM pggit.tables AS t
                                          WHERE t.untracked_at IS NULL AND NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = t.relation)));
     PERFORM pggit._follow_changed();
+    PERFORM pggit._follow_numbers(ARRAY(SELECT t.table_id FROM pggit.tables AS t WHERE t.untracked_at IS NULL));
     PERFORM pggit._follow_tables_of(b) FROM pggit.branches AS b WHERE b.branch_id <> 1 AND b.deleted_at IS NULL;
     PERFORM pggit._follow_new_tables();
     PERFORM pggit._free_types(false);
@@ -648,6 +649,7 @@ DECLARE
     v_saved    jsonb := coalesce(nullif(current_setting('pggit.saved', true), ''), '{}');
     v_relation oid;
     v_table_id integer;
+    v_changed  oid[];
 BEGIN
     IF current_setting('pggit.following', true) = 'on' THEN
         RETURN;
@@ -655,6 +657,7 @@ BEGIN
     PERFORM set_config('pggit.following', 'on', true);
     IF TG_TAG = 'ALTER SCHEMA' THEN
         PERFORM pggit._follow_schemas();
+        PERFORM pggit._follow_types();  -- first: the columns are still of the same types
     END IF;
     FOR v_relation IN
         WITH changed AS MATERIALIZED (
@@ -678,6 +681,14 @@ BEGIN
         PERFORM pggit._warn_of_row_security(v_table_id);
         v_saved := v_saved - coalesce(v_table_id::text, '');
     END LOOP;
+    IF current_setting('pggit.numbered', true) <> '' THEN
+        PERFORM pggit._share_numbers();
+    END IF;
+    v_changed := ARRAY(SELECT d.objid FROM pg_event_trigger_ddl_commands() AS d
+                        WHERE TG_TAG IN ('ALTER TABLE', 'ALTER SEQUENCE', 'ALTER SCHEMA') AND d.classid IN ('pg_class'::regclass, 'pg_namespace'::regclass) AND d.schema_name IS DISTINCT FROM 'pggit');
+    IF v_changed <> '{}' THEN
+        PERFORM pggit._follow_numbers(pggit._numbered_tables(v_changed));
+    END IF;
     IF TG_TAG LIKE 'DROP %' THEN
         PERFORM pggit._unsave_partitions();
         PERFORM pggit._unprepare_to_leave();
@@ -763,7 +774,7 @@ BEGIN
     CREATE EVENT TRIGGER pggit_ddl_start ON ddl_command_start WHEN TAG IN ('ALTER TABLE', 'DROP TABLE', 'DROP SCHEMA', 'DROP OWNED') EXECUTE FUNCTION pggit._on_ddl_start();
     CREATE EVENT TRIGGER pggit_rewrite ON table_rewrite EXECUTE FUNCTION pggit._on_rewrite();
     CREATE EVENT TRIGGER pggit_ddl_end ON ddl_command_end
-        WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE', 'ALTER INDEX', 'CREATE SCHEMA', 'ALTER SCHEMA', 'DROP TABLE', 'DROP SCHEMA',
+        WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE', 'ALTER INDEX', 'ALTER SEQUENCE', 'CREATE SCHEMA', 'ALTER SCHEMA', 'DROP TABLE', 'DROP SCHEMA',
                      'DROP OWNED')
         EXECUTE FUNCTION pggit._on_ddl_end();
     CREATE EVENT TRIGGER pggit_drop ON sql_drop EXECUTE FUNCTION pggit._on_drop();
@@ -773,7 +784,8 @@ BEGIN
     ALTER EVENT TRIGGER pggit_ddl_end ENABLE ALWAYS;
     ALTER EVENT TRIGGER pggit_drop ENABLE ALWAYS;
     CREATE EVENT TRIGGER pggit_leave_past_drop ON ddl_command_start
-        WHEN TAG IN ('DROP TYPE', 'DROP DOMAIN', 'DROP COLLATION', 'DROP FUNCTION', 'DROP PROCEDURE', 'DROP ROUTINE', 'DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED')
+        WHEN TAG IN ('DROP TYPE', 'DROP DOMAIN', 'DROP COLLATION', 'DROP FUNCTION', 'DROP PROCEDURE', 'DROP ROUTINE', 'DROP AGGREGATE', 'DROP OPERATOR', 'DROP OPERATOR CLASS', 'DROP OPERATOR FAMILY',
+                     'DROP SEQUENCE', 'DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED')
         EXECUTE FUNCTION pggit._on_leave_past();
     CREATE EVENT TRIGGER pggit_leave_past_rights ON ddl_command_end WHEN TAG IN ('REVOKE', 'CREATE POLICY', 'ALTER POLICY', 'DROP POLICY') EXECUTE FUNCTION pggit._on_leave_past();
     ALTER EVENT TRIGGER pggit_leave_past_drop ENABLE ALWAYS;

@@ -354,7 +354,7 @@ BEGIN
          CROSS JOIN LATERAL pg_partition_tree(p.relation) AS l
          WHERE t.untracked_at IS NULL
            AND (pg_has_role(pggit._actor()::name, c.relowner, 'USAGE') OR pg_has_role(pggit._actor()::name, n.nspowner, 'USAGE'))
-           AND CASE p_tag WHEN 'DROP TABLE' THEN lower(p_command) ~ pggit._word(c.relname) WHEN 'DROP SCHEMA' THEN lower(p_command) ~ pggit._word(n.nspname)
+           AND CASE p_tag WHEN 'DROP TABLE' THEN p_command ~ pggit._word(c.relname) WHEN 'DROP SCHEMA' THEN p_command ~ pggit._word(n.nspname)
                           ELSE lower(concat_ws(' ', p_command, session_user, pggit._actor())) ~ pggit._word(pg_get_userbyid(c.relowner)) END
          ORDER BY 1
     LOOP
@@ -369,7 +369,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._save_partitions(text, text) IS
-'Before a DROP: logs the rows of every partition whose name, schema or owner the command''s text has as going. Those that are still there afterwards are taken back (pggit._unsave_partitions).';
+'Before a DROP: logs the rows of every partition whose name, schema or owner the command''s text, in lower case, has as going. Those that are still there afterwards are taken back (pggit._unsave_partitions).';
 
 CREATE OR REPLACE FUNCTION pggit._unsave_partitions()
     RETURNS void

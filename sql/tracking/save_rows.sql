@@ -184,6 +184,9 @@ BEGIN
             v_saved := v_saved || jsonb_build_object(v_table.table_id, pggit._save_rows(v_table));
             -- A branch may have been made before the table was locked.
             PERFORM pggit._release_views(v_table, v_columns);
+            PERFORM pggit._keep_numbers(v_table, v_columns) WHERE p_statement ~ '\mdrop\M'
+                AND EXISTS (SELECT FROM pggit._own_sequences(v_table.relation) AS s WHERE s.column_name = ANY (v_columns))
+                AND EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.table_id = v_table.table_id);
             FOR v_child IN SELECT t.* FROM pggit._descendants(ARRAY[v_table.relation::oid]) AS d JOIN pggit.tables AS t ON t.relation = d AND t.untracked_at IS NULL ORDER BY t.table_id LOOP
                 v_saved := jsonb_build_object(v_child.table_id, pggit._save_rows(v_child)) || v_saved;
             END LOOP;
@@ -208,16 +211,16 @@ DECLARE
     v_context   text;
 BEGIN
     GET DIAGNOSTICS v_context = PG_CONTEXT;
+    v_statement := pggit._statement_text(v_context);
     IF TG_TAG LIKE 'DROP %' THEN
-        PERFORM pggit._save_partitions(TG_TAG, concat_ws(' ', current_query(), v_context));
-        IF TG_TAG = 'DROP TABLE' AND coalesce(current_setting('pggit.following', true), '') <> 'on' AND ((pggit._session_branch())).branch_id IS NULL AND NOT pggit._is_own_ddl(v_context) THEN
+        PERFORM pggit._save_partitions(TG_TAG, v_statement);
+        IF TG_TAG IN ('DROP TABLE', 'DROP SCHEMA') AND coalesce(current_setting('pggit.following', true), '') <> 'on' AND ((pggit._session_branch())).branch_id IS NULL AND NOT pggit._is_own_ddl(v_context) THEN
             PERFORM set_config('pggit.following', 'on', true);
-            PERFORM pggit._prepare_to_leave(pggit._statement_text(v_context));
+            PERFORM pggit._prepare_to_leave(TG_TAG, v_statement);
             PERFORM set_config('pggit.following', '', true);
         END IF;
         RETURN;
     END IF;
-    v_statement := pggit._statement_text(v_context);
     -- On a branch no statement may change a table of main.
     IF current_setting('pggit.following', true) = 'on' OR v_statement !~ '\m(?:drop|type)\M' OR ((pggit._session_branch())).branch_id IS NOT NULL THEN
         RETURN;
