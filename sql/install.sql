@@ -119,6 +119,7 @@
 \ir merge/columns.sql
 \ir merge/schema.sql
 \ir merge/keyless.sql
+\ir merge/keyless_columns.sql
 \ir merge/violations.sql
 \ir merge/fire_triggers.sql
 \ir merge/write_rows.sql

@@ -49,15 +49,23 @@ $$;
 COMMENT ON FUNCTION pggit._shared_columns(integer, pggit._position, pggit._position) IS
 'The stored columns that a table has at both positions (NULL: on main now). Rows of two states are compared in these.';
 
-CREATE OR REPLACE FUNCTION pggit._counted_sql(p_table_id integer, p_columns integer[], p_row text, p_of_main boolean DEFAULT false)
+CREATE OR REPLACE FUNCTION pggit._is_on_main(p_table_id integer, p_column_id integer, p_mark pggit._mark)
+    RETURNS boolean
+    LANGUAGE sql STABLE
+AS $$
+    SELECT EXISTS (SELECT FROM pggit.columns AS m WHERE m.table_id = p_table_id AND m.column_id = p_column_id AND (m.added_at IS NULL OR pggit._mark_in(m.added_at, p_mark)));
+$$;
+
+COMMENT ON FUNCTION pggit._is_on_main(integer, integer, pggit._mark) IS
+'Whether main had got a column by a mark. One that a branch added comes to main by a merge, in rows of which main''s log says nothing.';
+
+CREATE OR REPLACE FUNCTION pggit._counted_sql(p_table_id integer, p_columns integer[], p_row text, p_main_at pggit._mark DEFAULT NULL)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    -- Main's log has no columns that a branch added.
     WITH cells AS (
         SELECT a.attnum, c.id = ANY (p_columns) AS counts,
-               CASE WHEN c.id = ANY (p_columns) AND NOT (p_of_main AND NOT EXISTS (SELECT FROM pggit.columns AS m WHERE m.table_id = p_table_id AND m.column_id = c.id))
-                    THEN p_row || '.' || a.attname ELSE 'NULL' END AS cell
+               CASE WHEN c.id = ANY (p_columns) AND (p_main_at IS NULL OR pggit._is_on_main(p_table_id, c.id, p_main_at)) THEN p_row || '.' || a.attname ELSE 'NULL' END AS cell
           FROM pg_attribute AS a CROSS JOIN LATERAL (SELECT substr(a.attname, 2)::integer AS id) AS c
          WHERE a.attrelid = format('pggit._delta_%s', p_table_id)::regclass AND a.attnum > 1 AND NOT a.attisdropped
     )
@@ -66,8 +74,9 @@ AS $$
       FROM cells AS c;
 $$;
 
-COMMENT ON FUNCTION pggit._counted_sql(integer, integer[], text, boolean) IS
-'Select list: what a row (an alias, or a value in brackets) is known by, its text as k, and the row as r, in some columns. p_of_main: it is of main''s log. For pggit._pinned.';
+COMMENT ON FUNCTION pggit._counted_sql(integer, integer[], text, pggit._mark) IS
+'Select list: what a row (an alias, or a value in brackets) is known by, its text as k, and the row as r, in some columns. p_main_at: it is of main or its log, and counts as main had it then, without
+columns that came to main later from a branch. For pggit._pinned.';
 
 CREATE OR REPLACE FUNCTION pggit._sign_sql(p_alias text)
     RETURNS text
@@ -86,16 +95,18 @@ AS $$
 DECLARE
     v_main   text := format('pggit._log_%s', p_table_id);
     v_undo   text := format('pggit._undo_%s', p_table_id);
-    v_row    text := pggit._counted_sql(p_table_id, pggit._shared_columns(p_table_id, p_from, p_to), 'l');
+    v_columns integer[] := pggit._shared_columns(p_table_id, p_from, p_to);
+    v_row    text := pggit._counted_sql(p_table_id, v_columns, 'l');
     v_one    constant text := 'SELECT %s, (%s) * (%s) AS n FROM %s AS l WHERE %s';
     v_sign   constant text := pggit._sign_sql('l');
     v_within constant text := 'CASE WHEN %s THEN 1 ELSE -1 END';
     v_sql    text;
 BEGIN
-    IF pggit._is_away(p_table_id, p_from) OR pggit._is_away(p_table_id, p_to) OR pggit._meets_rows_unlogged(p_table_id, p_from, p_to) THEN
+    IF pggit._is_away(p_table_id, p_from) OR pggit._is_away(p_table_id, p_to) OR pggit._meets_rows_unlogged(p_table_id, p_from, p_to)
+       OR EXISTS (SELECT FROM unnest(v_columns) AS c(id) WHERE pggit._is_on_main(p_table_id, c.id, pggit._base_mark(p_from)) <> pggit._is_on_main(p_table_id, c.id, pggit._base_mark(p_to))) THEN
         RETURN format('SELECT %1$s, 1 AS n FROM (%2$s) AS l UNION ALL SELECT %1$s, -1 FROM (%3$s) AS l', v_row, pggit._state_sql(p_table_id, p_to), pggit._state_sql(p_table_id, p_from));
     END IF;
-    v_sql := format(v_one, pggit._counted_sql(p_table_id, pggit._shared_columns(p_table_id, p_from, p_to), 'l', true), format(v_within, pggit._in_sql('l', pggit._base_mark(p_to))), v_sign, v_main,
+    v_sql := format(v_one, pggit._counted_sql(p_table_id, v_columns, 'l', pggit._base_mark(p_from)), format(v_within, pggit._in_sql('l', pggit._base_mark(p_to))), v_sign, v_main,
                     pggit._between_sql('l', pggit._base_mark(p_from), pggit._base_mark(p_to)));
     IF (p_from).branch_id = (p_to).branch_id THEN
         IF (p_from).branch_id <> 1 THEN
@@ -141,14 +152,14 @@ $$;
 COMMENT ON FUNCTION pggit._is_told_by_branch(integer, pggit._position) IS
 'Whether the table and the log of a branch alone tell the rows of a table without a key at a position: the branch still stands at that place on main, and the table has the columns it had.';
 
-CREATE OR REPLACE FUNCTION pggit._with_parts_sql(p_table_id integer, p_columns integer[], p_signed text, p_present text)
+CREATE OR REPLACE FUNCTION pggit._with_parts_sql(p_table_id integer, p_columns integer[], p_signed text, p_present text, p_main_at pggit._mark DEFAULT NULL)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    SELECT format('WITH net AS MATERIALIZED (%s), present AS NOT MATERIALIZED (SELECT %s FROM (%s) AS q)', pggit._net_sql(p_signed), pggit._counted_sql(p_table_id, p_columns, 'q'), p_present);
+    SELECT format('WITH net AS MATERIALIZED (%s), present AS NOT MATERIALIZED (SELECT %s FROM (%s) AS q)', pggit._net_sql(p_signed), pggit._counted_sql(p_table_id, p_columns, 'q', p_main_at), p_present);
 $$;
 
-COMMENT ON FUNCTION pggit._with_parts_sql(integer, integer[], text, text) IS
+COMMENT ON FUNCTION pggit._with_parts_sql(integer, integer[], text, text, pggit._mark) IS
 'The WITH of pggit._keyless_parts_sql.';
 
 CREATE OR REPLACE FUNCTION pggit._keyless_parts_sql(p_table_id integer, p_position pggit._position)
@@ -167,12 +178,12 @@ BEGIN
                             (p_position).branch_id, pggit._out_sql('l', (p_position).x));
         RETURN pggit._with_parts_sql(p_table_id, v_columns, v_signed, v_present);
     END IF;
-    v_signed := format('SELECT %s, -(%s) AS n FROM pggit._log_%s AS l WHERE %s', pggit._counted_sql(p_table_id, v_columns, 'l', true), pggit._sign_sql('l'), p_table_id, pggit._out_sql('l', v_base));
+    v_signed := format('SELECT %s, -(%s) AS n FROM pggit._log_%s AS l WHERE %s', pggit._counted_sql(p_table_id, v_columns, 'l', v_base), pggit._sign_sql('l'), p_table_id, pggit._out_sql('l', v_base));
     IF (p_position).branch_id <> 1 THEN
         v_signed := format('%s UNION ALL SELECT %s, %s FROM pggit._undo_%s AS l WHERE l._b = %s AND %s', v_signed, pggit._counted_sql(p_table_id, v_columns, 'l'), pggit._sign_sql('l'),
                            p_table_id, (p_position).branch_id, pggit._in_sql('l', (p_position).x));
     END IF;
-    RETURN pggit._with_parts_sql(p_table_id, v_columns, v_signed, v_present);
+    RETURN pggit._with_parts_sql(p_table_id, v_columns, v_signed, v_present, v_base);
 END;
 $$;
 
@@ -226,11 +237,11 @@ BEGIN
     -- One statement, so one moment.
     RETURN format('SELECT s.* FROM pggit._pinned(%L) AS s(k text, r pggit._delta_%s, n bigint)', pggit._net_sql(format($sql$
                    SELECT %1$s, 1 AS n FROM (%2$s) AS l
-                   UNION ALL SELECT %1$s, -1 FROM (SELECT %3$s FROM %4$s AS b) AS l
+                   UNION ALL SELECT %5$s, -1 FROM (SELECT %3$s FROM %4$s AS b) AS l
                    UNION ALL SELECT %5$s, %6$s FROM pggit._log_%7$s AS l WHERE %8$s
                    UNION ALL SELECT %1$s, -(%6$s) FROM pggit._undo_%7$s AS l WHERE l._b = %9$s$sql$,
                    v_row, pggit._dense_rows_sql(p_branch_id, p_table_id), pggit._base_columns(p_table_id, 'b', v_now), pggit._base_rows(p_table_id),
-                   pggit._counted_sql(p_table_id, v_columns, 'l', true), pggit._sign_sql('l'), p_table_id, pggit._out_sql('l', (v_now).s), p_branch_id)), p_table_id);
+                   pggit._counted_sql(p_table_id, v_columns, 'l', (v_now).s), pggit._sign_sql('l'), p_table_id, pggit._out_sql('l', (v_now).s), p_branch_id)), p_table_id);
 END;
 $$;
 

@@ -333,7 +333,7 @@ CREATE OR REPLACE FUNCTION pggit._rows_with_changed_cell(p_table_id integer, p_b
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_new  text   := coalesce(pggit._value_of_old_rows(pggit._relation_at(p_table_id, (p_side).branch_id), (p_to).name) || '::' || (p_to).type_name, format('n.c%s', (p_to).column_id));
+    v_old  text   := pggit._value_of_old_rows(pggit._relation_at(p_table_id, (p_side).branch_id), (p_to).name) || '::' || (p_to).type_name;
     v_most bigint := 0;
     v_base record;
     v_rows bigint;
@@ -342,7 +342,12 @@ BEGIN
         SELECT r.at, c.column_id FROM unnest(p_bases) AS b(id) CROSS JOIN LATERAL pggit._ref(b.id) AS r CROSS JOIN LATERAL pggit._columns_at(p_table_id, r.at) AS c
          WHERE c.origin = (p_from).origin AND pggit._kind_of(c) = pggit._kind_of(p_from)
     LOOP
-        EXECUTE format('SELECT count(*) FROM (%s) AS changed', pggit._changed_cells_sql(p_table_id, v_base.at, p_side, v_base.column_id, (p_to).column_id, v_new)) INTO v_rows;
+        IF pggit._is_keyless(p_table_id) THEN
+            v_rows := pggit._counted_changes(p_table_id, v_base.at, p_side, v_base.column_id, (p_to).column_id, v_old);
+        ELSE
+            EXECUTE format('SELECT count(*) FROM (%s) AS changed', pggit._changed_cells_sql(p_table_id, v_base.at, p_side, v_base.column_id, (p_to).column_id,
+                                                                                            coalesce(v_old, format('n.c%s', (p_to).column_id)))) INTO v_rows;
+        END IF;
         v_most := greatest(v_most, v_rows);
     END LOOP;
     RETURN v_most;
@@ -414,6 +419,7 @@ DECLARE
     v_clash   text;
     v_base    pggit._position := (pggit._ref(p_bases[1])).at;
     v_names   jsonb := pggit._names_at(p_their_id);
+    v_why_not text;
 BEGIN
     PERFORM pggit._begin_schema(p_merge.merge_id);
     PERFORM pggit._drop_temporary('pg_temp.pggit_merged_columns');
@@ -424,7 +430,10 @@ BEGIN
         CONTINUE WHEN NOT EXISTS (SELECT FROM pggit._merged_columns(v_table.table_id, p_bases, p_ours, p_theirs, v_names) AS m
                                    WHERE m.change <> 'none' OR (m.base).column_id IS DISTINCT FROM (m.ours).column_id OR (m.base).column_id IS DISTINCT FROM (m.theirs).column_id);
         IF pggit._is_keyless(v_table.table_id) THEN
-            RETURN format('the columns of table %I.%I, which has no primary key, were changed after these branches parted; such a change can''t be merged', v_table.schema_name, v_table.table_name);
+            v_why_not := pggit._why_not_counted(v_table, p_bases, p_ours, p_theirs, v_names);
+            IF v_why_not IS NOT NULL THEN
+                RETURN v_why_not;
+            END IF;
         END IF;
         PERFORM pggit._alias_columns(v_table.table_id, p_bases, p_ours, p_theirs, v_names);
         FOR v_column IN SELECT m.* FROM pggit._merged_columns(v_table.table_id, p_bases, p_ours, p_theirs, v_names) AS m ORDER BY m.origin LOOP
@@ -625,7 +634,7 @@ BEGIN
         ELSE
             SELECT bt.* INTO v_shown FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_target_id AND bt.table_id = v_table.table_id AND bt.form = 'table';
             CONTINUE WHEN NOT FOUND;
-            IF EXISTS (SELECT FROM pg_temp.pggit_merged_columns AS m WHERE m.table_id = v_table.table_id AND m.change IN ('drop', 'retype')) THEN
+            IF NOT pggit._is_keyless(v_table.table_id) AND EXISTS (SELECT FROM pg_temp.pggit_merged_columns AS m WHERE m.table_id = v_table.table_id AND m.change IN ('drop', 'retype')) THEN
                 v_saved := pggit._save_branch_rows(v_shown);
             END IF;
         END IF;
@@ -988,16 +997,27 @@ EXCEPTION
         IF NOT pggit._is_ours_to_judge(SQLSTATE) THEN
             RAISE;
         END IF;
-        RAISE EXCEPTION USING
-            ERRCODE = 'VG312', SCHEMA = 'pggit',
-            MESSAGE = format('what is to fill column %I of table %I.%I fails: %s', (SELECT c.name FROM pggit._columns_at(v_id, pggit._target()) AS c WHERE c.column_id = p_column_id),
-                             p_table.schema_name, p_table.table_name, SQLERRM);
+        PERFORM pggit._refuse_fill(p_table, (SELECT c.name FROM pggit._columns_at(v_id, pggit._target()) AS c WHERE c.column_id = p_column_id), SQLERRM);
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._fill(pggit.tables, integer, text, text, pggit._position, boolean, pggit._position, integer) IS
 'Fills a column, in the plan, of the rows that ours has inserted or (p_everywhere) changed, with an expression over the merged row; in it, the column itself is what the column p_was_id was at p_was_at, before it was
 converted. Raises VG312 when that fails.';
+
+CREATE OR REPLACE FUNCTION pggit._refuse_fill(p_table pggit.tables, p_column text, p_message text)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    RAISE EXCEPTION USING
+        ERRCODE = 'VG312', SCHEMA = 'pggit',
+        MESSAGE = format('what is to fill column %I of table %I.%I fails: %s', p_column, p_table.schema_name, p_table.table_name, p_message);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._refuse_fill(pggit.tables, text, text) IS
+'Raises VG312.';
 
 CREATE OR REPLACE FUNCTION pggit._begin_unfit()
     RETURNS void

@@ -5,7 +5,7 @@ CREATE OR REPLACE FUNCTION pggit._counts_sql(p_table_id integer, p_position pggi
     LANGUAGE sql STABLE
 AS $$
     SELECT format('SELECT s.k, (array_agg(s.r))[1] AS r, count(*) AS n FROM (SELECT %s FROM (%s) AS q) AS s GROUP BY s.k',
-                  pggit._counted_sql(p_table_id, pggit._shared_columns(p_table_id, NULL, NULL), 'q'), pggit._state_sql(p_table_id, p_position));
+                  pggit._counted_sql(p_table_id, pggit._shared_columns(p_table_id, pggit._target(), pggit._target()), 'q'), pggit._state_sql(p_table_id, p_position));
 $$;
 
 COMMENT ON FUNCTION pggit._counts_sql(integer, pggit._position) IS
@@ -55,21 +55,36 @@ CREATE OR REPLACE FUNCTION pggit._plan_keyless(p_table_id integer, p_bases text[
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_plan    text      := format('pg_temp.pggit_plan_%s', p_table_id);
-    v_net     text      := format('pg_temp.pggit_net_%s', p_table_id);
-    v_columns integer[] := pggit._shared_columns(p_table_id, NULL, NULL);
-    v_ours    integer   := (p_ours).branch_id;
-    v_there   text;
-    v_later   text;
-    v_any     boolean;
+    v_net text := format('pg_temp.pggit_net_%s', p_table_id);
 BEGIN
-    PERFORM pggit._empty_keyless_plan(p_table_id);
     PERFORM pggit._drop_temporary(v_net);
     EXECUTE format('CREATE TEMPORARY TABLE pggit_net_%1$s ON COMMIT DROP AS SELECT s.k, s.r, s.n::bigint AS n FROM pggit._pinned(%2$L) AS s(k text, r pggit._delta_%1$s, n numeric)', p_table_id,
                    pggit._net_sql(pggit._counted_with_given_keys_sql(p_table_id, CASE cardinality(p_bases)
                        WHEN 1 THEN format('SELECT s.k, s.r, s.n::numeric FROM (%s) AS s', pggit._signed_sql(p_table_id, (pggit._ref(p_bases[1])).at, p_theirs))
                        ELSE format('SELECT s.k, s.r, s.n::numeric FROM (%s) AS s UNION ALL SELECT s.k, s.r, -s.n FROM (%s) AS s',
                                    pggit._counts_sql(p_table_id, p_theirs), pggit._base_counts_sql(p_table_id, p_bases)) END)));
+    PERFORM pggit._plan_net(p_table_id, p_ours);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._plan_keyless(integer, text[], pggit._position, pggit._position) IS
+'Merges a table without a key into pggit_plan_<table id>: what theirs has more often than the base is inserted, what it has less often is deleted, as far as ours has it. With one base the cost follows
+the changes, and where rows have to be deleted the target is read once; with several all of it is read.';
+
+CREATE OR REPLACE FUNCTION pggit._plan_net(p_table_id integer, p_ours pggit._position)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_plan    text      := format('pg_temp.pggit_plan_%s', p_table_id);
+    v_net     text      := format('pg_temp.pggit_net_%s', p_table_id);
+    v_columns integer[] := pggit._shared_columns(p_table_id, pggit._target(), pggit._target());
+    v_ours    integer   := (p_ours).branch_id;
+    v_there   text;
+    v_later   text;
+    v_any     boolean;
+BEGIN
+    PERFORM pggit._empty_keyless_plan(p_table_id);
     EXECUTE format('INSERT INTO %s (want, action) SELECT u.r, ''insert'' FROM %s AS u CROSS JOIN generate_series(1, u.n)', v_plan, v_net);
     EXECUTE format('SELECT EXISTS (SELECT FROM %s AS u WHERE u.n < 0)', v_net) INTO v_any;
     IF NOT v_any THEN
@@ -77,8 +92,8 @@ BEGIN
     END IF;
 
     -- The rows to delete, looked for once in what stands there now. What came after ours does not count, and what went after it does: if it is needed, writing finds it gone.
-    v_there := CASE v_ours WHEN 1 THEN format('SELECT b.ctid AS at, %s FROM %s AS b', pggit._base_columns(p_table_id, 'b'), pggit._base_rows(p_table_id))
-                           ELSE format('SELECT b.ctid AS at, %s FROM ONLY %s AS b', pggit._base_columns(p_table_id, 'b'), pggit._dense_relation(v_ours, p_table_id)) END;
+    v_there := format('SELECT b.ctid AS at, %s FROM %s AS b', pggit._relation_columns(p_table_id, 'b', pggit._target()),
+                      CASE v_ours WHEN 1 THEN pggit._base_rows(p_table_id) ELSE 'ONLY ' || pggit._dense_relation(v_ours, p_table_id) END);
     v_later := CASE v_ours WHEN 1 THEN format('pggit._log_%s AS l WHERE %s', p_table_id, pggit._out_sql('l', (p_ours).x))
                            ELSE format('pggit._undo_%s AS l WHERE l._b = %s AND %s', p_table_id, v_ours, pggit._out_sql('l', (p_ours).x)) END;
     EXECUTE format($sql$
@@ -98,9 +113,8 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._plan_keyless(integer, text[], pggit._position, pggit._position) IS
-'Merges a table without a key into pggit_plan_<table id>: what theirs has more often than the base is inserted, what it has less often is deleted, as far as ours has it. With one base the cost follows
-the changes, and where rows have to be deleted the target is read once; with several all of it is read.';
+COMMENT ON FUNCTION pggit._plan_net(integer, pggit._position) IS
+'Makes pggit_plan_<table id> of pggit_net_<table id>: rows of the target''s columns (k, r) that come (n > 0) or go.';
 
 CREATE OR REPLACE FUNCTION pggit._planned_row_sql(p_table_id integer)
     RETURNS text
@@ -117,7 +131,7 @@ CREATE OR REPLACE FUNCTION pggit._is_as_planned(p_table_id integer, p_log text, 
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_columns integer[] := pggit._shared_columns(p_table_id, NULL, NULL);
+    v_columns integer[] := pggit._shared_columns(p_table_id, pggit._target(), pggit._target());
     v_right   boolean;
 BEGIN
     EXECUTE format('SELECT NOT EXISTS (SELECT FROM pggit._pinned(%L) AS s(k text, r pggit._delta_%s, n bigint))', pggit._net_sql(format($sql$
@@ -133,6 +147,32 @@ $$;
 COMMENT ON FUNCTION pggit._is_as_planned(integer, text, bigint) IS
 'Whether the net change that this transaction has logged, since a watermark, of a table without a key is the plan. p_log: main''s log, or a query of a branch''s.';
 
+CREATE OR REPLACE FUNCTION pggit._is_merged_in_columns(p_table_id integer)
+    RETURNS boolean
+    LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    IF to_regclass('pg_temp.pggit_merged_columns') IS NULL THEN
+        RETURN false;
+    END IF;
+    RETURN EXISTS (SELECT FROM pg_temp.pggit_merged_columns AS m WHERE m.table_id = p_table_id);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._is_merged_in_columns(integer) IS
+'Whether the columns of a table are not the same in all three states of the merge that was planned last.';
+
+CREATE OR REPLACE FUNCTION pggit._is_told_anew(p_shown pggit.branch_tables, p_from pggit._mark, p_to pggit._mark)
+    RETURNS boolean
+    LANGUAGE sql STABLE
+AS $$
+    SELECT pggit._is_keyless(p_shown.table_id)
+           AND (pggit._is_merged_in_columns(p_shown.table_id) OR pggit._is_reshaped(p_shown.table_id, (1, p_from, p_from)::pggit._position, (1, p_to, p_to)::pggit._position));
+$$;
+
+COMMENT ON FUNCTION pggit._is_told_anew(pggit.branch_tables, pggit._mark, pggit._mark) IS
+'Whether a merge that has a branch stand elsewhere on main (p_to) tells all that a table without a key has there anew, because its columns, or main''s, are others now. Else pggit._move_keyless does.';
+
 CREATE OR REPLACE FUNCTION pggit._move_keyless(p_table_id integer, p_branch_id integer, p_from pggit._mark, p_to pggit._mark)
     RETURNS void
     LANGUAGE plpgsql
@@ -142,7 +182,7 @@ BEGIN
         INSERT INTO pggit._undo_%1$s (_seq, _xid, _b, _op, %2$s)
         SELECT %3$s, %4$L, %5$s, CASE WHEN s.n > 0 THEN 'D' ELSE 'I' END, %6$s
           FROM pggit._pinned(%7$L) AS s(k text, r pggit._delta_%1$s, n bigint) CROSS JOIN generate_series(1, abs(s.n))$sql$,
-        p_table_id, pggit._stored_columns(p_table_id), nextval('pggit._ordinal'), pggit._transaction_number(), p_branch_id, pggit._record_columns(p_table_id, 's.r'),
+        p_table_id, pggit._stored_columns(p_table_id, NULL, (1, p_to, p_to)::pggit._position), nextval('pggit._ordinal'), pggit._transaction_number(), p_branch_id, pggit._record_columns(p_table_id, 's.r', (1, p_to, p_to)::pggit._position),
         pggit._net_sql(pggit._signed_sql(p_table_id, (1, p_from, p_from)::pggit._position, (1, p_to, p_to)::pggit._position)));
 END;
 $$;

@@ -265,6 +265,11 @@ BEGIN
 
     FOR v_table IN SELECT t.* FROM pggit._tables_at(p_theirs) AS t LOOP
         CONTINUE WHEN pggit._stays_dropped(v_table.table_id, p_merge.target_id, p_ours);
+        IF v_table.table_id = ANY (v_reshaped) AND pggit._is_keyless(v_table.table_id) THEN
+            v_tables := v_tables || v_table.table_id;
+            PERFORM pggit._plan_keyless_columns(p_merge, v_table, p_bases, p_before, p_ours, p_theirs);
+            CONTINUE;
+        END IF;
         SELECT string_agg(pggit._candidates_sql(v_table.table_id, (pggit._ref(b.id)).at, p_theirs), ' UNION ') INTO v_keys FROM unnest(p_bases) AS b(id);
         v_keys := v_keys || pggit._keys_of_view_sql(v_table.table_id, p_ours) || pggit._given_keys_sql(v_table.table_id)
                   || CASE WHEN v_table.table_id = ANY (v_reshaped) THEN pggit._keys_of_filled_sql(v_table.table_id, p_ours, p_theirs) ELSE '' END;
@@ -295,7 +300,7 @@ BEGIN
         IF v_why_not IS NULL THEN
             DELETE FROM pggit.conflicts AS c WHERE c.merge_id = p_merge.merge_id;
             INSERT INTO pggit.conflicts SELECT (c).* FROM unnest(v_before) AS c;
-            RETURN pggit._result(p_merge.merge_id, 'renumber');
+            RETURN pggit._result(p_merge.merge_id, 'renumber', jsonb_build_object('drawn', pggit._drawn_keys(v_doubles)));
         END IF;
     END IF;
     PERFORM pggit._decide_by_rules(p_merge, d.table_id) FROM unnest(v_tables) AS d(table_id) WHERE NOT pggit._is_keyless(d.table_id);
@@ -420,6 +425,7 @@ BEGIN
         IF v_s::text <> (p_ours).s::text THEN
             PERFORM pggit._rebase_views(p_target.branch_id, v_s);
         END IF;
+        PERFORM pggit._tell_branch(bt.table_id, bt.branch_id) FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_target.branch_id AND pggit._is_told_anew(bt, (p_ours).s, v_s);
         PERFORM pggit._require_periods(v_tables, p_target.branch_id);
     END IF;
 
@@ -533,7 +539,7 @@ $$;
 COMMENT ON FUNCTION pggit._require_sides(pggit.merges) IS
 'Raises VG001 when the branch that a merge goes into has been deleted, VG002 when the one that it comes from has: what has their names now are other branches.';
 
-CREATE OR REPLACE FUNCTION pggit._attempt(p_merge_id uuid, p_apply boolean, p_rehearse boolean DEFAULT false, p_still text DEFAULT NULL, p_alone boolean DEFAULT false)
+CREATE OR REPLACE FUNCTION pggit._attempt(p_merge_id uuid, p_apply boolean, p_rehearse boolean DEFAULT false, p_still text DEFAULT NULL, p_alone boolean DEFAULT false, p_drawn jsonb DEFAULT NULL)
     RETURNS pggit.merge_result
     LANGUAGE plpgsql
     SET lock_timeout = '900ms'
@@ -629,6 +635,11 @@ BEGIN
         RETURN pggit._result(p_merge_id, 'refused', jsonb_build_object('reason', format('branch %L has moved on, so this merge is no fast-forward, and fast-forward only is asked for', v_target.name)));
     END IF;
 
+    IF p_drawn IS NOT NULL THEN
+        PERFORM pggit._take_drawn_keys(pggit._branch_to_renumber(v_merge), p_drawn);
+        RETURN pggit._attempt_renumbered(v_merge, pggit._branch_to_renumber(v_merge), p_apply, p_rehearse, p_still);
+    END IF;
+
     v_steps := pggit._table_steps(v_bases, v_ours, v_theirs, v_merge.kind = 'merge');
     v_names := pggit._rename_table_steps(v_bases[1], v_source.branch_id, v_their_id, v_target.branch_id);
     v_steps.steps := v_steps.steps || v_names.steps || pggit._type_steps(v_bases[1], v_source.branch_id, v_target.branch_id);
@@ -656,7 +667,7 @@ BEGIN
     IF v_merge.kind = 'merge' AND cardinality(v_given) > 0 THEN
         v_old := pggit._branch_with_old_keys(v_given, v_bases[1], v_ours, v_theirs);
         IF v_old IS NOT NULL THEN
-            RETURN pggit._attempt_renumbered(v_merge, v_old, p_apply);
+            RETURN pggit._attempt_renumbered(v_merge, v_old, p_apply, p_rehearse, p_still);
         END IF;
     END IF;
 
@@ -697,11 +708,10 @@ BEGIN
     END IF;
 
     v_result := pggit._plan(v_merge, v_bases, v_before, v_ours, v_theirs);
-    IF v_result.result = 'renumber' AND v_shape > 0 THEN
-        RETURN pggit._result(p_merge_id, 'refused', jsonb_build_object('sqlstate', 'VG302',
-            'reason', 'rows have to get new keys (rule renumber) and columns have to change, which one merge can''t do; merge a branch with the columns alone first'));
+    IF v_result.result = 'renumber' AND (v_merged IS NOT NULL OR v_shape > 0) THEN
+        RAISE EXCEPTION USING ERRCODE = 'VG402', SCHEMA = 'pggit', MESSAGE = 'rows have to get new keys before columns change', DETAIL = v_result.detail -> 'drawn';
     ELSIF v_result.result = 'renumber' THEN
-        v_result                := pggit._attempt_renumbered(v_merge, pggit._branch_to_renumber(v_merge), p_apply);
+        v_result                := pggit._attempt_renumbered(v_merge, pggit._branch_to_renumber(v_merge), p_apply, p_rehearse, p_still);
         v_result.schema_changes := v_result.schema_changes + jsonb_array_length(v_steps.steps);
         RETURN v_result;
     END IF;
@@ -778,10 +788,10 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._attempt(uuid, boolean, boolean, text, boolean) IS
+COMMENT ON FUNCTION pggit._attempt(uuid, boolean, boolean, text, boolean, jsonb) IS
 'One attempt at a merge (or revert, cherry-pick, reset, unstash), from locks to commit; p_apply false plans only, and returns the result rehearse where the columns of the target have to change first:
-then the plan is a merge (p_rehearse) that is undone. Where main''s columns change, it is begun anew with their tables locked (p_still: their ids; VG402 has them as its detail). p_alone: writers of
-the tables of main that it writes are kept out from the beginning (pggit._shut_out_writers). Waits for no lock longer than 0.9 seconds (under PostgreSQL''s deadlock_timeout), so that it never
+then the plan is a merge (p_rehearse) that is undone. Where main''s columns change, it is begun anew with their tables locked (p_still: their ids; VG402 has them as its detail), and likewise where rows of the branch
+get new keys before (p_drawn: the keys, pggit._drawn_keys). p_alone: writers of the tables of main that it writes are kept out from the beginning (pggit._shut_out_writers). Waits for no lock longer than 0.9 seconds (under PostgreSQL''s deadlock_timeout), so that it never
 takes part in a deadlock. Raises VG402, VG310, 55P03, or a constraint''s own error.';
 
 CREATE OR REPLACE FUNCTION pggit._record_result(p_result pggit.merge_result)
@@ -837,6 +847,7 @@ DECLARE
     v_detail   text;
     v_rehearse boolean := false;
     v_still    text;
+    v_drawn    jsonb;
     v_undone   boolean;
     v_merge    pggit.merges;
     v_found    record;
@@ -850,7 +861,7 @@ BEGIN
         v_undone   := false;
         PERFORM set_config('pggit.merge_touched', '', true);
         BEGIN
-            v_result := pggit._attempt(p_merge_id, p_apply OR v_rehearse, v_rehearse, v_still, p_apply AND v_attempts > 2);
+            v_result := pggit._attempt(p_merge_id, p_apply OR v_rehearse, v_rehearse, v_still, p_apply AND v_attempts > 2, v_drawn);
             IF v_result.result = 'rehearse' THEN
                 PERFORM pggit._require_read_committed('planning a merge that changes columns');
                 v_rehearse := true;
@@ -868,11 +879,15 @@ BEGIN
                 END IF;
                 UPDATE pggit.merges AS m SET source_commit = v_merge.source_commit, base_commit = v_merge.base_commit WHERE m.merge_id = p_merge_id;
                 PERFORM pggit._find_again(p_merge_id, v_found);
+                PERFORM pggit._keep_drawn_keys(pggit._branch_to_renumber(v_merge), v_drawn) WHERE v_drawn IS NOT NULL;
                 EXIT;
             WHEN SQLSTATE 'VG402' OR unique_violation OR exclusion_violation THEN
                 GET STACKED DIAGNOSTICS v_detail = PG_EXCEPTION_DETAIL;
                 IF SQLSTATE = 'VG402' AND v_detail LIKE '{%}' AND v_detail IS DISTINCT FROM v_still THEN
                     v_still    := v_detail;
+                    v_attempts := v_attempts - 1;
+                ELSIF SQLSTATE = 'VG402' AND v_detail LIKE '[%]' AND v_drawn IS NULL THEN
+                    v_drawn    := v_detail;
                     v_attempts := v_attempts - 1;
                 ELSIF v_attempts >= 5 THEN
                     IF SQLSTATE = 'VG402' THEN

@@ -107,7 +107,7 @@ BEGIN
                     GROUP BY c.table_id, c.column_id, c.sequence, q.seqincrement, q.seqmax
                     ORDER BY c.table_id LOOP
         v_new   := format('pg_temp.pggit_new_%s', v_table.table_id);
-        v_taken := (SELECT string_agg(format('EXISTS (SELECT FROM (SELECT %s) AS k CROSS JOIN LATERAL (%s) AS r)', pggit._record_columns(v_table.table_id, 'n.new'),
+        v_taken := (SELECT string_agg(format('EXISTS (SELECT FROM (SELECT %s) AS k CROSS JOIN LATERAL (%s) AS r)', pggit._key_of_sql(v_table.table_id, 'n.new'),
                                              pggit._row_sql(v_table.table_id, at)), ' OR ')
                       FROM (SELECT p_ours AS at UNION ALL SELECT p_theirs UNION ALL SELECT (pggit._ref(b.id)).at FROM unnest(p_bases) AS b(id)) AS p);
         PERFORM pggit._drop_temporary(v_new);
@@ -206,16 +206,16 @@ CREATE OR REPLACE FUNCTION pggit._references(p_branch_id integer)
     SET search_path = pg_catalog
 AS $$
     WITH places AS MATERIALIZED (
-        SELECT r.relation, c.table_id, c.column_id, c.name
+        SELECT r.relation, c.table_id, k.column_id, c.name
           FROM (SELECT t.table_id, t.relation::oid FROM pggit.tables AS t WHERE t.untracked_at IS NULL
                 UNION ALL SELECT p.table_id, p.relation::oid FROM pggit.partitions AS p) AS r
           JOIN pggit.columns AS c USING (table_id)
-         WHERE c.dropped_at IS NULL AND c.generated_as IS NULL
+         CROSS JOIN LATERAL pggit._columns_at(c.table_id, CASE WHEN p_branch_id <> 1 THEN pggit._branch_now(p_branch_id) END) AS k
+         WHERE c.dropped_at IS NULL AND c.generated_as IS NULL AND k.origin = c.origin AND k.generated_as IS NULL
         UNION ALL
-        SELECT bt.relation::oid, c.table_id, c.column_id, n.name
-          FROM pggit.branch_tables AS bt CROSS JOIN LATERAL pggit._names_on_branch(bt) AS n
-          JOIN pggit.columns AS c ON c.table_id = bt.table_id AND c.column_id = n.main_id AND c.generated_as IS NULL
-         WHERE bt.branch_id = p_branch_id AND bt.form = 'table'
+        SELECT bt.relation::oid, bt.table_id, c.column_id, c.name
+          FROM pggit.branch_tables AS bt CROSS JOIN LATERAL pggit._columns_as_made(bt) AS c
+         WHERE bt.branch_id = p_branch_id AND bt.form = 'table' AND c.generated_as IS NULL
     ), parts AS MATERIALIZED (
         -- Of a key with PERIOD (PostgreSQL 18) the period is no reference to a row.
         SELECT k.oid, u.n, ca.attrelid AS child, ca.attname AS child_column, pa.attrelid AS parent, pa.attname AS parent_column, format('OPERATOR(%I.%s)', s.nspname, o.oprname) AS operator,
@@ -241,18 +241,17 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION pggit._references(integer) IS
-'The foreign keys between tracked tables, those of main and those that a branch''s real tables have: columns by their ids, and the operator for parent and child column.';
+'The foreign keys between tracked tables, those of main and those that a branch''s real tables have: columns by the ids that they have on the branch, and the operator for parent and child column.';
 
 CREATE OR REPLACE FUNCTION pggit._rows_on_sql(p_branch_id integer, p_table_id integer)
     RETURNS text
     LANGUAGE sql STABLE
 AS $$
     SELECT CASE WHEN pggit._is_keyless(p_table_id)
-                THEN format('SELECT b.ctid AS at, %s FROM ONLY %s AS b', pggit._base_columns(p_table_id, 'b'), pggit._dense_relation(p_branch_id, p_table_id))
-                ELSE format('SELECT NULL::tid AS at, %s FROM (%s) AS q', pggit._stored_columns(p_table_id, 'q'),
-                            coalesce(pggit._dense_rows_sql(p_branch_id, p_table_id),
-                                     (SELECT format('SELECT %s FROM %s AS b', pggit._base_columns(p_table_id, 'b'), pggit._relation_on(p_branch_id, t.relation))
-                                        FROM pggit.tables AS t WHERE t.table_id = p_table_id))) END;
+                THEN (SELECT format('SELECT b.ctid AS at, %s FROM ONLY %s AS b', string_agg(format('b.%I AS c%s', c.name, c.column_id), ', '), pggit._dense_relation(p_branch_id, p_table_id))
+                        FROM pggit.branch_tables AS bt CROSS JOIN LATERAL pggit._columns_as_made(bt) AS c WHERE bt.branch_id = p_branch_id AND bt.table_id = p_table_id AND c.generated_as IS NULL)
+                ELSE format('SELECT NULL::tid AS at, q.* FROM (%s) AS q',
+                            coalesce(pggit._dense_rows_sql(p_branch_id, p_table_id), pggit._state_sql(p_table_id, pggit._working_position(p_branch_id)))) END;
 $$;
 
 COMMENT ON FUNCTION pggit._rows_on_sql(integer, integer) IS
@@ -301,7 +300,7 @@ BEGIN
 
     EXECUTE format('INSERT INTO %1$s (old, new, at) SELECT q.r, q.r, q.at FROM (SELECT q.*, %2$s AS r FROM (%3$s) AS q) AS q
                      WHERE EXISTS (SELECT FROM %4$s AS m WHERE %5$s AND %6$s) AND NOT EXISTS (SELECT FROM %1$s AS x WHERE %7$s)',
-                   v_child, pggit._as_row_sql(p_child_id, 'q'), pggit._rows_on_sql(p_branch_id, p_child_id), v_parent, v_moves, v_row, v_known);
+                   v_child, pggit._as_row_sql(p_child_id, 'q', pggit._target()), pggit._rows_on_sql(p_branch_id, p_child_id), v_parent, v_moves, v_row, v_known);
     EXECUTE format('UPDATE %s AS x SET %s FROM %s AS m WHERE %s AND %s AND (%s)', v_child, v_set, v_parent, v_moves, v_old, v_other);
     GET DIAGNOSTICS v_count = ROW_COUNT;
     RETURN v_count;
@@ -384,8 +383,11 @@ DECLARE
     v_commit   text;
     v_followed bigint  := 0;
     v_rows     bigint;
+    v_target   text    := coalesce(current_setting('pggit.merge_target', true), '');
 BEGIN
     PERFORM FROM pggit.branch_bases AS s WHERE s.branch_id = p_branch_id FOR UPDATE;
+    -- All this is done in the columns that the branch has.
+    PERFORM pggit._note_branch_columns(p_branch_id), pggit._work_in_columns_of(p_branch_id);
     SELECT b.* INTO STRICT v_branch FROM pggit.branches AS b WHERE b.branch_id = p_branch_id;
     FOR v_table IN SELECT t.* FROM pggit.tables AS t ORDER BY t.table_id LOOP
         PERFORM pggit._drop_temporary(format('pg_temp.pggit_moved_%s', v_table.table_id));
@@ -415,7 +417,7 @@ BEGIN
             EXECUTE format($sql$
                 SELECT coalesce(jsonb_agg(jsonb_build_object('table', $1, 'key', m.key, 'new_key', m.new_key, 'id', %5$s) ORDER BY m.key) FILTER (WHERE m.key <> m.new_key), '[]')
                   FROM (SELECT %1$s AS key, %2$s AS new_key FROM (SELECT %3$s AS j, %4$s AS k FROM pg_temp.pggit_moved_%5$s AS m) AS m) AS m$sql$,
-                pggit._key_json(v_table.table_id, 'm.j'), pggit._key_json(v_table.table_id, 'm.k'), pggit._row_json_sql(v_table.table_id, 'm.old'),
+                pggit._key_json(v_table.table_id, 'm.j', pggit._target()), pggit._key_json(v_table.table_id, 'm.k', pggit._target()), pggit._row_json_sql(v_table.table_id, 'm.old'),
                 pggit._row_json_sql(v_table.table_id, 'm.new'), v_table.table_id)
               INTO v_one USING format('%I.%I', v_table.schema_name, v_table.table_name);
             v_keys := v_keys || v_one;
@@ -425,6 +427,7 @@ BEGIN
     END LOOP;
 
     v_after := pggit._move_rows(p_merge, v_branch);
+    PERFORM set_config('pggit.merge_target', v_target, true);
     IF p_apply THEN
         v_commit := pggit._record_commit(v_branch, ARRAY[v_branch.head], v_branch.head_at, v_after, pggit._content(v_branch.head_at, v_after), p_merge.requested_by,
                                      format('New keys for %s rows before merging %s into %s', jsonb_array_length(v_keys), p_merge.source,
@@ -441,7 +444,7 @@ COMMENT ON FUNCTION pggit._renumber(pggit.merges, integer, boolean) IS
 'Gives rows of a branch the keys of pggit_new_<table id>, lets everything that refers to them follow, and, where it is for good, commits that on the branch. Returns what it did: branch, rows (how many
 were changed), keys (the first 100: table, key, new_key). Raises VG310, VG402.';
 
-CREATE OR REPLACE FUNCTION pggit._attempt_renumbered(p_merge pggit.merges, p_branch_id integer, p_apply boolean)
+CREATE OR REPLACE FUNCTION pggit._attempt_renumbered(p_merge pggit.merges, p_branch_id integer, p_apply boolean, p_rehearse boolean, p_still text)
     RETURNS pggit.merge_result
     LANGUAGE plpgsql
 AS $$
@@ -453,7 +456,7 @@ DECLARE
 BEGIN
     BEGIN
         v_done   := pggit._renumber(p_merge, p_branch_id, p_apply);
-        v_result := pggit._attempt(p_merge.merge_id, p_apply);
+        v_result := pggit._attempt(p_merge.merge_id, p_apply, p_rehearse, p_still);
         IF NOT p_apply OR v_result.result NOT IN ('merged', 'fast_forward', 'up_to_date') THEN
             v_found     := pggit._findings(p_merge.merge_id);
             v_is_undone := true;
@@ -471,8 +474,70 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._attempt_renumbered(pggit.merges, integer, boolean) IS
+COMMENT ON FUNCTION pggit._attempt_renumbered(pggit.merges, integer, boolean, boolean, text) IS
 'The rest of an attempt at a merge after new keys were drawn (pggit._reserve_keys): the branch gets them and the merge is attempted again; unless that merges, the branch is left as it was.';
+
+-- Where columns change in the same merge, the new keys are drawn in the merged columns, and given in an attempt of their own, before the columns change.
+
+CREATE OR REPLACE FUNCTION pggit._drawn_keys(p_collisions jsonb)
+    RETURNS jsonb
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_table record;
+    v_one   jsonb;
+    v_drawn jsonb := '[]';
+BEGIN
+    FOR v_table IN SELECT DISTINCT c.table_id, c.column_id FROM jsonb_to_recordset(p_collisions) AS c(table_id integer, column_id integer) ORDER BY c.table_id LOOP
+        EXECUTE format('SELECT jsonb_agg(jsonb_build_object(''table_id'', %1$s, ''column_id'', %2$s, ''key'', n.key, ''row'', jsonb_build_object(%3$s), ''new_value'', n.new_value) ORDER BY n.key) FROM pg_temp.pggit_new_%1$s AS n',
+                       v_table.table_id, v_table.column_id,
+                       (SELECT string_agg(format('%L, (n.old).c%s', 'c' || c.column_id, c.column_id), ', ') FROM pggit.columns AS c
+                         WHERE c.table_id = v_table.table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL)) INTO v_one;
+        v_drawn := v_drawn || v_one;
+    END LOOP;
+    RETURN v_drawn;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._drawn_keys(jsonb) IS
+'The new keys of collisions, out of the temporary tables pggit_new_<table id>: array of {table_id, column_id, key, row (the key by column), new_value}.';
+
+CREATE OR REPLACE FUNCTION pggit._keep_drawn_keys(p_branch_id integer, p_drawn jsonb)
+    RETURNS void
+    LANGUAGE sql
+AS $$
+    INSERT INTO pggit.reserved_keys AS r (branch_id, table_id, key, column_id, new_value)
+    SELECT p_branch_id, d.table_id, d.key, d.column_id, d.new_value FROM jsonb_to_recordset(p_drawn) AS d(table_id integer, key jsonb, column_id integer, new_value bigint)
+        ON CONFLICT (branch_id, table_id, key) DO UPDATE SET column_id = excluded.column_id, new_value = excluded.new_value;
+$$;
+
+COMMENT ON FUNCTION pggit._keep_drawn_keys(integer, jsonb) IS
+'Notes keys that were drawn (pggit._drawn_keys) for the next plan.';
+
+CREATE OR REPLACE FUNCTION pggit._take_drawn_keys(p_branch_id integer, p_drawn jsonb)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_at    pggit._position := pggit._working_position(p_branch_id);
+    v_table record;
+BEGIN
+    PERFORM pggit._keep_drawn_keys(p_branch_id, p_drawn);
+    FOR v_table IN SELECT DISTINCT d.table_id, d.column_id FROM jsonb_to_recordset(p_drawn) AS d(table_id integer, column_id integer) ORDER BY d.table_id LOOP
+        PERFORM pggit._drop_temporary(format('pg_temp.pggit_new_%s', v_table.table_id));
+        EXECUTE format($sql$
+            CREATE TEMPORARY TABLE pggit_new_%1$s ON COMMIT DROP AS
+            SELECT d.key, %2$s AS old, %2$s AS new, d.new_value
+              FROM jsonb_to_recordset($1) AS d(table_id integer, key jsonb, "row" jsonb, new_value bigint)
+             CROSS JOIN LATERAL jsonb_populate_record(NULL::pggit._delta_%1$s, d."row") AS k CROSS JOIN LATERAL (%3$s) AS b
+             WHERE d.table_id = %1$s$sql$, v_table.table_id, pggit._as_row_sql(v_table.table_id, 'b', v_at), pggit._row_sql(v_table.table_id, v_at)) USING p_drawn;
+        EXECUTE format('UPDATE pg_temp.pggit_new_%s AS n SET new.c%s = n.new_value', v_table.table_id, v_table.column_id);
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._take_drawn_keys(integer, jsonb) IS
+'Makes pggit_new_<table id> of keys that were drawn, for pggit._attempt_renumbered: the rows of the branch as they are now.';
 
 -- What branched off a branch before its rows got new keys still has the old ones, and so has the base of its merges.
 
@@ -541,7 +606,7 @@ BEGIN
                  CROSS JOIN LATERAL (SELECT %3$s) AS k CROSS JOIN LATERAL (%4$s) AS b CROSS JOIN LATERAL (%5$s) AS x
                   LEFT JOIN LATERAL (SELECT true AS _found FROM (SELECT %6$s) AS k CROSS JOIN LATERAL (%5$s) AS n) AS n ON true
                  WHERE NOT g.in_%7$s$sql$,
-                v_table, pggit._as_row_sql(v_table, 'x'), pggit._key_of_sql(v_table, 'g.old'), pggit._row_sql(v_table, (pggit._ref(p_base)).at), pggit._row_sql(v_table, v_at),
+                v_table, pggit._as_row_sql(v_table, 'x', v_at), pggit._key_of_sql(v_table, 'g.old'), pggit._row_sql(v_table, (pggit._ref(p_base)).at), pggit._row_sql(v_table, v_at),
                 pggit._key_of_sql(v_table, 'g.new'), v_lacking);
             EXECUTE format('SELECT EXISTS (SELECT FROM pg_temp.pggit_new_%s AS n WHERE n.is_taken OR $1)', v_table) INTO v_any USING (v_at).branch_id = 1;
             IF v_any THEN
@@ -591,7 +656,7 @@ DECLARE
 BEGIN
     joins := '';
     cells := '{}';
-    FOR v_key IN SELECT r.* FROM pggit._references(1) AS r WHERE r.child_id = p_table_id AND to_regclass(format('pg_temp.pggit_given_%s', r.parent_id)) IS NOT NULL
+    FOR v_key IN SELECT r.* FROM pggit._references(coalesce((pggit._target()).branch_id, 1)) AS r WHERE r.child_id = p_table_id AND to_regclass(format('pg_temp.pggit_given_%s', r.parent_id)) IS NOT NULL
                     AND NOT EXISTS (SELECT FROM unnest(r.parent_columns) AS u(id) JOIN pggit.columns AS c ON c.table_id = r.parent_id AND c.column_id = u.id WHERE c.key_position IS NULL) LOOP
         v_n   := v_n + 1;
         joins := joins || (SELECT format(' LEFT JOIN LATERAL (SELECT g.new FROM pg_temp.pggit_given_%s AS g WHERE %s LIMIT 1) AS p%s ON true', v_key.parent_id,
@@ -621,7 +686,7 @@ BEGIN
                                                     THEN format('CASE WHEN q._new IS NULL OR q.c%1$s IS NULL THEN q.c%1$s ELSE (q._new).c%1$s END', c.column_id)
                                                     WHEN v_others.cells ? c.column_id::text THEN format('(%s)::%s', v_others.cells ->> c.column_id::text, c.type_name)
                                                     ELSE 'q.c' || c.column_id END, c.column_id), ', ' ORDER BY c.column_id)
-           FROM pggit._columns_at(p_table_id, NULL) AS c WHERE c.generated_as IS NULL),
+           FROM pggit._columns_at(p_table_id, pggit._target()) AS c WHERE c.generated_as IS NULL),
         CASE WHEN v_own
              THEN format('SELECT %1$s, NULL::pggit._delta_%2$s AS _new WHERE NOT EXISTS (SELECT FROM pg_temp.pggit_given_%2$s AS g WHERE %3$s OR %4$s)
                           UNION ALL SELECT %5$s, g.new FROM pg_temp.pggit_given_%2$s AS g WHERE %4$s', pggit._key_columns(p_table_id, 'k'), p_table_id,
@@ -645,7 +710,7 @@ BEGIN
         RETURN p_signed;
     END IF;
     RETURN format('SELECT %s, m.n FROM (SELECT CASE WHEN s.n < 0 THEN ROW(0, %s)::pggit._delta_%s ELSE s.r END AS r, s.n FROM (%s) AS s%s) AS m',
-        pggit._counted_sql(p_table_id, pggit._shared_columns(p_table_id, NULL, NULL), '(m.r)'),
+        pggit._counted_sql(p_table_id, pggit._shared_columns(p_table_id, pggit._target(), pggit._target()), '(m.r)'),
         (SELECT string_agg(CASE WHEN v_others.cells ? substr(a.attname, 2) THEN format('(%s)::%s', v_others.cells ->> substr(a.attname, 2), format_type(a.atttypid, a.atttypmod)) ELSE '(s.r).' || a.attname END,
                            ', ' ORDER BY a.attnum)
            FROM pg_attribute AS a WHERE a.attrelid = format('pggit._delta_%s', p_table_id)::regclass AND a.attnum > 1 AND NOT a.attisdropped),

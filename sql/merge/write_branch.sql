@@ -21,7 +21,8 @@ DECLARE
 BEGIN
     IF pggit._is_keyless(p_table_id) THEN
         PERFORM pggit._empty_keyless_plan(p_table_id) WHERE NOT p_planned;
-        PERFORM pggit._move_keyless(p_table_id, p_branch_id, (p_ours).s, p_s_new);
+        PERFORM pggit._move_keyless(p_table_id, p_branch_id, (p_ours).s, p_s_new)
+           FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.table_id = p_table_id AND NOT pggit._is_told_anew(bt, (p_ours).s, p_s_new);
         RETURN;
     END IF;
 

@@ -274,7 +274,7 @@ def test_a_branch_as_it_was_at_a_time(db: Database) -> None:
 
 
 def test_a_branch_changes_the_columns(db: Database) -> None:
-    """Its commits keep the columns and rows they had; main does not change, and a merge is refused until the columns are the same."""
+    """Its commits keep the columns and rows they had, also when main does and when they are merged."""
     side = ready(db, f"{LOG}; INSERT INTO log VALUES ('a', 1), ('a', 1), ('b', 2)")
     digests = [db.value("SELECT pggit.state_digest('side')")]
     for step in (
@@ -292,13 +292,23 @@ def test_a_branch_changes_the_columns(db: Database) -> None:
         digests.append(db.value("SELECT pggit.state_digest('side')"))
         assert digests[-1] == now
         assert [db.value("SELECT pggit.state_digest(%s)", f"side~{n}") for n in range(len(digests))][::-1] == digests
+    commits = [db.value("SELECT commit_id FROM pggit.show(%s)", f"side~{n}") for n in range(len(digests))][::-1]
     assert db.rows("SELECT inserted, deleted FROM pggit.diff('side~6', 'side~5')") == [(1, 0)]
     assert db.rows("SELECT inserted, deleted FROM pggit.diff('side~1', 'side')") == [(2, 3)]
     assert rows(db.conn) == [("a", 1), ("a", 1), ("b", 2)]
     db.run("ALTER TABLE log ALTER line TYPE varchar; DELETE FROM log")
     assert db.value("SELECT pggit.state_digest('side~6')") == digests[0]
-    assert db.row("SELECT result, detail->>'sqlstate' FROM pggit.merge('main', 'side')") == ("refused", "VG302")
-    assert db.rows("SELECT * FROM pggit.verify()") == []
+    for source, target in (("main", "side"), ("side", "main")):
+        result, detail = db.row("SELECT result, detail FROM pggit.merge(%s, %s)", source, target)
+        assert result in ("merged", "fast_forward"), detail
+        assert [db.value("SELECT pggit.state_digest(%s)", commit) for commit in commits] == digests
+        assert db.rows("SELECT * FROM pggit.verify()") == []
+    # Main deleted rows that are others on the branch.
+    assert (
+        query(side, "SELECT words, more FROM log").fetchall()
+        == db.rows("SELECT words, more FROM log")
+        == [("d", "e"), ("d", "e")]
+    )
 
 
 def test_a_branch_goes_on_when_main_loses_what_a_column_held(db: Database) -> None:

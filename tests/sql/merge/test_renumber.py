@@ -323,3 +323,49 @@ def test_a_row_that_two_branches_have_gets_one_key(db: Database) -> None:
     for name in ("main", "side", "other"):
         assert query(db.connect(branch=name), "SELECT v FROM t ORDER BY id").fetchall() == [("main",), ("side",)]
     assert db.rows("SELECT * FROM pggit.verify()") == []
+
+
+#: Columns of tables with colliding keys, and of what refers to them, also by a foreign key that only the branch has.
+CHANGES = """
+    ALTER TABLE orders ADD paid numeric NOT NULL DEFAULT 0, ADD replaces integer REFERENCES orders;
+    ALTER TABLE orders RENAME customer TO who;
+    UPDATE orders SET replaces = 4 WHERE id = 5;
+    ALTER TABLE lines ALTER what TYPE varchar(40);
+    ALTER TABLE notes ADD at date;
+    CREATE TABLE returns (id integer PRIMARY KEY, of_order integer REFERENCES orders);
+    INSERT INTO returns VALUES (1, 4);
+"""
+CHANGED = """
+    SELECT o.who, f.who, r.who,
+           (SELECT string_agg(l.what || l.line, ',' ORDER BY l.line) FROM lines AS l WHERE l.order_id = o.id),
+           (SELECT count(*) FROM notes AS n WHERE n.order_id = o.id),
+           (SELECT count(*) FROM returns AS t WHERE t.of_order = o.id)
+      FROM orders AS o LEFT JOIN orders AS f ON f.id = o.follows LEFT JOIN orders AS r ON r.id = o.replaces
+     ORDER BY o.who
+"""
+
+
+@pytest.mark.parametrize("source", ["main", "side"])
+@pytest.mark.parametrize("changed", ["main", "side"])
+def test_columns_change_in_the_same_merge(db: Database, source: str, changed: str) -> None:
+    """New keys are given in the columns that the branch has, then the columns are merged, with the keys as planned."""
+    parted(db, "none")
+    there = {name: db.connect(branch=name) for name in ("main", "side")}
+    query(there[changed], CHANGES)
+    target = "side" if source == "main" else "main"
+    plan = "SELECT result, plan_hash, detail FROM pggit.plan_merge(%s, %s, %s)"
+    plans = [db.row(plan, source, target, Jsonb(RULE)) for _ in range(2)]
+    assert plans[0][:2] == plans[1][:2], plans
+    assert plans[0][0] == "planned", plans
+    result, detail = merge(db, source, target, **RULE)
+    assert result == "merged", (detail, db.rows("SELECT * FROM pggit.merge_schema_conflicts"))
+    assert [keys["keys"] for keys in detail["renumbered"]] == [keys["keys"] for keys in plans[0][2]["renumbered"]]
+    assert merge(db, target, source, **RULE)[0] in ("fast_forward", "merged")
+    told = everywhere(db, CHANGED)
+    assert told["main"] == told["side"]
+    own = {who: row for who, *row in told["main"]}
+    for name in ("main", "side"):
+        assert own[f"{name} again"] == [name, name if name == changed else None, None, 0, 0]
+        assert own[name] == ["old 2", None, f"{name}1,{name}2", 1, int(name == changed)]
+    assert db.rows("SELECT * FROM pggit.verify()") == []
+    assert {merge(db, "main", "side")[0], merge(db, "side", "main")[0]} == {"up_to_date"}
