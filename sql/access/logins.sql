@@ -1,10 +1,12 @@
 CREATE OR REPLACE FUNCTION pggit._login_name(p_branch pggit.branches)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT format('pggit_%s_%s_%s', d.oid, p_branch.branch_id, left(regexp_replace(p_branch.name, '[^A-Za-z0-9_-]+', '_', 'g'), 32))
-      FROM pg_database AS d
-     WHERE d.datname = current_database();
+BEGIN
+    RETURN (SELECT format('pggit_%s_%s_%s', d.oid, p_branch.branch_id, left(regexp_replace(p_branch.name, '[^A-Za-z0-9_-]+', '_', 'g'), 32))
+              FROM pg_database AS d
+             WHERE d.datname = current_database());
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._login_name(pggit.branches) IS
@@ -13,12 +15,14 @@ original. At most 63 bytes.';
 
 CREATE OR REPLACE FUNCTION pggit._branch_search_path(p_branch_id integer)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT string_agg(quote_ident(s.schema_name), ', ' ORDER BY s.base_schema <> 'public', s.base_schema COLLATE "C") || ', '
-           || string_agg(quote_ident(s.base_schema), ', ' ORDER BY s.base_schema <> 'public', s.base_schema COLLATE "C")
-      FROM pggit.branch_schemas AS s
-     WHERE s.branch_id = p_branch_id;
+BEGIN
+    RETURN (SELECT string_agg(quote_ident(s.schema_name), ', ' ORDER BY s.base_schema <> 'public', s.base_schema COLLATE "C") || ', '
+                   || string_agg(quote_ident(s.base_schema), ', ' ORDER BY s.base_schema <> 'public', s.base_schema COLLATE "C")
+              FROM pggit.branch_schemas AS s
+             WHERE s.branch_id = p_branch_id);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._branch_search_path(integer) IS

@@ -10,10 +10,12 @@ COMMENT ON FUNCTION pggit._pending(pggit.branches) IS
 
 CREATE OR REPLACE FUNCTION pggit._merge_state(p_source text, p_target text, p_options jsonb)
     RETURNS text
-    LANGUAGE sql
+    LANGUAGE plpgsql
 AS $$
-    SELECT md5(jsonb_build_array(CASE WHEN p_source IS NOT NULL THEN (SELECT jsonb_build_array(s.branch_id, s.head, pggit._pending(s), pggit._scan_schema(s.branch_id, pggit._working_position(s.branch_id))) FROM pggit._branch(p_source) AS s) END,
-                                 (SELECT jsonb_build_array(t.branch_id, t.head) FROM pggit._branch(p_target) AS t), p_options, (SELECT jsonb_agg(r ORDER BY r.rule_no) FROM pggit.merge_rules AS r))::text);
+BEGIN
+    RETURN (SELECT md5(jsonb_build_array(CASE WHEN p_source IS NOT NULL THEN (SELECT jsonb_build_array(s.branch_id, s.head, pggit._pending(s), pggit._scan_schema(s.branch_id, pggit._working_position(s.branch_id))) FROM pggit._branch(p_source) AS s) END,
+                                         (SELECT jsonb_build_array(t.branch_id, t.head) FROM pggit._branch(p_target) AS t), p_options, (SELECT jsonb_agg(r ORDER BY r.rule_no) FROM pggit.merge_rules AS r))::text));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._merge_state(text, text, jsonb) IS
@@ -22,10 +24,12 @@ Changes of the target that are not committed do not count: a merge that waits wo
 
 CREATE OR REPLACE FUNCTION pggit._is_between(p_merge_id uuid, p_source text, p_target text)
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT m.source_id IS NOT DISTINCT FROM (SELECT b.branch_id FROM pggit.branches AS b WHERE b.name = p_source AND b.deleted_at IS NULL) AND m.target_id = (pggit._branch(p_target)).branch_id
-      FROM pggit.merges AS m WHERE m.merge_id = p_merge_id;
+BEGIN
+    RETURN (SELECT m.source_id IS NOT DISTINCT FROM (SELECT b.branch_id FROM pggit.branches AS b WHERE b.name = p_source AND b.deleted_at IS NULL) AND m.target_id = (pggit._branch(p_target)).branch_id
+              FROM pggit.merges AS m WHERE m.merge_id = p_merge_id);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._is_between(uuid, text, text) IS
@@ -150,13 +154,15 @@ COMMENT ON FUNCTION pggit._drop_plan(jsonb) IS
 
 CREATE OR REPLACE FUNCTION pggit._approved(p_merge_id uuid, p_options jsonb)
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT m.result = 'up_to_date'
-           OR (m.result = 'planned' AND m.plan_hash = p_options ->> 'approved_plan' AND pggit._open_conflicts(m.merge_id) = 0
-               AND NOT EXISTS (SELECT FROM pggit.violations AS v WHERE v.merge_id = m.merge_id))
-      FROM pggit.merges AS m
-     WHERE m.merge_id = p_merge_id;
+BEGIN
+    RETURN (SELECT m.result = 'up_to_date'
+                   OR (m.result = 'planned' AND m.plan_hash = p_options ->> 'approved_plan' AND pggit._open_conflicts(m.merge_id) = 0
+                       AND NOT EXISTS (SELECT FROM pggit.violations AS v WHERE v.merge_id = m.merge_id))
+              FROM pggit.merges AS m
+             WHERE m.merge_id = p_merge_id);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._approved(uuid, jsonb) IS
@@ -332,10 +338,12 @@ is main, protected, checked out or used by others, an object outside holds it an
 
 CREATE OR REPLACE FUNCTION pggit._is_key(p_key jsonb, p_given jsonb)
     RETURNS boolean
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
 AS $$
-    SELECT NOT EXISTS (SELECT FROM jsonb_each_text(p_key) AS k FULL JOIN jsonb_each_text(p_given) AS g USING (key)
-                        WHERE k.value IS DISTINCT FROM g.value);
+BEGIN
+    RETURN (SELECT NOT EXISTS (SELECT FROM jsonb_each_text(p_key) AS k FULL JOIN jsonb_each_text(p_given) AS g USING (key)
+                                WHERE k.value IS DISTINCT FROM g.value));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._is_key(jsonb, jsonb) IS
@@ -403,11 +411,13 @@ COMMENT ON FUNCTION pggit._resolve_all(uuid, jsonb) IS
 
 CREATE OR REPLACE FUNCTION pggit._column_type(p_table text, p_column text)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT c.type_name
-      FROM pggit.columns AS c
-     WHERE c.table_id = (pggit._table(p_table)).table_id AND c.name = p_column AND c.dropped_at IS NULL;
+BEGIN
+    RETURN (SELECT c.type_name
+              FROM pggit.columns AS c
+             WHERE c.table_id = (pggit._table(p_table)).table_id AND c.name = p_column AND c.dropped_at IS NULL);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._column_type(text, text) IS
@@ -459,9 +469,11 @@ COMMENT ON FUNCTION pggit._text_of_value(text, text, jsonb) IS
 
 CREATE OR REPLACE FUNCTION pggit._key_text(p_key jsonb)
     RETURNS jsonb
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
 AS $$
-    SELECT coalesce(jsonb_object_agg(k.key, k.value), '{}') FROM jsonb_each_text(p_key) AS k;
+BEGIN
+    RETURN (SELECT coalesce(jsonb_object_agg(k.key, k.value), '{}') FROM jsonb_each_text(p_key) AS k);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._key_text(jsonb) IS

@@ -16,10 +16,12 @@ COMMENT ON FUNCTION pggit._require_owner(jsonb) IS
 
 CREATE OR REPLACE FUNCTION pggit._same_owner(p_a jsonb, p_b jsonb)
     RETURNS boolean
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
 AS $$
-    SELECT (p_a ->> 'installation', p_a ->> 'namespace', p_a ->> 'name') IS NOT DISTINCT FROM
-           (p_b ->> 'installation', p_b ->> 'namespace', p_b ->> 'name');
+BEGIN
+    RETURN (SELECT (p_a ->> 'installation', p_a ->> 'namespace', p_a ->> 'name') IS NOT DISTINCT FROM
+                   (p_b ->> 'installation', p_b ->> 'namespace', p_b ->> 'name'));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._same_owner(jsonb, jsonb) IS

@@ -1,10 +1,12 @@
 CREATE OR REPLACE FUNCTION pggit._where_named(p_function pg_proc, p_schema text)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT CASE WHEN (p_function).prosqlbody IS NULL AND lower((p_function).prosrc) ~ (pggit._word(p_schema) || '"?\s*\.') THEN 'its body names'
-                WHEN EXISTS (SELECT FROM unnest((p_function).proconfig) AS c WHERE lower(c) ~ ('^search_path=.*' || pggit._word(p_schema))) THEN 'its search_path names' END;
+BEGIN
+    RETURN (SELECT CASE WHEN (p_function).prosqlbody IS NULL AND lower((p_function).prosrc) ~ (pggit._word(p_schema) || '"?\s*\.') THEN 'its body names'
+                        WHEN EXISTS (SELECT FROM unnest((p_function).proconfig) AS c WHERE lower(c) ~ ('^search_path=.*' || pggit._word(p_schema))) THEN 'its search_path names' END);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._where_named(pg_proc, text) IS

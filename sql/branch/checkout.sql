@@ -57,11 +57,13 @@ COMMENT ON FUNCTION pggit._checkouts(integer) IS
 
 CREATE OR REPLACE FUNCTION pggit._is_stale(p_branch_id integer)
     RETURNS boolean
-    LANGUAGE sql VOLATILE
+    LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT EXISTS (SELECT FROM pggit.branch_schemas AS s JOIN pg_namespace AS n ON n.nspname = s.schema_name
-                    WHERE s.branch_id = p_branch_id AND to_regnamespace(quote_ident(s.schema_name)) IS DISTINCT FROM n.oid::regnamespace);
+BEGIN
+    RETURN (SELECT EXISTS (SELECT FROM pggit.branch_schemas AS s JOIN pg_namespace AS n ON n.nspname = s.schema_name
+                            WHERE s.branch_id = p_branch_id AND to_regnamespace(quote_ident(s.schema_name)) IS DISTINCT FROM n.oid::regnamespace));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._is_stale(integer) IS

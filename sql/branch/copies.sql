@@ -33,15 +33,17 @@ COMMENT ON FUNCTION pggit._readers(oid[], name[]) IS
 
 CREATE OR REPLACE FUNCTION pggit._pinned(p_schemas name[])
     RETURNS oid[]
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT ARRAY(SELECT p.oid
-                   FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
-                  WHERE n.nspname = ANY (p_schemas) AND p.prokind IN ('f', 'p') AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
-                    AND EXISTS (SELECT FROM unnest(p.proconfig) AS s(setting), unnest(p_schemas) AS k(name)
-                                 WHERE s.setting LIKE 'search_path=%' AND lower(s.setting) ~ pggit._word(k.name))
-                  ORDER BY p.oid);
+BEGIN
+    RETURN (SELECT ARRAY(SELECT p.oid
+                           FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
+                          WHERE n.nspname = ANY (p_schemas) AND p.prokind IN ('f', 'p') AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
+                            AND EXISTS (SELECT FROM unnest(p.proconfig) AS s(setting), unnest(p_schemas) AS k(name)
+                                         WHERE s.setting LIKE 'search_path=%' AND lower(s.setting) ~ pggit._word(k.name))
+                          ORDER BY p.oid));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._pinned(name[]) IS
@@ -49,10 +51,12 @@ COMMENT ON FUNCTION pggit._pinned(name[]) IS
 
 CREATE OR REPLACE FUNCTION pggit._path_sql(p_schemas name[])
     RETURNS text
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT string_agg(quote_ident(s.name), ', ' ORDER BY s.n) FROM unnest(p_schemas) WITH ORDINALITY AS s(name, n);
+BEGIN
+    RETURN (SELECT string_agg(quote_ident(s.name), ', ' ORDER BY s.n) FROM unnest(p_schemas) WITH ORDINALITY AS s(name, n));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._path_sql(name[]) IS
@@ -60,10 +64,12 @@ COMMENT ON FUNCTION pggit._path_sql(name[]) IS
 
 CREATE OR REPLACE FUNCTION pggit._may_own_for(p_owner oid)
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT p_owner = u.oid OR u.rolsuper OR pg_has_role(u.oid, p_owner, 'MEMBER') FROM pg_roles AS u WHERE u.rolname = current_user;
+BEGIN
+    RETURN (SELECT p_owner = u.oid OR u.rolsuper OR pg_has_role(u.oid, p_owner, 'MEMBER') FROM pg_roles AS u WHERE u.rolname = current_user);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._may_own_for(oid) IS
@@ -71,11 +77,13 @@ COMMENT ON FUNCTION pggit._may_own_for(oid) IS
 
 CREATE OR REPLACE FUNCTION pggit._view_text(p_view oid)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT format('%s AS %s', CASE WHEN c.relkind = 'v' AND c.reloptions IS NOT NULL THEN ' WITH (' || array_to_string(c.reloptions, ', ') || ')' ELSE '' END,
-                  rtrim(pg_get_viewdef(c.oid), ';'))
-      FROM pg_class AS c WHERE c.oid = p_view;
+BEGIN
+    RETURN (SELECT format('%s AS %s', CASE WHEN c.relkind = 'v' AND c.reloptions IS NOT NULL THEN ' WITH (' || array_to_string(c.reloptions, ', ') || ')' ELSE '' END,
+                          rtrim(pg_get_viewdef(c.oid), ';'))
+              FROM pg_class AS c WHERE c.oid = p_view);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._view_text(oid) IS
@@ -83,11 +91,13 @@ COMMENT ON FUNCTION pggit._view_text(oid) IS
 
 CREATE OR REPLACE FUNCTION pggit._routine_text(p_routine oid)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
+BEGIN
     -- The header has the schema always: PostgreSQL builds it from the catalog.
-    SELECT substr(pg_get_functiondef(p.oid), length(format('CREATE OR REPLACE %s %I.%I', CASE p.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END, n.nspname, p.proname)) + 1)
-      FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace WHERE p.oid = p_routine;
+    RETURN (SELECT substr(pg_get_functiondef(p.oid), length(format('CREATE OR REPLACE %s %I.%I', CASE p.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END, n.nspname, p.proname)) + 1)
+              FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace WHERE p.oid = p_routine);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._routine_text(oid) IS
@@ -188,12 +198,14 @@ COMMENT ON FUNCTION pggit._require_reads_branch(oid, oid, oid[]) IS
 
 CREATE OR REPLACE FUNCTION pggit._schemas_of(p_branch_id integer)
     RETURNS name[]
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT ARRAY(SELECT CASE p_branch_id WHEN 1 THEN s.base_schema ELSE s.schema_name END
-                   FROM (SELECT DISTINCT s.base_schema, CASE p_branch_id WHEN 1 THEN NULL ELSE s.schema_name END AS schema_name
-                           FROM pggit.branch_schemas AS s WHERE p_branch_id IN (1, s.branch_id)) AS s
-                  ORDER BY s.base_schema <> 'public', s.base_schema);
+BEGIN
+    RETURN (SELECT ARRAY(SELECT CASE p_branch_id WHEN 1 THEN s.base_schema ELSE s.schema_name END
+                           FROM (SELECT DISTINCT s.base_schema, CASE p_branch_id WHEN 1 THEN NULL ELSE s.schema_name END AS schema_name
+                                   FROM pggit.branch_schemas AS s WHERE p_branch_id IN (1, s.branch_id)) AS s
+                          ORDER BY s.base_schema <> 'public', s.base_schema));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._schemas_of(integer) IS

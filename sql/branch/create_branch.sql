@@ -16,25 +16,27 @@ COMMENT ON FUNCTION pggit._branch_info(pggit.branches) IS
 
 CREATE OR REPLACE FUNCTION pggit._owned_sql(p_table_id integer, p_branch_id integer, p_mark pggit._mark, p_at pggit._position)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    WITH part AS (
-        SELECT pggit._key_columns(p_table_id) AS keys,
-               pggit._all_first_out_sql(format('pggit._undo_%s', p_table_id), pggit._key_columns(p_table_id, 'h'),
-                                        format('h._b = %s AND %s', p_branch_id, pggit._out_sql('h', p_mark))) AS first_out,
-               pggit._dense_rows_sql(p_branch_id, p_table_id, p_at) AS dense
-    )
-    SELECT format($sql$
-        WITH first_out AS MATERIALIZED (%1$s)
-        SELECT f._live, %2$s FROM first_out AS f WHERE f._owned
-        UNION ALL
-        SELECT d._there IS NOT NULL, %3$s FROM pggit._mask_%4$s AS m LEFT JOIN (%5$s) AS d ON %6$s
-         WHERE m._b = %7$s AND NOT EXISTS (SELECT FROM first_out AS f WHERE %8$s)$sql$,
-        p.first_out, pggit._stored_columns(p_table_id, 'f', p_at), pggit._own_columns(p_table_id, 'm', 'd', p_at), p_table_id,
-        CASE WHEN p.dense IS NULL THEN format('SELECT true AS _there, %s FROM pggit._delta_%s AS d WHERE d._b = %s', pggit._stored_columns(p_table_id, 'd', p_at), p_table_id, p_branch_id)
-             ELSE format('SELECT true AS _there, r.* FROM (%s) AS r', p.dense) END,
-        pggit._same_key(p_table_id, 'd', 'm'), p_branch_id, pggit._same_key(p_table_id, 'f', 'm'))
-      FROM part AS p;
+BEGIN
+    RETURN (WITH part AS (
+                SELECT pggit._key_columns(p_table_id) AS keys,
+                       pggit._all_first_out_sql(format('pggit._undo_%s', p_table_id), pggit._key_columns(p_table_id, 'h'),
+                                                format('h._b = %s AND %s', p_branch_id, pggit._out_sql('h', p_mark))) AS first_out,
+                       pggit._dense_rows_sql(p_branch_id, p_table_id, p_at) AS dense
+            )
+            SELECT format($sql$
+                WITH first_out AS MATERIALIZED (%1$s)
+                SELECT f._live, %2$s FROM first_out AS f WHERE f._owned
+                UNION ALL
+                SELECT d._there IS NOT NULL, %3$s FROM pggit._mask_%4$s AS m LEFT JOIN (%5$s) AS d ON %6$s
+                 WHERE m._b = %7$s AND NOT EXISTS (SELECT FROM first_out AS f WHERE %8$s)$sql$,
+                p.first_out, pggit._stored_columns(p_table_id, 'f', p_at), pggit._own_columns(p_table_id, 'm', 'd', p_at), p_table_id,
+                CASE WHEN p.dense IS NULL THEN format('SELECT true AS _there, %s FROM pggit._delta_%s AS d WHERE d._b = %s', pggit._stored_columns(p_table_id, 'd', p_at), p_table_id, p_branch_id)
+                     ELSE format('SELECT true AS _there, r.* FROM (%s) AS r', p.dense) END,
+                pggit._same_key(p_table_id, 'd', 'm'), p_branch_id, pggit._same_key(p_table_id, 'f', 'm'))
+              FROM part AS p);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._owned_sql(integer, integer, pggit._mark, pggit._position) IS
@@ -118,10 +120,12 @@ COMMENT ON FUNCTION pggit._why_no_view(oid) IS
 
 CREATE OR REPLACE FUNCTION pggit._locks_of_real(p_relation oid)
     RETURNS bigint
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT 12 + 3 * count(*) FROM pg_index AS i WHERE i.indrelid = p_relation;
+BEGIN
+    RETURN (SELECT 12 + 3 * count(*) FROM pg_index AS i WHERE i.indrelid = p_relation);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._locks_of_real(oid) IS
@@ -208,13 +212,15 @@ COMMENT ON FUNCTION pggit._require_columns_of_main(pggit.tables, pggit._position
 
 CREATE OR REPLACE FUNCTION pggit._has_own_columns(p_at pggit._position)
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT EXISTS (SELECT FROM pggit.tables AS t
-                    WHERE t.on_main AND t.untracked_at IS NULL
-                      AND EXISTS (SELECT FROM pggit.branch_columns AS b WHERE b.branch_id = (p_at).branch_id AND b.table_id = t.table_id)
-                      AND ARRAY(SELECT (c.column_id, c.name)::text FROM pggit._columns_at(t.table_id, p_at) AS c ORDER BY c.column_id)
-                          <> ARRAY(SELECT (c.column_id, c.name)::text FROM pggit._columns_at(t.table_id, (1, pggit._base_mark(p_at), pggit._base_mark(p_at))::pggit._position) AS c ORDER BY c.column_id));
+BEGIN
+    RETURN (SELECT EXISTS (SELECT FROM pggit.tables AS t
+                            WHERE t.on_main AND t.untracked_at IS NULL
+                              AND EXISTS (SELECT FROM pggit.branch_columns AS b WHERE b.branch_id = (p_at).branch_id AND b.table_id = t.table_id)
+                              AND ARRAY(SELECT (c.column_id, c.name)::text FROM pggit._columns_at(t.table_id, p_at) AS c ORDER BY c.column_id)
+                                  <> ARRAY(SELECT (c.column_id, c.name)::text FROM pggit._columns_at(t.table_id, (1, pggit._base_mark(p_at), pggit._base_mark(p_at))::pggit._position) AS c ORDER BY c.column_id)));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._has_own_columns(pggit._position) IS
@@ -392,6 +398,7 @@ COMMENT ON FUNCTION pggit._create_branch_schema(pggit.branches, text) IS
 CREATE OR REPLACE FUNCTION pggit.create_branch(p_name text, p_from text DEFAULT NULL, p_mode text DEFAULT 'schema', p_materialize text DEFAULT 'auto')
     RETURNS pggit.branch_info
     LANGUAGE plpgsql
+    SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
     v_branch pggit.branches;

@@ -51,12 +51,14 @@ COMMENT ON FUNCTION pggit._plain_names(text) IS
 
 CREATE OR REPLACE FUNCTION pggit._statement_text(p_context text)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT lower(pggit._plain_names(concat_ws(' ', current_query(), p_context,
-                                              (SELECT string_agg(p.prosrc, ' ')
-                                                 FROM regexp_matches(p_context, 'SQL function "([^"]+)"', 'g') AS m JOIN pg_proc AS p ON p.proname = m[1]))));
+BEGIN
+    RETURN (SELECT lower(pggit._plain_names(concat_ws(' ', current_query(), p_context,
+                                                      (SELECT string_agg(p.prosrc, ' ')
+                                                         FROM regexp_matches(p_context, 'SQL function "([^"]+)"', 'g') AS m JOIN pg_proc AS p ON p.proname = m[1])))));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._statement_text(text) IS
@@ -194,23 +196,25 @@ COMMENT ON FUNCTION pggit._on_branch_start() IS
 
 CREATE OR REPLACE FUNCTION pggit._other_rights(p_branch_id integer)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    WITH spaces AS MATERIALIZED (
-        SELECT n.oid, n.nspacl FROM pg_namespace AS n
-         WHERE EXISTS (SELECT FROM pggit.branch_schemas AS s WHERE n.nspname = s.base_schema OR (n.nspname = s.schema_name AND s.branch_id <> p_branch_id))
-    ), relations AS MATERIALIZED (
-        SELECT c.oid, c.relacl FROM pg_class AS c JOIN spaces AS s ON c.relnamespace = s.oid
-    ), rights AS (
-        SELECT s.oid, 0 AS part, s.nspacl::text AS acl FROM spaces AS s
-        UNION ALL SELECT r.oid, 0, r.relacl::text FROM relations AS r
-        UNION ALL SELECT r.oid, a.attnum, a.attacl::text FROM relations AS r JOIN pg_attribute AS a ON a.attrelid = r.oid
-        UNION ALL SELECT p.oid, 0, p.proacl::text FROM pg_proc AS p JOIN spaces AS s ON p.pronamespace = s.oid
-        UNION ALL SELECT y.oid, 0, y.typacl::text FROM pg_type AS y JOIN spaces AS s ON y.typnamespace = s.oid
-        UNION ALL SELECT d.oid, 0, d.defaclacl::text FROM pg_default_acl AS d WHERE d.defaclnamespace = 0 OR d.defaclnamespace IN (SELECT s.oid FROM spaces AS s)
-    )
-    SELECT md5(string_agg(concat_ws(' ', r.oid, r.part, r.acl), ',' ORDER BY r.oid, r.part)) FROM rights AS r WHERE r.acl IS NOT NULL;
+BEGIN
+    RETURN (WITH spaces AS MATERIALIZED (
+                SELECT n.oid, n.nspacl FROM pg_namespace AS n
+                 WHERE EXISTS (SELECT FROM pggit.branch_schemas AS s WHERE n.nspname = s.base_schema OR (n.nspname = s.schema_name AND s.branch_id <> p_branch_id))
+            ), relations AS MATERIALIZED (
+                SELECT c.oid, c.relacl FROM pg_class AS c JOIN spaces AS s ON c.relnamespace = s.oid
+            ), rights AS (
+                SELECT s.oid, 0 AS part, s.nspacl::text AS acl FROM spaces AS s
+                UNION ALL SELECT r.oid, 0, r.relacl::text FROM relations AS r
+                UNION ALL SELECT r.oid, a.attnum, a.attacl::text FROM relations AS r JOIN pg_attribute AS a ON a.attrelid = r.oid
+                UNION ALL SELECT p.oid, 0, p.proacl::text FROM pg_proc AS p JOIN spaces AS s ON p.pronamespace = s.oid
+                UNION ALL SELECT y.oid, 0, y.typacl::text FROM pg_type AS y JOIN spaces AS s ON y.typnamespace = s.oid
+                UNION ALL SELECT d.oid, 0, d.defaclacl::text FROM pg_default_acl AS d WHERE d.defaclnamespace = 0 OR d.defaclnamespace IN (SELECT s.oid FROM spaces AS s)
+            )
+            SELECT md5(string_agg(concat_ws(' ', r.oid, r.part, r.acl), ',' ORDER BY r.oid, r.part)) FROM rights AS r WHERE r.acl IS NOT NULL);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._other_rights(integer) IS
@@ -238,10 +242,12 @@ COMMENT ON FUNCTION pggit._refuse_on_branch(pggit.branches, text) IS
 
 CREATE OR REPLACE FUNCTION pggit._names_of(p_relation oid)
     RETURNS text[]
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT c.relname::text || ARRAY(SELECT l.name FROM pggit._live_columns(c.oid) AS l ORDER BY l.attnum) FROM pg_class AS c WHERE c.oid = p_relation;
+BEGIN
+    RETURN (SELECT c.relname::text || ARRAY(SELECT l.name FROM pggit._live_columns(c.oid) AS l ORDER BY l.attnum) FROM pg_class AS c WHERE c.oid = p_relation);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._names_of(oid) IS
@@ -263,13 +269,15 @@ COMMENT ON FUNCTION pggit._columns_as_made(pggit.branch_tables) IS
 
 CREATE OR REPLACE FUNCTION pggit._has_other_identity(p_shown pggit.branch_tables)
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT NOT EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace JOIN pggit.branch_schemas AS s ON s.schema_name = n.nspname
-                        WHERE c.oid = p_shown.relation AND s.branch_id = p_shown.branch_id)
-           OR ARRAY(SELECT l.attnum FROM pggit._live_columns(p_shown.relation) AS l WHERE l.key_position IS NOT NULL ORDER BY l.key_position)
-              <> ARRAY(SELECT c.attnum FROM pggit._columns_as_made(p_shown) AS c WHERE c.key_position IS NOT NULL ORDER BY c.key_position);
+BEGIN
+    RETURN (SELECT NOT EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace JOIN pggit.branch_schemas AS s ON s.schema_name = n.nspname
+                                WHERE c.oid = p_shown.relation AND s.branch_id = p_shown.branch_id)
+                   OR ARRAY(SELECT l.attnum FROM pggit._live_columns(p_shown.relation) AS l WHERE l.key_position IS NOT NULL ORDER BY l.key_position)
+                      <> ARRAY(SELECT c.attnum FROM pggit._columns_as_made(p_shown) AS c WHERE c.key_position IS NOT NULL ORDER BY c.key_position));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._has_other_identity(pggit.branch_tables) IS
@@ -277,10 +285,12 @@ COMMENT ON FUNCTION pggit._has_other_identity(pggit.branch_tables) IS
 
 CREATE OR REPLACE FUNCTION pggit._has_other_name(p_shown pggit.branch_tables)
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT c.relname <> p_shown.names[1] FROM pg_class AS c WHERE c.oid = p_shown.relation;
+BEGIN
+    RETURN (SELECT c.relname <> p_shown.names[1] FROM pg_class AS c WHERE c.oid = p_shown.relation);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._has_other_name(pggit.branch_tables) IS
@@ -288,15 +298,17 @@ COMMENT ON FUNCTION pggit._has_other_name(pggit.branch_tables) IS
 
 CREATE OR REPLACE FUNCTION pggit._has_other_shape(p_shown pggit.branch_tables)
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT pggit._has_other_identity(p_shown) OR pggit._has_other_name(p_shown)
-           OR EXISTS (SELECT
-                        FROM pggit._columns_as_made(p_shown) AS c
-                        FULL JOIN pggit._live_columns(p_shown.relation) AS l ON l.attnum = c.attnum
-                       WHERE (c.name, c.type_name, c.generated_as IS NULL) IS DISTINCT FROM (l.name, l.type_name, l.generated_as IS NULL))
-           OR (pggit._is_row_by_row(p_shown.relation) AND NOT pggit._is_captured_row_by_row(p_shown.relation));
+BEGIN
+    RETURN (SELECT pggit._has_other_identity(p_shown) OR pggit._has_other_name(p_shown)
+                   OR EXISTS (SELECT
+                                FROM pggit._columns_as_made(p_shown) AS c
+                                FULL JOIN pggit._live_columns(p_shown.relation) AS l ON l.attnum = c.attnum
+                               WHERE (c.name, c.type_name, c.generated_as IS NULL) IS DISTINCT FROM (l.name, l.type_name, l.generated_as IS NULL))
+                   OR (pggit._is_row_by_row(p_shown.relation) AND NOT pggit._is_captured_row_by_row(p_shown.relation)));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._has_other_shape(pggit.branch_tables) IS
@@ -540,6 +552,7 @@ CREATE OR REPLACE FUNCTION pggit._on_branch_end()
     LANGUAGE plpgsql
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
     v_branch  pggit.branches;
@@ -716,24 +729,26 @@ COMMENT ON FUNCTION pggit._on_branch_drop() IS
 
 CREATE OR REPLACE FUNCTION pggit._main_objects(p_branch_id integer)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    WITH spaces AS MATERIALIZED (
-        SELECT n.oid FROM pggit.branch_schemas AS s JOIN pg_namespace AS n ON n.nspname = s.base_schema WHERE s.branch_id = p_branch_id
-    ), relations AS MATERIALIZED (
-        SELECT c.oid, concat_ws(' ', c.xmin, c.ctid) AS version FROM pg_class AS c JOIN spaces AS s ON c.relnamespace = s.oid
-    ), objects AS ( -- ctid: what a transaction changes twice has one xmin
-        SELECT r.oid, r.version FROM relations AS r
-        UNION ALL SELECT a.attrelid, concat_ws(' ', a.xmin, a.ctid) FROM relations AS r JOIN pg_attribute AS a ON a.attrelid = r.oid
-        UNION ALL SELECT k.oid, concat_ws(' ', k.xmin, k.ctid) FROM relations AS r JOIN pg_constraint AS k ON k.conrelid = r.oid
-        UNION ALL SELECT g.oid, concat_ws(' ', g.xmin, g.ctid) FROM relations AS r JOIN pg_trigger AS g ON g.tgrelid = r.oid
-        UNION ALL SELECT l.oid, concat_ws(' ', l.xmin, l.ctid) FROM relations AS r JOIN pg_policy AS l ON l.polrelid = r.oid
-        UNION ALL SELECT y.oid, concat_ws(' ', y.xmin, y.ctid) FROM pg_type AS y JOIN spaces AS s ON y.typnamespace = s.oid
-        UNION ALL SELECT e.oid, concat_ws(' ', e.xmin, e.ctid) FROM pg_enum AS e JOIN pg_type AS y ON y.oid = e.enumtypid JOIN spaces AS s ON y.typnamespace = s.oid
-        UNION ALL SELECT p.oid, concat_ws(' ', p.xmin, p.ctid) FROM pg_proc AS p JOIN spaces AS s ON p.pronamespace = s.oid
-    )
-    SELECT md5(string_agg(concat_ws(' ', o.oid, o.version), ',' ORDER BY o.oid, o.version)) FROM objects AS o;
+BEGIN
+    RETURN (WITH spaces AS MATERIALIZED (
+                SELECT n.oid FROM pggit.branch_schemas AS s JOIN pg_namespace AS n ON n.nspname = s.base_schema WHERE s.branch_id = p_branch_id
+            ), relations AS MATERIALIZED (
+                SELECT c.oid, concat_ws(' ', c.xmin, c.ctid) AS version FROM pg_class AS c JOIN spaces AS s ON c.relnamespace = s.oid
+            ), objects AS ( -- ctid: what a transaction changes twice has one xmin
+                SELECT r.oid, r.version FROM relations AS r
+                UNION ALL SELECT a.attrelid, concat_ws(' ', a.xmin, a.ctid) FROM relations AS r JOIN pg_attribute AS a ON a.attrelid = r.oid
+                UNION ALL SELECT k.oid, concat_ws(' ', k.xmin, k.ctid) FROM relations AS r JOIN pg_constraint AS k ON k.conrelid = r.oid
+                UNION ALL SELECT g.oid, concat_ws(' ', g.xmin, g.ctid) FROM relations AS r JOIN pg_trigger AS g ON g.tgrelid = r.oid
+                UNION ALL SELECT l.oid, concat_ws(' ', l.xmin, l.ctid) FROM relations AS r JOIN pg_policy AS l ON l.polrelid = r.oid
+                UNION ALL SELECT y.oid, concat_ws(' ', y.xmin, y.ctid) FROM pg_type AS y JOIN spaces AS s ON y.typnamespace = s.oid
+                UNION ALL SELECT e.oid, concat_ws(' ', e.xmin, e.ctid) FROM pg_enum AS e JOIN pg_type AS y ON y.oid = e.enumtypid JOIN spaces AS s ON y.typnamespace = s.oid
+                UNION ALL SELECT p.oid, concat_ws(' ', p.xmin, p.ctid) FROM pg_proc AS p JOIN spaces AS s ON p.pronamespace = s.oid
+            )
+            SELECT md5(string_agg(concat_ws(' ', o.oid, o.version), ',' ORDER BY o.oid, o.version)) FROM objects AS o);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._main_objects(integer) IS

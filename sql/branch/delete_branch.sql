@@ -42,35 +42,37 @@ COMMENT ON FUNCTION pggit._require_merged(pggit.branches) IS
 
 CREATE OR REPLACE FUNCTION pggit._foreign_objects(p_branch_id integer)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    WITH own AS (
-        SELECT bt.relation FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id
-        UNION ALL SELECT c.relation FROM pggit.branch_copies AS c WHERE c.branch_id = p_branch_id AND c.relation IS NOT NULL
-    ), spaces AS (
-        SELECT n.oid FROM pggit.branch_schemas AS s JOIN pg_namespace AS n ON n.nspname = s.schema_name WHERE s.branch_id = p_branch_id
-    ), users AS (
-        SELECT pg_describe_object(d.classid, d.objid, 0) AS what
-          FROM pg_depend AS d JOIN spaces AS s ON d.refclassid = 'pg_namespace'::regclass AND d.refobjid = s.oid AND d.deptype = 'n'
-         WHERE NOT (d.classid = 'pg_class'::regclass AND d.objid IN (SELECT o.relation FROM own AS o))
-           AND NOT EXISTS (SELECT FROM pggit._types_of_branch(p_branch_id) AS t LEFT JOIN pg_type AS y ON y.oid = t.objid AND t.kind <> 'sequence'
-                            WHERE (t.classid, t.objid) = (d.classid, d.objid) OR (d.classid = 'pg_class'::regclass AND d.objid = y.typrelid))
-           AND NOT EXISTS (SELECT FROM pg_range AS r WHERE d.classid = 'pg_type'::regclass AND d.objid = r.rngmultitypid)
-           AND NOT (d.classid = 'pg_proc'::regclass AND d.objid IN (SELECT to_regprocedure(c.routine) FROM pggit.branch_copies AS c WHERE c.branch_id = p_branch_id AND to_regprocedure(c.routine) IS NOT NULL))
-           AND NOT EXISTS (SELECT FROM pg_depend AS i WHERE i.classid = d.classid AND i.objid = d.objid AND i.deptype IN ('a', 'i')
-                                                        AND i.refclassid = 'pg_class'::regclass AND i.refobjid IN (SELECT o.relation FROM own AS o))
-        UNION
-        SELECT pg_describe_object('pg_class'::regclass, r.ev_class, 0)
-          FROM pg_depend AS d JOIN pg_rewrite AS r ON r.oid = d.objid
-         WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid IN (SELECT o.relation FROM own AS o)
-           AND r.ev_class NOT IN (SELECT o.relation FROM own AS o)
-        UNION
-        SELECT pg_describe_object('pg_constraint'::regclass, c.oid, 0)
-          FROM pg_constraint AS c
-         WHERE c.contype = 'f' AND c.confrelid IN (SELECT o.relation FROM own AS o) AND c.conrelid NOT IN (SELECT o.relation FROM own AS o)
-    )
-    SELECT string_agg(u.what, ', ' ORDER BY u.what) FROM users AS u;
+BEGIN
+    RETURN (WITH own AS (
+                SELECT bt.relation FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id
+                UNION ALL SELECT c.relation FROM pggit.branch_copies AS c WHERE c.branch_id = p_branch_id AND c.relation IS NOT NULL
+            ), spaces AS (
+                SELECT n.oid FROM pggit.branch_schemas AS s JOIN pg_namespace AS n ON n.nspname = s.schema_name WHERE s.branch_id = p_branch_id
+            ), users AS (
+                SELECT pg_describe_object(d.classid, d.objid, 0) AS what
+                  FROM pg_depend AS d JOIN spaces AS s ON d.refclassid = 'pg_namespace'::regclass AND d.refobjid = s.oid AND d.deptype = 'n'
+                 WHERE NOT (d.classid = 'pg_class'::regclass AND d.objid IN (SELECT o.relation FROM own AS o))
+                   AND NOT EXISTS (SELECT FROM pggit._types_of_branch(p_branch_id) AS t LEFT JOIN pg_type AS y ON y.oid = t.objid AND t.kind <> 'sequence'
+                                    WHERE (t.classid, t.objid) = (d.classid, d.objid) OR (d.classid = 'pg_class'::regclass AND d.objid = y.typrelid))
+                   AND NOT EXISTS (SELECT FROM pg_range AS r WHERE d.classid = 'pg_type'::regclass AND d.objid = r.rngmultitypid)
+                   AND NOT (d.classid = 'pg_proc'::regclass AND d.objid IN (SELECT to_regprocedure(c.routine) FROM pggit.branch_copies AS c WHERE c.branch_id = p_branch_id AND to_regprocedure(c.routine) IS NOT NULL))
+                   AND NOT EXISTS (SELECT FROM pg_depend AS i WHERE i.classid = d.classid AND i.objid = d.objid AND i.deptype IN ('a', 'i')
+                                                                AND i.refclassid = 'pg_class'::regclass AND i.refobjid IN (SELECT o.relation FROM own AS o))
+                UNION
+                SELECT pg_describe_object('pg_class'::regclass, r.ev_class, 0)
+                  FROM pg_depend AS d JOIN pg_rewrite AS r ON r.oid = d.objid
+                 WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid IN (SELECT o.relation FROM own AS o)
+                   AND r.ev_class NOT IN (SELECT o.relation FROM own AS o)
+                UNION
+                SELECT pg_describe_object('pg_constraint'::regclass, c.oid, 0)
+                  FROM pg_constraint AS c
+                 WHERE c.contype = 'f' AND c.confrelid IN (SELECT o.relation FROM own AS o) AND c.conrelid NOT IN (SELECT o.relation FROM own AS o)
+            )
+            SELECT string_agg(u.what, ', ' ORDER BY u.what) FROM users AS u);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._foreign_objects(integer) IS

@@ -2,11 +2,13 @@
 
 CREATE OR REPLACE FUNCTION pggit._is_branch(p_name text)
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT EXISTS (SELECT FROM pggit.branches AS b WHERE b.name = p_name AND b.deleted_at IS NULL);
+BEGIN
+    RETURN (SELECT EXISTS (SELECT FROM pggit.branches AS b WHERE b.name = p_name AND b.deleted_at IS NULL));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._is_branch(text) IS

@@ -2,19 +2,21 @@
 
 CREATE OR REPLACE FUNCTION pggit._arm_columns(p_table_id integer, p_alias text, p_at pggit._position DEFAULT NULL)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT string_agg(CASE WHEN a.attnum IS NULL THEN format('NULL::%s%s AS c%s', c.type_name, pggit._collate_sql(d.attrelid, d.attnum), c.column_id)
-                           ELSE format('%s.%I%s AS c%s', p_alias, a.attname, CASE WHEN t.typtype = 'd' THEN '::' || (c.type_name::regtype)::text ELSE '' END, c.column_id) END,
-                      ', ' ORDER BY c.column_id)
-      FROM pggit._columns_at(p_table_id, p_at) AS c
-      JOIN pggit.tables AS k USING (table_id)
-      LEFT JOIN pggit.columns AS m ON m.table_id = c.table_id AND m.column_id = c.column_id AND m.dropped_at IS NULL
-      LEFT JOIN pg_attribute AS a ON a.attrelid = k.relation AND a.attname = m.name
-      LEFT JOIN pg_type AS t ON t.oid = a.atttypid
-      LEFT JOIN pg_attribute AS d ON d.attrelid = to_regclass(format('pggit._delta_%s', p_table_id)) AND d.attname = 'c' || c.column_id
-     WHERE c.generated_as IS NULL;
+BEGIN
+    RETURN (SELECT string_agg(CASE WHEN a.attnum IS NULL THEN format('NULL::%s%s AS c%s', c.type_name, pggit._collate_sql(d.attrelid, d.attnum), c.column_id)
+                                   ELSE format('%s.%I%s AS c%s', p_alias, a.attname, CASE WHEN t.typtype = 'd' THEN '::' || (c.type_name::regtype)::text ELSE '' END, c.column_id) END,
+                              ', ' ORDER BY c.column_id)
+              FROM pggit._columns_at(p_table_id, p_at) AS c
+              JOIN pggit.tables AS k USING (table_id)
+              LEFT JOIN pggit.columns AS m ON m.table_id = c.table_id AND m.column_id = c.column_id AND m.dropped_at IS NULL
+              LEFT JOIN pg_attribute AS a ON a.attrelid = k.relation AND a.attname = m.name
+              LEFT JOIN pg_type AS t ON t.oid = a.atttypid
+              LEFT JOIN pg_attribute AS d ON d.attrelid = to_regclass(format('pggit._delta_%s', p_table_id)) AND d.attname = 'c' || c.column_id
+             WHERE c.generated_as IS NULL);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._arm_columns(integer, text, pggit._position) IS

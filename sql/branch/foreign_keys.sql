@@ -19,14 +19,16 @@ COMMENT ON FUNCTION pggit._names_on_branch(pggit.branch_tables) IS
 
 CREATE OR REPLACE FUNCTION pggit._name_on_branch(p_branch_id integer, p_table_id integer, p_attnum smallint, p_name text)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT coalesce((SELECT n.name
-                       FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id) JOIN pggit.columns AS c USING (table_id)
-                       JOIN LATERAL pggit._names_on_branch(bt) AS n ON n.main_id = c.column_id
-                      WHERE bt.branch_id = p_branch_id AND bt.table_id = p_table_id AND c.dropped_at IS NULL
-                        AND CASE WHEN t.place = pggit._place() THEN c.attnum = p_attnum ELSE c.name = p_name END), p_name);
+BEGIN
+    RETURN (SELECT coalesce((SELECT n.name
+                               FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id) JOIN pggit.columns AS c USING (table_id)
+                               JOIN LATERAL pggit._names_on_branch(bt) AS n ON n.main_id = c.column_id
+                              WHERE bt.branch_id = p_branch_id AND bt.table_id = p_table_id AND c.dropped_at IS NULL
+                                AND CASE WHEN t.place = pggit._place() THEN c.attnum = p_attnum ELSE c.name = p_name END), p_name));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._name_on_branch(integer, integer, smallint, text) IS
@@ -82,10 +84,12 @@ COMMENT ON FUNCTION pggit._constraint(integer, text, oid) IS
 
 CREATE OR REPLACE FUNCTION pggit._constraint_sql(p_child_id integer, p_constraint oid)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT format('%s, %L, %s', p_child_id, c.conname, c.oid) FROM pg_constraint AS c WHERE c.oid = p_constraint;
+BEGIN
+    RETURN (SELECT format('%s, %L, %s', p_child_id, c.conname, c.oid) FROM pg_constraint AS c WHERE c.oid = p_constraint);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._constraint_sql(integer, oid) IS
@@ -109,17 +113,19 @@ COMMENT ON FUNCTION pggit._foreign_keys(oid, boolean) IS
 
 CREATE OR REPLACE FUNCTION pggit._has_foreign_key(p_branch_id integer, p_constraint oid)
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT NOT EXISTS (SELECT
-                         FROM pg_constraint AS c
-                        CROSS JOIN LATERAL (VALUES (c.conrelid, c.conkey), (c.confrelid, c.confkey)) AS e(relation, key)
-                         JOIN pg_attribute AS a ON a.attrelid = e.relation AND a.attnum = ANY (e.key)
-                         JOIN pggit.tables AS t ON t.relation = e.relation AND t.untracked_at IS NULL
-                         JOIN pggit.columns AS m ON m.table_id = t.table_id AND m.name = a.attname AND m.dropped_at IS NULL
-                         JOIN pggit.branch_tables AS bt ON bt.branch_id = p_branch_id AND bt.table_id = t.table_id
-                        WHERE c.oid = p_constraint AND NOT EXISTS (SELECT FROM pggit._names_on_branch(bt) AS n WHERE n.main_id = m.column_id));
+BEGIN
+    RETURN (SELECT NOT EXISTS (SELECT
+                                 FROM pg_constraint AS c
+                                CROSS JOIN LATERAL (VALUES (c.conrelid, c.conkey), (c.confrelid, c.confkey)) AS e(relation, key)
+                                 JOIN pg_attribute AS a ON a.attrelid = e.relation AND a.attnum = ANY (e.key)
+                                 JOIN pggit.tables AS t ON t.relation = e.relation AND t.untracked_at IS NULL
+                                 JOIN pggit.columns AS m ON m.table_id = t.table_id AND m.name = a.attname AND m.dropped_at IS NULL
+                                 JOIN pggit.branch_tables AS bt ON bt.branch_id = p_branch_id AND bt.table_id = t.table_id
+                                WHERE c.oid = p_constraint AND NOT EXISTS (SELECT FROM pggit._names_on_branch(bt) AS n WHERE n.main_id = m.column_id)));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._has_foreign_key(integer, oid) IS
@@ -127,10 +133,12 @@ COMMENT ON FUNCTION pggit._has_foreign_key(integer, oid) IS
 
 CREATE OR REPLACE FUNCTION pggit._is_parent_sql(p_columns text[], p_operators text[], p_types text[], p_key text[])
     RETURNS text
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
 AS $$
-    SELECT string_agg(format('p.%I %s %L::%s', u.name, u.operator, u.value, u.type), ' AND ' ORDER BY u.n)
-      FROM unnest(p_columns, p_operators, p_types, p_key) WITH ORDINALITY AS u(name, operator, type, value, n);
+BEGIN
+    RETURN (SELECT string_agg(format('p.%I %s %L::%s', u.name, u.operator, u.value, u.type), ' AND ' ORDER BY u.n)
+              FROM unnest(p_columns, p_operators, p_types, p_key) WITH ORDINALITY AS u(name, operator, type, value, n));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._is_parent_sql(text[], text[], text[], text[]) IS
@@ -138,10 +146,12 @@ COMMENT ON FUNCTION pggit._is_parent_sql(text[], text[], text[], text[]) IS
 
 CREATE OR REPLACE FUNCTION pggit._is_child_sql(p_columns text[], p_operators text[], p_types text[], p_key text[])
     RETURNS text
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
 AS $$
-    SELECT string_agg(format('%L::%s %s c.%I', u.value, u.type, u.operator, u.name), ' AND ' ORDER BY u.n)
-      FROM unnest(p_columns, p_operators, p_types, p_key) WITH ORDINALITY AS u(name, operator, type, value, n);
+BEGIN
+    RETURN (SELECT string_agg(format('%L::%s %s c.%I', u.value, u.type, u.operator, u.name), ' AND ' ORDER BY u.n)
+              FROM unnest(p_columns, p_operators, p_types, p_key) WITH ORDINALITY AS u(name, operator, type, value, n));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._is_child_sql(text[], text[], text[], text[]) IS

@@ -27,15 +27,17 @@ COMMENT ON FUNCTION pggit._next_mark() IS
 
 CREATE OR REPLACE FUNCTION pggit._why_not_versioned(p_relation oid, p_base_schema text)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT CASE WHEN NOT EXISTS (SELECT FROM pggit.tracked_schemas AS s WHERE s.schema_name = p_base_schema AND c.relname <> ALL (s.excluded))
-                    THEN format('new tables of schema %I are not put under version control', p_base_schema)
-                WHEN pggit._unsupported(c.oid) IS NOT NULL THEN pggit._unsupported(c.oid)
-                WHEN c.relkind = 'p' THEN 'it is partitioned, which in this version only tables made on main can be'
-                WHEN EXISTS (SELECT FROM pg_inherits AS h WHERE c.oid IN (h.inhrelid, h.inhparent)) THEN 'it takes part in inheritance, which in this version only tables made on main can' END
-      FROM pg_class AS c WHERE c.oid = p_relation;
+BEGIN
+    RETURN (SELECT CASE WHEN NOT EXISTS (SELECT FROM pggit.tracked_schemas AS s WHERE s.schema_name = p_base_schema AND c.relname <> ALL (s.excluded))
+                            THEN format('new tables of schema %I are not put under version control', p_base_schema)
+                        WHEN pggit._unsupported(c.oid) IS NOT NULL THEN pggit._unsupported(c.oid)
+                        WHEN c.relkind = 'p' THEN 'it is partitioned, which in this version only tables made on main can be'
+                        WHEN EXISTS (SELECT FROM pg_inherits AS h WHERE c.oid IN (h.inhrelid, h.inhparent)) THEN 'it takes part in inheritance, which in this version only tables made on main can' END
+              FROM pg_class AS c WHERE c.oid = p_relation);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._why_not_versioned(oid, text) IS
@@ -43,13 +45,15 @@ COMMENT ON FUNCTION pggit._why_not_versioned(oid, text) IS
 
 CREATE OR REPLACE FUNCTION pggit._unversioned_tables(p_branch text)
     RETURNS jsonb
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT jsonb_agg(format('%I.%I', s.base_schema, c.relname) ORDER BY s.base_schema, c.relname)
-      FROM pggit.branches AS b JOIN pggit.branch_schemas AS s USING (branch_id) JOIN pg_namespace AS n ON n.nspname = s.schema_name
-      JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-     WHERE b.name = p_branch AND b.deleted_at IS NULL AND NOT EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.relation = c.oid);
+BEGIN
+    RETURN (SELECT jsonb_agg(format('%I.%I', s.base_schema, c.relname) ORDER BY s.base_schema, c.relname)
+              FROM pggit.branches AS b JOIN pggit.branch_schemas AS s USING (branch_id) JOIN pg_namespace AS n ON n.nspname = s.schema_name
+              JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+             WHERE b.name = p_branch AND b.deleted_at IS NULL AND NOT EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.relation = c.oid));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._unversioned_tables(text) IS
@@ -298,13 +302,15 @@ COMMENT ON FUNCTION pggit._copy_new_keys(integer, integer, integer) IS
 
 CREATE OR REPLACE FUNCTION pggit._parents_of_new(p_branch_id integer)
     RETURNS integer[]
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT ARRAY(SELECT DISTINCT parent.table_id
-                   FROM pggit.branch_tables AS child JOIN pggit.tables AS t USING (table_id) JOIN pg_constraint AS k ON k.conrelid = child.relation AND k.contype = 'f'
-                   JOIN pggit.branch_tables AS parent ON parent.relation = k.confrelid
-                  WHERE child.branch_id = p_branch_id AND NOT t.on_main);
+BEGIN
+    RETURN (SELECT ARRAY(SELECT DISTINCT parent.table_id
+                           FROM pggit.branch_tables AS child JOIN pggit.tables AS t USING (table_id) JOIN pg_constraint AS k ON k.conrelid = child.relation AND k.contype = 'f'
+                           JOIN pggit.branch_tables AS parent ON parent.relation = k.confrelid
+                          WHERE child.branch_id = p_branch_id AND NOT t.on_main));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._parents_of_new(integer) IS
@@ -408,13 +414,15 @@ COMMENT ON FUNCTION pggit._rename_on_branch(pggit.branch_tables) IS
 
 CREATE OR REPLACE FUNCTION pggit._shown_name(p_table_id integer, p_branch_id integer)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT format('%I.%I', coalesce(s.base_schema, n.nspname), c.relname)
-      FROM (SELECT t.relation::oid AS relation FROM pggit.tables AS t WHERE t.table_id = p_table_id AND t.on_main AND p_branch_id = 1
-            UNION ALL SELECT bt.relation FROM pggit.branch_tables AS bt WHERE bt.table_id = p_table_id AND bt.branch_id = p_branch_id) AS r
-      JOIN pg_class AS c ON c.oid = r.relation JOIN pg_namespace AS n ON n.oid = c.relnamespace LEFT JOIN pggit.branch_schemas AS s ON s.schema_name = n.nspname;
+BEGIN
+    RETURN (SELECT format('%I.%I', coalesce(s.base_schema, n.nspname), c.relname)
+              FROM (SELECT t.relation::oid AS relation FROM pggit.tables AS t WHERE t.table_id = p_table_id AND t.on_main AND p_branch_id = 1
+                    UNION ALL SELECT bt.relation FROM pggit.branch_tables AS bt WHERE bt.table_id = p_table_id AND bt.branch_id = p_branch_id) AS r
+              JOIN pg_class AS c ON c.oid = r.relation JOIN pg_namespace AS n ON n.oid = c.relnamespace LEFT JOIN pggit.branch_schemas AS s ON s.schema_name = n.nspname);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._shown_name(integer, integer) IS

@@ -19,17 +19,19 @@ COMMENT ON FUNCTION pggit._numbers_of(oid, integer) IS
 
 CREATE OR REPLACE FUNCTION pggit._numbered_tables(p_objects oid[])
     RETURNS integer[]
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    WITH relations AS MATERIALIZED (
-        SELECT c.oid FROM pg_class AS c WHERE c.oid = ANY (p_objects) AND c.relkind <> 'S'
-        UNION SELECT d.refobjid FROM pg_class AS c JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
-               WHERE c.oid = ANY (p_objects) AND c.relkind = 'S'
-        UNION SELECT c.oid FROM pg_class AS c WHERE c.relnamespace = ANY (p_objects)
-    )
-    SELECT ARRAY(SELECT t.table_id FROM relations AS r JOIN pggit.tables AS t ON t.relation = r.oid WHERE t.untracked_at IS NULL
-                 UNION SELECT bt.table_id FROM relations AS r JOIN pggit.branch_tables AS bt ON bt.relation = r.oid);
+BEGIN
+    RETURN (WITH relations AS MATERIALIZED (
+                SELECT c.oid FROM pg_class AS c WHERE c.oid = ANY (p_objects) AND c.relkind <> 'S'
+                UNION SELECT d.refobjid FROM pg_class AS c JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
+                       WHERE c.oid = ANY (p_objects) AND c.relkind = 'S'
+                UNION SELECT c.oid FROM pg_class AS c WHERE c.relnamespace = ANY (p_objects)
+            )
+            SELECT ARRAY(SELECT t.table_id FROM relations AS r JOIN pggit.tables AS t ON t.relation = r.oid WHERE t.untracked_at IS NULL
+                         UNION SELECT bt.table_id FROM relations AS r JOIN pggit.branch_tables AS bt ON bt.relation = r.oid));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._numbered_tables(oid[]) IS

@@ -101,11 +101,13 @@ COMMENT ON FUNCTION pggit._restore_views() IS
 
 CREATE OR REPLACE FUNCTION pggit._is_released(p_table_id integer)
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT EXISTS (SELECT FROM pggit.branch_tables AS bt
-                    WHERE bt.table_id = p_table_id AND bt.form = 'view' AND bt.relation::oid = ANY (string_to_array(current_setting('pggit.released', true), ',')::oid[]));
+BEGIN
+    RETURN (SELECT EXISTS (SELECT FROM pggit.branch_tables AS bt
+                            WHERE bt.table_id = p_table_id AND bt.form = 'view' AND bt.relation::oid = ANY (string_to_array(current_setting('pggit.released', true), ',')::oid[])));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._is_released(integer) IS

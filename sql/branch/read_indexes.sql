@@ -1,16 +1,18 @@
 CREATE OR REPLACE FUNCTION pggit._index_tail(p_index oid)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT substr(pg_get_indexdef(i.indexrelid),
-                  length(format('CREATE %sINDEX %I ON %s%I.%I ', CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END, c.relname,
-                                CASE t.relkind WHEN 'p' THEN 'ONLY ' ELSE '' END, n.nspname, t.relname)) + 1)
-      FROM pg_index AS i
-      JOIN pg_class AS c ON c.oid = i.indexrelid
-      JOIN pg_class AS t ON t.oid = i.indrelid
-      JOIN pg_namespace AS n ON n.oid = t.relnamespace
-     WHERE i.indexrelid = p_index;
+BEGIN
+    RETURN (SELECT substr(pg_get_indexdef(i.indexrelid),
+                          length(format('CREATE %sINDEX %I ON %s%I.%I ', CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END, c.relname,
+                                        CASE t.relkind WHEN 'p' THEN 'ONLY ' ELSE '' END, n.nspname, t.relname)) + 1)
+              FROM pg_index AS i
+              JOIN pg_class AS c ON c.oid = i.indexrelid
+              JOIN pg_class AS t ON t.oid = i.indrelid
+              JOIN pg_namespace AS n ON n.oid = t.relnamespace
+             WHERE i.indexrelid = p_index);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._index_tail(oid) IS
@@ -18,12 +20,14 @@ COMMENT ON FUNCTION pggit._index_tail(oid) IS
 
 CREATE OR REPLACE FUNCTION pggit._reads_generated(p_index oid)
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT EXISTS (SELECT FROM pg_depend AS d JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
-                    WHERE d.classid = 'pg_class'::regclass AND d.objid = p_index AND d.refclassid = 'pg_class'::regclass
-                      AND d.refobjid = (SELECT i.indrelid FROM pg_index AS i WHERE i.indexrelid = p_index) AND a.attgenerated <> '');
+BEGIN
+    RETURN (SELECT EXISTS (SELECT FROM pg_depend AS d JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+                            WHERE d.classid = 'pg_class'::regclass AND d.objid = p_index AND d.refclassid = 'pg_class'::regclass
+                              AND d.refobjid = (SELECT i.indrelid FROM pg_index AS i WHERE i.indexrelid = p_index) AND a.attgenerated <> ''));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._reads_generated(oid) IS
@@ -31,10 +35,12 @@ COMMENT ON FUNCTION pggit._reads_generated(oid) IS
 
 CREATE OR REPLACE FUNCTION pggit._index_number(p_index oid)
     RETURNS integer
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT pggit._name_number(c.relname) FROM pg_class AS c WHERE c.oid = p_index;
+BEGIN
+    RETURN (SELECT pggit._name_number(c.relname) FROM pg_class AS c WHERE c.oid = p_index);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._index_number(oid) IS

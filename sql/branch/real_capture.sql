@@ -162,11 +162,13 @@ COMMENT ON FUNCTION pggit._real_shape_name(integer, integer, pggit._position) IS
 
 CREATE OR REPLACE FUNCTION pggit._column_versions(p_relation oid)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT md5(string_agg(concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attgenerated, a.xmin), '|' ORDER BY a.attnum))
-      FROM pg_attribute AS a WHERE a.attrelid = p_relation AND a.attnum > 0 AND NOT a.attisdropped;
+BEGIN
+    RETURN (SELECT md5(string_agg(concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attgenerated, a.xmin), '|' ORDER BY a.attnum))
+              FROM pg_attribute AS a WHERE a.attrelid = p_relation AND a.attnum > 0 AND NOT a.attisdropped);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._column_versions(oid) IS

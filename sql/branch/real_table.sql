@@ -82,12 +82,14 @@ whether that is the same column, or one of another type; its definition.';
 
 CREATE OR REPLACE FUNCTION pggit._has_older_columns(p_branch_id integer, p_table_id integer)
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT pggit._is_reshaped(p_table_id, pggit._branch_now(p_branch_id), NULL)
-           OR EXISTS (SELECT FROM pggit.branch_tables AS bt CROSS JOIN LATERAL pggit._view_columns(bt) AS v JOIN pggit.columns AS c ON c.table_id = bt.table_id AND c.column_id = v.main_id
-                       WHERE bt.branch_id = p_branch_id AND bt.table_id = p_table_id AND bt.form = 'view' AND c.name <> v.name);
+BEGIN
+    RETURN (SELECT pggit._is_reshaped(p_table_id, pggit._branch_now(p_branch_id), NULL)
+                   OR EXISTS (SELECT FROM pggit.branch_tables AS bt CROSS JOIN LATERAL pggit._view_columns(bt) AS v JOIN pggit.columns AS c ON c.table_id = bt.table_id AND c.column_id = v.main_id
+                               WHERE bt.branch_id = p_branch_id AND bt.table_id = p_table_id AND bt.form = 'view' AND c.name <> v.name));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._has_older_columns(integer, integer) IS
@@ -248,12 +250,14 @@ are found where they have other names by now.';
 
 CREATE OR REPLACE FUNCTION pggit._reads_columns(p_class oid, p_object oid, p_relation oid, p_columns smallint[])
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT EXISTS (SELECT FROM pg_depend AS d
-                    WHERE d.classid = p_class AND d.objid = p_object AND d.refclassid = 'pg_class'::regclass AND d.refobjid = p_relation AND d.refobjsubid = ANY (p_columns))
-           OR EXISTS (SELECT FROM pg_constraint AS c WHERE c.conindid = p_object AND c.conrelid = p_relation AND c.conkey && p_columns);
+BEGIN
+    RETURN (SELECT EXISTS (SELECT FROM pg_depend AS d
+                            WHERE d.classid = p_class AND d.objid = p_object AND d.refclassid = 'pg_class'::regclass AND d.refobjid = p_relation AND d.refobjsubid = ANY (p_columns))
+                   OR EXISTS (SELECT FROM pg_constraint AS c WHERE c.conindid = p_object AND c.conrelid = p_relation AND c.conkey && p_columns));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._reads_columns(oid, oid, oid, smallint[]) IS

@@ -2,11 +2,13 @@
 
 CREATE OR REPLACE FUNCTION pggit._sequence_options(p_sequence oid)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT format('START WITH %s INCREMENT BY %s MINVALUE %s MAXVALUE %s CACHE %s%s', q.seqstart, q.seqincrement, q.seqmin, q.seqmax, q.seqcache, CASE WHEN q.seqcycle THEN ' CYCLE' ELSE '' END)
-      FROM pg_sequence AS q WHERE q.seqrelid = p_sequence;
+BEGIN
+    RETURN (SELECT format('START WITH %s INCREMENT BY %s MINVALUE %s MAXVALUE %s CACHE %s%s', q.seqstart, q.seqincrement, q.seqmin, q.seqmax, q.seqcache, CASE WHEN q.seqcycle THEN ' CYCLE' ELSE '' END)
+              FROM pg_sequence AS q WHERE q.seqrelid = p_sequence);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._sequence_options(oid) IS
@@ -14,21 +16,23 @@ COMMENT ON FUNCTION pggit._sequence_options(oid) IS
 
 CREATE OR REPLACE FUNCTION pggit._column_ddl(p_column pg_attribute, p_schema text)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
+BEGIN
     -- Where a CHECK, a default or a type is found without its schema, it is written without: no SET search_path here.
-    SELECT concat_ws(' ', quote_ident((p_column).attname), format_type((p_column).atttypid, (p_column).atttypmod),
-                     nullif(btrim(pggit._collate_sql((p_column).attrelid, (p_column).attnum)), ''),
-                     CASE WHEN (p_column).attgenerated <> '' THEN format('GENERATED ALWAYS AS (%s) %s', pg_get_expr(d.adbin, d.adrelid), CASE (p_column).attgenerated WHEN 'v' THEN 'VIRTUAL' ELSE 'STORED' END)
-                          WHEN (p_column).attidentity <> '' THEN format('GENERATED %s AS IDENTITY (SEQUENCE NAME %I.%I %s)', CASE (p_column).attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END,
-                                                                        p_schema, k.relname, pggit._sequence_options(k.oid))
-                          WHEN d.oid IS NOT NULL THEN 'DEFAULT ' || pg_get_expr(d.adbin, d.adrelid) END,
-                     -- NOT NULL is a constraint with a name from PostgreSQL 18.
-                     CASE WHEN (p_column).attnotnull THEN coalesce((SELECT format('CONSTRAINT %I ', c.conname) FROM pg_constraint AS c
-                                                                     WHERE c.conrelid = (p_column).attrelid AND c.contype = 'n' AND c.conkey = ARRAY[(p_column).attnum]), '') || 'NOT NULL' END)
-      FROM (SELECT) AS one
-      LEFT JOIN pg_attrdef AS d ON d.adrelid = (p_column).attrelid AND d.adnum = (p_column).attnum
-      LEFT JOIN pg_class AS k ON k.oid = pggit._column_sequence((p_column).attrelid, (p_column).attnum);
+    RETURN (SELECT concat_ws(' ', quote_ident((p_column).attname), format_type((p_column).atttypid, (p_column).atttypmod),
+                             nullif(btrim(pggit._collate_sql((p_column).attrelid, (p_column).attnum)), ''),
+                             CASE WHEN (p_column).attgenerated <> '' THEN format('GENERATED ALWAYS AS (%s) %s', pg_get_expr(d.adbin, d.adrelid), CASE (p_column).attgenerated WHEN 'v' THEN 'VIRTUAL' ELSE 'STORED' END)
+                                  WHEN (p_column).attidentity <> '' THEN format('GENERATED %s AS IDENTITY (SEQUENCE NAME %I.%I %s)', CASE (p_column).attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END,
+                                                                                p_schema, k.relname, pggit._sequence_options(k.oid))
+                                  WHEN d.oid IS NOT NULL THEN 'DEFAULT ' || pg_get_expr(d.adbin, d.adrelid) END,
+                             -- NOT NULL is a constraint with a name from PostgreSQL 18.
+                             CASE WHEN (p_column).attnotnull THEN coalesce((SELECT format('CONSTRAINT %I ', c.conname) FROM pg_constraint AS c
+                                                                             WHERE c.conrelid = (p_column).attrelid AND c.contype = 'n' AND c.conkey = ARRAY[(p_column).attnum]), '') || 'NOT NULL' END)
+              FROM (SELECT) AS one
+              LEFT JOIN pg_attrdef AS d ON d.adrelid = (p_column).attrelid AND d.adnum = (p_column).attnum
+              LEFT JOIN pg_class AS k ON k.oid = pggit._column_sequence((p_column).attrelid, (p_column).attnum));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._column_ddl(pg_attribute, text) IS

@@ -1,14 +1,16 @@
 CREATE OR REPLACE FUNCTION pggit._branch_relation(p_branch_id integer, p_table_id integer)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT CASE WHEN p_branch_id = 1 THEN pggit._base_relation(p_table_id)
-                ELSE (SELECT format('%I.%I', n.nspname, c.relname)
-                        FROM pggit.branch_tables AS bt
-                        JOIN pg_class AS c ON c.oid = bt.relation
-                        JOIN pg_namespace AS n ON n.oid = c.relnamespace
-                       WHERE bt.branch_id = p_branch_id AND bt.table_id = p_table_id) END;
+BEGIN
+    RETURN (SELECT CASE WHEN p_branch_id = 1 THEN pggit._base_relation(p_table_id)
+                        ELSE (SELECT format('%I.%I', n.nspname, c.relname)
+                                FROM pggit.branch_tables AS bt
+                                JOIN pg_class AS c ON c.oid = bt.relation
+                                JOIN pg_namespace AS n ON n.oid = c.relnamespace
+                               WHERE bt.branch_id = p_branch_id AND bt.table_id = p_table_id) END);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._branch_relation(integer, integer) IS
@@ -16,17 +18,19 @@ COMMENT ON FUNCTION pggit._branch_relation(integer, integer) IS
 
 CREATE OR REPLACE FUNCTION pggit._has_ordered_key(p_table_id integer)
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT bool_and(d.typtype <> 'd' OR o.opcintype = c.type_name::regtype)
-      FROM pggit.columns AS c
-      JOIN pggit.tables AS t USING (table_id)
-      JOIN pg_attribute AS a ON a.attrelid = t.relation AND a.attnum = c.attnum
-      JOIN pg_type AS d ON d.oid = a.atttypid
-      JOIN pg_index AS i ON i.indrelid = t.relation AND i.indisprimary
-      JOIN pg_opclass AS o ON o.oid = i.indclass[c.key_position - 1]
-     WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL;
+BEGIN
+    RETURN (SELECT bool_and(d.typtype <> 'd' OR o.opcintype = c.type_name::regtype)
+              FROM pggit.columns AS c
+              JOIN pggit.tables AS t USING (table_id)
+              JOIN pg_attribute AS a ON a.attrelid = t.relation AND a.attnum = c.attnum
+              JOIN pg_type AS d ON d.oid = a.atttypid
+              JOIN pg_index AS i ON i.indrelid = t.relation AND i.indisprimary
+              JOIN pg_opclass AS o ON o.oid = i.indclass[c.key_position - 1]
+             WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._has_ordered_key(integer) IS
@@ -66,14 +70,16 @@ bare relations, to which the planner takes conditions on the key.';
 
 CREATE OR REPLACE FUNCTION pggit._view_sql(p_branch_id integer, p_table_id integer, p_mark pggit._mark)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT format('SELECT %s FROM (%s) AS q',
-                  (SELECT string_agg(format('q.%I', c.name), ', ' ORDER BY array_position(bt.shape, c.column_id), c.attnum)
-                     FROM pggit._shown_columns(p_table_id, (p_branch_id, NULL, p_mark)::pggit._position) AS c
-                     LEFT JOIN pggit.branch_tables AS bt ON bt.branch_id = p_branch_id AND bt.table_id = p_table_id),
-                  pggit._named_sql(p_table_id, pggit._flat_sql(p_table_id, p_branch_id, p_mark), (p_branch_id, NULL, p_mark)::pggit._position));
+BEGIN
+    RETURN (SELECT format('SELECT %s FROM (%s) AS q',
+                          (SELECT string_agg(format('q.%I', c.name), ', ' ORDER BY array_position(bt.shape, c.column_id), c.attnum)
+                             FROM pggit._shown_columns(p_table_id, (p_branch_id, NULL, p_mark)::pggit._position) AS c
+                             LEFT JOIN pggit.branch_tables AS bt ON bt.branch_id = p_branch_id AND bt.table_id = p_table_id),
+                          pggit._named_sql(p_table_id, pggit._flat_sql(p_table_id, p_branch_id, p_mark), (p_branch_id, NULL, p_mark)::pggit._position)));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._view_sql(integer, integer, pggit._mark) IS
@@ -81,14 +87,16 @@ COMMENT ON FUNCTION pggit._view_sql(integer, integer, pggit._mark) IS
 
 CREATE OR REPLACE FUNCTION pggit._column_sequence(p_relation oid, p_attnum smallint)
     RETURNS oid
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT d.objid
-      FROM pg_depend AS d JOIN pg_class AS c ON c.oid = d.objid AND c.relkind = 'S'
-     WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = p_relation AND d.refobjsubid = p_attnum
-       AND d.deptype IN ('a', 'i')
-     ORDER BY d.objid LIMIT 1;
+BEGIN
+    RETURN (SELECT d.objid
+              FROM pg_depend AS d JOIN pg_class AS c ON c.oid = d.objid AND c.relkind = 'S'
+             WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = p_relation AND d.refobjsubid = p_attnum
+               AND d.deptype IN ('a', 'i')
+             ORDER BY d.objid LIMIT 1);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._column_sequence(oid, smallint) IS
@@ -199,29 +207,31 @@ COMMENT ON FUNCTION pggit._copy_grants(oid, oid) IS
 
 CREATE OR REPLACE FUNCTION pggit._foreign_code(p_relation oid)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    WITH RECURSIVE types AS (
-        SELECT a.atttypid AS oid FROM pg_attribute AS a WHERE a.attrelid = p_relation AND a.attnum > 0 AND NOT a.attisdropped
-        UNION
-        SELECT t.typbasetype FROM types AS d JOIN pg_type AS t ON t.oid = d.oid WHERE t.typtype = 'd'
-    ), users AS (
-        SELECT 'pg_constraint'::regclass AS classid, c.oid FROM pg_constraint AS c
-         WHERE c.conrelid = p_relation OR (c.contypid <> 0 AND c.contypid IN (SELECT t.oid FROM types AS t))
-        UNION ALL
-        SELECT 'pg_class'::regclass, i.indexrelid FROM pg_index AS i WHERE i.indrelid = p_relation
-        UNION ALL
-        SELECT 'pg_attrdef'::regclass, d.oid FROM pg_attrdef AS d JOIN pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
-         WHERE d.adrelid = p_relation AND a.attgenerated <> ''
-    )
-    SELECT string_agg(DISTINCT p.oid::regprocedure::text, ', ')
-      FROM users AS u
-      JOIN pg_depend AS d ON d.classid = u.classid AND d.objid = u.oid
-      LEFT JOIN pg_operator AS o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid
-      JOIN pg_proc AS p ON p.oid = CASE WHEN d.refclassid = 'pg_proc'::regclass THEN d.refobjid ELSE o.oprcode END
-      JOIN pg_roles AS r ON r.oid = p.proowner
-     WHERE NOT r.rolsuper AND r.rolname <> current_user;
+BEGIN
+    RETURN (WITH RECURSIVE types AS (
+                SELECT a.atttypid AS oid FROM pg_attribute AS a WHERE a.attrelid = p_relation AND a.attnum > 0 AND NOT a.attisdropped
+                UNION
+                SELECT t.typbasetype FROM types AS d JOIN pg_type AS t ON t.oid = d.oid WHERE t.typtype = 'd'
+            ), users AS (
+                SELECT 'pg_constraint'::regclass AS classid, c.oid FROM pg_constraint AS c
+                 WHERE c.conrelid = p_relation OR (c.contypid <> 0 AND c.contypid IN (SELECT t.oid FROM types AS t))
+                UNION ALL
+                SELECT 'pg_class'::regclass, i.indexrelid FROM pg_index AS i WHERE i.indrelid = p_relation
+                UNION ALL
+                SELECT 'pg_attrdef'::regclass, d.oid FROM pg_attrdef AS d JOIN pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+                 WHERE d.adrelid = p_relation AND a.attgenerated <> ''
+            )
+            SELECT string_agg(DISTINCT p.oid::regprocedure::text, ', ')
+              FROM users AS u
+              JOIN pg_depend AS d ON d.classid = u.classid AND d.objid = u.oid
+              LEFT JOIN pg_operator AS o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid
+              JOIN pg_proc AS p ON p.oid = CASE WHEN d.refclassid = 'pg_proc'::regclass THEN d.refobjid ELSE o.oprcode END
+              JOIN pg_roles AS r ON r.oid = p.proowner
+             WHERE NOT r.rolsuper AND r.rolname <> current_user);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._foreign_code(oid) IS

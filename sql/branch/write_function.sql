@@ -109,9 +109,11 @@ COMMENT ON FUNCTION pggit._written_columns(pggit.branch_tables) IS
 
 CREATE OR REPLACE FUNCTION pggit._view_shape_name(p_shown pggit.branch_tables)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT format('%s_%s', p_shown.table_id, left(md5(string_agg(format('%s %I', c.column_id, c.name), ',' ORDER BY c.column_id)), 8)) FROM pggit._view_columns(p_shown) AS c;
+BEGIN
+    RETURN (SELECT format('%s_%s', p_shown.table_id, left(md5(string_agg(format('%s %I', c.column_id, c.name), ',' ORDER BY c.column_id)), 8)) FROM pggit._view_columns(p_shown) AS c);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._view_shape_name(pggit.branch_tables) IS
@@ -119,15 +121,17 @@ COMMENT ON FUNCTION pggit._view_shape_name(pggit.branch_tables) IS
 
 CREATE OR REPLACE FUNCTION pggit._returned_sql(p_shown pggit.branch_tables, p_row text, p_column_id integer)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT CASE WHEN w.main_id IS NOT NULL OR w.is_stored THEN p_row || '.' || pggit._quoted(w.field)
-                ELSE format('(SELECT (%s)::%s FROM (SELECT %s) AS g)', c.generated_as, c.type_name,
-                            (SELECT string_agg(format('%s.%s AS %s', p_row, pggit._quoted(o.field), pggit._quoted(c.names ->> o.column_id::text)), ', ')
-                               FROM pggit._written_columns(p_shown) AS o WHERE o.is_stored AND c.names ? o.column_id::text)) END
-      FROM pggit._written_columns(p_shown) AS w JOIN pggit.columns AS c ON c.table_id = p_shown.table_id AND c.column_id = w.column_id
-     WHERE w.column_id = p_column_id;
+BEGIN
+    RETURN (SELECT CASE WHEN w.main_id IS NOT NULL OR w.is_stored THEN p_row || '.' || pggit._quoted(w.field)
+                        ELSE format('(SELECT (%s)::%s FROM (SELECT %s) AS g)', c.generated_as, c.type_name,
+                                    (SELECT string_agg(format('%s.%s AS %s', p_row, pggit._quoted(o.field), pggit._quoted(c.names ->> o.column_id::text)), ', ')
+                                       FROM pggit._written_columns(p_shown) AS o WHERE o.is_stored AND c.names ? o.column_id::text)) END
+              FROM pggit._written_columns(p_shown) AS w JOIN pggit.columns AS c ON c.table_id = p_shown.table_id AND c.column_id = w.column_id
+             WHERE w.column_id = p_column_id);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._returned_sql(pggit.branch_tables, text, integer) IS
@@ -135,19 +139,21 @@ COMMENT ON FUNCTION pggit._returned_sql(pggit.branch_tables, text, integer) IS
 
 CREATE OR REPLACE FUNCTION pggit._renamed_sql(p_shown pggit.branch_tables, p_row text, p_for_view boolean)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT CASE WHEN p_for_view
-                THEN (SELECT format('SELECT %s INTO %s;', string_agg(format('%s AS %s', pggit._returned_sql(p_shown, p_row, w.column_id), pggit._quoted(w.name)), ', ' ORDER BY w.n), p_row)
-                        FROM pggit._written_columns(p_shown) AS w)
-                ELSE (SELECT format('SELECT %s INTO %s;', string_agg(format('%s AS %s', f.value, pggit._quoted(f.field)), ', ' ORDER BY f.place, f.n), p_row)
-                        FROM (SELECT 1, c.attnum, c.name, CASE WHEN w.name IS NULL THEN 'NULL::' || c.type_name ELSE p_row || '.' || pggit._quoted(w.name) END
-                                FROM pggit.columns AS c LEFT JOIN pggit._written_columns(p_shown) AS w ON w.main_id = c.column_id
-                               WHERE c.table_id = p_shown.table_id AND c.dropped_at IS NULL
-                              UNION ALL
-                              SELECT 2, w.n, w.field, p_row || '.' || pggit._quoted(w.name) FROM pggit._written_columns(p_shown) AS w WHERE w.main_id IS NULL AND w.is_stored
-                             ) AS f(place, n, field, value)) END;
+BEGIN
+    RETURN (SELECT CASE WHEN p_for_view
+                        THEN (SELECT format('SELECT %s INTO %s;', string_agg(format('%s AS %s', pggit._returned_sql(p_shown, p_row, w.column_id), pggit._quoted(w.name)), ', ' ORDER BY w.n), p_row)
+                                FROM pggit._written_columns(p_shown) AS w)
+                        ELSE (SELECT format('SELECT %s INTO %s;', string_agg(format('%s AS %s', f.value, pggit._quoted(f.field)), ', ' ORDER BY f.place, f.n), p_row)
+                                FROM (SELECT 1, c.attnum, c.name, CASE WHEN w.name IS NULL THEN 'NULL::' || c.type_name ELSE p_row || '.' || pggit._quoted(w.name) END
+                                        FROM pggit.columns AS c LEFT JOIN pggit._written_columns(p_shown) AS w ON w.main_id = c.column_id
+                                       WHERE c.table_id = p_shown.table_id AND c.dropped_at IS NULL
+                                      UNION ALL
+                                      SELECT 2, w.n, w.field, p_row || '.' || pggit._quoted(w.name) FROM pggit._written_columns(p_shown) AS w WHERE w.main_id IS NULL AND w.is_stored
+                                     ) AS f(place, n, field, value)) END);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._renamed_sql(pggit.branch_tables, text, boolean) IS
@@ -324,25 +330,27 @@ COMMENT ON FUNCTION pggit._write_unique(pggit.tables, smallint[]) IS
 
 CREATE OR REPLACE FUNCTION pggit._definition_mark(p_table_id integer)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    WITH around AS (
-        SELECT t.relation AS oid FROM pggit.tables AS t WHERE t.table_id = p_table_id
-        UNION SELECT c.confrelid FROM pggit.tables AS t JOIN pg_constraint AS c ON c.conrelid = t.relation WHERE t.table_id = p_table_id AND c.contype = 'f'
-        UNION SELECT c.conrelid FROM pggit.tables AS t JOIN pg_constraint AS c ON c.confrelid = t.relation WHERE t.table_id = p_table_id AND c.contype = 'f'
-    ), versions AS (
-        SELECT concat_ws(' ', 't', t.table_id, t.xmin, t.relation) AS version FROM pggit.tables AS t JOIN around AS r ON r.oid = t.relation
-        UNION ALL SELECT concat_ws(' ', 'k', k.table_id, k.column_id, k.xmin) FROM pggit.tables AS t JOIN around AS r ON r.oid = t.relation JOIN pggit.columns AS k USING (table_id)
-        UNION ALL SELECT concat_ws(' ', 'a', a.attrelid, a.attnum, a.attnotnull, a.attidentity, a.atttypid) FROM pg_attribute AS a JOIN around AS r ON r.oid = a.attrelid
-        UNION ALL SELECT concat_ws(' ', 'y', y.oid, y.xmin) FROM pg_type AS y WHERE y.oid IN (SELECT a.atttypid FROM pg_attribute AS a JOIN around AS r ON r.oid = a.attrelid)
-        UNION ALL SELECT concat_ws(' ', 'c', c.oid, c.xmin) FROM pg_constraint AS c JOIN around AS r ON r.oid = c.conrelid
-        UNION ALL SELECT concat_ws(' ', 'p', p.relation, md5(c.relpartbound::text)) FROM pggit.tables AS t CROSS JOIN LATERAL pggit._partitions(t.relation) AS p
-                    JOIN pg_class AS c ON c.oid = p.relation WHERE t.table_id = p_table_id
-        UNION ALL SELECT concat_ws(' ', 'i', i.indexrelid, i.xmin, c.relname) FROM pg_index AS i JOIN around AS r ON r.oid = i.indrelid JOIN pg_class AS c ON c.oid = i.indexrelid
-    )
-    SELECT md5(string_agg(v.version, ',' ORDER BY v.version) || (SELECT r.core_version FROM pggit.repository AS r))
-      FROM versions AS v;
+BEGIN
+    RETURN (WITH around AS (
+                SELECT t.relation AS oid FROM pggit.tables AS t WHERE t.table_id = p_table_id
+                UNION SELECT c.confrelid FROM pggit.tables AS t JOIN pg_constraint AS c ON c.conrelid = t.relation WHERE t.table_id = p_table_id AND c.contype = 'f'
+                UNION SELECT c.conrelid FROM pggit.tables AS t JOIN pg_constraint AS c ON c.confrelid = t.relation WHERE t.table_id = p_table_id AND c.contype = 'f'
+            ), versions AS (
+                SELECT concat_ws(' ', 't', t.table_id, t.xmin, t.relation) AS version FROM pggit.tables AS t JOIN around AS r ON r.oid = t.relation
+                UNION ALL SELECT concat_ws(' ', 'k', k.table_id, k.column_id, k.xmin) FROM pggit.tables AS t JOIN around AS r ON r.oid = t.relation JOIN pggit.columns AS k USING (table_id)
+                UNION ALL SELECT concat_ws(' ', 'a', a.attrelid, a.attnum, a.attnotnull, a.attidentity, a.atttypid) FROM pg_attribute AS a JOIN around AS r ON r.oid = a.attrelid
+                UNION ALL SELECT concat_ws(' ', 'y', y.oid, y.xmin) FROM pg_type AS y WHERE y.oid IN (SELECT a.atttypid FROM pg_attribute AS a JOIN around AS r ON r.oid = a.attrelid)
+                UNION ALL SELECT concat_ws(' ', 'c', c.oid, c.xmin) FROM pg_constraint AS c JOIN around AS r ON r.oid = c.conrelid
+                UNION ALL SELECT concat_ws(' ', 'p', p.relation, md5(c.relpartbound::text)) FROM pggit.tables AS t CROSS JOIN LATERAL pggit._partitions(t.relation) AS p
+                            JOIN pg_class AS c ON c.oid = p.relation WHERE t.table_id = p_table_id
+                UNION ALL SELECT concat_ws(' ', 'i', i.indexrelid, i.xmin, c.relname) FROM pg_index AS i JOIN around AS r ON r.oid = i.indrelid JOIN pg_class AS c ON c.oid = i.indexrelid
+            )
+            SELECT md5(string_agg(v.version, ',' ORDER BY v.version) || (SELECT r.core_version FROM pggit.repository AS r))
+              FROM versions AS v);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._definition_mark(integer) IS
@@ -351,14 +359,16 @@ it refers to or that refer to it.';
 
 CREATE OR REPLACE FUNCTION pggit._hold_around_sql(p_table pggit.tables)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT format('PERFORM FROM %s WHERE false;', string_agg('ONLY ' || pggit._base_relation(t.table_id), ', ' ORDER BY t.table_id <> p_table.table_id, t.table_id))
-      FROM pggit.tables AS t
-     WHERE t.table_id = p_table.table_id
-        OR (t.untracked_at IS NULL AND EXISTS (SELECT FROM pg_constraint AS c WHERE c.contype = 'f' AND ((c.conrelid = p_table.relation AND c.confrelid = t.relation)
-                                                                                                         OR (c.confrelid = p_table.relation AND c.conrelid = t.relation))));
+BEGIN
+    RETURN (SELECT format('PERFORM FROM %s WHERE false;', string_agg('ONLY ' || pggit._base_relation(t.table_id), ', ' ORDER BY t.table_id <> p_table.table_id, t.table_id))
+              FROM pggit.tables AS t
+             WHERE t.table_id = p_table.table_id
+                OR (t.untracked_at IS NULL AND EXISTS (SELECT FROM pg_constraint AS c WHERE c.contype = 'f' AND ((c.conrelid = p_table.relation AND c.confrelid = t.relation)
+                                                                                                                 OR (c.confrelid = p_table.relation AND c.conrelid = t.relation)))));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._hold_around_sql(pggit.tables) IS
@@ -366,20 +376,22 @@ COMMENT ON FUNCTION pggit._hold_around_sql(pggit.tables) IS
 
 CREATE OR REPLACE FUNCTION pggit._looks_around_sql(p_relation oid, p_missing smallint[])
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    WITH rules AS (
-        SELECT i.indkey::smallint[] AS columns, i.indpred IS NOT NULL OR 0 = ANY (i.indkey::smallint[]) AS is_any
-          FROM pg_index AS i WHERE i.indrelid = p_relation AND (i.indisunique OR i.indisexclusion)
-        UNION ALL SELECT c.conkey, false FROM pg_constraint AS c WHERE c.conrelid = p_relation AND c.contype = 'f'
-        UNION ALL SELECT c.confkey, false FROM pg_constraint AS c WHERE c.confrelid = p_relation AND c.contype = 'f'
-    )
-    SELECT CASE WHEN (SELECT bool_or(r.is_any) FROM rules AS r) THEN 'true'
-                ELSE format('TG_OP <> ''UPDATE'' OR ROW(%s)::record *<> ROW(%s)::record',
-                            string_agg('NEW.' || pggit._quoted(a.attname), ', ' ORDER BY a.attnum), string_agg('OLD.' || pggit._quoted(a.attname), ', ' ORDER BY a.attnum)) END
-      FROM pg_attribute AS a
-     WHERE a.attrelid = p_relation AND a.attnum <> ALL (p_missing) AND a.attnum IN (SELECT u FROM rules AS r CROSS JOIN LATERAL unnest(r.columns) AS u);
+BEGIN
+    RETURN (WITH rules AS (
+                SELECT i.indkey::smallint[] AS columns, i.indpred IS NOT NULL OR 0 = ANY (i.indkey::smallint[]) AS is_any
+                  FROM pg_index AS i WHERE i.indrelid = p_relation AND (i.indisunique OR i.indisexclusion)
+                UNION ALL SELECT c.conkey, false FROM pg_constraint AS c WHERE c.conrelid = p_relation AND c.contype = 'f'
+                UNION ALL SELECT c.confkey, false FROM pg_constraint AS c WHERE c.confrelid = p_relation AND c.contype = 'f'
+            )
+            SELECT CASE WHEN (SELECT bool_or(r.is_any) FROM rules AS r) THEN 'true'
+                        ELSE format('TG_OP <> ''UPDATE'' OR ROW(%s)::record *<> ROW(%s)::record',
+                                    string_agg('NEW.' || pggit._quoted(a.attname), ', ' ORDER BY a.attnum), string_agg('OLD.' || pggit._quoted(a.attname), ', ' ORDER BY a.attnum)) END
+              FROM pg_attribute AS a
+             WHERE a.attrelid = p_relation AND a.attnum <> ALL (p_missing) AND a.attnum IN (SELECT u FROM rules AS r CROSS JOIN LATERAL unnest(r.columns) AS u));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._looks_around_sql(oid, smallint[]) IS

@@ -34,19 +34,21 @@ COMMENT ON FUNCTION pggit._count_keys(integer, pggit._position, pggit._position)
 
 CREATE OR REPLACE FUNCTION pggit._differ_sql(p_table_id integer, p_from pggit._position, p_to pggit._position)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT CASE WHEN pggit._stored_columns(p_table_id, NULL, p_from) = pggit._stored_columns(p_table_id, NULL, p_to)
-                THEN format('%s *<> %s', pggit._as_row_sql(p_table_id, 'o', p_from), pggit._as_row_sql(p_table_id, 'n', p_to))
-                ELSE concat_ws(' OR ',
-                         format('ROW(%s)::record *<> ROW(%s)::record', string_agg('o.c' || f.column_id, ', ' ORDER BY f.column_id) FILTER (WHERE f.column_id = t.column_id),
-                                string_agg('n.c' || f.column_id, ', ' ORDER BY f.column_id) FILTER (WHERE f.column_id = t.column_id)),
-                         string_agg(CASE WHEN f.column_id < t.column_id
-                             THEN format('pggit._recast(pggit._pinned_text(o.c%s), %L) IS DISTINCT FROM pggit._pinned_text(n.c%s)', f.column_id, t.type_name, t.column_id)
-                             ELSE format('pggit._pinned_text(o.c%s) IS DISTINCT FROM pggit._recast(pggit._pinned_text(n.c%s), %L)', f.column_id, t.column_id, f.type_name) END,
-                             ' OR ' ORDER BY t.column_id) FILTER (WHERE f.column_id <> t.column_id)) END
-      FROM pggit._columns_at(p_table_id, p_from) AS f JOIN pggit._columns_at(p_table_id, p_to) AS t USING (origin)
-     WHERE f.generated_as IS NULL AND t.generated_as IS NULL;
+BEGIN
+    RETURN (SELECT CASE WHEN pggit._stored_columns(p_table_id, NULL, p_from) = pggit._stored_columns(p_table_id, NULL, p_to)
+                        THEN format('%s *<> %s', pggit._as_row_sql(p_table_id, 'o', p_from), pggit._as_row_sql(p_table_id, 'n', p_to))
+                        ELSE concat_ws(' OR ',
+                                 format('ROW(%s)::record *<> ROW(%s)::record', string_agg('o.c' || f.column_id, ', ' ORDER BY f.column_id) FILTER (WHERE f.column_id = t.column_id),
+                                        string_agg('n.c' || f.column_id, ', ' ORDER BY f.column_id) FILTER (WHERE f.column_id = t.column_id)),
+                                 string_agg(CASE WHEN f.column_id < t.column_id
+                                     THEN format('pggit._recast(pggit._pinned_text(o.c%s), %L) IS DISTINCT FROM pggit._pinned_text(n.c%s)', f.column_id, t.type_name, t.column_id)
+                                     ELSE format('pggit._pinned_text(o.c%s) IS DISTINCT FROM pggit._recast(pggit._pinned_text(n.c%s), %L)', f.column_id, t.column_id, f.type_name) END,
+                                     ' OR ' ORDER BY t.column_id) FILTER (WHERE f.column_id <> t.column_id)) END
+              FROM pggit._columns_at(p_table_id, p_from) AS f JOIN pggit._columns_at(p_table_id, p_to) AS t USING (origin)
+             WHERE f.generated_as IS NULL AND t.generated_as IS NULL);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._differ_sql(integer, pggit._position, pggit._position) IS

@@ -29,9 +29,11 @@ of these positions, or what gives the same.';
 
 CREATE OR REPLACE FUNCTION pggit._columns_json(p_table_id integer, p_at pggit._position)
     RETURNS jsonb
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT jsonb_agg(jsonb_build_array(c.name, c.type_name, c.key_position) ORDER BY c.column_id) FROM pggit._columns_at(p_table_id, p_at) AS c;
+BEGIN
+    RETURN (SELECT jsonb_agg(jsonb_build_array(c.name, c.type_name, c.key_position) ORDER BY c.column_id) FROM pggit._columns_at(p_table_id, p_at) AS c);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._columns_json(integer, pggit._position) IS
@@ -222,6 +224,7 @@ CREATE OR REPLACE FUNCTION pggit.commit(p_message text, p_branch text DEFAULT NU
                                         p_committed_at timestamptz DEFAULT NULL)
     RETURNS text
     LANGUAGE plpgsql
+    SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
     v_branch pggit.branches := pggit._branch(p_branch);

@@ -14,12 +14,14 @@ COMMENT ON FUNCTION pggit._to_jsonb(anyelement) IS
 
 CREATE OR REPLACE FUNCTION pggit._holds_json(p_type text)
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT 'json'::regtype IN (t.oid, t.typelem) OR 'c' IN (t.typtype, e.typtype)
-      FROM pg_type AS t LEFT JOIN pg_type AS e ON e.oid = t.typelem
-     WHERE t.oid = p_type::regtype;
+BEGIN
+    RETURN (SELECT 'json'::regtype IN (t.oid, t.typelem) OR 'c' IN (t.typtype, e.typtype)
+              FROM pg_type AS t LEFT JOIN pg_type AS e ON e.oid = t.typelem
+             WHERE t.oid = p_type::regtype);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._holds_json(text) IS
@@ -27,14 +29,16 @@ COMMENT ON FUNCTION pggit._holds_json(text) IS
 
 CREATE OR REPLACE FUNCTION pggit._json_sql(p_table_id integer, p_alias text, p_at pggit._position DEFAULT NULL)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT CASE WHEN bool_or(pggit._holds_json(c.type_name))
-                THEN format('(SELECT to_jsonb(j.*) FROM (SELECT %s) AS j)',
-                            string_agg(CASE WHEN pggit._holds_json(c.type_name) THEN format('pggit._to_jsonb(%1$s.%2$I) AS %2$I', p_alias, c.name)
-                                            ELSE format('%s.%I', p_alias, c.name) END, ', ' ORDER BY c.attnum))
-                ELSE format('to_jsonb(%s.*)', p_alias) END
-      FROM pggit._shown_columns(p_table_id, p_at) AS c;
+BEGIN
+    RETURN (SELECT CASE WHEN bool_or(pggit._holds_json(c.type_name))
+                        THEN format('(SELECT to_jsonb(j.*) FROM (SELECT %s) AS j)',
+                                    string_agg(CASE WHEN pggit._holds_json(c.type_name) THEN format('pggit._to_jsonb(%1$s.%2$I) AS %2$I', p_alias, c.name)
+                                                    ELSE format('%s.%I', p_alias, c.name) END, ', ' ORDER BY c.attnum))
+                        ELSE format('to_jsonb(%s.*)', p_alias) END
+              FROM pggit._shown_columns(p_table_id, p_at) AS c);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._json_sql(integer, text, pggit._position) IS

@@ -64,13 +64,15 @@ need it not, gc keeps what they build on. Raises VG401 when gc is at work for lo
 
 CREATE OR REPLACE FUNCTION pggit._gc_pids()
     RETURNS integer[]
-    LANGUAGE sql VOLATILE
+    LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT array_agg(l.pid)
-      FROM pg_locks AS l
-     WHERE l.locktype = 'advisory' AND l.classid::integer = hashtext('pggit.gc') AND l.objid = 0 AND l.objsubid = 2 AND l.granted
-       AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database());
+BEGIN
+    RETURN (SELECT array_agg(l.pid)
+              FROM pg_locks AS l
+             WHERE l.locktype = 'advisory' AND l.classid::integer = hashtext('pggit.gc') AND l.objid = 0 AND l.objsubid = 2 AND l.granted
+               AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database()));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._gc_pids() IS

@@ -2,9 +2,11 @@
 
 CREATE OR REPLACE FUNCTION pggit._is_keyless(p_table_id integer)
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT NOT EXISTS (SELECT FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL);
+BEGIN
+    RETURN (SELECT NOT EXISTS (SELECT FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._is_keyless(integer) IS
@@ -26,13 +28,15 @@ COMMENT ON FUNCTION pggit._pinned(text) IS
 
 CREATE OR REPLACE FUNCTION pggit._stored_types(p_table_id integer, p_at pggit._position)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT string_agg(format('c%s %s', c.column_id, format_type(a.atttypid, -1)), ', ' ORDER BY c.column_id)
-      FROM pggit._columns_at(p_table_id, p_at) AS c
-      JOIN pg_attribute AS a ON a.attrelid = format('pggit._delta_%s', p_table_id)::regclass AND a.attname = 'c' || c.column_id AND NOT a.attisdropped
-     WHERE c.generated_as IS NULL;
+BEGIN
+    RETURN (SELECT string_agg(format('c%s %s', c.column_id, format_type(a.atttypid, -1)), ', ' ORDER BY c.column_id)
+              FROM pggit._columns_at(p_table_id, p_at) AS c
+              JOIN pg_attribute AS a ON a.attrelid = format('pggit._delta_%s', p_table_id)::regclass AND a.attname = 'c' || c.column_id AND NOT a.attisdropped
+             WHERE c.generated_as IS NULL);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._stored_types(integer, pggit._position) IS
@@ -40,10 +44,12 @@ COMMENT ON FUNCTION pggit._stored_types(integer, pggit._position) IS
 
 CREATE OR REPLACE FUNCTION pggit._shared_columns(p_table_id integer, p_a pggit._position, p_b pggit._position)
     RETURNS integer[]
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT ARRAY(SELECT a.column_id FROM pggit._columns_at(p_table_id, p_a) AS a JOIN pggit._columns_at(p_table_id, p_b) AS b USING (column_id)
-                  WHERE a.generated_as IS NULL ORDER BY 1);
+BEGIN
+    RETURN (SELECT ARRAY(SELECT a.column_id FROM pggit._columns_at(p_table_id, p_a) AS a JOIN pggit._columns_at(p_table_id, p_b) AS b USING (column_id)
+                          WHERE a.generated_as IS NULL ORDER BY 1));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._shared_columns(integer, pggit._position, pggit._position) IS
@@ -51,9 +57,11 @@ COMMENT ON FUNCTION pggit._shared_columns(integer, pggit._position, pggit._posit
 
 CREATE OR REPLACE FUNCTION pggit._is_on_main(p_table_id integer, p_column_id integer, p_mark pggit._mark)
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT EXISTS (SELECT FROM pggit.columns AS m WHERE m.table_id = p_table_id AND m.column_id = p_column_id AND (m.added_at IS NULL OR pggit._mark_in(m.added_at, p_mark)));
+BEGIN
+    RETURN (SELECT EXISTS (SELECT FROM pggit.columns AS m WHERE m.table_id = p_table_id AND m.column_id = p_column_id AND (m.added_at IS NULL OR pggit._mark_in(m.added_at, p_mark))));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._is_on_main(integer, integer, pggit._mark) IS
@@ -61,17 +69,19 @@ COMMENT ON FUNCTION pggit._is_on_main(integer, integer, pggit._mark) IS
 
 CREATE OR REPLACE FUNCTION pggit._counted_sql(p_table_id integer, p_columns integer[], p_row text, p_main_at pggit._mark DEFAULT NULL)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    WITH cells AS (
-        SELECT a.attnum, c.id = ANY (p_columns) AS counts,
-               CASE WHEN c.id = ANY (p_columns) AND (p_main_at IS NULL OR pggit._is_on_main(p_table_id, c.id, p_main_at)) THEN p_row || '.' || a.attname ELSE 'NULL' END AS cell
-          FROM pg_attribute AS a CROSS JOIN LATERAL (SELECT substr(a.attname, 2)::integer AS id) AS c
-         WHERE a.attrelid = format('pggit._delta_%s', p_table_id)::regclass AND a.attnum > 1 AND NOT a.attisdropped
-    )
-    SELECT format('row(%s)::text COLLATE "C" AS k, ROW(0, %s)::pggit._delta_%s AS r',
-                  string_agg(c.cell, ', ' ORDER BY c.attnum) FILTER (WHERE c.counts), string_agg(c.cell, ', ' ORDER BY c.attnum), p_table_id)
-      FROM cells AS c;
+BEGIN
+    RETURN (WITH cells AS (
+                SELECT a.attnum, c.id = ANY (p_columns) AS counts,
+                       CASE WHEN c.id = ANY (p_columns) AND (p_main_at IS NULL OR pggit._is_on_main(p_table_id, c.id, p_main_at)) THEN p_row || '.' || a.attname ELSE 'NULL' END AS cell
+                  FROM pg_attribute AS a CROSS JOIN LATERAL (SELECT substr(a.attname, 2)::integer AS id) AS c
+                 WHERE a.attrelid = format('pggit._delta_%s', p_table_id)::regclass AND a.attnum > 1 AND NOT a.attisdropped
+            )
+            SELECT format('row(%s)::text COLLATE "C" AS k, ROW(0, %s)::pggit._delta_%s AS r',
+                          string_agg(c.cell, ', ' ORDER BY c.attnum) FILTER (WHERE c.counts), string_agg(c.cell, ', ' ORDER BY c.attnum), p_table_id)
+              FROM cells AS c);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._counted_sql(integer, integer[], text, pggit._mark) IS
@@ -141,12 +151,14 @@ COMMENT ON FUNCTION pggit._net_sql(text) IS
 
 CREATE OR REPLACE FUNCTION pggit._is_told_by_branch(p_table_id integer, p_position pggit._position)
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT coalesce((SELECT ((p_position).s)::text = (b.s)::text AND NOT ((p_position).x IS NULL)
-                       FROM pggit.branch_tables AS bt JOIN pggit.branch_bases AS b USING (branch_id) JOIN pg_class AS c ON c.oid = bt.relation
-                      WHERE bt.branch_id = (p_position).branch_id AND bt.table_id = p_table_id AND bt.form = 'table'), false)
-           AND NOT pggit._is_reshaped(p_table_id, p_position, pggit._branch_now((p_position).branch_id));
+BEGIN
+    RETURN (SELECT coalesce((SELECT ((p_position).s)::text = (b.s)::text AND NOT ((p_position).x IS NULL)
+                               FROM pggit.branch_tables AS bt JOIN pggit.branch_bases AS b USING (branch_id) JOIN pg_class AS c ON c.oid = bt.relation
+                              WHERE bt.branch_id = (p_position).branch_id AND bt.table_id = p_table_id AND bt.form = 'table'), false)
+                   AND NOT pggit._is_reshaped(p_table_id, p_position, pggit._branch_now((p_position).branch_id)));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._is_told_by_branch(integer, pggit._position) IS
@@ -193,16 +205,18 @@ taken back, and what the branch itself did is added; of the branch''s own, where
 
 CREATE OR REPLACE FUNCTION pggit._keyless_state_sql(p_table_id integer, p_position pggit._position)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT format('SELECT %s FROM pggit._pinned(%L) AS s(%s)', pggit._stored_columns(p_table_id, 's', p_position), format($sql$%1$s
-        SELECT %2$s FROM present AS p WHERE NOT EXISTS (SELECT FROM net AS u WHERE u.n < 0 AND u.k = p.k)
-        UNION ALL
-        SELECT %2$s FROM (SELECT p.r, u.n, row_number() OVER (PARTITION BY p.k) AS i FROM present AS p JOIN net AS u ON u.n < 0 AND u.k = p.k) AS p WHERE p.i > -p.n
-        UNION ALL
-        SELECT %3$s FROM net AS u CROSS JOIN generate_series(1, u.n)$sql$,
-        pggit._keyless_parts_sql(p_table_id, p_position), pggit._record_columns(p_table_id, 'p.r', p_position), pggit._record_columns(p_table_id, 'u.r', p_position)),
-        pggit._stored_types(p_table_id, p_position));
+BEGIN
+    RETURN (SELECT format('SELECT %s FROM pggit._pinned(%L) AS s(%s)', pggit._stored_columns(p_table_id, 's', p_position), format($sql$%1$s
+                SELECT %2$s FROM present AS p WHERE NOT EXISTS (SELECT FROM net AS u WHERE u.n < 0 AND u.k = p.k)
+                UNION ALL
+                SELECT %2$s FROM (SELECT p.r, u.n, row_number() OVER (PARTITION BY p.k) AS i FROM present AS p JOIN net AS u ON u.n < 0 AND u.k = p.k) AS p WHERE p.i > -p.n
+                UNION ALL
+                SELECT %3$s FROM net AS u CROSS JOIN generate_series(1, u.n)$sql$,
+                pggit._keyless_parts_sql(p_table_id, p_position), pggit._record_columns(p_table_id, 'p.r', p_position), pggit._record_columns(p_table_id, 'u.r', p_position)),
+                pggit._stored_types(p_table_id, p_position)));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._keyless_state_sql(integer, pggit._position) IS

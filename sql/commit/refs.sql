@@ -22,10 +22,12 @@ COMMENT ON FUNCTION pggit._branch(text) IS
 
 CREATE OR REPLACE FUNCTION pggit._is_waited_for()
     RETURNS boolean
-    LANGUAGE sql VOLATILE
+    LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT EXISTS (SELECT FROM pg_locks AS l WHERE NOT l.granted AND pg_backend_pid() = ANY (pg_blocking_pids(l.pid)));
+BEGIN
+    RETURN (SELECT EXISTS (SELECT FROM pg_locks AS l WHERE NOT l.granted AND pg_backend_pid() = ANY (pg_blocking_pids(l.pid))));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._is_waited_for() IS
@@ -216,9 +218,11 @@ COMMENT ON FUNCTION pggit._first_parents(text) IS
 
 CREATE OR REPLACE FUNCTION pggit._commit_before(p_branch pggit.branches, p_at timestamptz)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT a.commit_id FROM pggit._first_parents(p_branch.head) AS a WHERE a.committed_at <= p_at ORDER BY a.depth LIMIT 1;
+BEGIN
+    RETURN (SELECT a.commit_id FROM pggit._first_parents(p_branch.head) AS a WHERE a.committed_at <= p_at ORDER BY a.depth LIMIT 1);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._commit_before(pggit.branches, timestamptz) IS

@@ -2,11 +2,13 @@
 
 CREATE OR REPLACE FUNCTION pggit._base_relation(p_table_id integer)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT CASE WHEN t.on_main THEN format('%I.%I', t.schema_name, t.table_name)
-                ELSE (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = t.relation) END
-      FROM pggit.tables AS t WHERE t.table_id = p_table_id;
+BEGIN
+    RETURN (SELECT CASE WHEN t.on_main THEN format('%I.%I', t.schema_name, t.table_name)
+                        ELSE (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = t.relation) END
+              FROM pggit.tables AS t WHERE t.table_id = p_table_id);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._base_relation(integer) IS
@@ -14,10 +16,12 @@ COMMENT ON FUNCTION pggit._base_relation(integer) IS
 
 CREATE OR REPLACE FUNCTION pggit._base_rows(p_table_id integer)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT CASE WHEN EXISTS (SELECT FROM pg_class AS c WHERE c.oid = t.relation AND c.relkind = 'p') THEN '' ELSE 'ONLY ' END || pggit._base_relation(t.table_id)
-      FROM pggit.tables AS t WHERE t.table_id = p_table_id;
+BEGIN
+    RETURN (SELECT CASE WHEN EXISTS (SELECT FROM pg_class AS c WHERE c.oid = t.relation AND c.relkind = 'p') THEN '' ELSE 'ONLY ' END || pggit._base_relation(t.table_id)
+              FROM pggit.tables AS t WHERE t.table_id = p_table_id);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._base_rows(integer) IS
@@ -25,9 +29,11 @@ COMMENT ON FUNCTION pggit._base_rows(integer) IS
 
 CREATE OR REPLACE FUNCTION pggit._rows_of(p_relation oid)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT CASE WHEN c.relkind = 'p' THEN '' ELSE 'ONLY ' END || c.oid::regclass::text FROM pg_class AS c WHERE c.oid = p_relation;
+BEGIN
+    RETURN (SELECT CASE WHEN c.relkind = 'p' THEN '' ELSE 'ONLY ' END || c.oid::regclass::text FROM pg_class AS c WHERE c.oid = p_relation);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._rows_of(oid) IS
@@ -56,13 +62,15 @@ also keeps the table as it is while statements are put together. Where others ke
 
 CREATE OR REPLACE FUNCTION pggit._dense_relation(p_branch_id integer, p_table_id integer)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT format('%I.%I', n.nspname, c.relname)
-      FROM pggit.branch_tables AS bt
-      JOIN pg_class AS c ON c.oid = bt.relation
-      JOIN pg_namespace AS n ON n.oid = c.relnamespace
-     WHERE bt.branch_id = p_branch_id AND bt.table_id = p_table_id AND bt.form = 'table';
+BEGIN
+    RETURN (SELECT format('%I.%I', n.nspname, c.relname)
+              FROM pggit.branch_tables AS bt
+              JOIN pg_class AS c ON c.oid = bt.relation
+              JOIN pg_namespace AS n ON n.oid = c.relnamespace
+             WHERE bt.branch_id = p_branch_id AND bt.table_id = p_table_id AND bt.form = 'table');
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._dense_relation(integer, integer) IS
@@ -70,17 +78,19 @@ COMMENT ON FUNCTION pggit._dense_relation(integer, integer) IS
 
 CREATE OR REPLACE FUNCTION pggit._dense_rows_sql(p_branch_id integer, p_table_id integer, p_at pggit._position DEFAULT NULL)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT 'SELECT ' || string_agg(format('%s::%s AS c%s', CASE WHEN a.attname IS NULL THEN 'NULL' ELSE 'b.' || pggit._quoted(a.attname) END, c.type_name, c.column_id), ', ' ORDER BY c.column_id)
-           || format(' FROM ONLY %s AS b', pggit._dense_relation(p_branch_id, p_table_id))
-      FROM pggit.branch_tables AS bt
-     CROSS JOIN LATERAL (SELECT k.*, row_number() OVER (ORDER BY k.origin) AS n
-                           FROM pggit._columns_at(p_table_id, CASE WHEN p_at IS NULL THEN pggit._branch_now(p_branch_id) ELSE p_at END) AS k) AS c
-      LEFT JOIN pggit.branch_columns AS bc ON bc.branch_id = bt.branch_id AND bc.table_id = bt.table_id AND bc.column_id = c.column_id
-      LEFT JOIN pg_attribute AS a ON a.attrelid = bt.relation AND CASE WHEN bc.column_id IS NULL THEN a.attnum = c.n ELSE bc.dropped_at IS NULL AND a.attname = bc.name END
-     WHERE bt.branch_id = p_branch_id AND bt.table_id = p_table_id AND bt.form = 'table' AND c.generated_as IS NULL;
+BEGIN
+    RETURN (SELECT 'SELECT ' || string_agg(format('%s::%s AS c%s', CASE WHEN a.attname IS NULL THEN 'NULL' ELSE 'b.' || pggit._quoted(a.attname) END, c.type_name, c.column_id), ', ' ORDER BY c.column_id)
+                   || format(' FROM ONLY %s AS b', pggit._dense_relation(p_branch_id, p_table_id))
+              FROM pggit.branch_tables AS bt
+             CROSS JOIN LATERAL (SELECT k.*, row_number() OVER (ORDER BY k.origin) AS n
+                                   FROM pggit._columns_at(p_table_id, CASE WHEN p_at IS NULL THEN pggit._branch_now(p_branch_id) ELSE p_at END) AS k) AS c
+              LEFT JOIN pggit.branch_columns AS bc ON bc.branch_id = bt.branch_id AND bc.table_id = bt.table_id AND bc.column_id = c.column_id
+              LEFT JOIN pg_attribute AS a ON a.attrelid = bt.relation AND CASE WHEN bc.column_id IS NULL THEN a.attnum = c.n ELSE bc.dropped_at IS NULL AND a.attname = bc.name END
+             WHERE bt.branch_id = p_branch_id AND bt.table_id = p_table_id AND bt.form = 'table' AND c.generated_as IS NULL);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._dense_rows_sql(integer, integer, pggit._position) IS
@@ -137,9 +147,11 @@ COMMENT ON FUNCTION pggit._name_at(integer, pggit._position) IS
 
 CREATE OR REPLACE FUNCTION pggit._is_away(p_table_id integer, p_position pggit._position)
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT coalesce((SELECT NOT c.is_there FROM pggit._last_change(p_table_id, p_position) AS c), false);
+BEGIN
+    RETURN (SELECT coalesce((SELECT NOT c.is_there FROM pggit._last_change(p_table_id, p_position) AS c), false));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._is_away(integer, pggit._position) IS
@@ -147,10 +159,12 @@ COMMENT ON FUNCTION pggit._is_away(integer, pggit._position) IS
 
 CREATE OR REPLACE FUNCTION pggit._no_rows_sql(p_table_id integer, p_position pggit._position)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT format('SELECT %s WHERE false', string_agg(format('NULL::%s AS c%s', c.type_name, c.column_id), ', ' ORDER BY c.column_id))
-      FROM pggit._columns_at(p_table_id, p_position) AS c WHERE c.generated_as IS NULL;
+BEGIN
+    RETURN (SELECT format('SELECT %s WHERE false', string_agg(format('NULL::%s AS c%s', c.type_name, c.column_id), ', ' ORDER BY c.column_id))
+              FROM pggit._columns_at(p_table_id, p_position) AS c WHERE c.generated_as IS NULL);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._no_rows_sql(integer, pggit._position) IS
@@ -171,18 +185,20 @@ COMMENT ON FUNCTION pggit._first_out_sql(text, text) IS
 
 CREATE OR REPLACE FUNCTION pggit._main_row_sql(p_table_id integer, p_mark pggit._mark, p_at pggit._position, p_first text DEFAULT NULL)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT CASE WHEN pggit._is_away(p_table_id, (1, p_mark, p_mark)::pggit._position) THEN pggit._no_rows_sql(p_table_id, p_at) ELSE format($sql$
-            SELECT %1$s FROM (%2$s) AS f WHERE f._op <> 'I'
-            UNION ALL
-            SELECT %3$s FROM %4$s AS b WHERE %5$s AND %6$s$sql$,
-        pggit._log_columns(p_table_id, 'f', p_at),
-        CASE WHEN p_first IS NULL THEN pggit._first_out_sql(format('pggit._log_%s', p_table_id), pggit._same_key(p_table_id, 'h', 'k') || ' AND ' || pggit._key_out_sql('h', p_mark))
-             ELSE format('SELECT %s.*', p_first) END,
-        pggit._base_columns(p_table_id, 'b', p_at), pggit._base_rows(p_table_id), pggit._same_key(p_table_id, 'b', 'k', true, false),
-        CASE WHEN p_first IS NULL THEN format('NOT EXISTS (SELECT FROM pggit._log_%s AS h WHERE %s AND %s)', p_table_id, pggit._same_key(p_table_id, 'h', 'k'), pggit._key_out_sql('h', p_mark))
-             ELSE format('%s._xid IS NULL', p_first) END) END;
+BEGIN
+    RETURN (SELECT CASE WHEN pggit._is_away(p_table_id, (1, p_mark, p_mark)::pggit._position) THEN pggit._no_rows_sql(p_table_id, p_at) ELSE format($sql$
+                    SELECT %1$s FROM (%2$s) AS f WHERE f._op <> 'I'
+                    UNION ALL
+                    SELECT %3$s FROM %4$s AS b WHERE %5$s AND %6$s$sql$,
+                pggit._log_columns(p_table_id, 'f', p_at),
+                CASE WHEN p_first IS NULL THEN pggit._first_out_sql(format('pggit._log_%s', p_table_id), pggit._same_key(p_table_id, 'h', 'k') || ' AND ' || pggit._key_out_sql('h', p_mark))
+                     ELSE format('SELECT %s.*', p_first) END,
+                pggit._base_columns(p_table_id, 'b', p_at), pggit._base_rows(p_table_id), pggit._same_key(p_table_id, 'b', 'k', true, false),
+                CASE WHEN p_first IS NULL THEN format('NOT EXISTS (SELECT FROM pggit._log_%s AS h WHERE %s AND %s)', p_table_id, pggit._same_key(p_table_id, 'h', 'k'), pggit._key_out_sql('h', p_mark))
+                     ELSE format('%s._xid IS NULL', p_first) END) END);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._main_row_sql(integer, pggit._mark, pggit._position, text) IS
@@ -376,11 +392,13 @@ COMMENT ON FUNCTION pggit._state_sql(integer, pggit._position) IS
 
 CREATE OR REPLACE FUNCTION pggit._own_columns(p_table_id integer, p_keys text, p_rows text, p_at pggit._position)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT string_agg(format(CASE WHEN c.key_position IS NULL THEN '%1$s.c%3$s' ELSE 'coalesce(%1$s.c%3$s, %2$s.c%3$s)' END, p_rows, p_keys, c.column_id), ', ' ORDER BY c.column_id)
-      FROM pggit._columns_at(p_table_id, p_at) AS c
-     WHERE c.generated_as IS NULL;
+BEGIN
+    RETURN (SELECT string_agg(format(CASE WHEN c.key_position IS NULL THEN '%1$s.c%3$s' ELSE 'coalesce(%1$s.c%3$s, %2$s.c%3$s)' END, p_rows, p_keys, c.column_id), ', ' ORDER BY c.column_id)
+              FROM pggit._columns_at(p_table_id, p_at) AS c
+             WHERE c.generated_as IS NULL);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._own_columns(integer, text, text, pggit._position) IS
@@ -398,11 +416,13 @@ COMMENT ON FUNCTION pggit._keys_at_sql(integer, pggit._position) IS
 
 CREATE OR REPLACE FUNCTION pggit._meets_rows_unlogged(p_table_id integer, p_a pggit._position, p_b pggit._position)
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT pggit._is_away(p_table_id, (1, a.mark, a.mark)::pggit._position) <> pggit._is_away(p_table_id, (1, b.mark, b.mark)::pggit._position)
-           AND NOT (SELECT pggit._is_made_on_branch(t) FROM pggit.tables AS t WHERE t.table_id = p_table_id)
-      FROM (SELECT pggit._base_mark(p_a)) AS a(mark), (SELECT pggit._base_mark(p_b)) AS b(mark);
+BEGIN
+    RETURN (SELECT pggit._is_away(p_table_id, (1, a.mark, a.mark)::pggit._position) <> pggit._is_away(p_table_id, (1, b.mark, b.mark)::pggit._position)
+                   AND NOT (SELECT pggit._is_made_on_branch(t) FROM pggit.tables AS t WHERE t.table_id = p_table_id)
+              FROM (SELECT pggit._base_mark(p_a)) AS a(mark), (SELECT pggit._base_mark(p_b)) AS b(mark));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._meets_rows_unlogged(integer, pggit._position, pggit._position) IS
@@ -445,18 +465,20 @@ the branches'' logs say (the same branch) or what either branch owns (different 
 
 CREATE OR REPLACE FUNCTION pggit._named_sql(p_table_id integer, p_query text, p_at pggit._position DEFAULT NULL)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT format('SELECT %s FROM (SELECT %s FROM (%s) AS q) AS n',
-                  string_agg(CASE WHEN c.generated_as IS NULL THEN format('n.%I', c.name)
-                                  WHEN c.names IS NULL THEN format('(%s)::%s AS %I', c.generated_as, c.type_name, c.name)
-                                  ELSE format('(SELECT (%s)::%s FROM (SELECT %s) AS g) AS %I', c.generated_as, c.type_name,
-                                              (SELECT string_agg(format('n.%I AS %I', o.name, c.names ->> o.column_id::text), ', ')
-                                                 FROM pggit._shown_columns(p_table_id, p_at) AS o
-                                                WHERE o.generated_as IS NULL AND c.names ? o.column_id::text), c.name) END, ', ' ORDER BY c.attnum),
-                  string_agg(format('q.c%s AS %I', c.column_id, c.name), ', ' ORDER BY c.attnum) FILTER (WHERE c.generated_as IS NULL),
-                  p_query)
-      FROM pggit._shown_columns(p_table_id, p_at) AS c;
+BEGIN
+    RETURN (SELECT format('SELECT %s FROM (SELECT %s FROM (%s) AS q) AS n',
+                          string_agg(CASE WHEN c.generated_as IS NULL THEN format('n.%I', c.name)
+                                          WHEN c.names IS NULL THEN format('(%s)::%s AS %I', c.generated_as, c.type_name, c.name)
+                                          ELSE format('(SELECT (%s)::%s FROM (SELECT %s) AS g) AS %I', c.generated_as, c.type_name,
+                                                      (SELECT string_agg(format('n.%I AS %I', o.name, c.names ->> o.column_id::text), ', ')
+                                                         FROM pggit._shown_columns(p_table_id, p_at) AS o
+                                                        WHERE o.generated_as IS NULL AND c.names ? o.column_id::text), c.name) END, ', ' ORDER BY c.attnum),
+                          string_agg(format('q.c%s AS %I', c.column_id, c.name), ', ' ORDER BY c.attnum) FILTER (WHERE c.generated_as IS NULL),
+                          p_query)
+              FROM pggit._shown_columns(p_table_id, p_at) AS c);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._named_sql(integer, text, pggit._position) IS
@@ -502,19 +524,21 @@ COMMENT ON FUNCTION pggit._is_after_gap(pggit.tables, pggit._mark) IS
 
 CREATE OR REPLACE FUNCTION pggit._presence(p_table pggit.tables, p_position pggit._position)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT CASE WHEN NOT coalesce((SELECT c.is_there FROM pggit._last_change((p_table).table_id, p_position) AS c), pggit._mark_in((p_table).tracked_at, pggit._base_mark(p_position))) THEN 'absent'
-                WHEN NOT pggit._is_after_gap(p_table, pggit._base_mark(p_position))
-                     AND ((p_position).branch_id = 1 OR NOT pggit._outlives_gap(p_table, p_position)) THEN 'gap'
-                WHEN EXISTS (SELECT FROM pggit.branch_gaps AS g WHERE g.branch_id = (p_position).branch_id AND g.table_id = (p_table).table_id
-                                                                  AND NOT pggit._mark_in(g.at, (p_position).x)) THEN 'gap'
-                -- DROP TYPE … CASCADE takes the column of an earlier shape out of the stores.
-                WHEN EXISTS (SELECT FROM pggit._columns_at((p_table).table_id, p_position) AS c
-                              WHERE NOT c.dropped_at IS NULL AND c.generated_as IS NULL
-                                AND NOT EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = to_regclass(format('pggit._delta_%s', (p_table).table_id))
-                                                                                AND a.attname = 'c' || c.column_id AND NOT a.attisdropped)) THEN 'gap'
-                ELSE 'present' END;
+BEGIN
+    RETURN (SELECT CASE WHEN NOT coalesce((SELECT c.is_there FROM pggit._last_change((p_table).table_id, p_position) AS c), pggit._mark_in((p_table).tracked_at, pggit._base_mark(p_position))) THEN 'absent'
+                        WHEN NOT pggit._is_after_gap(p_table, pggit._base_mark(p_position))
+                             AND ((p_position).branch_id = 1 OR NOT pggit._outlives_gap(p_table, p_position)) THEN 'gap'
+                        WHEN EXISTS (SELECT FROM pggit.branch_gaps AS g WHERE g.branch_id = (p_position).branch_id AND g.table_id = (p_table).table_id
+                                                                          AND NOT pggit._mark_in(g.at, (p_position).x)) THEN 'gap'
+                        -- DROP TYPE … CASCADE takes the column of an earlier shape out of the stores.
+                        WHEN EXISTS (SELECT FROM pggit._columns_at((p_table).table_id, p_position) AS c
+                                      WHERE NOT c.dropped_at IS NULL AND c.generated_as IS NULL
+                                        AND NOT EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = to_regclass(format('pggit._delta_%s', (p_table).table_id))
+                                                                                        AND a.attname = 'c' || c.column_id AND NOT a.attisdropped)) THEN 'gap'
+                        ELSE 'present' END);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._presence(pggit.tables, pggit._position) IS
@@ -609,11 +633,13 @@ COMMENT ON FUNCTION pggit._tables_gone(pggit._position, pggit._position) IS
 
 CREATE OR REPLACE FUNCTION pggit._record_columns(p_table_id integer, p_record text, p_at pggit._position DEFAULT NULL)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT string_agg(format('(%s).c%s', p_record, c.column_id), ', ' ORDER BY c.column_id)
-      FROM pggit._columns_at(p_table_id, p_at) AS c
-     WHERE c.generated_as IS NULL;
+BEGIN
+    RETURN (SELECT string_agg(format('(%s).c%s', p_record, c.column_id), ', ' ORDER BY c.column_id)
+              FROM pggit._columns_at(p_table_id, p_at) AS c
+             WHERE c.generated_as IS NULL);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._record_columns(integer, text, pggit._position) IS
@@ -621,12 +647,14 @@ COMMENT ON FUNCTION pggit._record_columns(integer, text, pggit._position) IS
 
 CREATE OR REPLACE FUNCTION pggit._key_json(p_table_id integer, p_row text, p_at pggit._position DEFAULT NULL)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT CASE WHEN bool_or(c.key_position IS NOT NULL)
-                THEN format('jsonb_build_object(%s)', string_agg(format('%L, %s -> %1$L', c.name, p_row), ', ' ORDER BY c.key_position) FILTER (WHERE c.key_position IS NOT NULL))
-                ELSE format('(%s - %L::text[])', p_row, coalesce(array_agg(c.name) FILTER (WHERE c.generated_as IS NOT NULL), '{}')) END
-      FROM pggit._columns_at(p_table_id, p_at) AS c;
+BEGIN
+    RETURN (SELECT CASE WHEN bool_or(c.key_position IS NOT NULL)
+                        THEN format('jsonb_build_object(%s)', string_agg(format('%L, %s -> %1$L', c.name, p_row), ', ' ORDER BY c.key_position) FILTER (WHERE c.key_position IS NOT NULL))
+                        ELSE format('(%s - %L::text[])', p_row, coalesce(array_agg(c.name) FILTER (WHERE c.generated_as IS NOT NULL), '{}')) END
+              FROM pggit._columns_at(p_table_id, p_at) AS c);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._key_json(integer, text, pggit._position) IS
@@ -665,11 +693,13 @@ COMMENT ON FUNCTION pggit._store_columns(integer) IS
 
 CREATE OR REPLACE FUNCTION pggit._as_row_sql(p_table_id integer, p_alias text, p_at pggit._position DEFAULT NULL)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT format('ROW(0, %s)::pggit._delta_%s', string_agg(CASE WHEN c.column_id IS NULL THEN 'NULL' ELSE format('%s.c%s', p_alias, c.column_id) END, ', ' ORDER BY s.attnum), p_table_id)
-      FROM pggit._store_columns(p_table_id) AS s
-      LEFT JOIN pggit._columns_at(p_table_id, p_at) AS c ON c.column_id = s.column_id;
+BEGIN
+    RETURN (SELECT format('ROW(0, %s)::pggit._delta_%s', string_agg(CASE WHEN c.column_id IS NULL THEN 'NULL' ELSE format('%s.c%s', p_alias, c.column_id) END, ', ' ORDER BY s.attnum), p_table_id)
+              FROM pggit._store_columns(p_table_id) AS s
+              LEFT JOIN pggit._columns_at(p_table_id, p_at) AS c ON c.column_id = s.column_id);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._as_row_sql(integer, text, pggit._position) IS

@@ -31,12 +31,14 @@ COMMENT ON FUNCTION pggit._conflicts_between(text, text) IS
 
 CREATE OR REPLACE FUNCTION pggit.detect_conflicts(p_source_branch text, p_target_branch text DEFAULT NULL)
     RETURNS jsonb
-    LANGUAGE sql
+    LANGUAGE plpgsql
 AS $$
-    SELECT jsonb_build_object('conflict_count', count(*),
-                              'conflicts', coalesce(jsonb_agg(jsonb_build_object('conflict_id', c.conflict_id, 'type', c.kind, 'table', c.table_name, 'key', c.key, 'column', c.column_name,
-                                                                                 'base', c.base, 'ours', c.ours, 'theirs', c.theirs) ORDER BY c.conflict_no), '[]'))
-      FROM pggit._conflicts_between(p_source_branch, p_target_branch) AS c;
+BEGIN
+    RETURN (SELECT jsonb_build_object('conflict_count', count(*),
+                                      'conflicts', coalesce(jsonb_agg(jsonb_build_object('conflict_id', c.conflict_id, 'type', c.kind, 'table', c.table_name, 'key', c.key, 'column', c.column_name,
+                                                                                         'base', c.base, 'ours', c.ours, 'theirs', c.theirs) ORDER BY c.conflict_no), '[]'))
+              FROM pggit._conflicts_between(p_source_branch, p_target_branch) AS c);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit.detect_conflicts(text, text) IS

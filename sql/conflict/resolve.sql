@@ -97,14 +97,16 @@ COMMENT ON FUNCTION pggit._set_resolution(uuid, text, text, jsonb) IS
 
 CREATE OR REPLACE FUNCTION pggit._as_declared_sql(p_table_id integer, p_column_id integer, p_value text)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT format('SELECT %s FROM (SELECT %s AS v) AS q',
-                  string_agg(format('(%s)::%s', CASE WHEN p_column_id IS NULL THEN '(q.v).c' || c.column_id ELSE 'q.v' END, format_type(a.atttypid, a.atttypmod)), ', '), p_value)
-      FROM pggit.columns AS c
-      JOIN pggit.tables AS t USING (table_id)
-      JOIN pg_attribute AS a ON a.attrelid = t.relation AND a.attname = c.name
-     WHERE c.table_id = p_table_id AND c.dropped_at IS NULL AND c.generated_as IS NULL AND (p_column_id IS NULL OR c.column_id = p_column_id);
+BEGIN
+    RETURN (SELECT format('SELECT %s FROM (SELECT %s AS v) AS q',
+                          string_agg(format('(%s)::%s', CASE WHEN p_column_id IS NULL THEN '(q.v).c' || c.column_id ELSE 'q.v' END, format_type(a.atttypid, a.atttypmod)), ', '), p_value)
+              FROM pggit.columns AS c
+              JOIN pggit.tables AS t USING (table_id)
+              JOIN pg_attribute AS a ON a.attrelid = t.relation AND a.attname = c.name
+             WHERE c.table_id = p_table_id AND c.dropped_at IS NULL AND c.generated_as IS NULL AND (p_column_id IS NULL OR c.column_id = p_column_id));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._as_declared_sql(integer, integer, text) IS
@@ -144,10 +146,12 @@ COMMENT ON FUNCTION pggit._require_row(pggit.conflicts, jsonb) IS
 
 CREATE OR REPLACE FUNCTION pggit._means(p_resolution jsonb, p_conflict_id text, p_table text, p_key jsonb, p_column text)
     RETURNS boolean
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
 AS $$
-    SELECT coalesce(p_conflict_id = p_resolution ->> 'conflict_id', true) AND coalesce(p_resolution ->> 'table' IN (p_table, regexp_replace(p_table, '^public\.', '')), true)
-           AND coalesce(p_key = p_resolution -> 'key', true) AND (p_resolution ->> 'column' IS NULL OR p_column IS NOT DISTINCT FROM p_resolution ->> 'column');
+BEGIN
+    RETURN (SELECT coalesce(p_conflict_id = p_resolution ->> 'conflict_id', true) AND coalesce(p_resolution ->> 'table' IN (p_table, regexp_replace(p_table, '^public\.', '')), true)
+                   AND coalesce(p_key = p_resolution -> 'key', true) AND (p_resolution ->> 'column' IS NULL OR p_column IS NOT DISTINCT FROM p_resolution ->> 'column'));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._means(jsonb, text, text, jsonb, text) IS

@@ -1,15 +1,17 @@
 CREATE OR REPLACE FUNCTION pggit._rule_of_type(p_table pggit.tables, p_column pggit.columns)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT CASE WHEN k.is_shared THEN NULL
-                WHEN p_column.type_name IN ('smallint', 'integer', 'bigint') THEN 'sum'
-                WHEN p_column.type_name ~ '^timestamp' THEN 'max'
-                WHEN p_column.type_name ~ '\[\]$' THEN 'union'
-                WHEN p_column.type_name = 'text' THEN 'diff3' END
-      -- A number that refers to something, or tells rows apart, is no counter.
-      FROM (SELECT EXISTS (SELECT FROM pg_constraint AS f JOIN pg_attribute AS a ON a.attrelid = f.conrelid AND a.attnum = ANY (f.conkey)
-                            WHERE f.conrelid = p_table.relation AND f.contype IN ('f', 'u') AND a.attname = p_column.name) AS is_shared) AS k;
+BEGIN
+    RETURN (SELECT CASE WHEN k.is_shared THEN NULL
+                        WHEN p_column.type_name IN ('smallint', 'integer', 'bigint') THEN 'sum'
+                        WHEN p_column.type_name ~ '^timestamp' THEN 'max'
+                        WHEN p_column.type_name ~ '\[\]$' THEN 'union'
+                        WHEN p_column.type_name = 'text' THEN 'diff3' END
+              -- A number that refers to something, or tells rows apart, is no counter.
+              FROM (SELECT EXISTS (SELECT FROM pg_constraint AS f JOIN pg_attribute AS a ON a.attrelid = f.conrelid AND a.attnum = ANY (f.conkey)
+                                    WHERE f.conrelid = p_table.relation AND f.contype IN ('f', 'u') AND a.attname = p_column.name) AS is_shared) AS k);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._rule_of_type(pggit.tables, pggit.columns) IS

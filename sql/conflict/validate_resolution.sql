@@ -1,12 +1,14 @@
 CREATE OR REPLACE FUNCTION pggit._number_of_constraints(p_table_id integer, p_column text)
     RETURNS integer
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT (SELECT count(*) FROM pg_attribute AS a WHERE a.attrelid = t.relation AND a.attnum > 0 AND a.attnotnull AND NOT a.attisdropped AND a.attname = coalesce(p_column, a.attname))::integer
-           + (SELECT count(*) FROM pg_constraint AS k WHERE (k.conrelid = t.relation AND k.contype IN ('c', 'f', 'x')) OR (k.confrelid = t.relation AND k.contype = 'f' AND k.conrelid <> t.relation))::integer
-           + (SELECT count(*) FROM pg_index AS i WHERE i.indrelid = t.relation AND i.indisunique)::integer
-      FROM pggit.tables AS t WHERE t.table_id = p_table_id;
+BEGIN
+    RETURN (SELECT (SELECT count(*) FROM pg_attribute AS a WHERE a.attrelid = t.relation AND a.attnum > 0 AND a.attnotnull AND NOT a.attisdropped AND a.attname = coalesce(p_column, a.attname))::integer
+                   + (SELECT count(*) FROM pg_constraint AS k WHERE (k.conrelid = t.relation AND k.contype IN ('c', 'f', 'x')) OR (k.confrelid = t.relation AND k.contype = 'f' AND k.conrelid <> t.relation))::integer
+                   + (SELECT count(*) FROM pg_index AS i WHERE i.indrelid = t.relation AND i.indisunique)::integer
+              FROM pggit.tables AS t WHERE t.table_id = p_table_id);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._number_of_constraints(integer, text) IS

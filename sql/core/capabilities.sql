@@ -1,8 +1,10 @@
 CREATE OR REPLACE FUNCTION pggit._is_told_of_ddl()
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT EXISTS (SELECT FROM pg_event_trigger AS e WHERE e.evtname = 'pggit_ddl_end' AND e.evtenabled IN ('O', 'A'));
+BEGIN
+    RETURN (SELECT EXISTS (SELECT FROM pg_event_trigger AS e WHERE e.evtname = 'pggit_ddl_end' AND e.evtenabled IN ('O', 'A')));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._is_told_of_ddl() IS

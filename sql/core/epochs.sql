@@ -6,10 +6,12 @@ CREATE SEQUENCE IF NOT EXISTS pggit._place AS bigint MINVALUE -92233720368547758
 
 CREATE OR REPLACE FUNCTION pggit._place()
     RETURNS bigint
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT hashtextextended(format('%s %s', c.system_identifier, 'pggit.repository'::regclass::oid), 0) FROM pg_control_system() AS c;
+BEGIN
+    RETURN (SELECT hashtextextended(format('%s %s', c.system_identifier, 'pggit.repository'::regclass::oid), 0) FROM pg_control_system() AS c);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._place() IS
@@ -72,11 +74,13 @@ COMMENT ON FUNCTION pggit._numbered(xid8, bigint) IS
 
 CREATE OR REPLACE FUNCTION pggit._numbered(p_snapshot pg_snapshot, p_epoch bigint)
     RETURNS pg_snapshot
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
 AS $$
-    SELECT CASE p_epoch WHEN 1 THEN p_snapshot
-                ELSE format('%s:%s:%s', pggit._numbered(pg_snapshot_xmin(p_snapshot), p_epoch), pggit._numbered(pg_snapshot_xmax(p_snapshot), p_epoch),
-                            (SELECT string_agg(pggit._numbered(x, p_epoch)::text, ',' ORDER BY x) FROM pg_snapshot_xip(p_snapshot) AS x))::pg_snapshot END;
+BEGIN
+    RETURN (SELECT CASE p_epoch WHEN 1 THEN p_snapshot
+                        ELSE format('%s:%s:%s', pggit._numbered(pg_snapshot_xmin(p_snapshot), p_epoch), pggit._numbered(pg_snapshot_xmax(p_snapshot), p_epoch),
+                                    (SELECT string_agg(pggit._numbered(x, p_epoch)::text, ',' ORDER BY x) FROM pg_snapshot_xip(p_snapshot) AS x))::pg_snapshot END);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._numbered(pg_snapshot, bigint) IS

@@ -80,12 +80,14 @@ COMMENT ON FUNCTION pggit._kept_since() IS
 
 CREATE OR REPLACE FUNCTION pggit._processes(p_pids integer[])
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT string_agg(DISTINCT format('process %s (%s, %s)', p.pid, coalesce(a.usename, '?'), coalesce(a.state, '?')), ', ')
-      FROM unnest(p_pids) AS p(pid) LEFT JOIN pg_stat_activity AS a USING (pid)
-     WHERE p.pid <> pg_backend_pid();
+BEGIN
+    RETURN (SELECT string_agg(DISTINCT format('process %s (%s, %s)', p.pid, coalesce(a.usename, '?'), coalesce(a.state, '?')), ', ')
+              FROM unnest(p_pids) AS p(pid) LEFT JOIN pg_stat_activity AS a USING (pid)
+             WHERE p.pid <> pg_backend_pid());
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._processes(integer[]) IS

@@ -49,12 +49,14 @@ comes with zeros. Raises VG001, VG002, VG009, VG205, VG306 (what dropped or rety
 
 CREATE OR REPLACE FUNCTION pggit._without_unshared_sql(p_table_id integer, p_from pggit._position, p_to pggit._position)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT CASE WHEN pggit._is_keyless(p_table_id) AND pggit._is_reshaped(p_table_id, p_from, p_to)
-                THEN format(' - %L::text[]', ARRAY(SELECT s.name FROM (SELECT * FROM pggit._shown_columns(p_table_id, p_from) UNION SELECT * FROM pggit._shown_columns(p_table_id, p_to)) AS s
-                                                    WHERE s.column_id <> ALL (pggit._shared_columns(p_table_id, p_from, p_to))))
-                ELSE '' END;
+BEGIN
+    RETURN (SELECT CASE WHEN pggit._is_keyless(p_table_id) AND pggit._is_reshaped(p_table_id, p_from, p_to)
+                        THEN format(' - %L::text[]', ARRAY(SELECT s.name FROM (SELECT * FROM pggit._shown_columns(p_table_id, p_from) UNION SELECT * FROM pggit._shown_columns(p_table_id, p_to)) AS s
+                                                            WHERE s.column_id <> ALL (pggit._shared_columns(p_table_id, p_from, p_to))))
+                        ELSE '' END);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._without_unshared_sql(integer, pggit._position, pggit._position) IS

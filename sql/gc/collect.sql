@@ -2,12 +2,14 @@
 
 CREATE OR REPLACE FUNCTION pggit._surely_in(p_inner pggit._mark, p_outer pggit._mark)
     RETURNS boolean
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
 AS $$
-    SELECT pg_snapshot_xmin((p_outer).snapshot) >= pg_snapshot_xmax((p_inner).snapshot)
-           AND ((p_inner).own IS NULL OR (p_inner).own < pg_snapshot_xmin((p_outer).snapshot) OR (p_inner).own = (p_outer).own)
-           AND ((p_outer).own IS NULL OR (p_outer).own >= pg_snapshot_xmax((p_inner).snapshot))
-           AND ((p_outer).own IS DISTINCT FROM (p_inner).own OR (p_inner).own IS NULL OR (p_inner).watermark <= (p_outer).watermark);
+BEGIN
+    RETURN (SELECT pg_snapshot_xmin((p_outer).snapshot) >= pg_snapshot_xmax((p_inner).snapshot)
+                   AND ((p_inner).own IS NULL OR (p_inner).own < pg_snapshot_xmin((p_outer).snapshot) OR (p_inner).own = (p_outer).own)
+                   AND ((p_outer).own IS NULL OR (p_outer).own >= pg_snapshot_xmax((p_inner).snapshot))
+                   AND ((p_outer).own IS DISTINCT FROM (p_inner).own OR (p_inner).own IS NULL OR (p_inner).watermark <= (p_outer).watermark));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._surely_in(pggit._mark, pggit._mark) IS
@@ -88,20 +90,22 @@ COMMENT ON FUNCTION pggit._needed_marks(integer, pggit._mark, pggit._mark) IS
 
 CREATE OR REPLACE FUNCTION pggit._needless_sql(p_log text, p_keys text, p_condition text, p_marks pggit._mark[])
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT CASE cardinality(p_marks) WHEN 0 THEN format('SELECT l._at FROM %s AS l WHERE %s', p_log, p_condition)
-           ELSE format($sql$
-        WITH rows AS MATERIALIZED (
-            SELECT l._at, l._xid, l._seq, %1$s, ARRAY[%2$s] AS within FROM %3$s AS l WHERE %4$s
-        )
-        SELECT l._at FROM rows AS l WHERE true = ALL (l.within)
-        UNION ALL
-        SELECT l._at
-          FROM (SELECT l._at, row_number() OVER (PARTITION BY %1$s, l.within ORDER BY l.first, l._seq, l._at) AS n
-                  FROM (SELECT l.*, min(l._at) OVER (PARTITION BY %1$s, l._xid) AS first FROM rows AS l WHERE NOT true = ALL (l.within)) AS l) AS l
-         WHERE l.n > 1$sql$,
-        p_keys, (SELECT string_agg(pggit._in_sql('l', m), ', ') FROM unnest(p_marks) AS m), p_log, p_condition) END;
+BEGIN
+    RETURN (SELECT CASE cardinality(p_marks) WHEN 0 THEN format('SELECT l._at FROM %s AS l WHERE %s', p_log, p_condition)
+                   ELSE format($sql$
+                WITH rows AS MATERIALIZED (
+                    SELECT l._at, l._xid, l._seq, %1$s, ARRAY[%2$s] AS within FROM %3$s AS l WHERE %4$s
+                )
+                SELECT l._at FROM rows AS l WHERE true = ALL (l.within)
+                UNION ALL
+                SELECT l._at
+                  FROM (SELECT l._at, row_number() OVER (PARTITION BY %1$s, l.within ORDER BY l.first, l._seq, l._at) AS n
+                          FROM (SELECT l.*, min(l._at) OVER (PARTITION BY %1$s, l._xid) AS first FROM rows AS l WHERE NOT true = ALL (l.within)) AS l) AS l
+                 WHERE l.n > 1$sql$,
+                p_keys, (SELECT string_agg(pggit._in_sql('l', m), ', ') FROM unnest(p_marks) AS m), p_log, p_condition) END);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._needless_sql(text, text, text, pggit._mark[]) IS
@@ -110,19 +114,21 @@ but the first. p_keys: the key''s columns of alias l.';
 
 CREATE OR REPLACE FUNCTION pggit._needless_rows_sql(p_table_id integer, p_log text, p_condition text, p_marks pggit._mark[], p_undone boolean)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT format('SELECT s.at FROM pggit._pinned(%L) AS s(at bigint)', format($sql$
-        WITH rows AS MATERIALIZED (
-            SELECT l._at, %1$s, %2$s AS n, ARRAY[%3$s]::boolean[] AS within FROM %4$s AS l WHERE %5$s
-        )
-        SELECT l._at
-          FROM (SELECT l._at, l.n, l.within, sum(l.n) OVER (PARTITION BY l.k, l.within) AS net, row_number() OVER (PARTITION BY l.k, l.within, l.n ORDER BY l._at) AS i FROM rows AS l) AS l
-         WHERE %6$s OR l.i > l.n * l.net$sql$,
-        pggit._counted_sql(p_table_id, ARRAY(SELECT substr(a.attname, 2)::integer FROM pg_attribute AS a
-                                              WHERE a.attrelid = p_log::regclass AND a.attname ~ '^c[0-9]+$' AND NOT a.attisdropped), 'l'),
-        pggit._sign_sql('l'), (SELECT string_agg(pggit._in_sql('l', m), ', ') FROM unnest(p_marks) AS m), p_log, p_condition,
-        CASE WHEN p_undone THEN 'true = ALL (l.within)' ELSE 'false' END));
+BEGIN
+    RETURN (SELECT format('SELECT s.at FROM pggit._pinned(%L) AS s(at bigint)', format($sql$
+                WITH rows AS MATERIALIZED (
+                    SELECT l._at, %1$s, %2$s AS n, ARRAY[%3$s]::boolean[] AS within FROM %4$s AS l WHERE %5$s
+                )
+                SELECT l._at
+                  FROM (SELECT l._at, l.n, l.within, sum(l.n) OVER (PARTITION BY l.k, l.within) AS net, row_number() OVER (PARTITION BY l.k, l.within, l.n ORDER BY l._at) AS i FROM rows AS l) AS l
+                 WHERE %6$s OR l.i > l.n * l.net$sql$,
+                pggit._counted_sql(p_table_id, ARRAY(SELECT substr(a.attname, 2)::integer FROM pg_attribute AS a
+                                                      WHERE a.attrelid = p_log::regclass AND a.attname ~ '^c[0-9]+$' AND NOT a.attisdropped), 'l'),
+                pggit._sign_sql('l'), (SELECT string_agg(pggit._in_sql('l', m), ', ') FROM unnest(p_marks) AS m), p_log, p_condition,
+                CASE WHEN p_undone THEN 'true = ALL (l.within)' ELSE 'false' END)));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._needless_rows_sql(integer, text, text, pggit._mark[], boolean) IS

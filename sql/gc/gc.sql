@@ -1,13 +1,15 @@
 CREATE OR REPLACE FUNCTION pggit._oldest_snapshot()
     RETURNS xid8
-    LANGUAGE sql VOLATILE
+    LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT CASE WHEN NOT coalesce(bool_or(a.query = '<insufficient privilege>'), false)
-                THEN pggit._numbered(least(min(s.now), min(x.next - (x.next - a.backend_xmin::text::bigint) % 4294967296)::text::xid8), pggit._current_epoch()) END
-      FROM (SELECT pg_snapshot_xmin(pg_current_snapshot()) AS now) AS s
-     CROSS JOIN LATERAL (SELECT s.now::text::bigint AS next) AS x
-      LEFT JOIN pg_stat_activity AS a ON a.datname = current_database() AND a.pid <> pg_backend_pid();
+BEGIN
+    RETURN (SELECT CASE WHEN NOT coalesce(bool_or(a.query = '<insufficient privilege>'), false)
+                        THEN pggit._numbered(least(min(s.now), min(x.next - (x.next - a.backend_xmin::text::bigint) % 4294967296)::text::xid8), pggit._current_epoch()) END
+              FROM (SELECT pg_snapshot_xmin(pg_current_snapshot()) AS now) AS s
+             CROSS JOIN LATERAL (SELECT s.now::text::bigint AS next) AS x
+              LEFT JOIN pg_stat_activity AS a ON a.datname = current_database() AND a.pid <> pg_backend_pid());
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._oldest_snapshot() IS

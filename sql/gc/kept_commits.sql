@@ -80,15 +80,17 @@ COMMENT ON FUNCTION pggit._kept_commits(timestamptz) IS
 
 CREATE OR REPLACE FUNCTION pggit._is_ancestor(p_older text, p_younger text)
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    WITH RECURSIVE walk AS (
-        SELECT c.commit_id, c.parents FROM pggit.commits AS c WHERE c.commit_id = p_younger
-        UNION
-        SELECT c.commit_id, c.parents FROM walk AS w JOIN pggit.commits AS c ON c.commit_id = ANY (w.parents)
-         WHERE c.commit_no >= (SELECT o.commit_no FROM pggit.commits AS o WHERE o.commit_id = p_older)
-    )
-    SELECT EXISTS (SELECT FROM walk AS w WHERE w.commit_id = p_older);
+BEGIN
+    RETURN (WITH RECURSIVE walk AS (
+                SELECT c.commit_id, c.parents FROM pggit.commits AS c WHERE c.commit_id = p_younger
+                UNION
+                SELECT c.commit_id, c.parents FROM walk AS w JOIN pggit.commits AS c ON c.commit_id = ANY (w.parents)
+                 WHERE c.commit_no >= (SELECT o.commit_no FROM pggit.commits AS o WHERE o.commit_id = p_older)
+            )
+            SELECT EXISTS (SELECT FROM walk AS w WHERE w.commit_id = p_older));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._is_ancestor(text, text) IS

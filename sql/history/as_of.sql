@@ -15,30 +15,32 @@ COMMENT ON FUNCTION pggit._unknown_column(text) IS
 
 CREATE OR REPLACE FUNCTION pggit._as_type_sql(p_table_id integer, p_relation oid, p_at pggit._position)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    WITH own AS (
-        -- The columns of main, or of what stands for the table on a branch: made in the order they had where the branch stands.
-        SELECT CASE WHEN t.place = pggit._place() THEN c.attnum ELSE (SELECT a.attnum FROM pg_attribute AS a WHERE a.attrelid = t.relation AND a.attname = c.name) END::bigint AS attnum, c.origin
-          FROM pggit.tables AS t JOIN pggit._columns_at(p_table_id, NULL) AS c USING (table_id) WHERE t.relation = p_relation
-        UNION ALL
-        SELECT CASE WHEN EXISTS (SELECT FROM pggit.branch_columns AS b WHERE b.branch_id = bt.branch_id AND b.table_id = p_table_id)
-                    THEN (SELECT a.attnum FROM pg_attribute AS a WHERE a.attrelid = p_relation AND a.attname = c.name) ELSE row_number() OVER (ORDER BY c.origin) END, c.origin
-          FROM pggit.branch_tables AS bt CROSS JOIN LATERAL pggit._columns_at(p_table_id, pggit._branch_now(bt.branch_id)) AS c
-         WHERE bt.relation = p_relation
-    )
-    -- Stores keep a domain's values in its base type; the row type asked for has the domain.
-    SELECT string_agg(CASE WHEN o.origin IS NULL THEN format('pggit._unknown_column(%L)::%s', format('%s.%I', p_relation::regclass, a.attname), y.name)
-                           WHEN s.column_id IS NULL THEN format('NULL::%s', y.name)
-                           WHEN s.type_name = pggit._base_type(a.atttypid, a.atttypmod) THEN format('s.%I::%s', s.name, y.name)
-                           ELSE format('pggit._recast(pggit._pinned_text(s.%I), %L, %L)::%s', s.name, pggit._base_type(a.atttypid, a.atttypmod), a.attname, y.name) END,
-                      ', ' ORDER BY a.attnum)
-      FROM pg_attribute AS a
-     CROSS JOIN LATERAL (SELECT format_type(a.atttypid, a.atttypmod) AS name) AS y
-      LEFT JOIN own AS o ON o.attnum = a.attnum
-      LEFT JOIN pggit._shown_columns(p_table_id, p_at) AS s ON s.origin = o.origin
-     WHERE a.attrelid = p_relation AND a.attnum > 0 AND NOT a.attisdropped;
+BEGIN
+    RETURN (WITH own AS (
+                -- The columns of main, or of what stands for the table on a branch: made in the order they had where the branch stands.
+                SELECT CASE WHEN t.place = pggit._place() THEN c.attnum ELSE (SELECT a.attnum FROM pg_attribute AS a WHERE a.attrelid = t.relation AND a.attname = c.name) END::bigint AS attnum, c.origin
+                  FROM pggit.tables AS t JOIN pggit._columns_at(p_table_id, NULL) AS c USING (table_id) WHERE t.relation = p_relation
+                UNION ALL
+                SELECT CASE WHEN EXISTS (SELECT FROM pggit.branch_columns AS b WHERE b.branch_id = bt.branch_id AND b.table_id = p_table_id)
+                            THEN (SELECT a.attnum FROM pg_attribute AS a WHERE a.attrelid = p_relation AND a.attname = c.name) ELSE row_number() OVER (ORDER BY c.origin) END, c.origin
+                  FROM pggit.branch_tables AS bt CROSS JOIN LATERAL pggit._columns_at(p_table_id, pggit._branch_now(bt.branch_id)) AS c
+                 WHERE bt.relation = p_relation
+            )
+            -- Stores keep a domain's values in its base type; the row type asked for has the domain.
+            SELECT string_agg(CASE WHEN o.origin IS NULL THEN format('pggit._unknown_column(%L)::%s', format('%s.%I', p_relation::regclass, a.attname), y.name)
+                                   WHEN s.column_id IS NULL THEN format('NULL::%s', y.name)
+                                   WHEN s.type_name = pggit._base_type(a.atttypid, a.atttypmod) THEN format('s.%I::%s', s.name, y.name)
+                                   ELSE format('pggit._recast(pggit._pinned_text(s.%I), %L, %L)::%s', s.name, pggit._base_type(a.atttypid, a.atttypmod), a.attname, y.name) END,
+                              ', ' ORDER BY a.attnum)
+              FROM pg_attribute AS a
+             CROSS JOIN LATERAL (SELECT format_type(a.atttypid, a.atttypmod) AS name) AS y
+              LEFT JOIN own AS o ON o.attnum = a.attnum
+              LEFT JOIN pggit._shown_columns(p_table_id, p_at) AS s ON s.origin = o.origin
+             WHERE a.attrelid = p_relation AND a.attnum > 0 AND NOT a.attisdropped);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._as_type_sql(integer, oid, pggit._position) IS

@@ -106,13 +106,15 @@ VG202, VG203 (the table has no primary key), VG205, VG306.';
 
 CREATE OR REPLACE FUNCTION pggit._has_cell(p_table_id integer, p_position pggit._position, p_key jsonb, p_column pggit.columns, p_value jsonb)
     RETURNS boolean
-    LANGUAGE sql
+    LANGUAGE plpgsql
 AS $$
-    SELECT EXISTS (SELECT
-                     FROM pggit._shown_columns(p_table_id, p_position) AS c, pggit._rows_json(p_table_id, p_position, p_key) AS r
-                    WHERE c.origin = (p_column).origin
-                      AND CASE WHEN c.column_id = (p_column).column_id THEN (r.row_json -> c.name)::text IS NOT DISTINCT FROM p_value::text
-                               ELSE pggit._recast(r.row_json ->> c.name, (p_column).type_name) IS NOT DISTINCT FROM pggit._recast(p_value #>> '{}', (p_column).type_name) END);
+BEGIN
+    RETURN (SELECT EXISTS (SELECT
+                             FROM pggit._shown_columns(p_table_id, p_position) AS c, pggit._rows_json(p_table_id, p_position, p_key) AS r
+                            WHERE c.origin = (p_column).origin
+                              AND CASE WHEN c.column_id = (p_column).column_id THEN (r.row_json -> c.name)::text IS NOT DISTINCT FROM p_value::text
+                                       ELSE pggit._recast(r.row_json ->> c.name, (p_column).type_name) IS NOT DISTINCT FROM pggit._recast(p_value #>> '{}', (p_column).type_name) END));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._has_cell(integer, pggit._position, jsonb, pggit.columns, jsonb) IS

@@ -1,9 +1,11 @@
 CREATE OR REPLACE FUNCTION pggit._without_names(p_content jsonb)
     RETURNS jsonb
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
 AS $$
-    SELECT coalesce(jsonb_agg(c.value #- '{tracked,columns}' #- '{reshaped,columns}' ORDER BY c.value #- '{tracked,columns}' #- '{reshaped,columns}'), '[]')
-      FROM jsonb_each(p_content) AS c;
+BEGIN
+    RETURN (SELECT coalesce(jsonb_agg(c.value #- '{tracked,columns}' #- '{reshaped,columns}' ORDER BY c.value #- '{tracked,columns}' #- '{reshaped,columns}'), '[]')
+              FROM jsonb_each(p_content) AS c);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._without_names(jsonb) IS
@@ -12,6 +14,7 @@ COMMENT ON FUNCTION pggit._without_names(jsonb) IS
 CREATE OR REPLACE FUNCTION pggit.verify()
     RETURNS TABLE (check_name text, object text, problem text)
     LANGUAGE plpgsql
+    SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
     v_commit pggit.commits;

@@ -3,11 +3,13 @@
 
 CREATE OR REPLACE FUNCTION pggit._relation_at(p_table_id integer, p_branch_id integer)
     RETURNS regclass
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT CASE WHEN p_branch_id = 1 THEN t.relation
-                ELSE (SELECT bt.relation FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.table_id = p_table_id AND bt.form = 'table') END
-      FROM pggit.tables AS t WHERE t.table_id = p_table_id;
+BEGIN
+    RETURN (SELECT CASE WHEN p_branch_id = 1 THEN t.relation
+                        ELSE (SELECT bt.relation FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.table_id = p_table_id AND bt.form = 'table') END
+              FROM pggit.tables AS t WHERE t.table_id = p_table_id);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._relation_at(integer, integer) IS
@@ -15,11 +17,13 @@ COMMENT ON FUNCTION pggit._relation_at(integer, integer) IS
 
 CREATE OR REPLACE FUNCTION pggit._type_of_main(p_type text)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT coalesce((SELECT quote_ident(s.base_schema) || substr(p_type, length(quote_ident(s.schema_name)) + 1)
-                       FROM pggit.branch_schemas AS s WHERE starts_with(p_type, quote_ident(s.schema_name) || '.')), p_type);
+BEGIN
+    RETURN (SELECT coalesce((SELECT quote_ident(s.base_schema) || substr(p_type, length(quote_ident(s.schema_name)) + 1)
+                               FROM pggit.branch_schemas AS s WHERE starts_with(p_type, quote_ident(s.schema_name) || '.')), p_type));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._type_of_main(text) IS
@@ -37,14 +41,16 @@ COMMENT ON FUNCTION pggit._kind_of(pggit.columns) IS
 
 CREATE OR REPLACE FUNCTION pggit._names_at(p_commit_id text)
     RETURNS jsonb
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT jsonb_object_agg(n.table_id, n.names)
-      FROM (SELECT e.table_id, jsonb_object_agg(e.column_id, (parse_ident(substr(e.object_name, length(e.parent) + 2)))[1]) AS names
-              FROM pggit.schema_commits AS s CROSS JOIN LATERAL pggit._tree_entries(s.tree_id) AS e
-             WHERE s.commit_id = p_commit_id AND e.object_type = 'column' AND e.table_id IS NOT NULL AND e.column_id IS NOT NULL
-             GROUP BY e.table_id) AS n;
+BEGIN
+    RETURN (SELECT jsonb_object_agg(n.table_id, n.names)
+              FROM (SELECT e.table_id, jsonb_object_agg(e.column_id, (parse_ident(substr(e.object_name, length(e.parent) + 2)))[1]) AS names
+                      FROM pggit.schema_commits AS s CROSS JOIN LATERAL pggit._tree_entries(s.tree_id) AS e
+                     WHERE s.commit_id = p_commit_id AND e.object_type = 'column' AND e.table_id IS NOT NULL AND e.column_id IS NOT NULL
+                     GROUP BY e.table_id) AS n);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._names_at(text) IS
@@ -64,10 +70,12 @@ COMMENT ON FUNCTION pggit._columns_named(integer, pggit._position, jsonb) IS
 
 CREATE OR REPLACE FUNCTION pggit._first_change(p_values text[], p_before text)
     RETURNS integer
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT coalesce((SELECT v.n::integer FROM unnest(p_values) WITH ORDINALITY AS v(value, n) WHERE v.value IS DISTINCT FROM p_before ORDER BY v.n LIMIT 1), 1);
+BEGIN
+    RETURN (SELECT coalesce((SELECT v.n::integer FROM unnest(p_values) WITH ORDINALITY AS v(value, n) WHERE v.value IS DISTINCT FROM p_before ORDER BY v.n LIMIT 1), 1));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._first_change(text[], text) IS
@@ -135,13 +143,15 @@ COMMENT ON FUNCTION pggit._objects_of_base(text[]) IS
 
 CREATE OR REPLACE FUNCTION pggit._name_at(p_table_id integer, p_origin integer, p_commit_id text)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
+BEGIN
     -- The name in a column's identifier stands behind that of its table.
-    SELECT (parse_ident(substr(e.object_name, length(e.parent) + 2)))[1]
-      FROM pggit.schema_commits AS s CROSS JOIN LATERAL pggit._tree_entries(s.tree_id) AS e
-     WHERE s.commit_id = p_commit_id AND e.object_type = 'column' AND e.table_id = p_table_id AND e.column_id = p_origin;
+    RETURN (SELECT (parse_ident(substr(e.object_name, length(e.parent) + 2)))[1]
+              FROM pggit.schema_commits AS s CROSS JOIN LATERAL pggit._tree_entries(s.tree_id) AS e
+             WHERE s.commit_id = p_commit_id AND e.object_type = 'column' AND e.table_id = p_table_id AND e.column_id = p_origin);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._name_at(integer, integer, text) IS
@@ -149,10 +159,12 @@ COMMENT ON FUNCTION pggit._name_at(integer, integer, text) IS
 
 CREATE OR REPLACE FUNCTION pggit._name_in_base(p_table_id integer, p_origin integer, p_bases text[])
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT n.names[pggit._first_change(n.names, CASE WHEN cardinality(p_bases) > 1 THEN pggit._name_at(p_table_id, p_origin, (pggit._merge_bases(VARIADIC p_bases))[1]) ELSE n.names[1] END)]
-      FROM (SELECT ARRAY(SELECT pggit._name_at(p_table_id, p_origin, b.id) FROM unnest(p_bases) WITH ORDINALITY AS b(id, n) ORDER BY b.n) AS names) AS n;
+BEGIN
+    RETURN (SELECT n.names[pggit._first_change(n.names, CASE WHEN cardinality(p_bases) > 1 THEN pggit._name_at(p_table_id, p_origin, (pggit._merge_bases(VARIADIC p_bases))[1]) ELSE n.names[1] END)]
+              FROM (SELECT ARRAY(SELECT pggit._name_at(p_table_id, p_origin, b.id) FROM unnest(p_bases) WITH ORDINALITY AS b(id, n) ORDER BY b.n) AS names) AS n);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._name_in_base(integer, integer, text[]) IS
@@ -225,14 +237,16 @@ COMMENT ON FUNCTION pggit._open_schema_conflict(uuid, text, text, text, jsonb, j
 
 CREATE OR REPLACE FUNCTION pggit._value_of_old_rows(p_relation regclass, p_name text)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
+BEGIN
     -- A default alone says nothing of them: it may have come later, and the table may have been rewritten since.
-    SELECT CASE WHEN a.atthasmissing THEN quote_nullable((a.attmissingval::text::text[])[1])
-                WHEN NOT a.atthasdef AND a.attidentity = '' THEN 'NULL' END
-      FROM pg_attribute AS a
-     WHERE a.attrelid = p_relation AND a.attname = p_name AND NOT a.attisdropped;
+    RETURN (SELECT CASE WHEN a.atthasmissing THEN quote_nullable((a.attmissingval::text::text[])[1])
+                        WHEN NOT a.atthasdef AND a.attidentity = '' THEN 'NULL' END
+              FROM pg_attribute AS a
+             WHERE a.attrelid = p_relation AND a.attname = p_name AND NOT a.attisdropped);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._value_of_old_rows(regclass, text) IS
@@ -268,15 +282,17 @@ COMMENT ON FUNCTION pggit._constant_default(regclass, text) IS
 
 CREATE OR REPLACE FUNCTION pggit._changed_cells_sql(p_table_id integer, p_base pggit._position, p_side pggit._position, p_from integer, p_to integer, p_new_row text)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT format('SELECT %1$s FROM (%2$s) AS k LEFT JOIN LATERAL (%3$s) AS b ON true LEFT JOIN LATERAL (%4$s) AS n ON true
-                    WHERE n.%5$s IS DISTINCT FROM NULL AND CASE WHEN b.%5$s IS NOT DISTINCT FROM NULL THEN ROW(n.c%7$s)::record *<> ROW(%8$s)::record ELSE %9$s END',
-                  pggit._key_columns(p_table_id, 'k'), pggit._candidates_sql(p_table_id, p_base, p_side), pggit._row_sql(p_table_id, p_base), pggit._row_sql(p_table_id, p_side),
-                  (SELECT 'c' || c.column_id FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position = 1 AND c.dropped_at IS NULL), p_from, p_to, p_new_row,
-                  -- An enum of a branch is another type than main's.
-                  CASE WHEN p_from = p_to THEN format('ROW(n.c%s)::record *<> ROW(b.c%s)::record', p_to, p_from)
-                       ELSE format('pggit._pinned_text(n.c%s) IS DISTINCT FROM pggit._pinned_text(b.c%s)', p_to, p_from) END);
+BEGIN
+    RETURN (SELECT format('SELECT %1$s FROM (%2$s) AS k LEFT JOIN LATERAL (%3$s) AS b ON true LEFT JOIN LATERAL (%4$s) AS n ON true
+                            WHERE n.%5$s IS DISTINCT FROM NULL AND CASE WHEN b.%5$s IS NOT DISTINCT FROM NULL THEN ROW(n.c%7$s)::record *<> ROW(%8$s)::record ELSE %9$s END',
+                          pggit._key_columns(p_table_id, 'k'), pggit._candidates_sql(p_table_id, p_base, p_side), pggit._row_sql(p_table_id, p_base), pggit._row_sql(p_table_id, p_side),
+                          (SELECT 'c' || c.column_id FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position = 1 AND c.dropped_at IS NULL), p_from, p_to, p_new_row,
+                          -- An enum of a branch is another type than main's.
+                          CASE WHEN p_from = p_to THEN format('ROW(n.c%s)::record *<> ROW(b.c%s)::record', p_to, p_from)
+                               ELSE format('pggit._pinned_text(n.c%s) IS DISTINCT FROM pggit._pinned_text(b.c%s)', p_to, p_from) END));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._changed_cells_sql(integer, pggit._position, pggit._position, integer, integer, text) IS
@@ -284,13 +300,15 @@ COMMENT ON FUNCTION pggit._changed_cells_sql(integer, pggit._position, pggit._po
 
 CREATE OR REPLACE FUNCTION pggit._touched_rows_sql(p_table_id integer, p_base pggit._position, p_side pggit._position)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT format('SELECT %1$s, o.%5$s IS NOT DISTINCT FROM NULL AS is_new FROM (%2$s) AS k LEFT JOIN LATERAL (%3$s) AS o ON true LEFT JOIN LATERAL (%4$s) AS n ON true
-                    WHERE n.%5$s IS DISTINCT FROM NULL AND (o.%5$s IS NOT DISTINCT FROM NULL OR %6$s)',
-                  pggit._key_columns(p_table_id, 'k'), pggit._candidates_sql(p_table_id, p_base, p_side), pggit._row_sql(p_table_id, p_base), pggit._row_sql(p_table_id, p_side),
-                  (SELECT 'c' || c.column_id FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position = 1 AND c.dropped_at IS NULL),
-                  pggit._differ_sql(p_table_id, p_base, p_side));
+BEGIN
+    RETURN (SELECT format('SELECT %1$s, o.%5$s IS NOT DISTINCT FROM NULL AS is_new FROM (%2$s) AS k LEFT JOIN LATERAL (%3$s) AS o ON true LEFT JOIN LATERAL (%4$s) AS n ON true
+                            WHERE n.%5$s IS DISTINCT FROM NULL AND (o.%5$s IS NOT DISTINCT FROM NULL OR %6$s)',
+                          pggit._key_columns(p_table_id, 'k'), pggit._candidates_sql(p_table_id, p_base, p_side), pggit._row_sql(p_table_id, p_base), pggit._row_sql(p_table_id, p_side),
+                          (SELECT 'c' || c.column_id FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position = 1 AND c.dropped_at IS NULL),
+                          pggit._differ_sql(p_table_id, p_base, p_side)));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._touched_rows_sql(integer, pggit._position, pggit._position) IS
@@ -514,9 +532,11 @@ COMMENT ON FUNCTION pggit._as_owner(regclass, text[]) IS
 
 CREATE OR REPLACE FUNCTION pggit._qualified_type(p_type text)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT format('%I.%I', n.nspname, t.typname) || coalesce(substring(p_type FROM '\([0-9, -]+\)'), '') FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace WHERE t.oid = to_regtype(p_type);
+BEGIN
+    RETURN (SELECT format('%I.%I', n.nspname, t.typname) || coalesce(substring(p_type FROM '\([0-9, -]+\)'), '') FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace WHERE t.oid = to_regtype(p_type));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._qualified_type(text) IS

@@ -3,13 +3,15 @@
 
 CREATE OR REPLACE FUNCTION pggit._why_not_counted(p_table pggit.tables, p_bases text[], p_ours pggit._position, p_theirs pggit._position, p_names jsonb)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT format('column %I of table %I.%I, which has no primary key, is generated on one side and not on the other, so that nobody can tell which of its rows are the same',
-                  coalesce((m.ours).name, (m.theirs).name, (m.base).name), p_table.schema_name, p_table.table_name)
-      FROM pggit._merged_columns(p_table.table_id, p_bases, p_ours, p_theirs, p_names) AS m
-     CROSS JOIN LATERAL (SELECT count(DISTINCT s.generated_as IS NULL) AS n FROM unnest(ARRAY[m.base, m.ours, m.theirs]) AS s WHERE s.column_id IS NOT NULL) AS kinds
-     WHERE kinds.n > 1 LIMIT 1;
+BEGIN
+    RETURN (SELECT format('column %I of table %I.%I, which has no primary key, is generated on one side and not on the other, so that nobody can tell which of its rows are the same',
+                          coalesce((m.ours).name, (m.theirs).name, (m.base).name), p_table.schema_name, p_table.table_name)
+              FROM pggit._merged_columns(p_table.table_id, p_bases, p_ours, p_theirs, p_names) AS m
+             CROSS JOIN LATERAL (SELECT count(DISTINCT s.generated_as IS NULL) AS n FROM unnest(ARRAY[m.base, m.ours, m.theirs]) AS s WHERE s.column_id IS NOT NULL) AS kinds
+             WHERE kinds.n > 1 LIMIT 1);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._why_not_counted(pggit.tables, text[], pggit._position, pggit._position, jsonb) IS
@@ -45,22 +47,24 @@ p_new_row: what new rows have in it, where that is known; others don''t count.';
 
 CREATE OR REPLACE FUNCTION pggit._merged_cells(p_table_id integer, p_at pggit._position, p_missing jsonb, p_fills jsonb)
     RETURNS jsonb
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    WITH cells AS MATERIALIZED (
-        SELECT c.column_id, c.name, c.type_name, w.column_id AS was, w.type_name AS was_type,
-               CASE WHEN w.column_id IS NULL THEN format('(%s)::%s', coalesce(p_missing ->> c.column_id::text, 'NULL'), c.type_name)
-                    ELSE pggit._converted_sql('s.c' || w.column_id, w.type_name, c.type_name) END AS cell
-          FROM pggit._columns_at(p_table_id, pggit._target()) AS c
-          LEFT JOIN pggit._columns_at(p_table_id, p_at) AS w ON w.origin = c.origin AND w.generated_as IS NULL
-         WHERE c.generated_as IS NULL
-    )
-    SELECT jsonb_object_agg(c.column_id, CASE
-               WHEN p_fills ? c.column_id::text AND c.was_type <> c.type_name
-                   THEN format('(SELECT (%s)::%s FROM (SELECT %s) AS r)', p_fills ->> c.column_id::text, c.type_name,
-                               (SELECT string_agg(format('%s AS %I', CASE o.column_id WHEN c.column_id THEN 's.c' || o.was ELSE o.cell END, o.name), ', ' ORDER BY o.column_id) FROM cells AS o))
-               ELSE c.cell END)
-      FROM cells AS c;
+BEGIN
+    RETURN (WITH cells AS MATERIALIZED (
+                SELECT c.column_id, c.name, c.type_name, w.column_id AS was, w.type_name AS was_type,
+                       CASE WHEN w.column_id IS NULL THEN format('(%s)::%s', coalesce(p_missing ->> c.column_id::text, 'NULL'), c.type_name)
+                            ELSE pggit._converted_sql('s.c' || w.column_id, w.type_name, c.type_name) END AS cell
+                  FROM pggit._columns_at(p_table_id, pggit._target()) AS c
+                  LEFT JOIN pggit._columns_at(p_table_id, p_at) AS w ON w.origin = c.origin AND w.generated_as IS NULL
+                 WHERE c.generated_as IS NULL
+            )
+            SELECT jsonb_object_agg(c.column_id, CASE
+                       WHEN p_fills ? c.column_id::text AND c.was_type <> c.type_name
+                           THEN format('(SELECT (%s)::%s FROM (SELECT %s) AS r)', p_fills ->> c.column_id::text, c.type_name,
+                                       (SELECT string_agg(format('%s AS %I', CASE o.column_id WHEN c.column_id THEN 's.c' || o.was ELSE o.cell END, o.name), ', ' ORDER BY o.column_id) FROM cells AS o))
+                       ELSE c.cell END)
+              FROM cells AS c);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._merged_cells(integer, pggit._position, jsonb, jsonb) IS

@@ -73,13 +73,15 @@ COMMENT ON FUNCTION pggit._later(pggit._mark, pggit._mark) IS
 
 CREATE OR REPLACE FUNCTION pggit._why_not_tracked(p_branch_id integer)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT format('table %I.%I is on branch %L but is no longer tracked on main', t.schema_name, t.table_name, b.name)
-      FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id) JOIN pggit.branches AS b USING (branch_id)
-     WHERE bt.branch_id = p_branch_id AND t.untracked_at IS NOT NULL
-     ORDER BY t.schema_name, t.table_name LIMIT 1;
+BEGIN
+    RETURN (SELECT format('table %I.%I is on branch %L but is no longer tracked on main', t.schema_name, t.table_name, b.name)
+              FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id) JOIN pggit.branches AS b USING (branch_id)
+             WHERE bt.branch_id = p_branch_id AND t.untracked_at IS NOT NULL
+             ORDER BY t.schema_name, t.table_name LIMIT 1);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._why_not_tracked(integer) IS
@@ -156,9 +158,11 @@ COMMENT ON FUNCTION pggit._settle_conflicts(uuid, jsonb) IS
 
 CREATE OR REPLACE FUNCTION pggit._undecided_schema(p_merge_id uuid)
     RETURNS integer
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT count(*)::integer FROM pggit.schema_conflicts AS c WHERE c.merge_id = p_merge_id AND c.resolution IS NULL;
+BEGIN
+    RETURN (SELECT count(*)::integer FROM pggit.schema_conflicts AS c WHERE c.merge_id = p_merge_id AND c.resolution IS NULL);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._undecided_schema(uuid) IS
@@ -166,9 +170,11 @@ COMMENT ON FUNCTION pggit._undecided_schema(uuid) IS
 
 CREATE OR REPLACE FUNCTION pggit._undecided(p_merge_id uuid)
     RETURNS bigint
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT count(*) FROM pggit.conflicts AS c WHERE c.merge_id = p_merge_id AND c.resolution IS NULL;
+BEGIN
+    RETURN (SELECT count(*) FROM pggit.conflicts AS c WHERE c.merge_id = p_merge_id AND c.resolution IS NULL);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._undecided(uuid) IS
@@ -210,13 +216,15 @@ COMMENT ON FUNCTION pggit._result(uuid, text, jsonb) IS
 
 CREATE OR REPLACE FUNCTION pggit._kept_resolutions(p_merge pggit.merges)
     RETURNS jsonb
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT coalesce(p_merge.options -> 'kept', '[]')
-           || coalesce(jsonb_agg(jsonb_build_object('id', c.conflict_id, 'take', c.resolution, 'by', c.resolved_by, 'at', c.resolved_at)
-                                 || CASE WHEN c.resolved_value IS NULL THEN '{}' ELSE jsonb_build_object('value', c.resolved_value) END), '[]')
-      FROM pggit.conflicts AS c
-     WHERE c.merge_id = p_merge.merge_id AND c.resolution IS NOT NULL AND c.rule IS NULL;
+BEGIN
+    RETURN (SELECT coalesce(p_merge.options -> 'kept', '[]')
+                   || coalesce(jsonb_agg(jsonb_build_object('id', c.conflict_id, 'take', c.resolution, 'by', c.resolved_by, 'at', c.resolved_at)
+                                         || CASE WHEN c.resolved_value IS NULL THEN '{}' ELSE jsonb_build_object('value', c.resolved_value) END), '[]')
+              FROM pggit.conflicts AS c
+             WHERE c.merge_id = p_merge.merge_id AND c.resolution IS NOT NULL AND c.rule IS NULL);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._kept_resolutions(pggit.merges) IS
@@ -224,12 +232,14 @@ COMMENT ON FUNCTION pggit._kept_resolutions(pggit.merges) IS
 
 CREATE OR REPLACE FUNCTION pggit._kept_schema(p_merge pggit.merges)
     RETURNS jsonb
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT coalesce(p_merge.options -> 'kept_schema', '[]')
-           || coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object('conflict_id', c.conflict_id, 'take', c.resolution, 'value', c.resolved_value))), '[]')
-      FROM pggit.schema_conflicts AS c
-     WHERE c.merge_id = p_merge.merge_id AND c.resolution IS NOT NULL;
+BEGIN
+    RETURN (SELECT coalesce(p_merge.options -> 'kept_schema', '[]')
+                   || coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object('conflict_id', c.conflict_id, 'take', c.resolution, 'value', c.resolved_value))), '[]')
+              FROM pggit.schema_conflicts AS c
+             WHERE c.merge_id = p_merge.merge_id AND c.resolution IS NOT NULL);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._kept_schema(pggit.merges) IS
@@ -510,10 +520,12 @@ than 0.9 seconds; where a table is not free by then, and where somebody waits fo
 
 CREATE OR REPLACE FUNCTION pggit._is_pending(p_branch pggit.branches, p_at pggit._position)
     RETURNS boolean
-    LANGUAGE sql
+    LANGUAGE plpgsql
 AS $$
-    SELECT pggit._content(p_branch.head_at, p_at) <> '{}' OR pggit._schema_content(pggit._parent_tree(ARRAY[p_branch.head], t.tree), t.tree) <> '{}'
-      FROM pggit._scan_schema(p_branch.branch_id, p_at) AS t(tree);
+BEGIN
+    RETURN (SELECT pggit._content(p_branch.head_at, p_at) <> '{}' OR pggit._schema_content(pggit._parent_tree(ARRAY[p_branch.head], t.tree), t.tree) <> '{}'
+              FROM pggit._scan_schema(p_branch.branch_id, p_at) AS t(tree));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._is_pending(pggit.branches, pggit._position) IS
@@ -837,6 +849,7 @@ COMMENT ON FUNCTION pggit._find_again(uuid, record) IS
 CREATE OR REPLACE FUNCTION pggit._run(p_merge_id uuid, p_apply boolean)
     RETURNS pggit.merge_result
     LANGUAGE plpgsql
+    SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
     v_result   pggit.merge_result;

@@ -1,17 +1,19 @@
 CREATE OR REPLACE FUNCTION pggit._merge_bases(VARIADIC p_commits text[])
     RETURNS text[]
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    WITH common AS (
-        SELECT a.commit_id, a.commit_no FROM unnest(p_commits) AS c(id) CROSS JOIN LATERAL pggit._ancestors(c.id) AS a
-         GROUP BY a.commit_id, a.commit_no
-        HAVING count(*) = cardinality(p_commits)
-    ), inner_ones AS (
-        SELECT unnest(c.parents) AS commit_id FROM pggit.commits AS c JOIN common USING (commit_id)
-    )
-    -- An ancestor of a common ancestor is a parent of some common ancestor: what is left are the best ones.
-    SELECT array_agg(c.commit_id ORDER BY c.commit_no DESC) FROM common AS c
-     WHERE c.commit_id NOT IN (SELECT i.commit_id FROM inner_ones AS i);
+BEGIN
+    RETURN (WITH common AS (
+                SELECT a.commit_id, a.commit_no FROM unnest(p_commits) AS c(id) CROSS JOIN LATERAL pggit._ancestors(c.id) AS a
+                 GROUP BY a.commit_id, a.commit_no
+                HAVING count(*) = cardinality(p_commits)
+            ), inner_ones AS (
+                SELECT unnest(c.parents) AS commit_id FROM pggit.commits AS c JOIN common USING (commit_id)
+            )
+            -- An ancestor of a common ancestor is a parent of some common ancestor: what is left are the best ones.
+            SELECT array_agg(c.commit_id ORDER BY c.commit_no DESC) FROM common AS c
+             WHERE c.commit_id NOT IN (SELECT i.commit_id FROM inner_ones AS i));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._merge_bases(text[]) IS

@@ -3,15 +3,17 @@
 
 CREATE OR REPLACE FUNCTION pggit._sequence_of(p_relation oid, p_column name)
     RETURNS oid
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT coalesce(pg_get_serial_sequence(p_relation::regclass::text, p_column)::regclass::oid,
-                    (SELECT s.oid FROM pg_attribute AS a
-                       JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-                       JOIN pg_depend AS p ON p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid AND p.refclassid = 'pg_class'::regclass
-                       JOIN pg_class AS s ON s.oid = p.refobjid AND s.relkind = 'S'
-                      WHERE a.attrelid = p_relation AND a.attname = p_column AND pg_get_expr(d.adbin, d.adrelid) ~ '^nextval\([^()]+\)$'));
+BEGIN
+    RETURN (SELECT coalesce(pg_get_serial_sequence(p_relation::regclass::text, p_column)::regclass::oid,
+                            (SELECT s.oid FROM pg_attribute AS a
+                               JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+                               JOIN pg_depend AS p ON p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid AND p.refclassid = 'pg_class'::regclass
+                               JOIN pg_class AS s ON s.oid = p.refobjid AND s.relkind = 'S'
+                              WHERE a.attrelid = p_relation AND a.attname = p_column AND pg_get_expr(d.adbin, d.adrelid) ~ '^nextval\([^()]+\)$')));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._sequence_of(oid, name) IS
@@ -245,13 +247,15 @@ COMMENT ON FUNCTION pggit._references(integer) IS
 
 CREATE OR REPLACE FUNCTION pggit._rows_on_sql(p_branch_id integer, p_table_id integer)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT CASE WHEN pggit._is_keyless(p_table_id)
-                THEN (SELECT format('SELECT b.ctid AS at, %s FROM ONLY %s AS b', string_agg(format('b.%I AS c%s', c.name, c.column_id), ', '), pggit._dense_relation(p_branch_id, p_table_id))
-                        FROM pggit.branch_tables AS bt CROSS JOIN LATERAL pggit._columns_as_made(bt) AS c WHERE bt.branch_id = p_branch_id AND bt.table_id = p_table_id AND c.generated_as IS NULL)
-                ELSE format('SELECT NULL::tid AS at, q.* FROM (%s) AS q',
-                            coalesce(pggit._dense_rows_sql(p_branch_id, p_table_id), pggit._state_sql(p_table_id, pggit._working_position(p_branch_id)))) END;
+BEGIN
+    RETURN (SELECT CASE WHEN pggit._is_keyless(p_table_id)
+                        THEN (SELECT format('SELECT b.ctid AS at, %s FROM ONLY %s AS b', string_agg(format('b.%I AS c%s', c.name, c.column_id), ', '), pggit._dense_relation(p_branch_id, p_table_id))
+                                FROM pggit.branch_tables AS bt CROSS JOIN LATERAL pggit._columns_as_made(bt) AS c WHERE bt.branch_id = p_branch_id AND bt.table_id = p_table_id AND c.generated_as IS NULL)
+                        ELSE format('SELECT NULL::tid AS at, q.* FROM (%s) AS q',
+                                    coalesce(pggit._dense_rows_sql(p_branch_id, p_table_id), pggit._state_sql(p_table_id, pggit._working_position(p_branch_id)))) END);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._rows_on_sql(integer, integer) IS
@@ -357,10 +361,12 @@ COMMENT ON FUNCTION pggit._move_rows(pggit.merges, pggit.branches) IS
 
 CREATE OR REPLACE FUNCTION pggit._key_of_sql(p_table_id integer, p_record text)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT string_agg(format('(%s).c%s AS c%2$s', p_record, c.column_id), ', ' ORDER BY c.key_position)
-      FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL;
+BEGIN
+    RETURN (SELECT string_agg(format('(%s).c%s AS c%2$s', p_record, c.column_id), ', ' ORDER BY c.key_position)
+              FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._key_of_sql(integer, text) IS
@@ -723,10 +729,12 @@ COMMENT ON FUNCTION pggit._counted_with_given_keys_sql(integer, text) IS
 
 CREATE OR REPLACE FUNCTION pggit._same_record_key(p_table_id integer, p_record text, p_alias text)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT string_agg(format('(%s).c%s OPERATOR(%s) %s.c%2$s', p_record, c.column_id, pggit._key_operator(c.table_id, c.column_id), p_alias), ' AND ' ORDER BY c.key_position)
-      FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL;
+BEGIN
+    RETURN (SELECT string_agg(format('(%s).c%s OPERATOR(%s) %s.c%2$s', p_record, c.column_id, pggit._key_operator(c.table_id, c.column_id), p_alias), ' AND ' ORDER BY c.key_position)
+              FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._same_record_key(integer, text, text) IS

@@ -16,12 +16,14 @@ COMMENT ON FUNCTION pggit._drop_temporary(text) IS
 
 CREATE OR REPLACE FUNCTION pggit._one_change_sql(p_values text[], p_before text, p_same text)
     RETURNS text
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
 AS $$
-    SELECT 'CASE ' || string_agg(format('WHEN %s THEN %s', (
-               SELECT string_agg(format('(%s OR %s)', format(p_same, o.value, p_before), format(p_same, o.value, v.value)), ' AND ') FROM unnest(p_values) AS o(value)),
-               v.n), ' ' ORDER BY v.n) || ' END'
-      FROM unnest(p_values) WITH ORDINALITY AS v(value, n);
+BEGIN
+    RETURN (SELECT 'CASE ' || string_agg(format('WHEN %s THEN %s', (
+                       SELECT string_agg(format('(%s OR %s)', format(p_same, o.value, p_before), format(p_same, o.value, v.value)), ' AND ') FROM unnest(p_values) AS o(value)),
+                       v.n), ' ' ORDER BY v.n) || ' END'
+              FROM unnest(p_values) WITH ORDINALITY AS v(value, n));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._one_change_sql(text[], text, text) IS
@@ -58,14 +60,16 @@ COMMENT ON FUNCTION pggit._as_type(text, anyelement) IS
 
 CREATE OR REPLACE FUNCTION pggit._converted_sql(p_value text, p_from text, p_to text)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT CASE WHEN p_from = p_to THEN p_value
-                WHEN f.oid = t.oid OR EXISTS (SELECT FROM pg_cast AS c WHERE c.castsource = f.oid AND c.casttarget = t.oid AND c.castcontext IN ('i', 'a')) THEN format('%s::%s', p_value, p_to)
-                ELSE format('pggit._as_type(pggit._pinned_text(%s), NULL::%s)', p_value, p_to) END
-      FROM pg_type AS f, pg_type AS t
-     WHERE f.oid = p_from::regtype AND t.oid = p_to::regtype;
+BEGIN
+    RETURN (SELECT CASE WHEN p_from = p_to THEN p_value
+                        WHEN f.oid = t.oid OR EXISTS (SELECT FROM pg_cast AS c WHERE c.castsource = f.oid AND c.casttarget = t.oid AND c.castcontext IN ('i', 'a')) THEN format('%s::%s', p_value, p_to)
+                        ELSE format('pggit._as_type(pggit._pinned_text(%s), NULL::%s)', p_value, p_to) END
+              FROM pg_type AS f, pg_type AS t
+             WHERE f.oid = p_from::regtype AND t.oid = p_to::regtype);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._converted_sql(text, text, text) IS
@@ -88,12 +92,14 @@ COMMENT ON FUNCTION pggit._is_same(anyelement, anyelement) IS
 
 CREATE OR REPLACE FUNCTION pggit._loses_sql(p_value text, p_from text, p_to text)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT CASE WHEN starts_with(c.there, 'pggit._as_type(') THEN format('%s IS NOT NULL AND %s IS NULL', p_value, c.there)
-                ELSE format('NOT pggit._is_same(%s, %s)', p_value, pggit._converted_sql('(' || c.there || ')', p_to, p_from)) END
-      FROM pggit._converted_sql(p_value, p_from, p_to) AS c(there);
+BEGIN
+    RETURN (SELECT CASE WHEN starts_with(c.there, 'pggit._as_type(') THEN format('%s IS NOT NULL AND %s IS NULL', p_value, c.there)
+                        ELSE format('NOT pggit._is_same(%s, %s)', p_value, pggit._converted_sql('(' || c.there || ')', p_to, p_from)) END
+              FROM pggit._converted_sql(p_value, p_from, p_to) AS c(there));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._loses_sql(text, text, text) IS
@@ -101,18 +107,20 @@ COMMENT ON FUNCTION pggit._loses_sql(text, text, text) IS
 
 CREATE OR REPLACE FUNCTION pggit._row_now_sql(p_table_id integer, p_position pggit._position, p_first text DEFAULT NULL)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT CASE WHEN bool_and(b.column_id IS NOT DISTINCT FROM c.column_id) THEN pggit._row_sql(p_table_id, p_position, p_first)
-                ELSE format('SELECT %s FROM (%s) AS q',
-                            string_agg(CASE WHEN b.column_id IS NULL THEN format('NULL::%s AS c%s', c.type_name, c.column_id)
-                                            ELSE format('%s AS c%s', pggit._converted_sql('q.c' || b.column_id, b.type_name, c.type_name), c.column_id) END, ', ' ORDER BY c.column_id),
-                            pggit._row_sql(p_table_id, p_position, p_first)) END
-      FROM pggit._columns_at(p_table_id, pggit._target()) AS c
-      JOIN pggit.tables AS t USING (table_id)
-      LEFT JOIN pggit._columns_at(p_table_id, p_position) AS b
-        ON b.origin = c.origin AND b.generated_as IS NULL AND (b.key_position IS NOT NULL OR pggit._presence(t, p_position) <> 'gap')
-     WHERE c.generated_as IS NULL;
+BEGIN
+    RETURN (SELECT CASE WHEN bool_and(b.column_id IS NOT DISTINCT FROM c.column_id) THEN pggit._row_sql(p_table_id, p_position, p_first)
+                        ELSE format('SELECT %s FROM (%s) AS q',
+                                    string_agg(CASE WHEN b.column_id IS NULL THEN format('NULL::%s AS c%s', c.type_name, c.column_id)
+                                                    ELSE format('%s AS c%s', pggit._converted_sql('q.c' || b.column_id, b.type_name, c.type_name), c.column_id) END, ', ' ORDER BY c.column_id),
+                                    pggit._row_sql(p_table_id, p_position, p_first)) END
+              FROM pggit._columns_at(p_table_id, pggit._target()) AS c
+              JOIN pggit.tables AS t USING (table_id)
+              LEFT JOIN pggit._columns_at(p_table_id, p_position) AS b
+                ON b.origin = c.origin AND b.generated_as IS NULL AND (b.key_position IS NOT NULL OR pggit._presence(t, p_position) <> 'gap')
+             WHERE c.generated_as IS NULL);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._row_now_sql(integer, pggit._position, text) IS
@@ -183,12 +191,14 @@ row); the row of the youngest stands there, and sides that differ in them are in
 
 CREATE OR REPLACE FUNCTION pggit._merged_row_sql(p_table_id integer, p_alias text, p_missing jsonb)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT format('ROW(0, %s)::pggit._delta_%s',
-                  string_agg(CASE WHEN c.column_id IS NULL THEN 'NULL' ELSE coalesce(p_missing ->> c.column_id::text, format('%s.c%s', p_alias, c.column_id)) END, ', ' ORDER BY s.attnum),
-                  p_table_id)
-      FROM pggit._store_columns(p_table_id) AS s LEFT JOIN pggit._columns_at(p_table_id, pggit._target()) AS c ON c.column_id = s.column_id;
+BEGIN
+    RETURN (SELECT format('ROW(0, %s)::pggit._delta_%s',
+                          string_agg(CASE WHEN c.column_id IS NULL THEN 'NULL' ELSE coalesce(p_missing ->> c.column_id::text, format('%s.c%s', p_alias, c.column_id)) END, ', ' ORDER BY s.attnum),
+                          p_table_id)
+              FROM pggit._store_columns(p_table_id) AS s LEFT JOIN pggit._columns_at(p_table_id, pggit._target()) AS c ON c.column_id = s.column_id);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._merged_row_sql(integer, text, jsonb) IS
@@ -415,11 +425,13 @@ COMMENT ON FUNCTION pggit._take_resolutions(uuid, integer) IS
 
 CREATE OR REPLACE FUNCTION pggit._composite_text(p_table_id integer, p_column_id integer, p_value text)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT '(' || string_agg(CASE a.attname WHEN 'c' || p_column_id THEN '"' || replace(replace(p_value, '\', '\\'), '"', '""') || '"' ELSE '' END, ',' ORDER BY a.attnum) || ')'
-      FROM pg_attribute AS a
-     WHERE a.attrelid = format('pggit._delta_%s', p_table_id)::regclass AND a.attnum > 0 AND NOT a.attisdropped;
+BEGIN
+    RETURN (SELECT '(' || string_agg(CASE a.attname WHEN 'c' || p_column_id THEN '"' || replace(replace(p_value, '\', '\\'), '"', '""') || '"' ELSE '' END, ',' ORDER BY a.attnum) || ')'
+              FROM pg_attribute AS a
+             WHERE a.attrelid = format('pggit._delta_%s', p_table_id)::regclass AND a.attnum > 0 AND NOT a.attisdropped);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._composite_text(integer, integer, text) IS
@@ -427,18 +439,20 @@ COMMENT ON FUNCTION pggit._composite_text(integer, integer, text) IS
 
 CREATE OR REPLACE FUNCTION pggit._cell_from_json_sql(p_table_id integer, p_column_id integer, p_value jsonb)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT CASE WHEN p_value IS NULL OR (p_value = 'null' AND c.type_name NOT IN ('json', 'jsonb')) THEN format('NULL::%s', c.type_name)
-                WHEN c.type_name IN ('json', 'jsonb') THEN format('%L::%s', p_value, c.type_name)
-                WHEN jsonb_typeof(p_value) = 'object' AND t.typname = 'hstore'
-                    THEN format('(SELECT coalesce(%1$I.hstore(array_agg(e.key), array_agg(e.value)), '''') FROM jsonb_each_text(%2$L) AS e)', t.typnamespace::regnamespace, p_value)
-                WHEN jsonb_typeof(p_value) IN ('array', 'object')
-                    THEN format('(jsonb_populate_record(NULL::pggit._delta_%s, jsonb_build_object(%L, %L::jsonb))).c%s',
-                                p_table_id, 'c' || p_column_id, p_value, p_column_id)
-                ELSE format('(%L::pggit._delta_%s).c%s', pggit._composite_text(p_table_id, p_column_id, p_value #>> '{}'), p_table_id, p_column_id) END
-      FROM pggit._columns_at(p_table_id, pggit._target()) AS c LEFT JOIN pg_type AS t ON t.oid = to_regtype(c.type_name)
-     WHERE c.column_id = p_column_id;
+BEGIN
+    RETURN (SELECT CASE WHEN p_value IS NULL OR (p_value = 'null' AND c.type_name NOT IN ('json', 'jsonb')) THEN format('NULL::%s', c.type_name)
+                        WHEN c.type_name IN ('json', 'jsonb') THEN format('%L::%s', p_value, c.type_name)
+                        WHEN jsonb_typeof(p_value) = 'object' AND t.typname = 'hstore'
+                            THEN format('(SELECT coalesce(%1$I.hstore(array_agg(e.key), array_agg(e.value)), '''') FROM jsonb_each_text(%2$L) AS e)', t.typnamespace::regnamespace, p_value)
+                        WHEN jsonb_typeof(p_value) IN ('array', 'object')
+                            THEN format('(jsonb_populate_record(NULL::pggit._delta_%s, jsonb_build_object(%L, %L::jsonb))).c%s',
+                                        p_table_id, 'c' || p_column_id, p_value, p_column_id)
+                        ELSE format('(%L::pggit._delta_%s).c%s', pggit._composite_text(p_table_id, p_column_id, p_value #>> '{}'), p_table_id, p_column_id) END
+              FROM pggit._columns_at(p_table_id, pggit._target()) AS c LEFT JOIN pg_type AS t ON t.oid = to_regtype(c.type_name)
+             WHERE c.column_id = p_column_id);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._cell_from_json_sql(integer, integer, jsonb) IS
@@ -446,13 +460,15 @@ COMMENT ON FUNCTION pggit._cell_from_json_sql(integer, integer, jsonb) IS
 
 CREATE OR REPLACE FUNCTION pggit._row_from_json_sql(p_table_id integer, p_value jsonb)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT CASE WHEN p_value IS NULL OR p_value = 'null' THEN format('NULL::pggit._delta_%s', p_table_id)
-           ELSE (SELECT format('ROW(0, %s)::pggit._delta_%s',
-                               string_agg(CASE WHEN c.column_id IS NULL THEN 'NULL' ELSE pggit._cell_from_json_sql(p_table_id, c.column_id, nullif(p_value -> c.name, 'null')) END,
-                                          ', ' ORDER BY s.attnum), p_table_id)
-                   FROM pggit._store_columns(p_table_id) AS s LEFT JOIN pggit._columns_at(p_table_id, pggit._target()) AS c ON c.column_id = s.column_id) END;
+BEGIN
+    RETURN (SELECT CASE WHEN p_value IS NULL OR p_value = 'null' THEN format('NULL::pggit._delta_%s', p_table_id)
+                   ELSE (SELECT format('ROW(0, %s)::pggit._delta_%s',
+                                       string_agg(CASE WHEN c.column_id IS NULL THEN 'NULL' ELSE pggit._cell_from_json_sql(p_table_id, c.column_id, nullif(p_value -> c.name, 'null')) END,
+                                                  ', ' ORDER BY s.attnum), p_table_id)
+                           FROM pggit._store_columns(p_table_id) AS s LEFT JOIN pggit._columns_at(p_table_id, pggit._target()) AS c ON c.column_id = s.column_id) END);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._row_from_json_sql(integer, jsonb) IS

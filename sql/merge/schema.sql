@@ -2,24 +2,26 @@
 
 CREATE OR REPLACE FUNCTION pggit._merge_labels(p_base jsonb, p_ours jsonb, p_theirs jsonb)
     RETURNS jsonb
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
     SET search_path = pg_catalog
 AS $$
+BEGIN
     -- Labels of theirs that ours has not, each behind the one that it follows there.
-    WITH RECURSIVE new AS (
-        SELECT t.value, t.n, lag(t.value) OVER (ORDER BY t.n) AS after
-          FROM jsonb_array_elements(p_theirs) WITH ORDINALITY AS t(value, n)
-    ), missing AS (
-        SELECT m.*, row_number() OVER (ORDER BY m.n) AS k FROM new AS m WHERE NOT p_ours @> m.value AND NOT coalesce(p_base, '[]') @> m.value
-    ), merged AS (
-        SELECT p_ours AS labels, 0::bigint AS k
-        UNION ALL
-        SELECT (SELECT jsonb_agg(e.value ORDER BY e.n)
-                  FROM (SELECT l.value, l.n::numeric AS n FROM jsonb_array_elements(g.labels) WITH ORDINALITY AS l(value, n)
-                        UNION ALL SELECT m.value, coalesce((SELECT l.n FROM jsonb_array_elements(g.labels) WITH ORDINALITY AS l(value, n) WHERE l.value = m.after), 0) + 0.5) AS e), m.k
-          FROM merged AS g JOIN missing AS m ON m.k = g.k + 1
-    )
-    SELECT g.labels FROM merged AS g ORDER BY g.k DESC LIMIT 1;
+    RETURN (WITH RECURSIVE new AS (
+                SELECT t.value, t.n, lag(t.value) OVER (ORDER BY t.n) AS after
+                  FROM jsonb_array_elements(p_theirs) WITH ORDINALITY AS t(value, n)
+            ), missing AS (
+                SELECT m.*, row_number() OVER (ORDER BY m.n) AS k FROM new AS m WHERE NOT p_ours @> m.value AND NOT coalesce(p_base, '[]') @> m.value
+            ), merged AS (
+                SELECT p_ours AS labels, 0::bigint AS k
+                UNION ALL
+                SELECT (SELECT jsonb_agg(e.value ORDER BY e.n)
+                          FROM (SELECT l.value, l.n::numeric AS n FROM jsonb_array_elements(g.labels) WITH ORDINALITY AS l(value, n)
+                                UNION ALL SELECT m.value, coalesce((SELECT l.n FROM jsonb_array_elements(g.labels) WITH ORDINALITY AS l(value, n) WHERE l.value = m.after), 0) + 0.5) AS e), m.k
+                  FROM merged AS g JOIN missing AS m ON m.k = g.k + 1
+            )
+            SELECT g.labels FROM merged AS g ORDER BY g.k DESC LIMIT 1);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._merge_labels(jsonb, jsonb, jsonb) IS
@@ -437,10 +439,12 @@ COMMENT ON FUNCTION pggit._merged_types(uuid, integer, pggit._schema_object[], p
 
 CREATE OR REPLACE FUNCTION pggit._of_types(p_objects pggit._schema_object[], p_names text[])
     RETURNS pggit._schema_object[]
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT ARRAY(SELECT o FROM unnest(p_objects) AS o WHERE o.object_type IN ('type', 'domain') AND o.object_name = ANY (p_names));
+BEGIN
+    RETURN (SELECT ARRAY(SELECT o FROM unnest(p_objects) AS o WHERE o.object_type IN ('type', 'domain') AND o.object_name = ANY (p_names)));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._of_types(pggit._schema_object[], text[]) IS
@@ -475,10 +479,12 @@ COMMENT ON FUNCTION pggit._readers_of_columns(integer, pggit._schema_object[]) I
 
 CREATE OR REPLACE FUNCTION pggit._new_tables(p_base pggit._schema_object[], p_theirs pggit._schema_object[])
     RETURNS text[]
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
 AS $$
-    SELECT ARRAY(SELECT t.object_name FROM unnest(p_theirs) AS t
-                  WHERE t.object_type = 'table' AND NOT EXISTS (SELECT FROM unnest(p_base) AS b WHERE b.object_type = 'table' AND b.object_name = t.object_name));
+BEGIN
+    RETURN (SELECT ARRAY(SELECT t.object_name FROM unnest(p_theirs) AS t
+                          WHERE t.object_type = 'table' AND NOT EXISTS (SELECT FROM unnest(p_base) AS b WHERE b.object_type = 'table' AND b.object_name = t.object_name)));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._new_tables(pggit._schema_object[], pggit._schema_object[]) IS
@@ -486,12 +492,14 @@ COMMENT ON FUNCTION pggit._new_tables(pggit._schema_object[], pggit._schema_obje
 
 CREATE OR REPLACE FUNCTION pggit._of_tables(p_objects pggit._schema_object[], p_tables text[], p_is_in boolean)
     RETURNS pggit._schema_object[]
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
 AS $$
-    SELECT ARRAY(SELECT o FROM unnest(p_objects) AS o
-                  WHERE p_is_in = coalesce(CASE WHEN o.object_type = 'table' THEN o.object_name = ANY (p_tables)
-                                                WHEN pggit._is_of_table(o) THEN o.parent = ANY (p_tables)
-                                                WHEN o.object_type = 'sequence' THEN EXISTS (SELECT FROM unnest(p_tables) AS t WHERE starts_with(o.definition ->> 'owned_by', t || '.')) END, false));
+BEGIN
+    RETURN (SELECT ARRAY(SELECT o FROM unnest(p_objects) AS o
+                          WHERE p_is_in = coalesce(CASE WHEN o.object_type = 'table' THEN o.object_name = ANY (p_tables)
+                                                        WHEN pggit._is_of_table(o) THEN o.parent = ANY (p_tables)
+                                                        WHEN o.object_type = 'sequence' THEN EXISTS (SELECT FROM unnest(p_tables) AS t WHERE starts_with(o.definition ->> 'owned_by', t || '.')) END, false)));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._of_tables(pggit._schema_object[], text[], boolean) IS
@@ -644,28 +652,30 @@ COMMENT ON FUNCTION pggit._note_synced(integer) IS
 
 CREATE OR REPLACE FUNCTION pggit._of_own_tables(p_branch_id integer, p_merged pggit._schema_object[], p_now pggit._schema_object[], p_functions boolean)
     RETURNS pggit._schema_object[]
-    LANGUAGE sql
+    LANGUAGE plpgsql
 AS $$
-    WITH own AS MATERIALIZED (
-        SELECT o.object_name FROM unnest(p_now) AS o JOIN pggit.branch_tables AS bt ON bt.branch_id = p_branch_id AND bt.table_id = o.table_id AND bt.form = 'table' WHERE o.object_type = 'table'
-    ), readers AS MATERIALIZED (
-        SELECT r.object_type, r.object_name FROM pggit._own_readers(p_branch_id) AS r
-    ), now AS MATERIALIZED (
-        SELECT o, o.object_type, o.object_name,
-               (pggit._is_of_table(o) AND CASE o.object_type WHEN 'table' THEN o.object_name ELSE o.parent END IN (SELECT w.object_name FROM own AS w))
-               OR (o.object_type, o.object_name) IN (SELECT r.object_type, r.object_name FROM readers AS r) AS is_own
-          FROM unnest(p_now) AS o
-    ), functions AS MATERIALIZED (
-        SELECT m, m.object_type, m.object_name
-          FROM unnest(p_merged) AS m LEFT JOIN now AS n ON n.object_type = m.object_type AND n.object_name = m.object_name
-         WHERE p_functions AND m.object_type IN ('function', 'procedure', 'aggregate') AND n.is_own IS NOT TRUE AND (n.o).hash IS DISTINCT FROM m.hash
-    )
-    SELECT ARRAY(SELECT f.m FROM functions AS f)
-           || ARRAY(SELECT m FROM unnest(p_merged) AS m
-                  WHERE (pggit._is_of_table(m) AND CASE m.object_type WHEN 'table' THEN m.object_name ELSE m.parent END IN (SELECT w.object_name FROM own AS w))
-                     OR (m.object_type, m.object_name) IN (SELECT r.object_type, r.object_name FROM readers AS r)
-                     OR (m.object_type IN ('view', 'materialized view') AND NOT EXISTS (SELECT FROM now AS n WHERE n.object_type = m.object_type AND n.object_name = m.object_name)))
-           || ARRAY(SELECT n.o FROM now AS n WHERE NOT n.is_own AND (n.object_type, n.object_name) NOT IN (SELECT f.object_type, f.object_name FROM functions AS f));
+BEGIN
+    RETURN (WITH own AS MATERIALIZED (
+                SELECT o.object_name FROM unnest(p_now) AS o JOIN pggit.branch_tables AS bt ON bt.branch_id = p_branch_id AND bt.table_id = o.table_id AND bt.form = 'table' WHERE o.object_type = 'table'
+            ), readers AS MATERIALIZED (
+                SELECT r.object_type, r.object_name FROM pggit._own_readers(p_branch_id) AS r
+            ), now AS MATERIALIZED (
+                SELECT o, o.object_type, o.object_name,
+                       (pggit._is_of_table(o) AND CASE o.object_type WHEN 'table' THEN o.object_name ELSE o.parent END IN (SELECT w.object_name FROM own AS w))
+                       OR (o.object_type, o.object_name) IN (SELECT r.object_type, r.object_name FROM readers AS r) AS is_own
+                  FROM unnest(p_now) AS o
+            ), functions AS MATERIALIZED (
+                SELECT m, m.object_type, m.object_name
+                  FROM unnest(p_merged) AS m LEFT JOIN now AS n ON n.object_type = m.object_type AND n.object_name = m.object_name
+                 WHERE p_functions AND m.object_type IN ('function', 'procedure', 'aggregate') AND n.is_own IS NOT TRUE AND (n.o).hash IS DISTINCT FROM m.hash
+            )
+            SELECT ARRAY(SELECT f.m FROM functions AS f)
+                   || ARRAY(SELECT m FROM unnest(p_merged) AS m
+                          WHERE (pggit._is_of_table(m) AND CASE m.object_type WHEN 'table' THEN m.object_name ELSE m.parent END IN (SELECT w.object_name FROM own AS w))
+                             OR (m.object_type, m.object_name) IN (SELECT r.object_type, r.object_name FROM readers AS r)
+                             OR (m.object_type IN ('view', 'materialized view') AND NOT EXISTS (SELECT FROM now AS n WHERE n.object_type = m.object_type AND n.object_name = m.object_name)))
+                   || ARRAY(SELECT n.o FROM now AS n WHERE NOT n.is_own AND (n.object_type, n.object_name) NOT IN (SELECT f.object_type, f.object_name FROM functions AS f)));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._of_own_tables(integer, pggit._schema_object[], pggit._schema_object[], boolean) IS
@@ -674,12 +684,14 @@ than those of main that it shows. Everything else it shows as main has it.';
 
 CREATE OR REPLACE FUNCTION pggit._without_shown(p_branch_id integer, p_now pggit._schema_object[], p_merged pggit._schema_object[])
     RETURNS pggit._schema_object[]
-    LANGUAGE sql
+    LANGUAGE plpgsql
 AS $$
-    SELECT CASE p_branch_id WHEN 1 THEN p_now ELSE ARRAY(
-        SELECT n FROM unnest(p_now) AS n LEFT JOIN unnest(p_merged) AS m ON m.object_type = n.object_type AND m.object_name = n.object_name
-         WHERE n.object_type NOT IN ('function', 'procedure', 'aggregate') OR m.hash IS NOT DISTINCT FROM n.hash
-            OR (n.object_type, n.object_name) IN (SELECT r.object_type, r.object_name FROM pggit._own_readers(p_branch_id) AS r)) END;
+BEGIN
+    RETURN (SELECT CASE p_branch_id WHEN 1 THEN p_now ELSE ARRAY(
+                SELECT n FROM unnest(p_now) AS n LEFT JOIN unnest(p_merged) AS m ON m.object_type = n.object_type AND m.object_name = n.object_name
+                 WHERE n.object_type NOT IN ('function', 'procedure', 'aggregate') OR m.hash IS NOT DISTINCT FROM n.hash
+                    OR (n.object_type, n.object_name) IN (SELECT r.object_type, r.object_name FROM pggit._own_readers(p_branch_id) AS r)) END);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._without_shown(integer, pggit._schema_object[], pggit._schema_object[]) IS
@@ -786,18 +798,20 @@ that a new constraint does not take.';
 
 CREATE OR REPLACE FUNCTION pggit._code_in(p_merged pggit._schema_object[], p_ours pggit._schema_object[], p_base pggit._schema_object[], p_settled text[])
     RETURNS jsonb
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT coalesce(jsonb_agg(m.object_type || ' ' || m.object_name ORDER BY m.object_type COLLATE "C", m.object_name COLLATE "C"), '[]')
-      FROM unnest(p_merged) AS m
-      -- Tables that the merge has made, and functions that it has brought for them, were not there before.
-      LEFT JOIN unnest(pggit._of_tables(p_ours, coalesce(p_settled, '{}'), false)) AS o ON o.object_type = m.object_type AND o.object_name = m.object_name
-       AND (o.object_type NOT IN ('function', 'procedure', 'aggregate', 'domain') OR coalesce(p_settled, '{}') = '{}'
-            OR EXISTS (SELECT FROM unnest(p_base) AS b WHERE b.object_type = o.object_type AND b.object_name = o.object_name))
-     WHERE m.hash IS DISTINCT FROM o.hash
-       AND (m.object_type IN ('function', 'procedure', 'aggregate', 'trigger', 'policy', 'rule', 'view', 'materialized view')
-            OR (m.object_type = 'column' AND ROW(m.definition -> 'default', m.definition -> 'generated') IS DISTINCT FROM ROW(o.definition -> 'default', o.definition -> 'generated'))
-            OR (m.object_type IN ('constraint', 'index', 'domain') AND m.definition::text LIKE '%(%'));
+BEGIN
+    RETURN (SELECT coalesce(jsonb_agg(m.object_type || ' ' || m.object_name ORDER BY m.object_type COLLATE "C", m.object_name COLLATE "C"), '[]')
+              FROM unnest(p_merged) AS m
+              -- Tables that the merge has made, and functions that it has brought for them, were not there before.
+              LEFT JOIN unnest(pggit._of_tables(p_ours, coalesce(p_settled, '{}'), false)) AS o ON o.object_type = m.object_type AND o.object_name = m.object_name
+               AND (o.object_type NOT IN ('function', 'procedure', 'aggregate', 'domain') OR coalesce(p_settled, '{}') = '{}'
+                    OR EXISTS (SELECT FROM unnest(p_base) AS b WHERE b.object_type = o.object_type AND b.object_name = o.object_name))
+             WHERE m.hash IS DISTINCT FROM o.hash
+               AND (m.object_type IN ('function', 'procedure', 'aggregate', 'trigger', 'policy', 'rule', 'view', 'materialized view')
+                    OR (m.object_type = 'column' AND ROW(m.definition -> 'default', m.definition -> 'generated') IS DISTINCT FROM ROW(o.definition -> 'default', o.definition -> 'generated'))
+                    OR (m.object_type IN ('constraint', 'index', 'domain') AND m.definition::text LIKE '%(%')));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._code_in(pggit._schema_object[], pggit._schema_object[], pggit._schema_object[], text[]) IS

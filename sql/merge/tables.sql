@@ -13,16 +13,18 @@ COMMENT ON FUNCTION pggit._made_like(integer, pggit._position) IS
 
 CREATE OR REPLACE FUNCTION pggit._same_name(p_table_id integer, p_base pggit._position, p_theirs pggit._position, p_ours pggit._position)
     RETURNS integer
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT t.table_id
-      FROM pggit._name_at(p_table_id, p_theirs) AS n JOIN pggit.tables AS t ON t.untracked_at IS NULL AND t.table_id <> p_table_id
-     CROSS JOIN LATERAL pggit._name_at(t.table_id, p_ours) AS o
-     WHERE pggit._presence(t, p_ours) = 'present' AND (o.schema_name, o.table_name) = (n.schema_name, n.table_name)
-       AND NOT (pggit._is_away(t.table_id, p_theirs) AND NOT pggit._is_away(t.table_id, p_base))
-       -- Nor one that has another name on theirs.
-       AND NOT EXISTS (SELECT FROM pggit._name_at(t.table_id, p_theirs) AS w WHERE pggit._presence(t, p_theirs) = 'present' AND (w.schema_name, w.table_name) <> (n.schema_name, n.table_name))
-     LIMIT 1;
+BEGIN
+    RETURN (SELECT t.table_id
+              FROM pggit._name_at(p_table_id, p_theirs) AS n JOIN pggit.tables AS t ON t.untracked_at IS NULL AND t.table_id <> p_table_id
+             CROSS JOIN LATERAL pggit._name_at(t.table_id, p_ours) AS o
+             WHERE pggit._presence(t, p_ours) = 'present' AND (o.schema_name, o.table_name) = (n.schema_name, n.table_name)
+               AND NOT (pggit._is_away(t.table_id, p_theirs) AND NOT pggit._is_away(t.table_id, p_base))
+               -- Nor one that has another name on theirs.
+               AND NOT EXISTS (SELECT FROM pggit._name_at(t.table_id, p_theirs) AS w WHERE pggit._presence(t, p_theirs) = 'present' AND (w.schema_name, w.table_name) <> (n.schema_name, n.table_name))
+             LIMIT 1);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._same_name(integer, pggit._position, pggit._position, pggit._position) IS
@@ -300,11 +302,13 @@ COMMENT ON FUNCTION pggit._why_not_again(text, text) IS
 
 CREATE OR REPLACE FUNCTION pggit._committed_name(p_table_id integer, p_commit_id text)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT e.object_name FROM pggit.schema_commits AS s CROSS JOIN LATERAL pggit._tree_entries(s.tree_id) AS e
-     WHERE s.commit_id = p_commit_id AND e.object_type = 'table' AND e.table_id = p_table_id;
+BEGIN
+    RETURN (SELECT e.object_name FROM pggit.schema_commits AS s CROSS JOIN LATERAL pggit._tree_entries(s.tree_id) AS e
+             WHERE s.commit_id = p_commit_id AND e.object_type = 'table' AND e.table_id = p_table_id);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._committed_name(integer, text) IS
@@ -395,17 +399,19 @@ COMMENT ON FUNCTION pggit._rename_tables(jsonb, integer) IS
 
 CREATE OR REPLACE FUNCTION pggit._owner_on_main(p_schema text, p_branch_id integer)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT o.name
-      FROM (SELECT 1 AS n, r.rolname::text AS name, r.oid, count(*) AS tables
-              FROM pggit.tables AS t JOIN pg_class AS c ON c.oid = t.relation JOIN pg_roles AS r ON r.oid = c.relowner
-             WHERE t.on_main AND t.untracked_at IS NULL AND t.schema_name = p_schema GROUP BY r.rolname, r.oid
-            UNION ALL SELECT 2, r.rolname, r.oid, 0 FROM pggit.branches AS b JOIN pg_roles AS r ON r.rolname = b.created_by WHERE b.branch_id = p_branch_id
-            UNION ALL SELECT 3, r.rolname, r.oid, 0 FROM pg_roles AS r WHERE r.rolname = current_user) AS o
-     WHERE pggit._may_own_for(o.oid)
-     ORDER BY o.n, o.tables DESC, o.name LIMIT 1;
+BEGIN
+    RETURN (SELECT o.name
+              FROM (SELECT 1 AS n, r.rolname::text AS name, r.oid, count(*) AS tables
+                      FROM pggit.tables AS t JOIN pg_class AS c ON c.oid = t.relation JOIN pg_roles AS r ON r.oid = c.relowner
+                     WHERE t.on_main AND t.untracked_at IS NULL AND t.schema_name = p_schema GROUP BY r.rolname, r.oid
+                    UNION ALL SELECT 2, r.rolname, r.oid, 0 FROM pggit.branches AS b JOIN pg_roles AS r ON r.rolname = b.created_by WHERE b.branch_id = p_branch_id
+                    UNION ALL SELECT 3, r.rolname, r.oid, 0 FROM pg_roles AS r WHERE r.rolname = current_user) AS o
+             WHERE pggit._may_own_for(o.oid)
+             ORDER BY o.n, o.tables DESC, o.name LIMIT 1);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._owner_on_main(text, integer) IS
@@ -582,16 +588,18 @@ COMMENT ON FUNCTION pggit._create_on_branch(pggit.tables, pggit.branch_tables, i
 
 CREATE OR REPLACE FUNCTION pggit._definition_then(p_objects pggit._schema_object[], p_name text, p_keys boolean)
     RETURNS pggit._schema_object[]
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
 AS $$
-    WITH RECURSIVE tables AS (
-        SELECT p_name AS name
-        UNION
-        SELECT o.object_name FROM tables AS t JOIN unnest(p_objects) AS o ON o.object_type = 'table' AND o.definition ->> 'partition_of' = t.name
-    )
-    SELECT ARRAY(SELECT (o.object_type, o.object_name, o.parent, o.definition, o.hash, NULL, o.column_id)::pggit._schema_object
-                   FROM unnest(pggit._of_tables(p_objects, ARRAY(SELECT t.name FROM tables AS t), true)) AS o
-                  WHERE p_keys OR NOT (o.object_type = 'constraint' AND o.definition ? 'references'));
+BEGIN
+    RETURN (WITH RECURSIVE tables AS (
+                SELECT p_name AS name
+                UNION
+                SELECT o.object_name FROM tables AS t JOIN unnest(p_objects) AS o ON o.object_type = 'table' AND o.definition ->> 'partition_of' = t.name
+            )
+            SELECT ARRAY(SELECT (o.object_type, o.object_name, o.parent, o.definition, o.hash, NULL, o.column_id)::pggit._schema_object
+                           FROM unnest(pggit._of_tables(p_objects, ARRAY(SELECT t.name FROM tables AS t), true)) AS o
+                          WHERE p_keys OR NOT (o.object_type = 'constraint' AND o.definition ? 'references')));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._definition_then(pggit._schema_object[], text, boolean) IS
@@ -721,11 +729,13 @@ COMMENT ON FUNCTION pggit._late_keys(jsonb, integer) IS
 
 CREATE OR REPLACE FUNCTION pggit._stays_dropped(p_table_id integer, p_target_id integer, p_ours pggit._position)
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT pggit._is_away(p_table_id, p_ours)
-           AND CASE p_target_id WHEN 1 THEN NOT (SELECT t.on_main FROM pggit.tables AS t WHERE t.table_id = p_table_id)
-                                ELSE NOT EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_target_id AND bt.table_id = p_table_id) END;
+BEGIN
+    RETURN (SELECT pggit._is_away(p_table_id, p_ours)
+                   AND CASE p_target_id WHEN 1 THEN NOT (SELECT t.on_main FROM pggit.tables AS t WHERE t.table_id = p_table_id)
+                                        ELSE NOT EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_target_id AND bt.table_id = p_table_id) END);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._stays_dropped(integer, integer, pggit._position) IS

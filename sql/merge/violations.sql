@@ -2,14 +2,16 @@
 
 CREATE OR REPLACE FUNCTION pggit._state_now_sql(p_table_id integer, p_now pggit._position)
     RETURNS text
-    LANGUAGE sql
+    LANGUAGE plpgsql
 AS $$
-    SELECT pggit._named_sql(p_table_id, format('SELECT %s FROM (%s) AS s',
-               (SELECT string_agg(CASE WHEN o.column_id IS NULL THEN format('%s AS c%s', coalesce(pggit._value_of_old_rows(pggit._relation_at(p_table_id, 1), c.name), 'NULL::' || c.type_name), c.column_id)
-                                       ELSE format('%s AS c%s', pggit._converted_sql('s.c' || o.column_id, o.type_name, c.type_name), c.column_id) END, ', ' ORDER BY c.column_id)
-                  FROM pggit._columns_at(p_table_id, pggit._target()) AS c LEFT JOIN pggit._columns_at(p_table_id, p_now) AS o ON o.origin = c.origin AND o.generated_as IS NULL
-                 WHERE c.generated_as IS NULL),
-               pggit._state_sql(p_table_id, ((p_now).branch_id, pggit._mark_now(), (p_now).s)::pggit._position)), pggit._target());
+BEGIN
+    RETURN (SELECT pggit._named_sql(p_table_id, format('SELECT %s FROM (%s) AS s',
+                       (SELECT string_agg(CASE WHEN o.column_id IS NULL THEN format('%s AS c%s', coalesce(pggit._value_of_old_rows(pggit._relation_at(p_table_id, 1), c.name), 'NULL::' || c.type_name), c.column_id)
+                                               ELSE format('%s AS c%s', pggit._converted_sql('s.c' || o.column_id, o.type_name, c.type_name), c.column_id) END, ', ' ORDER BY c.column_id)
+                          FROM pggit._columns_at(p_table_id, pggit._target()) AS c LEFT JOIN pggit._columns_at(p_table_id, p_now) AS o ON o.origin = c.origin AND o.generated_as IS NULL
+                         WHERE c.generated_as IS NULL),
+                       pggit._state_sql(p_table_id, ((p_now).branch_id, pggit._mark_now(), (p_now).s)::pggit._position)), pggit._target()));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._state_now_sql(integer, pggit._position) IS
@@ -17,18 +19,20 @@ COMMENT ON FUNCTION pggit._state_now_sql(integer, pggit._position) IS
 
 CREATE OR REPLACE FUNCTION pggit._relation_on(p_branch_id integer, p_relation oid)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT CASE WHEN bt.form = 'view' AND pggit._is_reshaped(t.table_id, pggit._branch_now(p_branch_id), pggit._target()) THEN format('(%s)', pggit._state_now_sql(t.table_id, pggit._branch_now(p_branch_id)))
-                WHEN o.columns IS NULL THEN format('%I.%I', n.nspname, c.relname) ELSE format('(SELECT %s FROM %I.%I AS b)', o.columns, n.nspname, c.relname) END
-      FROM (SELECT p_relation) AS given
-      LEFT JOIN pggit.tables AS t ON t.relation = p_relation AND t.untracked_at IS NULL
-      LEFT JOIN pggit.branch_tables AS bt ON bt.branch_id = p_branch_id AND bt.table_id = t.table_id
-      JOIN pg_class AS c ON c.oid = coalesce(bt.relation, p_relation)
-      JOIN pg_namespace AS n ON n.oid = c.relnamespace
-      LEFT JOIN LATERAL (SELECT string_agg(format('b.%I AS %I', b.name, m.name), ', ' ORDER BY m.attnum) AS columns
-                           FROM pggit._names_on_branch(bt) AS b JOIN pggit.columns AS m ON m.table_id = t.table_id AND m.column_id = b.main_id
-                         HAVING bool_or(b.name <> m.name)) AS o ON true;
+BEGIN
+    RETURN (SELECT CASE WHEN bt.form = 'view' AND pggit._is_reshaped(t.table_id, pggit._branch_now(p_branch_id), pggit._target()) THEN format('(%s)', pggit._state_now_sql(t.table_id, pggit._branch_now(p_branch_id)))
+                        WHEN o.columns IS NULL THEN format('%I.%I', n.nspname, c.relname) ELSE format('(SELECT %s FROM %I.%I AS b)', o.columns, n.nspname, c.relname) END
+              FROM (SELECT) AS given
+              LEFT JOIN pggit.tables AS t ON t.relation = p_relation AND t.untracked_at IS NULL
+              LEFT JOIN pggit.branch_tables AS bt ON bt.branch_id = p_branch_id AND bt.table_id = t.table_id
+              JOIN pg_class AS c ON c.oid = coalesce(bt.relation, p_relation)
+              JOIN pg_namespace AS n ON n.oid = c.relnamespace
+              LEFT JOIN LATERAL (SELECT string_agg(format('b.%I AS %I', b.name, m.name), ', ' ORDER BY m.attnum) AS columns
+                                   FROM pggit._names_on_branch(bt) AS b JOIN pggit.columns AS m ON m.table_id = t.table_id AND m.column_id = b.main_id
+                                 HAVING bool_or(b.name <> m.name)) AS o ON true);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._relation_on(integer, oid) IS
@@ -70,15 +74,17 @@ COMMENT ON FUNCTION pggit._gone_sql(integer, oid, text) IS
 
 CREATE OR REPLACE FUNCTION pggit._sets_sql(p_table_id integer, p_relation oid, p_names name[])
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
+BEGIN
     -- An update may move a row to another partition, or change a generated column through others.
-    SELECT CASE WHEN count(*) = cardinality(p_names) AND pggit._root(p_relation) = p_relation
-                THEN format('(p.action <> ''update'' OR ROW(%s)::record *<> ROW(%s)::record)', string_agg('(p.o).c' || c.column_id, ', ' ORDER BY c.column_id),
-                            string_agg('(p.want).c' || c.column_id, ', ' ORDER BY c.column_id))
-                ELSE 'true' END
-      FROM pggit._columns_at(p_table_id, pggit._target()) AS c
-     WHERE c.name = ANY (p_names) AND c.generated_as IS NULL;
+    RETURN (SELECT CASE WHEN count(*) = cardinality(p_names) AND pggit._root(p_relation) = p_relation
+                        THEN format('(p.action <> ''update'' OR ROW(%s)::record *<> ROW(%s)::record)', string_agg('(p.o).c' || c.column_id, ', ' ORDER BY c.column_id),
+                                    string_agg('(p.want).c' || c.column_id, ', ' ORDER BY c.column_id))
+                        ELSE 'true' END
+              FROM pggit._columns_at(p_table_id, pggit._target()) AS c
+             WHERE c.name = ANY (p_names) AND c.generated_as IS NULL);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._sets_sql(integer, oid, name[]) IS

@@ -53,10 +53,12 @@ takes no name that another constraint of the schema has which can''t.';
 
 CREATE OR REPLACE FUNCTION pggit._put_back_sql(p_late text)
     RETURNS jsonb
-    LANGUAGE sql
+    LANGUAGE plpgsql
 AS $$
-    SELECT CASE WHEN m.mode = 'DEFERRED' THEN '["SET CONSTRAINTS ALL DEFERRED"]' WHEN m.mode = 'IMMEDIATE' OR p_late IS NULL THEN '[]' ELSE jsonb_build_array(format('SET CONSTRAINTS %s DEFERRED', p_late)) END
-      FROM pggit._constraint_mode() AS m(mode);
+BEGIN
+    RETURN (SELECT CASE WHEN m.mode = 'DEFERRED' THEN '["SET CONSTRAINTS ALL DEFERRED"]' WHEN m.mode = 'IMMEDIATE' OR p_late IS NULL THEN '[]' ELSE jsonb_build_array(format('SET CONSTRAINTS %s DEFERRED', p_late)) END
+              FROM pggit._constraint_mode() AS m(mode));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._put_back_sql(text) IS
@@ -111,12 +113,14 @@ COMMENT ON FUNCTION pggit._release_triggers(jsonb) IS
 
 CREATE OR REPLACE FUNCTION pggit._identities_sql(p_table_id integer, p_relation regclass)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT coalesce(string_agg(format('ROW((p.o).c%1$s)::record *<> ROW((p.want).c%1$s)::record', c.column_id), ' OR '), 'false')
-      FROM pggit._columns_at(p_table_id, pggit._target()) AS c
-      JOIN pg_attribute AS a ON a.attrelid = p_relation AND a.attname = c.name
-     WHERE c.generated_as IS NULL AND a.attidentity = 'a';
+BEGIN
+    RETURN (SELECT coalesce(string_agg(format('ROW((p.o).c%1$s)::record *<> ROW((p.want).c%1$s)::record', c.column_id), ' OR '), 'false')
+              FROM pggit._columns_at(p_table_id, pggit._target()) AS c
+              JOIN pg_attribute AS a ON a.attrelid = p_relation AND a.attname = c.name
+             WHERE c.generated_as IS NULL AND a.attidentity = 'a');
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._identities_sql(integer, regclass) IS
@@ -124,15 +128,17 @@ COMMENT ON FUNCTION pggit._identities_sql(integer, regclass) IS
 
 CREATE OR REPLACE FUNCTION pggit._swaps_sql(p_table_id integer, p_relation regclass)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT coalesce(string_agg(DISTINCT format('ROW((p.o).c%1$s)::record *<> ROW((p.want).c%1$s)::record', c.column_id), ' OR '), 'false')
-      FROM pggit._columns_at(p_table_id, pggit._target()) AS c
-      JOIN pg_attribute AS a ON a.attrelid = p_relation AND a.attname = c.name
-      JOIN pg_index AS i ON i.indrelid = p_relation AND (i.indisunique OR i.indisexclusion)
-                        AND (a.attnum = ANY (i.indkey) OR i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
-                             OR EXISTS (SELECT FROM pg_attribute AS g WHERE g.attrelid = p_relation AND g.attgenerated <> '' AND g.attnum = ANY (i.indkey)))
-     WHERE c.generated_as IS NULL;
+BEGIN
+    RETURN (SELECT coalesce(string_agg(DISTINCT format('ROW((p.o).c%1$s)::record *<> ROW((p.want).c%1$s)::record', c.column_id), ' OR '), 'false')
+              FROM pggit._columns_at(p_table_id, pggit._target()) AS c
+              JOIN pg_attribute AS a ON a.attrelid = p_relation AND a.attname = c.name
+              JOIN pg_index AS i ON i.indrelid = p_relation AND (i.indisunique OR i.indisexclusion)
+                                AND (a.attnum = ANY (i.indkey) OR i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
+                                     OR EXISTS (SELECT FROM pg_attribute AS g WHERE g.attrelid = p_relation AND g.attgenerated <> '' AND g.attnum = ANY (i.indkey)))
+             WHERE c.generated_as IS NULL);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._swaps_sql(integer, regclass) IS
@@ -237,20 +243,22 @@ COMMENT ON FUNCTION pggit._write_rows(integer, text) IS
 
 CREATE OR REPLACE FUNCTION pggit._acted_on_sql(p_table_id integer, p_relation regclass)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT coalesce(string_agg(format('EXISTS (SELECT FROM %s AS c WHERE %s)', f.child, f.same), ' OR '), 'false')
-      FROM (SELECT k.conrelid::regclass AS child, string_agg(format('(p.o).c%s OPERATOR(%I.%s) c.%I', m.column_id, n.nspname, o.oprname, ca.attname), ' AND ') AS same
-              FROM pg_constraint AS k
-             CROSS JOIN LATERAL unnest(k.conkey, k.confkey, k.conpfeqop) AS x(child_att, parent_att, op)
-              JOIN pg_attribute AS ca ON ca.attrelid = k.conrelid AND ca.attnum = x.child_att
-              JOIN pg_attribute AS pa ON pa.attrelid = k.confrelid AND pa.attnum = x.parent_att
-              JOIN pggit._columns_at(p_table_id, pggit._target()) AS m ON m.name = pa.attname
-              JOIN pg_operator AS o ON o.oid = x.op
-              JOIN pg_namespace AS n ON n.oid = o.oprnamespace
-             WHERE k.contype = 'f' AND k.conparentid = 0 AND k.confdeltype <> 'a'
-               AND (k.confrelid = p_relation OR k.confrelid IN (SELECT t.relid FROM pg_partition_tree(p_relation) AS t))
-             GROUP BY k.oid, k.conrelid) AS f;
+BEGIN
+    RETURN (SELECT coalesce(string_agg(format('EXISTS (SELECT FROM %s AS c WHERE %s)', f.child, f.same), ' OR '), 'false')
+              FROM (SELECT k.conrelid::regclass AS child, string_agg(format('(p.o).c%s OPERATOR(%I.%s) c.%I', m.column_id, n.nspname, o.oprname, ca.attname), ' AND ') AS same
+                      FROM pg_constraint AS k
+                     CROSS JOIN LATERAL unnest(k.conkey, k.confkey, k.conpfeqop) AS x(child_att, parent_att, op)
+                      JOIN pg_attribute AS ca ON ca.attrelid = k.conrelid AND ca.attnum = x.child_att
+                      JOIN pg_attribute AS pa ON pa.attrelid = k.confrelid AND pa.attnum = x.parent_att
+                      JOIN pggit._columns_at(p_table_id, pggit._target()) AS m ON m.name = pa.attname
+                      JOIN pg_operator AS o ON o.oid = x.op
+                      JOIN pg_namespace AS n ON n.oid = o.oprnamespace
+                     WHERE k.contype = 'f' AND k.conparentid = 0 AND k.confdeltype <> 'a'
+                       AND (k.confrelid = p_relation OR k.confrelid IN (SELECT t.relid FROM pg_partition_tree(p_relation) AS t))
+                     GROUP BY k.oid, k.conrelid) AS f);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._acted_on_sql(integer, regclass) IS
@@ -258,22 +266,24 @@ COMMENT ON FUNCTION pggit._acted_on_sql(integer, regclass) IS
 
 CREATE OR REPLACE FUNCTION pggit._parked_sql(p_relation regclass)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT string_agg(format('%I = %s', c.attname, CASE
-               WHEN c.may_be_null THEN 'NULL'
-               WHEN c.atttypid IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype) THEN format('(SELECT min(x.%I) FROM %s AS x) - p.n', c.attname, p_relation)
-               ELSE format('gen_random_uuid()::%s', format_type(c.atttypid, c.atttypmod)) END), ', ')
-      FROM (SELECT a.attname, a.atttypid, a.atttypmod, NOT a.attnotnull AND NOT bool_or(i.indnullsnotdistinct) AS may_be_null
-              FROM pg_attribute AS a
-              JOIN pg_index AS i ON i.indrelid = a.attrelid AND i.indisunique
-                                AND (a.attnum = ANY (i.indkey) OR EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
-                                                                             AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum))
-             WHERE a.attrelid = p_relation AND a.attgenerated = '' AND a.attidentity = ''
-             GROUP BY a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull
-            HAVING NOT bool_or(i.indisprimary)
-               AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.contype = 'f' AND k.confrelid = a.attrelid AND a.attnum = ANY (k.confkey))) AS c
-     WHERE c.may_be_null OR c.atttypid IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype, 'text'::regtype, 'varchar'::regtype, 'uuid'::regtype);
+BEGIN
+    RETURN (SELECT string_agg(format('%I = %s', c.attname, CASE
+                       WHEN c.may_be_null THEN 'NULL'
+                       WHEN c.atttypid IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype) THEN format('(SELECT min(x.%I) FROM %s AS x) - p.n', c.attname, p_relation)
+                       ELSE format('gen_random_uuid()::%s', format_type(c.atttypid, c.atttypmod)) END), ', ')
+              FROM (SELECT a.attname, a.atttypid, a.atttypmod, NOT a.attnotnull AND NOT bool_or(i.indnullsnotdistinct) AS may_be_null
+                      FROM pg_attribute AS a
+                      JOIN pg_index AS i ON i.indrelid = a.attrelid AND i.indisunique
+                                        AND (a.attnum = ANY (i.indkey) OR EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
+                                                                                     AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum))
+                     WHERE a.attrelid = p_relation AND a.attgenerated = '' AND a.attidentity = ''
+                     GROUP BY a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull
+                    HAVING NOT bool_or(i.indisprimary)
+                       AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.contype = 'f' AND k.confrelid = a.attrelid AND a.attnum = ANY (k.confkey))) AS c
+             WHERE c.may_be_null OR c.atttypid IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype, 'text'::regtype, 'varchar'::regtype, 'uuid'::regtype));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._parked_sql(regclass) IS
@@ -389,10 +399,12 @@ cycles are no harm. Only where updates one by one collide, values that change ha
 
 CREATE OR REPLACE FUNCTION pggit._key_object_sql(p_table_id integer, p_alias text)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT coalesce(format('jsonb_build_object(%s)', string_agg(format('%L, %s.c%s', c.name, p_alias, c.column_id), ', ' ORDER BY c.key_position)), pggit._row_json_sql(p_table_id, format('coalesce(%1$s.o, %1$s.want)', p_alias)))
-      FROM pggit._columns_at(p_table_id, pggit._target()) AS c WHERE c.key_position IS NOT NULL;
+BEGIN
+    RETURN (SELECT coalesce(format('jsonb_build_object(%s)', string_agg(format('%L, %s.c%s', c.name, p_alias, c.column_id), ', ' ORDER BY c.key_position)), pggit._row_json_sql(p_table_id, format('coalesce(%1$s.o, %1$s.want)', p_alias)))
+              FROM pggit._columns_at(p_table_id, pggit._target()) AS c WHERE c.key_position IS NOT NULL);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._key_object_sql(integer, text) IS
@@ -400,15 +412,17 @@ COMMENT ON FUNCTION pggit._key_object_sql(integer, text) IS
 
 CREATE OR REPLACE FUNCTION pggit._what_fires(p_tables integer[], p_branch_id integer)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT coalesce('what fires is ' || string_agg(format('trigger %I of table %s', g.tgname, g.tgrelid::regclass), ', ' ORDER BY g.tgrelid::regclass::text, g.tgname), 'no trigger fires, so that it is a rule or a policy')
-      FROM (SELECT t.fires, unnest(CASE p_branch_id WHEN 1 THEN pggit._relations(ARRAY[t.table_id])
-                                                    ELSE ARRAY(SELECT bt.relation::oid FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.table_id = t.table_id) END) AS relation
-              FROM pggit.tables AS t WHERE t.table_id = ANY (p_tables)) AS r
-      JOIN pg_trigger AS g ON g.tgrelid = r.relation JOIN pg_proc AS f ON f.oid = g.tgfoid
-     WHERE NOT g.tgisinternal AND g.tgparentid = 0 AND f.pronamespace <> 'pggit'::regnamespace
-       AND (g.tgenabled = 'A' OR (g.tgenabled = 'R' AND pggit._may_replicate()) OR (g.tgenabled = 'O' AND r.fires));
+BEGIN
+    RETURN (SELECT coalesce('what fires is ' || string_agg(format('trigger %I of table %s', g.tgname, g.tgrelid::regclass), ', ' ORDER BY g.tgrelid::regclass::text, g.tgname), 'no trigger fires, so that it is a rule or a policy')
+              FROM (SELECT t.fires, unnest(CASE p_branch_id WHEN 1 THEN pggit._relations(ARRAY[t.table_id])
+                                                            ELSE ARRAY(SELECT bt.relation::oid FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.table_id = t.table_id) END) AS relation
+                      FROM pggit.tables AS t WHERE t.table_id = ANY (p_tables)) AS r
+              JOIN pg_trigger AS g ON g.tgrelid = r.relation JOIN pg_proc AS f ON f.oid = g.tgfoid
+             WHERE NOT g.tgisinternal AND g.tgparentid = 0 AND f.pronamespace <> 'pggit'::regnamespace
+               AND (g.tgenabled = 'A' OR (g.tgenabled = 'R' AND pggit._may_replicate()) OR (g.tgenabled = 'O' AND r.fires)));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._what_fires(integer[], integer) IS
@@ -457,11 +471,13 @@ COMMENT ON FUNCTION pggit._require_all(integer, text, bigint, bigint) IS
 
 CREATE OR REPLACE FUNCTION pggit._named_as_row_sql(p_table_id integer, p_alias text)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT format('ROW(0, %s)::pggit._delta_%s', string_agg(CASE WHEN c.column_id IS NULL THEN 'NULL' ELSE format('%s.%I', p_alias, c.name) END, ', ' ORDER BY s.attnum), p_table_id)
-      FROM pggit._store_columns(p_table_id) AS s
-      LEFT JOIN pggit._columns_at(p_table_id, pggit._target()) AS c ON c.column_id = s.column_id AND c.generated_as IS NULL;
+BEGIN
+    RETURN (SELECT format('ROW(0, %s)::pggit._delta_%s', string_agg(CASE WHEN c.column_id IS NULL THEN 'NULL' ELSE format('%s.%I', p_alias, c.name) END, ', ' ORDER BY s.attnum), p_table_id)
+              FROM pggit._store_columns(p_table_id) AS s
+              LEFT JOIN pggit._columns_at(p_table_id, pggit._target()) AS c ON c.column_id = s.column_id AND c.generated_as IS NULL);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._named_as_row_sql(integer, text) IS
@@ -469,11 +485,13 @@ COMMENT ON FUNCTION pggit._named_as_row_sql(integer, text) IS
 
 CREATE OR REPLACE FUNCTION pggit._column_names(p_table_id integer)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT string_agg(quote_ident(c.name), ', ' ORDER BY c.column_id)
-      FROM pggit._columns_at(p_table_id, pggit._target()) AS c
-     WHERE c.generated_as IS NULL;
+BEGIN
+    RETURN (SELECT string_agg(quote_ident(c.name), ', ' ORDER BY c.column_id)
+              FROM pggit._columns_at(p_table_id, pggit._target()) AS c
+             WHERE c.generated_as IS NULL);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._column_names(integer) IS

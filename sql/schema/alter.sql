@@ -39,16 +39,18 @@ COMMENT ON FUNCTION pggit._alter_enum(jsonb, jsonb, text) IS
 
 CREATE OR REPLACE FUNCTION pggit._alter_composite(p_from jsonb, p_to jsonb, p_name text)
     RETURNS text[]
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT coalesce(array_agg(CASE WHEN t.a IS NULL THEN format('ALTER TYPE %s DROP ATTRIBUTE %I', p_name, name)
-                                   WHEN f.a IS NULL THEN concat_ws(' ', format('ALTER TYPE %s ADD ATTRIBUTE %I %s', p_name, name, t.a ->> 'type'), 'COLLATE ' || (t.a ->> 'collation'))
-                                   ELSE concat_ws(' ', format('ALTER TYPE %s ALTER ATTRIBUTE %I TYPE %s', p_name, name, t.a ->> 'type'), 'COLLATE ' || (t.a ->> 'collation')) END
-                              ORDER BY t.a IS NULL DESC, t.n), '{}')
-      FROM (SELECT a ->> 'name' AS name, a FROM jsonb_array_elements(p_from -> 'attributes') AS a) AS f
-      FULL JOIN (SELECT a ->> 'name' AS name, a, n FROM jsonb_array_elements(p_to -> 'attributes') WITH ORDINALITY AS a(a, n)) AS t USING (name)
-     WHERE f.a IS DISTINCT FROM t.a;
+BEGIN
+    RETURN (SELECT coalesce(array_agg(CASE WHEN t.a IS NULL THEN format('ALTER TYPE %s DROP ATTRIBUTE %I', p_name, name)
+                                           WHEN f.a IS NULL THEN concat_ws(' ', format('ALTER TYPE %s ADD ATTRIBUTE %I %s', p_name, name, t.a ->> 'type'), 'COLLATE ' || (t.a ->> 'collation'))
+                                           ELSE concat_ws(' ', format('ALTER TYPE %s ALTER ATTRIBUTE %I TYPE %s', p_name, name, t.a ->> 'type'), 'COLLATE ' || (t.a ->> 'collation')) END
+                                      ORDER BY t.a IS NULL DESC, t.n), '{}')
+              FROM (SELECT a ->> 'name' AS name, a FROM jsonb_array_elements(p_from -> 'attributes') AS a) AS f
+              FULL JOIN (SELECT a ->> 'name' AS name, a, n FROM jsonb_array_elements(p_to -> 'attributes') WITH ORDINALITY AS a(a, n)) AS t USING (name)
+             WHERE f.a IS DISTINCT FROM t.a);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._alter_composite(jsonb, jsonb, text) IS
@@ -56,16 +58,18 @@ COMMENT ON FUNCTION pggit._alter_composite(jsonb, jsonb, text) IS
 
 CREATE OR REPLACE FUNCTION pggit._alter_domain(p_from jsonb, p_to jsonb, p_name text)
     RETURNS text[]
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT CASE WHEN (p_from -> 'base', p_from -> 'collation') IS NOT DISTINCT FROM (p_to -> 'base', p_to -> 'collation') THEN
-               ARRAY(SELECT format('ALTER DOMAIN %s DROP CONSTRAINT %I', p_name, f.key) FROM jsonb_each_text(p_from -> 'constraints') AS f
-                      WHERE f.value IS DISTINCT FROM p_to #>> ARRAY['constraints', f.key] ORDER BY f.key)
-               || CASE WHEN (p_from -> 'default') IS DISTINCT FROM p_to -> 'default' THEN ARRAY[format('ALTER DOMAIN %s %s', p_name, coalesce('SET DEFAULT ' || (p_to ->> 'default'), 'DROP DEFAULT'))] ELSE '{}' END
-               || CASE WHEN (p_from ? 'not_null') <> (p_to ? 'not_null') THEN ARRAY[format('ALTER DOMAIN %s %s NOT NULL', p_name, CASE WHEN p_to ? 'not_null' THEN 'SET' ELSE 'DROP' END)] ELSE '{}' END
-               || ARRAY(SELECT format('ALTER DOMAIN %s ADD CONSTRAINT %I %s', p_name, t.key, t.value) FROM jsonb_each_text(p_to -> 'constraints') AS t
-                         WHERE t.value IS DISTINCT FROM p_from #>> ARRAY['constraints', t.key] ORDER BY t.key) END;
+BEGIN
+    RETURN (SELECT CASE WHEN (p_from -> 'base', p_from -> 'collation') IS NOT DISTINCT FROM (p_to -> 'base', p_to -> 'collation') THEN
+                       ARRAY(SELECT format('ALTER DOMAIN %s DROP CONSTRAINT %I', p_name, f.key) FROM jsonb_each_text(p_from -> 'constraints') AS f
+                              WHERE f.value IS DISTINCT FROM p_to #>> ARRAY['constraints', f.key] ORDER BY f.key)
+                       || CASE WHEN (p_from -> 'default') IS DISTINCT FROM p_to -> 'default' THEN ARRAY[format('ALTER DOMAIN %s %s', p_name, coalesce('SET DEFAULT ' || (p_to ->> 'default'), 'DROP DEFAULT'))] ELSE '{}' END
+                       || CASE WHEN (p_from ? 'not_null') <> (p_to ? 'not_null') THEN ARRAY[format('ALTER DOMAIN %s %s NOT NULL', p_name, CASE WHEN p_to ? 'not_null' THEN 'SET' ELSE 'DROP' END)] ELSE '{}' END
+                       || ARRAY(SELECT format('ALTER DOMAIN %s ADD CONSTRAINT %I %s', p_name, t.key, t.value) FROM jsonb_each_text(p_to -> 'constraints') AS t
+                                 WHERE t.value IS DISTINCT FROM p_from #>> ARRAY['constraints', t.key] ORDER BY t.key) END);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._alter_domain(jsonb, jsonb, text) IS
@@ -73,14 +77,16 @@ COMMENT ON FUNCTION pggit._alter_domain(jsonb, jsonb, text) IS
 
 CREATE OR REPLACE FUNCTION pggit._alter_view(p_from jsonb, p_to pggit._schema_object, p_target jsonb)
     RETURNS text[]
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
 AS $$
-    SELECT CASE WHEN (SELECT bool_and(f.c IS NOT DISTINCT FROM d.to -> 'columns' -> (f.n::integer - 1)) FROM jsonb_array_elements(p_from -> 'columns') WITH ORDINALITY AS f(c, n)) IS NOT FALSE THEN
-               ARRAY(SELECT format('ALTER VIEW %s ALTER %I DROP DEFAULT', d.name, k) FROM jsonb_object_keys(p_from -> 'column_defaults') AS k WHERE NOT coalesce(d.to -> 'column_defaults' ? k, false))
-               || ARRAY(SELECT format('COMMENT ON COLUMN %s.%I IS NULL', d.name, k) FROM jsonb_object_keys(p_from -> 'column_comments') AS k WHERE NOT coalesce(d.to -> 'column_comments' ? k, false))
-               || ARRAY(SELECT s FROM jsonb_each(p_from -> 'column_grants') AS c CROSS JOIN LATERAL unnest(pggit._grant_statements('TABLE ' || d.name, quote_ident(c.key), c.value, NULL)) AS s)
-               || pggit._create_view(p_to, p_target) || pggit._common_statements(p_from, p_to, p_target) END
-      FROM (SELECT (p_to).definition AS to, pggit._in_target((p_to).object_name, p_target) AS name) AS d;
+BEGIN
+    RETURN (SELECT CASE WHEN (SELECT bool_and(f.c IS NOT DISTINCT FROM d.to -> 'columns' -> (f.n::integer - 1)) FROM jsonb_array_elements(p_from -> 'columns') WITH ORDINALITY AS f(c, n)) IS NOT FALSE THEN
+                       ARRAY(SELECT format('ALTER VIEW %s ALTER %I DROP DEFAULT', d.name, k) FROM jsonb_object_keys(p_from -> 'column_defaults') AS k WHERE NOT coalesce(d.to -> 'column_defaults' ? k, false))
+                       || ARRAY(SELECT format('COMMENT ON COLUMN %s.%I IS NULL', d.name, k) FROM jsonb_object_keys(p_from -> 'column_comments') AS k WHERE NOT coalesce(d.to -> 'column_comments' ? k, false))
+                       || ARRAY(SELECT s FROM jsonb_each(p_from -> 'column_grants') AS c CROSS JOIN LATERAL unnest(pggit._grant_statements('TABLE ' || d.name, quote_ident(c.key), c.value, NULL)) AS s)
+                       || pggit._create_view(p_to, p_target) || pggit._common_statements(p_from, p_to, p_target) END
+              FROM (SELECT (p_to).definition AS to, pggit._in_target((p_to).object_name, p_target) AS name) AS d);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._alter_view(jsonb, pggit._schema_object, jsonb) IS

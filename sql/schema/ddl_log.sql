@@ -163,12 +163,14 @@ command. Never fails, but warns.';
 
 CREATE OR REPLACE FUNCTION pggit._object_kind(p_type text)
     RETURNS text
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT CASE WHEN p_type IN ('table', 'view', 'materialized view', 'sequence', 'index', 'function', 'procedure', 'aggregate', 'type', 'domain', 'trigger', 'policy', 'rule', 'schema') THEN p_type
-                ELSE (SELECT k.kind FROM (VALUES ('table column', 'column'), ('table constraint', 'constraint'), ('domain constraint', 'domain'), ('composite type', 'type'),
-                                                 ('statistics object', 'statistics')) AS k(type, kind) WHERE k.type = p_type) END;
+BEGIN
+    RETURN (SELECT CASE WHEN p_type IN ('table', 'view', 'materialized view', 'sequence', 'index', 'function', 'procedure', 'aggregate', 'type', 'domain', 'trigger', 'policy', 'rule', 'schema') THEN p_type
+                        ELSE (SELECT k.kind FROM (VALUES ('table column', 'column'), ('table constraint', 'constraint'), ('domain constraint', 'domain'), ('composite type', 'type'),
+                                                         ('statistics object', 'statistics')) AS k(type, kind) WHERE k.type = p_type) END);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._object_kind(text) IS

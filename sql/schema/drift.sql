@@ -2,13 +2,15 @@
 
 CREATE OR REPLACE FUNCTION pggit._versioned_spaces()
     RETURNS text[]
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT ARRAY(SELECT quote_ident(s.base_schema) FROM pggit._schema_spaces(1) AS s WHERE s.is_whole
-                 UNION SELECT format('%I.%I', t.schema_name, t.table_name) FROM pggit.tables AS t
-                        WHERE t.untracked_at IS NULL AND t.on_main AND NOT EXISTS (SELECT FROM pggit.tracked_schemas AS s WHERE s.schema_name = t.schema_name)
-                 ORDER BY 1);
+BEGIN
+    RETURN (SELECT ARRAY(SELECT quote_ident(s.base_schema) FROM pggit._schema_spaces(1) AS s WHERE s.is_whole
+                         UNION SELECT format('%I.%I', t.schema_name, t.table_name) FROM pggit.tables AS t
+                                WHERE t.untracked_at IS NULL AND t.on_main AND NOT EXISTS (SELECT FROM pggit.tracked_schemas AS s WHERE s.schema_name = t.schema_name)
+                         ORDER BY 1));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._versioned_spaces() IS
@@ -16,10 +18,12 @@ COMMENT ON FUNCTION pggit._versioned_spaces() IS
 
 CREATE OR REPLACE FUNCTION pggit._is_within(p_object_type text, p_object_name text, p_parent text, p_spaces text[])
     RETURNS boolean
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT p_object_type = 'extension' OR ARRAY[p_object_name, p_parent, substring(p_object_name FROM '^(?:"(?:[^"]|"")*"|[^.]+)')] && p_spaces;
+BEGIN
+    RETURN (SELECT p_object_type = 'extension' OR ARRAY[p_object_name, p_parent, substring(p_object_name FROM '^(?:"(?:[^"]|"")*"|[^.]+)')] && p_spaces);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._is_within(text, text, text, text[]) IS

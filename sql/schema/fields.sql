@@ -13,15 +13,17 @@ COMMENT ON FUNCTION pggit._object_hash(jsonb) IS
 
 CREATE OR REPLACE FUNCTION pggit._grants(p_acl aclitem[], p_kind "char", p_owner oid)
     RETURNS jsonb
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT jsonb_object_agg(g.grantee, g.privileges)
-      FROM (SELECT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END AS grantee,
-                   jsonb_agg(DISTINCT a.privilege_type || CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END) AS privileges
-              FROM aclexplode(coalesce(p_acl, acldefault(p_kind, p_owner))) AS a
-             WHERE a.grantee <> p_owner
-               AND NOT EXISTS (SELECT FROM pggit.branches AS b JOIN pg_roles AS r ON r.rolname = b.role_name WHERE r.oid = a.grantee)
-             GROUP BY 1) AS g;
+BEGIN
+    RETURN (SELECT jsonb_object_agg(g.grantee, g.privileges)
+              FROM (SELECT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END AS grantee,
+                           jsonb_agg(DISTINCT a.privilege_type || CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END) AS privileges
+                      FROM aclexplode(coalesce(p_acl, acldefault(p_kind, p_owner))) AS a
+                     WHERE a.grantee <> p_owner
+                       AND NOT EXISTS (SELECT FROM pggit.branches AS b JOIN pg_roles AS r ON r.rolname = b.role_name WHERE r.oid = a.grantee)
+                     GROUP BY 1) AS g);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._grants(aclitem[], "char", oid) IS
@@ -29,9 +31,11 @@ COMMENT ON FUNCTION pggit._grants(aclitem[], "char", oid) IS
 
 CREATE OR REPLACE FUNCTION pggit._options(p_options text[])
     RETURNS jsonb
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
 AS $$
-    SELECT jsonb_object_agg(split_part(o, '=', 1), substr(o, strpos(o, '=') + 1)) FROM unnest(p_options) AS o;
+BEGIN
+    RETURN (SELECT jsonb_object_agg(split_part(o, '=', 1), substr(o, strpos(o, '=') + 1)) FROM unnest(p_options) AS o);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._options(text[]) IS

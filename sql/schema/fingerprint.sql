@@ -2,39 +2,41 @@
 
 CREATE OR REPLACE FUNCTION pggit._schema_fingerprint(p_branch_id integer)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    WITH spaces AS MATERIALIZED (
-        SELECT n.oid, n.xmin, n.ctid FROM pggit._schema_spaces(p_branch_id) AS s JOIN pg_namespace AS n ON n.oid = s.namespace
-    ), relations AS MATERIALIZED (
-        SELECT c.oid, c.xmin, c.ctid FROM pg_class AS c JOIN spaces AS s ON c.relnamespace = s.oid
-    ), types AS MATERIALIZED (
-        SELECT y.oid, y.xmin, y.ctid FROM pg_type AS y JOIN spaces AS s ON y.typnamespace = s.oid
-    ), routines AS MATERIALIZED (
-        SELECT p.oid, p.xmin, p.ctid FROM pg_proc AS p JOIN spaces AS s ON p.pronamespace = s.oid
-    ), objects AS MATERIALIZED (
-        SELECT * FROM spaces UNION ALL SELECT * FROM relations UNION ALL SELECT * FROM types UNION ALL SELECT * FROM routines
-        UNION ALL SELECT a.attrelid, a.xmin, a.ctid FROM relations AS r JOIN pg_attribute AS a ON a.attrelid = r.oid
-        UNION ALL SELECT d.oid, d.xmin, d.ctid FROM relations AS r JOIN pg_attrdef AS d ON d.adrelid = r.oid
-        UNION ALL SELECT k.oid, k.xmin, k.ctid FROM relations AS r JOIN pg_constraint AS k ON k.conrelid = r.oid
-        UNION ALL SELECT k.oid, k.xmin, k.ctid FROM types AS y JOIN pg_constraint AS k ON k.contypid = y.oid
-        UNION ALL SELECT i.indexrelid, i.xmin, i.ctid FROM relations AS r JOIN pg_index AS i ON i.indexrelid = r.oid
-        UNION ALL SELECT h.inhrelid, h.xmin, h.ctid FROM relations AS r JOIN pg_inherits AS h ON h.inhrelid = r.oid
-        UNION ALL SELECT q.seqrelid, q.xmin, q.ctid FROM relations AS r JOIN pg_sequence AS q ON q.seqrelid = r.oid
-        UNION ALL SELECT g.oid, g.xmin, g.ctid FROM relations AS r JOIN pg_trigger AS g ON g.tgrelid = r.oid
-        UNION ALL SELECT l.oid, l.xmin, l.ctid FROM relations AS r JOIN pg_policy AS l ON l.polrelid = r.oid
-        UNION ALL SELECT w.oid, w.xmin, w.ctid FROM relations AS r JOIN pg_rewrite AS w ON w.ev_class = r.oid
-        UNION ALL SELECT x.oid, x.xmin, x.ctid FROM relations AS r JOIN pg_statistic_ext AS x ON x.stxrelid = r.oid
-        UNION ALL SELECT e.oid, e.xmin, e.ctid FROM types AS y JOIN pg_enum AS e ON e.enumtypid = y.oid
-    ), all_rows AS (
-        SELECT * FROM objects
-        UNION ALL SELECT x.oid, x.xmin, x.ctid FROM pg_extension AS x
-        -- PostgreSQL's own objects and pggit's have thousands.
-        UNION ALL SELECT d.objoid, d.xmin, d.ctid FROM pg_description AS d WHERE d.objoid IN (SELECT o.oid FROM objects AS o)
-    )
-    -- ctid: what a transaction changes twice has one xmin.
-    SELECT concat_ws(' ', count(*), sum(hashtidextended(o.ctid, hashint8extended(o.oid::bigint, o.xmin::text::bigint))::numeric)) FROM all_rows AS o;
+BEGIN
+    RETURN (WITH spaces AS MATERIALIZED (
+                SELECT n.oid, n.xmin, n.ctid FROM pggit._schema_spaces(p_branch_id) AS s JOIN pg_namespace AS n ON n.oid = s.namespace
+            ), relations AS MATERIALIZED (
+                SELECT c.oid, c.xmin, c.ctid FROM pg_class AS c JOIN spaces AS s ON c.relnamespace = s.oid
+            ), types AS MATERIALIZED (
+                SELECT y.oid, y.xmin, y.ctid FROM pg_type AS y JOIN spaces AS s ON y.typnamespace = s.oid
+            ), routines AS MATERIALIZED (
+                SELECT p.oid, p.xmin, p.ctid FROM pg_proc AS p JOIN spaces AS s ON p.pronamespace = s.oid
+            ), objects AS MATERIALIZED (
+                SELECT * FROM spaces UNION ALL SELECT * FROM relations UNION ALL SELECT * FROM types UNION ALL SELECT * FROM routines
+                UNION ALL SELECT a.attrelid, a.xmin, a.ctid FROM relations AS r JOIN pg_attribute AS a ON a.attrelid = r.oid
+                UNION ALL SELECT d.oid, d.xmin, d.ctid FROM relations AS r JOIN pg_attrdef AS d ON d.adrelid = r.oid
+                UNION ALL SELECT k.oid, k.xmin, k.ctid FROM relations AS r JOIN pg_constraint AS k ON k.conrelid = r.oid
+                UNION ALL SELECT k.oid, k.xmin, k.ctid FROM types AS y JOIN pg_constraint AS k ON k.contypid = y.oid
+                UNION ALL SELECT i.indexrelid, i.xmin, i.ctid FROM relations AS r JOIN pg_index AS i ON i.indexrelid = r.oid
+                UNION ALL SELECT h.inhrelid, h.xmin, h.ctid FROM relations AS r JOIN pg_inherits AS h ON h.inhrelid = r.oid
+                UNION ALL SELECT q.seqrelid, q.xmin, q.ctid FROM relations AS r JOIN pg_sequence AS q ON q.seqrelid = r.oid
+                UNION ALL SELECT g.oid, g.xmin, g.ctid FROM relations AS r JOIN pg_trigger AS g ON g.tgrelid = r.oid
+                UNION ALL SELECT l.oid, l.xmin, l.ctid FROM relations AS r JOIN pg_policy AS l ON l.polrelid = r.oid
+                UNION ALL SELECT w.oid, w.xmin, w.ctid FROM relations AS r JOIN pg_rewrite AS w ON w.ev_class = r.oid
+                UNION ALL SELECT x.oid, x.xmin, x.ctid FROM relations AS r JOIN pg_statistic_ext AS x ON x.stxrelid = r.oid
+                UNION ALL SELECT e.oid, e.xmin, e.ctid FROM types AS y JOIN pg_enum AS e ON e.enumtypid = y.oid
+            ), all_rows AS (
+                SELECT * FROM objects
+                UNION ALL SELECT x.oid, x.xmin, x.ctid FROM pg_extension AS x
+                -- PostgreSQL's own objects and pggit's have thousands.
+                UNION ALL SELECT d.objoid, d.xmin, d.ctid FROM pg_description AS d WHERE d.objoid IN (SELECT o.oid FROM objects AS o)
+            )
+            -- ctid: what a transaction changes twice has one xmin.
+            SELECT concat_ws(' ', count(*), sum(hashtidextended(o.ctid, hashint8extended(o.oid::bigint, o.xmin::text::bigint))::numeric)) FROM all_rows AS o);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._schema_fingerprint(integer) IS
@@ -42,14 +44,16 @@ COMMENT ON FUNCTION pggit._schema_fingerprint(integer) IS
 
 CREATE OR REPLACE FUNCTION pggit._schema_signature(p_branch_id integer)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT md5(concat_ws('|', (SELECT string_agg(s::text, ',' ORDER BY s.schema_name) FROM pggit.tracked_schemas AS s),
-                         (SELECT string_agg(concat_ws(' ', t.table_id, t.relation::oid), ',' ORDER BY t.table_id) FROM pggit.tables AS t WHERE p_branch_id = 1 AND t.untracked_at IS NULL),
-                         (SELECT string_agg(concat_ws(' ', bt.table_id, bt.relation::oid, bt.form), ',' ORDER BY bt.table_id) FROM pggit.branch_tables AS bt
-                           WHERE bt.branch_id = p_branch_id AND p_branch_id <> 1)))
-           || ' ' || pggit._schema_fingerprint(p_branch_id);
+BEGIN
+    RETURN (SELECT md5(concat_ws('|', (SELECT string_agg(s::text, ',' ORDER BY s.schema_name) FROM pggit.tracked_schemas AS s),
+                                 (SELECT string_agg(concat_ws(' ', t.table_id, t.relation::oid), ',' ORDER BY t.table_id) FROM pggit.tables AS t WHERE p_branch_id = 1 AND t.untracked_at IS NULL),
+                                 (SELECT string_agg(concat_ws(' ', bt.table_id, bt.relation::oid, bt.form), ',' ORDER BY bt.table_id) FROM pggit.branch_tables AS bt
+                                   WHERE bt.branch_id = p_branch_id AND p_branch_id <> 1)))
+                   || ' ' || pggit._schema_fingerprint(p_branch_id));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._schema_signature(integer) IS

@@ -2,12 +2,14 @@
 
 CREATE OR REPLACE FUNCTION pggit._schema_path(p_branch_id integer)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT concat_ws(', ', pggit._path_sql(array_agg(n.nspname ORDER BY s.is_main, s.base_schema <> 'public', s.base_schema)), 'pg_temp')
-      FROM (SELECT b.namespace, b.base_schema, false AS is_main FROM pggit._schema_spaces(p_branch_id) AS b WHERE p_branch_id <> 1
-            UNION ALL SELECT m.namespace, m.base_schema, true FROM pggit._schema_spaces(1) AS m) AS s
-      JOIN pg_namespace AS n ON n.oid = s.namespace;
+BEGIN
+    RETURN (SELECT concat_ws(', ', pggit._path_sql(array_agg(n.nspname ORDER BY s.is_main, s.base_schema <> 'public', s.base_schema)), 'pg_temp')
+              FROM (SELECT b.namespace, b.base_schema, false AS is_main FROM pggit._schema_spaces(p_branch_id) AS b WHERE p_branch_id <> 1
+                    UNION ALL SELECT m.namespace, m.base_schema, true FROM pggit._schema_spaces(1) AS m) AS s
+              JOIN pg_namespace AS n ON n.oid = s.namespace);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._schema_path(integer) IS

@@ -42,11 +42,13 @@ COMMENT ON FUNCTION pggit._sequence_objects(pggit._schema_relation[]) IS
 
 CREATE OR REPLACE FUNCTION pggit._base_path(p_path text)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT string_agg(m.word, ', ' ORDER BY m.n)
-      FROM (SELECT r[1], n FROM regexp_matches(p_path, '"(?:[^"]|"")*"|[^,\s]+', 'g') WITH ORDINALITY AS r(r, n)) AS m(word, n)
-     WHERE NOT EXISTS (SELECT FROM pggit.branch_schemas AS s WHERE quote_ident(s.schema_name) = m.word);
+BEGIN
+    RETURN (SELECT string_agg(m.word, ', ' ORDER BY m.n)
+              FROM (SELECT r[1], n FROM regexp_matches(p_path, '"(?:[^"]|"")*"|[^,\s]+', 'g') WITH ORDINALITY AS r(r, n)) AS m(word, n)
+             WHERE NOT EXISTS (SELECT FROM pggit.branch_schemas AS s WHERE quote_ident(s.schema_name) = m.word));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._base_path(text) IS

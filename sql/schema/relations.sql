@@ -18,11 +18,13 @@ COMMENT ON FUNCTION pggit._schema_spaces(integer) IS
 
 CREATE OR REPLACE FUNCTION pggit._base_name(p_relation oid)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT format('%I.%I', coalesce(s.base_schema, n.nspname), c.relname)
-      FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace LEFT JOIN pggit.branch_schemas AS s ON s.schema_name = n.nspname
-     WHERE c.oid = p_relation;
+BEGIN
+    RETURN (SELECT format('%I.%I', coalesce(s.base_schema, n.nspname), c.relname)
+              FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace LEFT JOIN pggit.branch_schemas AS s ON s.schema_name = n.nspname
+             WHERE c.oid = p_relation);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._base_name(oid) IS

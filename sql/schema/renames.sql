@@ -2,11 +2,13 @@
 
 CREATE OR REPLACE FUNCTION pggit._bare_name(p_name text)
     RETURNS text
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT CASE WHEN n LIKE '"%' THEN replace(substr(n, 2, length(n) - 2), '""', '"') ELSE n END
-      FROM (SELECT substring(p_name FROM '^(?:"(?:[^"]|"")*"|[^(]+)')) AS s(n);
+BEGIN
+    RETURN (SELECT CASE WHEN n LIKE '"%' THEN replace(substr(n, 2, length(n) - 2), '""', '"') ELSE n END
+              FROM (SELECT substring(p_name FROM '^(?:"(?:[^"]|"")*"|[^(]+)')) AS s(n));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._bare_name(text) IS
@@ -14,10 +16,12 @@ COMMENT ON FUNCTION pggit._bare_name(text) IS
 
 CREATE OR REPLACE FUNCTION pggit._replace_names(p_sql text, p_names jsonb)
     RETURNS text
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT coalesce(string_agg(coalesce(p_names ->> t.token, t.token), '' ORDER BY t.n), '') FROM pggit._sql_tokens(p_sql) AS t;
+BEGIN
+    RETURN (SELECT coalesce(string_agg(coalesce(p_names ->> t.token, t.token), '' ORDER BY t.n), '') FROM pggit._sql_tokens(p_sql) AS t);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._replace_names(text, jsonb) IS
@@ -25,22 +29,24 @@ COMMENT ON FUNCTION pggit._replace_names(text, jsonb) IS
 
 CREATE OR REPLACE FUNCTION pggit._rename_in(p_definition jsonb, p_names jsonb, p_columns jsonb, p_referenced jsonb, p_whole jsonb)
     RETURNS jsonb
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT jsonb_object_agg(d.key, CASE
-               WHEN d.key IN ('references', 'partition_of') THEN coalesce(p_whole -> (d.value #>> '{}'), d.value)
-               WHEN d.key = 'owned_by'
-               THEN coalesce(p_whole -> (d.value #>> '{}'), (SELECT to_jsonb(w.value || substr(d.value #>> '{}', length(w.key) + 1)) FROM jsonb_each_text(p_whole) AS w WHERE starts_with(d.value #>> '{}', w.key || '.')), d.value)
-               WHEN d.key = 'inherits' THEN (SELECT jsonb_agg(coalesce(p_whole -> i, to_jsonb(i)) ORDER BY n) FROM jsonb_array_elements_text(d.value) WITH ORDINALITY AS i(i, n))
-               WHEN d.key = 'definition' AND p_definition ? 'references'
-               THEN to_jsonb(pggit._replace_names(split_part(d.value #>> '{}', ' REFERENCES ', 1), p_columns) || ' REFERENCES ' || pggit._replace_names(split_part(d.value #>> '{}', ' REFERENCES ', 2), p_names || p_referenced))
-               WHEN jsonb_typeof(d.value) = 'string' AND d.key IN ('definition', 'type', 'default', 'generated', 'using', 'with_check', 'query', 'events', 'action', 'columns', 'partition_by', 'clustered_on',
-                                                                   'replica_identity', 'base', 'result', 'arguments')
-                    OR (d.key = 'body' AND p_definition ? 'parsed')
-               THEN to_jsonb(pggit._replace_names(d.value #>> '{}', p_names || p_columns))
-               ELSE d.value END)
-      FROM jsonb_each(p_definition) AS d;
+BEGIN
+    RETURN (SELECT jsonb_object_agg(d.key, CASE
+                       WHEN d.key IN ('references', 'partition_of') THEN coalesce(p_whole -> (d.value #>> '{}'), d.value)
+                       WHEN d.key = 'owned_by'
+                       THEN coalesce(p_whole -> (d.value #>> '{}'), (SELECT to_jsonb(w.value || substr(d.value #>> '{}', length(w.key) + 1)) FROM jsonb_each_text(p_whole) AS w WHERE starts_with(d.value #>> '{}', w.key || '.')), d.value)
+                       WHEN d.key = 'inherits' THEN (SELECT jsonb_agg(coalesce(p_whole -> i, to_jsonb(i)) ORDER BY n) FROM jsonb_array_elements_text(d.value) WITH ORDINALITY AS i(i, n))
+                       WHEN d.key = 'definition' AND p_definition ? 'references'
+                       THEN to_jsonb(pggit._replace_names(split_part(d.value #>> '{}', ' REFERENCES ', 1), p_columns) || ' REFERENCES ' || pggit._replace_names(split_part(d.value #>> '{}', ' REFERENCES ', 2), p_names || p_referenced))
+                       WHEN jsonb_typeof(d.value) = 'string' AND d.key IN ('definition', 'type', 'default', 'generated', 'using', 'with_check', 'query', 'events', 'action', 'columns', 'partition_by', 'clustered_on',
+                                                                           'replica_identity', 'base', 'result', 'arguments')
+                            OR (d.key = 'body' AND p_definition ? 'parsed')
+                       THEN to_jsonb(pggit._replace_names(d.value #>> '{}', p_names || p_columns))
+                       ELSE d.value END)
+              FROM jsonb_each(p_definition) AS d);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._rename_in(jsonb, jsonb, jsonb, jsonb, jsonb) IS
@@ -79,43 +85,45 @@ COMMENT ON FUNCTION pggit._rename_objects(pggit._schema_object[], jsonb) IS
 
 CREATE OR REPLACE FUNCTION pggit._renames(p_from pggit._schema_object[], p_to pggit._schema_object[], p_kind text)
     RETURNS jsonb
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
+BEGIN
     -- What is the same object under the same name on both sides, most of all, is neither renamed nor in the way.
-    WITH f AS MATERIALIZED (
-        SELECT o.*, pggit._local_name(o) AS local
-          FROM (SELECT object_type, object_name, parent, table_id, column_id FROM unnest(p_from) EXCEPT SELECT object_type, object_name, parent, table_id, column_id FROM unnest(p_to)) AS d
-          JOIN unnest(p_from) AS o ON o.object_type = d.object_type AND o.object_name = d.object_name
-    ), t AS MATERIALIZED (
-        SELECT o.*, pggit._local_name(o) AS local
-          FROM (SELECT object_type, object_name, parent, table_id, column_id FROM unnest(p_to) EXCEPT SELECT object_type, object_name, parent, table_id, column_id FROM unnest(p_from)) AS d
-          JOIN unnest(p_to) AS o ON o.object_type = d.object_type AND o.object_name = d.object_name
-    ), gone AS MATERIALIZED (
-        SELECT f.*, count(*) OVER (PARTITION BY f.object_type, f.parent, f.hash) AS alike FROM f
-         WHERE f.object_type IN ('index', 'constraint', 'sequence', 'type', 'domain') AND NOT EXISTS (SELECT FROM t WHERE t.object_type = f.object_type AND t.object_name = f.object_name)
-    ), come AS MATERIALIZED (
-        SELECT t.*, count(*) OVER (PARTITION BY t.object_type, t.parent, t.hash) AS alike FROM t
-         WHERE t.object_type IN ('index', 'constraint', 'sequence', 'type', 'domain') AND NOT EXISTS (SELECT FROM f WHERE f.object_type = t.object_type AND f.object_name = t.object_name)
-    ), found AS (
-        SELECT f.object_type, f.object_name AS old_name, t.object_name AS new_name, f.parent, f.local AS old_local, t.local AS new_local
-          FROM f JOIN t USING (object_type, table_id)
-         WHERE p_kind = 'table' AND f.object_type = 'table' AND f.object_name <> t.object_name
-        UNION ALL
-        SELECT f.object_type, f.object_name, t.object_name, f.parent, f.local, t.local
-          FROM f JOIN t USING (object_type, parent, column_id)
-         WHERE p_kind = 'column' AND f.object_type = 'column' AND f.table_id = t.table_id AND f.local <> t.local
-        UNION ALL
-        SELECT g.object_type, g.object_name, c.object_name, g.parent, g.local, c.local
-          FROM gone AS g JOIN come AS c USING (object_type, parent, hash)
-         WHERE p_kind = 'other' AND g.alike = 1 AND c.alike = 1
-    ), in_the_way AS (  -- has a name that another one gets, and goes
-        SELECT f.object_type, f.object_name AS old_name, left(f.object_name, -length(f.local)) || quote_ident(left('pggit~' || pggit._bare_name(f.local), 63)) AS new_name, f.parent, f.local AS old_local,
-               quote_ident(left('pggit~' || pggit._bare_name(f.local), 63)) AS new_local
-          FROM f JOIN found AS r ON r.object_type = f.object_type AND r.new_name = f.object_name
-         WHERE p_kind IN ('table', 'column') AND NOT EXISTS (SELECT FROM found AS o WHERE o.object_type = f.object_type AND o.old_name = f.object_name)
-    )
-    SELECT coalesce(jsonb_agg(to_jsonb(r) ORDER BY r.object_type, r.old_name), '[]') FROM (SELECT * FROM found UNION ALL SELECT * FROM in_the_way) AS r;
+    RETURN (WITH f AS MATERIALIZED (
+                SELECT o.*, pggit._local_name(o) AS local
+                  FROM (SELECT object_type, object_name, parent, table_id, column_id FROM unnest(p_from) EXCEPT SELECT object_type, object_name, parent, table_id, column_id FROM unnest(p_to)) AS d
+                  JOIN unnest(p_from) AS o ON o.object_type = d.object_type AND o.object_name = d.object_name
+            ), t AS MATERIALIZED (
+                SELECT o.*, pggit._local_name(o) AS local
+                  FROM (SELECT object_type, object_name, parent, table_id, column_id FROM unnest(p_to) EXCEPT SELECT object_type, object_name, parent, table_id, column_id FROM unnest(p_from)) AS d
+                  JOIN unnest(p_to) AS o ON o.object_type = d.object_type AND o.object_name = d.object_name
+            ), gone AS MATERIALIZED (
+                SELECT f.*, count(*) OVER (PARTITION BY f.object_type, f.parent, f.hash) AS alike FROM f
+                 WHERE f.object_type IN ('index', 'constraint', 'sequence', 'type', 'domain') AND NOT EXISTS (SELECT FROM t WHERE t.object_type = f.object_type AND t.object_name = f.object_name)
+            ), come AS MATERIALIZED (
+                SELECT t.*, count(*) OVER (PARTITION BY t.object_type, t.parent, t.hash) AS alike FROM t
+                 WHERE t.object_type IN ('index', 'constraint', 'sequence', 'type', 'domain') AND NOT EXISTS (SELECT FROM f WHERE f.object_type = t.object_type AND f.object_name = t.object_name)
+            ), found AS (
+                SELECT f.object_type, f.object_name AS old_name, t.object_name AS new_name, f.parent, f.local AS old_local, t.local AS new_local
+                  FROM f JOIN t USING (object_type, table_id)
+                 WHERE p_kind = 'table' AND f.object_type = 'table' AND f.object_name <> t.object_name
+                UNION ALL
+                SELECT f.object_type, f.object_name, t.object_name, f.parent, f.local, t.local
+                  FROM f JOIN t USING (object_type, parent, column_id)
+                 WHERE p_kind = 'column' AND f.object_type = 'column' AND f.table_id = t.table_id AND f.local <> t.local
+                UNION ALL
+                SELECT g.object_type, g.object_name, c.object_name, g.parent, g.local, c.local
+                  FROM gone AS g JOIN come AS c USING (object_type, parent, hash)
+                 WHERE p_kind = 'other' AND g.alike = 1 AND c.alike = 1
+            ), in_the_way AS (  -- has a name that another one gets, and goes
+                SELECT f.object_type, f.object_name AS old_name, left(f.object_name, -length(f.local)) || quote_ident(left('pggit~' || pggit._bare_name(f.local), 63)) AS new_name, f.parent, f.local AS old_local,
+                       quote_ident(left('pggit~' || pggit._bare_name(f.local), 63)) AS new_local
+                  FROM f JOIN found AS r ON r.object_type = f.object_type AND r.new_name = f.object_name
+                 WHERE p_kind IN ('table', 'column') AND NOT EXISTS (SELECT FROM found AS o WHERE o.object_type = f.object_type AND o.old_name = f.object_name)
+            )
+            SELECT coalesce(jsonb_agg(to_jsonb(r) ORDER BY r.object_type, r.old_name), '[]') FROM (SELECT * FROM found UNION ALL SELECT * FROM in_the_way) AS r);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._renames(pggit._schema_object[], pggit._schema_object[], text) IS

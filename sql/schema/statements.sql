@@ -2,10 +2,12 @@
 
 CREATE OR REPLACE FUNCTION pggit._in_target(p_name text, p_target jsonb)
     RETURNS text
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT coalesce(p_target ->> s, s) || substr(p_name, length(s) + 1) FROM (SELECT substring(p_name FROM '^(?:"(?:[^"]|"")*"|[^.]+)')) AS p(s);
+BEGIN
+    RETURN (SELECT coalesce(p_target ->> s, s) || substr(p_name, length(s) + 1) FROM (SELECT substring(p_name FROM '^(?:"(?:[^"]|"")*"|[^.]+)')) AS p(s));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._in_target(text, jsonb) IS
@@ -39,21 +41,23 @@ COMMENT ON FUNCTION pggit._called(pggit._schema_object, jsonb) IS
 
 CREATE OR REPLACE FUNCTION pggit._grant_statements(p_on text, p_column text, p_from jsonb, p_to jsonb)
     RETURNS text[]
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
     SET search_path = pg_catalog
 AS $$
-    WITH granted AS (
-        SELECT g.key AS grantee, p.value AS privilege, true AS is_old FROM jsonb_each(coalesce(p_from, '{}')) AS g, jsonb_array_elements_text(g.value) AS p
-        UNION ALL
-        SELECT g.key, p.value, false FROM jsonb_each(coalesce(p_to, '{}')) AS g, jsonb_array_elements_text(g.value) AS p
-    ), differing AS (
-        SELECT g.grantee, g.privilege, bool_or(g.is_old) AS is_old, replace(g.privilege, ' WITH GRANT OPTION', '') || coalesce(' (' || p_column || ')', '') AS what
-          FROM granted AS g GROUP BY 1, 2 HAVING count(*) = 1
-    )
-    SELECT coalesce(array_agg(CASE WHEN d.is_old THEN format('REVOKE %s ON %s FROM %s', d.what, p_on, d.grantee)
-                                   ELSE format('GRANT %s ON %s TO %s%s', d.what, p_on, d.grantee, CASE WHEN d.privilege LIKE '% WITH GRANT OPTION' THEN ' WITH GRANT OPTION' ELSE '' END) END
-                              ORDER BY NOT d.is_old, d.grantee, d.privilege), '{}')
-      FROM differing AS d;
+BEGIN
+    RETURN (WITH granted AS (
+                SELECT g.key AS grantee, p.value AS privilege, true AS is_old FROM jsonb_each(coalesce(p_from, '{}')) AS g, jsonb_array_elements_text(g.value) AS p
+                UNION ALL
+                SELECT g.key, p.value, false FROM jsonb_each(coalesce(p_to, '{}')) AS g, jsonb_array_elements_text(g.value) AS p
+            ), differing AS (
+                SELECT g.grantee, g.privilege, bool_or(g.is_old) AS is_old, replace(g.privilege, ' WITH GRANT OPTION', '') || coalesce(' (' || p_column || ')', '') AS what
+                  FROM granted AS g GROUP BY 1, 2 HAVING count(*) = 1
+            )
+            SELECT coalesce(array_agg(CASE WHEN d.is_old THEN format('REVOKE %s ON %s FROM %s', d.what, p_on, d.grantee)
+                                           ELSE format('GRANT %s ON %s TO %s%s', d.what, p_on, d.grantee, CASE WHEN d.privilege LIKE '% WITH GRANT OPTION' THEN ' WITH GRANT OPTION' ELSE '' END) END
+                                      ORDER BY NOT d.is_old, d.grantee, d.privilege), '{}')
+              FROM differing AS d);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._grant_statements(text, text, jsonb, jsonb) IS
@@ -72,16 +76,18 @@ COMMENT ON FUNCTION pggit._default_grants(text) IS
 
 CREATE OR REPLACE FUNCTION pggit._common_statements(p_from jsonb, p_to pggit._schema_object, p_target jsonb)
     RETURNS text[]
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
 AS $$
-    SELECT CASE WHEN (p_from ->> 'comment') IS DISTINCT FROM (p_to).definition ->> 'comment' AND (p_to).object_type <> 'extension'
-                THEN ARRAY[format('COMMENT ON %s IS %L', pggit._called(p_to, p_target), (p_to).definition ->> 'comment')] ELSE '{}' END
-           || CASE WHEN (p_to).object_type = 'column'
-                   THEN pggit._grant_statements('TABLE ' || pggit._in_target((p_to).parent, p_target), pggit._local_name(p_to), p_from -> 'grants', (p_to).definition -> 'grants')
-                   WHEN (p_to).object_type NOT IN ('constraint', 'index', 'trigger', 'policy', 'rule', 'statistics', 'extension')
-                   THEN pggit._grant_statements(CASE WHEN (p_to).object_type IN ('view', 'materialized view') THEN 'TABLE ' || pggit._in_target((p_to).object_name, p_target)
-                                                     WHEN (p_to).object_type = 'aggregate' THEN 'FUNCTION ' || pggit._in_target((p_to).object_name, p_target)
-                                                     ELSE pggit._called(p_to, p_target) END, NULL, p_from -> 'grants', (p_to).definition -> 'grants') ELSE '{}' END;
+BEGIN
+    RETURN (SELECT CASE WHEN (p_from ->> 'comment') IS DISTINCT FROM (p_to).definition ->> 'comment' AND (p_to).object_type <> 'extension'
+                        THEN ARRAY[format('COMMENT ON %s IS %L', pggit._called(p_to, p_target), (p_to).definition ->> 'comment')] ELSE '{}' END
+                   || CASE WHEN (p_to).object_type = 'column'
+                           THEN pggit._grant_statements('TABLE ' || pggit._in_target((p_to).parent, p_target), pggit._local_name(p_to), p_from -> 'grants', (p_to).definition -> 'grants')
+                           WHEN (p_to).object_type NOT IN ('constraint', 'index', 'trigger', 'policy', 'rule', 'statistics', 'extension')
+                           THEN pggit._grant_statements(CASE WHEN (p_to).object_type IN ('view', 'materialized view') THEN 'TABLE ' || pggit._in_target((p_to).object_name, p_target)
+                                                             WHEN (p_to).object_type = 'aggregate' THEN 'FUNCTION ' || pggit._in_target((p_to).object_name, p_target)
+                                                             ELSE pggit._called(p_to, p_target) END, NULL, p_from -> 'grants', (p_to).definition -> 'grants') ELSE '{}' END);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._common_statements(jsonb, pggit._schema_object, jsonb) IS
@@ -89,9 +95,11 @@ COMMENT ON FUNCTION pggit._common_statements(jsonb, pggit._schema_object, jsonb)
 
 CREATE OR REPLACE FUNCTION pggit._options_sql(p_options jsonb)
     RETURNS text
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
 AS $$
-    SELECT string_agg(format('%s = %L', o.key, o.value), ', ' ORDER BY o.key) FROM jsonb_each_text(p_options) AS o;
+BEGIN
+    RETURN (SELECT string_agg(format('%s = %L', o.key, o.value), ', ' ORDER BY o.key) FROM jsonb_each_text(p_options) AS o);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._options_sql(jsonb) IS
@@ -99,12 +107,14 @@ COMMENT ON FUNCTION pggit._options_sql(jsonb) IS
 
 CREATE OR REPLACE FUNCTION pggit._option_statements(p_alter text, p_from jsonb, p_to jsonb)
     RETURNS text[]
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
 AS $$
-    SELECT CASE WHEN coalesce(p_from, '{}') - ARRAY(SELECT jsonb_object_keys(coalesce(p_to, '{}'))) <> '{}'
-                THEN ARRAY[format('%s RESET (%s)', p_alter, (SELECT string_agg(k, ', ' ORDER BY k) FROM jsonb_object_keys(p_from - ARRAY(SELECT jsonb_object_keys(coalesce(p_to, '{}')))) AS k))] ELSE '{}' END
-           || CASE WHEN EXISTS (SELECT FROM jsonb_each(p_to) AS t WHERE t.value IS DISTINCT FROM p_from -> t.key)
-                   THEN ARRAY[format('%s SET (%s)', p_alter, (SELECT pggit._options_sql(jsonb_object_agg(t.key, t.value)) FROM jsonb_each(p_to) AS t WHERE t.value IS DISTINCT FROM p_from -> t.key))] ELSE '{}' END;
+BEGIN
+    RETURN (SELECT CASE WHEN coalesce(p_from, '{}') - ARRAY(SELECT jsonb_object_keys(coalesce(p_to, '{}'))) <> '{}'
+                        THEN ARRAY[format('%s RESET (%s)', p_alter, (SELECT string_agg(k, ', ' ORDER BY k) FROM jsonb_object_keys(p_from - ARRAY(SELECT jsonb_object_keys(coalesce(p_to, '{}')))) AS k))] ELSE '{}' END
+                   || CASE WHEN EXISTS (SELECT FROM jsonb_each(p_to) AS t WHERE t.value IS DISTINCT FROM p_from -> t.key)
+                           THEN ARRAY[format('%s SET (%s)', p_alter, (SELECT pggit._options_sql(jsonb_object_agg(t.key, t.value)) FROM jsonb_each(p_to) AS t WHERE t.value IS DISTINCT FROM p_from -> t.key))] ELSE '{}' END);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._option_statements(text, jsonb, jsonb) IS
@@ -126,15 +136,17 @@ COMMENT ON FUNCTION pggit._column_sql(text, jsonb) IS
 
 CREATE OR REPLACE FUNCTION pggit._column_details(p_table text, p_name text, p_from jsonb, p_to jsonb)
     RETURNS text[]
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
 AS $$
-    SELECT CASE WHEN (p_from -> 'storage') IS DISTINCT FROM (p_to -> 'storage')
-                THEN ARRAY[format('ALTER TABLE %s ALTER %s SET STORAGE %s', p_table, p_name, coalesce(p_to ->> 'storage', 'DEFAULT'))] ELSE '{}' END
-           || CASE WHEN (p_from -> 'compression') IS DISTINCT FROM (p_to -> 'compression')
-                   THEN ARRAY[format('ALTER TABLE %s ALTER %s SET COMPRESSION %s', p_table, p_name, coalesce(p_to ->> 'compression', 'default'))] ELSE '{}' END
-           || CASE WHEN (p_from -> 'statistics') IS DISTINCT FROM (p_to -> 'statistics')
-                   THEN ARRAY[format('ALTER TABLE %s ALTER %s SET STATISTICS %s', p_table, p_name, coalesce(p_to ->> 'statistics', '-1'))] ELSE '{}' END
-           || pggit._option_statements(format('ALTER TABLE %s ALTER %s', p_table, p_name), p_from -> 'options', p_to -> 'options');
+BEGIN
+    RETURN (SELECT CASE WHEN (p_from -> 'storage') IS DISTINCT FROM (p_to -> 'storage')
+                        THEN ARRAY[format('ALTER TABLE %s ALTER %s SET STORAGE %s', p_table, p_name, coalesce(p_to ->> 'storage', 'DEFAULT'))] ELSE '{}' END
+                   || CASE WHEN (p_from -> 'compression') IS DISTINCT FROM (p_to -> 'compression')
+                           THEN ARRAY[format('ALTER TABLE %s ALTER %s SET COMPRESSION %s', p_table, p_name, coalesce(p_to ->> 'compression', 'default'))] ELSE '{}' END
+                   || CASE WHEN (p_from -> 'statistics') IS DISTINCT FROM (p_to -> 'statistics')
+                           THEN ARRAY[format('ALTER TABLE %s ALTER %s SET STATISTICS %s', p_table, p_name, coalesce(p_to ->> 'statistics', '-1'))] ELSE '{}' END
+                   || pggit._option_statements(format('ALTER TABLE %s ALTER %s', p_table, p_name), p_from -> 'options', p_to -> 'options'));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._column_details(text, text, jsonb, jsonb) IS
@@ -169,12 +181,14 @@ COMMENT ON FUNCTION pggit._cast_sql(text, text) IS
 
 CREATE OR REPLACE FUNCTION pggit._loses_values(p_from text, p_to text)
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT NOT CASE WHEN to_regtype(p_from) = to_regtype(p_to)
-                    THEN p_to NOT LIKE '%(%' OR (p_from ~ '^character varying\(' AND substring(p_from FROM '\((\d+)')::integer <= substring(p_to FROM '\((\d+)')::integer)
-                    ELSE p_to NOT LIKE '%(%' AND (to_regtype(p_to) = 'text'::regtype
-                         OR EXISTS (SELECT FROM pg_catalog.pg_cast AS c WHERE c.castsource = to_regtype(p_from) AND c.casttarget = to_regtype(p_to) AND c.castcontext = 'i')) END;
+BEGIN
+    RETURN (SELECT NOT CASE WHEN to_regtype(p_from) = to_regtype(p_to)
+                            THEN p_to NOT LIKE '%(%' OR (p_from ~ '^character varying\(' AND substring(p_from FROM '\((\d+)')::integer <= substring(p_to FROM '\((\d+)')::integer)
+                            ELSE p_to NOT LIKE '%(%' AND (to_regtype(p_to) = 'text'::regtype
+                                 OR EXISTS (SELECT FROM pg_catalog.pg_cast AS c WHERE c.castsource = to_regtype(p_from) AND c.casttarget = to_regtype(p_to) AND c.castcontext = 'i')) END);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._loses_values(text, text) IS
@@ -228,14 +242,16 @@ COMMENT ON FUNCTION pggit._alter_column(jsonb, pggit._schema_object, jsonb) IS
 
 CREATE OR REPLACE FUNCTION pggit._table_details(p_from jsonb, p_to pggit._schema_object, p_target jsonb)
     RETURNS text[]
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
 AS $$
-    SELECT CASE WHEN (p_from -> 'replica_identity') IS DISTINCT FROM d.to -> 'replica_identity' THEN ARRAY[d.alter || ' REPLICA IDENTITY ' || coalesce(d.to ->> 'replica_identity', 'DEFAULT')] ELSE '{}' END
-           || CASE WHEN (p_from -> 'clustered_on') IS DISTINCT FROM d.to -> 'clustered_on' THEN ARRAY[d.alter || coalesce(' CLUSTER ON ' || (d.to ->> 'clustered_on'), ' SET WITHOUT CLUSTER')] ELSE '{}' END
-           || CASE WHEN coalesce(p_from ? 'row_security', false) <> d.to ? 'row_security' THEN ARRAY[d.alter || CASE WHEN d.to ? 'row_security' THEN ' ENABLE' ELSE ' DISABLE' END || ' ROW LEVEL SECURITY'] ELSE '{}' END
-           || CASE WHEN coalesce(p_from ? 'force_row_security', false) <> d.to ? 'force_row_security' THEN ARRAY[d.alter || CASE WHEN d.to ? 'force_row_security' THEN ' FORCE' ELSE ' NO FORCE' END || ' ROW LEVEL SECURITY'] ELSE '{}' END
-           || pggit._common_statements(p_from, p_to, p_target)
-      FROM (SELECT (p_to).definition AS to, 'ALTER TABLE ' || pggit._in_target((p_to).object_name, p_target) AS alter) AS d;
+BEGIN
+    RETURN (SELECT CASE WHEN (p_from -> 'replica_identity') IS DISTINCT FROM d.to -> 'replica_identity' THEN ARRAY[d.alter || ' REPLICA IDENTITY ' || coalesce(d.to ->> 'replica_identity', 'DEFAULT')] ELSE '{}' END
+                   || CASE WHEN (p_from -> 'clustered_on') IS DISTINCT FROM d.to -> 'clustered_on' THEN ARRAY[d.alter || coalesce(' CLUSTER ON ' || (d.to ->> 'clustered_on'), ' SET WITHOUT CLUSTER')] ELSE '{}' END
+                   || CASE WHEN coalesce(p_from ? 'row_security', false) <> d.to ? 'row_security' THEN ARRAY[d.alter || CASE WHEN d.to ? 'row_security' THEN ' ENABLE' ELSE ' DISABLE' END || ' ROW LEVEL SECURITY'] ELSE '{}' END
+                   || CASE WHEN coalesce(p_from ? 'force_row_security', false) <> d.to ? 'force_row_security' THEN ARRAY[d.alter || CASE WHEN d.to ? 'force_row_security' THEN ' FORCE' ELSE ' NO FORCE' END || ' ROW LEVEL SECURITY'] ELSE '{}' END
+                   || pggit._common_statements(p_from, p_to, p_target)
+              FROM (SELECT (p_to).definition AS to, 'ALTER TABLE ' || pggit._in_target((p_to).object_name, p_target) AS alter) AS d);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._table_details(jsonb, pggit._schema_object, jsonb) IS
@@ -269,12 +285,14 @@ COMMENT ON FUNCTION pggit._alter_table(jsonb, pggit._schema_object, jsonb) IS
 
 CREATE OR REPLACE FUNCTION pggit._detach_table(p_from jsonb, p_to pggit._schema_object, p_target jsonb)
     RETURNS text[]
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
 AS $$
-    SELECT CASE WHEN p_from ? 'partition_of' AND (p_from -> 'partition_of', p_from -> 'bound') IS DISTINCT FROM (d.to -> 'partition_of', d.to -> 'bound')
-                THEN ARRAY[format('ALTER TABLE %s DETACH PARTITION %s', pggit._in_target(p_from ->> 'partition_of', p_target), d.name)] ELSE '{}' END
-           || ARRAY(SELECT format('ALTER TABLE %s NO INHERIT %s', d.name, pggit._in_target(f, p_target)) FROM jsonb_array_elements_text(p_from -> 'inherits') AS f WHERE NOT coalesce(d.to -> 'inherits' ? f, false))
-      FROM (SELECT (p_to).definition AS to, pggit._in_target((p_to).object_name, p_target) AS name) AS d;
+BEGIN
+    RETURN (SELECT CASE WHEN p_from ? 'partition_of' AND (p_from -> 'partition_of', p_from -> 'bound') IS DISTINCT FROM (d.to -> 'partition_of', d.to -> 'bound')
+                        THEN ARRAY[format('ALTER TABLE %s DETACH PARTITION %s', pggit._in_target(p_from ->> 'partition_of', p_target), d.name)] ELSE '{}' END
+                   || ARRAY(SELECT format('ALTER TABLE %s NO INHERIT %s', d.name, pggit._in_target(f, p_target)) FROM jsonb_array_elements_text(p_from -> 'inherits') AS f WHERE NOT coalesce(d.to -> 'inherits' ? f, false))
+              FROM (SELECT (p_to).definition AS to, pggit._in_target((p_to).object_name, p_target) AS name) AS d);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._detach_table(jsonb, pggit._schema_object, jsonb) IS
@@ -282,13 +300,15 @@ COMMENT ON FUNCTION pggit._detach_table(jsonb, pggit._schema_object, jsonb) IS
 
 CREATE OR REPLACE FUNCTION pggit._attach_table(p_from jsonb, p_to pggit._schema_object, p_target jsonb)
     RETURNS text[]
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
 AS $$
-    SELECT CASE WHEN d.to ? 'partition_of' AND (p_from -> 'partition_of', p_from -> 'bound') IS DISTINCT FROM (d.to -> 'partition_of', d.to -> 'bound')
-                THEN ARRAY[format('ALTER TABLE %s ATTACH PARTITION %s %s', pggit._in_target(d.to ->> 'partition_of', p_target), pggit._in_target((p_to).object_name, p_target), d.to ->> 'bound')] ELSE '{}' END
-           || ARRAY(SELECT format('ALTER TABLE %s INHERIT %s', pggit._in_target((p_to).object_name, p_target), pggit._in_target(t, p_target))
-                      FROM jsonb_array_elements_text(d.to -> 'inherits') WITH ORDINALITY AS i(t, n) WHERE NOT coalesce(p_from -> 'inherits' ? t, false) ORDER BY n)
-      FROM (SELECT (p_to).definition AS to) AS d;
+BEGIN
+    RETURN (SELECT CASE WHEN d.to ? 'partition_of' AND (p_from -> 'partition_of', p_from -> 'bound') IS DISTINCT FROM (d.to -> 'partition_of', d.to -> 'bound')
+                        THEN ARRAY[format('ALTER TABLE %s ATTACH PARTITION %s %s', pggit._in_target(d.to ->> 'partition_of', p_target), pggit._in_target((p_to).object_name, p_target), d.to ->> 'bound')] ELSE '{}' END
+                   || ARRAY(SELECT format('ALTER TABLE %s INHERIT %s', pggit._in_target((p_to).object_name, p_target), pggit._in_target(t, p_target))
+                              FROM jsonb_array_elements_text(d.to -> 'inherits') WITH ORDINALITY AS i(t, n) WHERE NOT coalesce(p_from -> 'inherits' ? t, false) ORDER BY n)
+              FROM (SELECT (p_to).definition AS to) AS d);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._attach_table(jsonb, pggit._schema_object, jsonb) IS
@@ -296,19 +316,21 @@ COMMENT ON FUNCTION pggit._attach_table(jsonb, pggit._schema_object, jsonb) IS
 
 CREATE OR REPLACE FUNCTION pggit._create_table(p_table pggit._schema_object, p_columns pggit._schema_object[], p_target jsonb)
     RETURNS text[]
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
 AS $$
-    SELECT ARRAY[concat_ws(' ', CASE WHEN d.to ? 'unlogged' THEN 'CREATE UNLOGGED TABLE' ELSE 'CREATE TABLE' END, d.name,
-                 CASE WHEN d.to ? 'partition_of' THEN 'PARTITION OF ' || pggit._in_target(d.to ->> 'partition_of', p_target)
-                      ELSE format('(%s)', (SELECT string_agg(E'\n    ' || pggit._column_sql(pggit._local_name(c), c.definition), ',' ORDER BY c.column_id NULLS LAST, c.object_name COLLATE "C")
-                                             FROM unnest(p_columns) AS c WHERE NOT c.definition ? 'inherited')) END,
-                 'INHERITS (' || (SELECT string_agg(pggit._in_target(i, p_target), ', ' ORDER BY n) FROM jsonb_array_elements_text(d.to -> 'inherits') WITH ORDINALITY AS i(i, n)) || ')',
-                 d.to ->> 'bound', 'PARTITION BY ' || (d.to ->> 'partition_by'), 'USING ' || quote_ident(d.to ->> 'access_method'), 'WITH (' || pggit._options_sql(d.to -> 'options') || ')')]
-           || CASE WHEN d.to ? 'of_type' THEN ARRAY[format('ALTER TABLE %s OF %s', d.name, d.to ->> 'of_type')] ELSE '{}' END
-           || coalesce((SELECT array_agg(s ORDER BY c.object_name, n) FROM unnest(p_columns) AS c
-                         CROSS JOIN LATERAL unnest(pggit._column_details(d.name, pggit._local_name(c), '{}', c.definition - 'compression') || pggit._common_statements(NULL, c, p_target)) WITH ORDINALITY AS s(s, n)
-                         WHERE NOT c.definition ? 'inherited'), '{}')
-      FROM (SELECT (p_table).definition AS to, pggit._in_target((p_table).object_name, p_target) AS name) AS d;
+BEGIN
+    RETURN (SELECT ARRAY[concat_ws(' ', CASE WHEN d.to ? 'unlogged' THEN 'CREATE UNLOGGED TABLE' ELSE 'CREATE TABLE' END, d.name,
+                         CASE WHEN d.to ? 'partition_of' THEN 'PARTITION OF ' || pggit._in_target(d.to ->> 'partition_of', p_target)
+                              ELSE format('(%s)', (SELECT string_agg(E'\n    ' || pggit._column_sql(pggit._local_name(c), c.definition), ',' ORDER BY c.column_id NULLS LAST, c.object_name COLLATE "C")
+                                                     FROM unnest(p_columns) AS c WHERE NOT c.definition ? 'inherited')) END,
+                         'INHERITS (' || (SELECT string_agg(pggit._in_target(i, p_target), ', ' ORDER BY n) FROM jsonb_array_elements_text(d.to -> 'inherits') WITH ORDINALITY AS i(i, n)) || ')',
+                         d.to ->> 'bound', 'PARTITION BY ' || (d.to ->> 'partition_by'), 'USING ' || quote_ident(d.to ->> 'access_method'), 'WITH (' || pggit._options_sql(d.to -> 'options') || ')')]
+                   || CASE WHEN d.to ? 'of_type' THEN ARRAY[format('ALTER TABLE %s OF %s', d.name, d.to ->> 'of_type')] ELSE '{}' END
+                   || coalesce((SELECT array_agg(s ORDER BY c.object_name, n) FROM unnest(p_columns) AS c
+                                 CROSS JOIN LATERAL unnest(pggit._column_details(d.name, pggit._local_name(c), '{}', c.definition - 'compression') || pggit._common_statements(NULL, c, p_target)) WITH ORDINALITY AS s(s, n)
+                                 WHERE NOT c.definition ? 'inherited'), '{}')
+              FROM (SELECT (p_table).definition AS to, pggit._in_target((p_table).object_name, p_target) AS name) AS d);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._create_table(pggit._schema_object, pggit._schema_object[], jsonb) IS
@@ -316,19 +338,21 @@ COMMENT ON FUNCTION pggit._create_table(pggit._schema_object, pggit._schema_obje
 
 CREATE OR REPLACE FUNCTION pggit._create_routine(p_object pggit._schema_object, p_target jsonb)
     RETURNS text
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
 AS $$
-    SELECT concat_ws(E'\n ', format('CREATE OR REPLACE %s %s(%s)', upper((p_object).object_type), pggit._in_target(substring((p_object).object_name FROM '^((?:"(?:[^"]|"")*"|[^."]+)\.(?:"(?:[^"]|"")*"|[^("]+))'), p_target), d.to ->> 'arguments'),
-                     CASE WHEN (p_object).object_type = 'function' THEN 'RETURNS ' || (d.to ->> 'result') END,
-                     'LANGUAGE ' || quote_ident(d.to ->> 'language'),
-                     'TRANSFORM ' || (SELECT string_agg('FOR TYPE ' || y, ', ') FROM jsonb_array_elements_text(d.to -> 'transforms') AS y),
-                     CASE WHEN d.to ? 'window' THEN 'WINDOW' END, d.to ->> 'volatility', CASE WHEN d.to ? 'strict' THEN 'STRICT' END, CASE WHEN d.to ? 'security_definer' THEN 'SECURITY DEFINER' END,
-                     CASE WHEN d.to ? 'leakproof' THEN 'LEAKPROOF' END, 'PARALLEL ' || (d.to ->> 'parallel'), 'COST ' || (d.to ->> 'cost'), 'ROWS ' || (d.to ->> 'rows'), 'SUPPORT ' || (d.to ->> 'support'),
-                     (SELECT string_agg(format('SET %s TO %s', s.key, CASE WHEN s.key IN ('search_path', 'temp_tablespaces', 'session_preload_libraries', 'local_preload_libraries')
-                                                                           THEN coalesce(nullif(s.value, ''), '''''') ELSE quote_literal(s.value) END), ' ' ORDER BY s.key)
-                        FROM jsonb_each_text(d.to -> 'settings') AS s),
-                     CASE WHEN d.to ? 'parsed' THEN d.to ->> 'body' WHEN d.to ? 'library' THEN format('AS %L, %L', d.to ->> 'library', d.to ->> 'body') ELSE 'AS ' || quote_literal(d.to ->> 'body') END)
-      FROM (SELECT (p_object).definition AS to) AS d;
+BEGIN
+    RETURN (SELECT concat_ws(E'\n ', format('CREATE OR REPLACE %s %s(%s)', upper((p_object).object_type), pggit._in_target(substring((p_object).object_name FROM '^((?:"(?:[^"]|"")*"|[^."]+)\.(?:"(?:[^"]|"")*"|[^("]+))'), p_target), d.to ->> 'arguments'),
+                             CASE WHEN (p_object).object_type = 'function' THEN 'RETURNS ' || (d.to ->> 'result') END,
+                             'LANGUAGE ' || quote_ident(d.to ->> 'language'),
+                             'TRANSFORM ' || (SELECT string_agg('FOR TYPE ' || y, ', ') FROM jsonb_array_elements_text(d.to -> 'transforms') AS y),
+                             CASE WHEN d.to ? 'window' THEN 'WINDOW' END, d.to ->> 'volatility', CASE WHEN d.to ? 'strict' THEN 'STRICT' END, CASE WHEN d.to ? 'security_definer' THEN 'SECURITY DEFINER' END,
+                             CASE WHEN d.to ? 'leakproof' THEN 'LEAKPROOF' END, 'PARALLEL ' || (d.to ->> 'parallel'), 'COST ' || (d.to ->> 'cost'), 'ROWS ' || (d.to ->> 'rows'), 'SUPPORT ' || (d.to ->> 'support'),
+                             (SELECT string_agg(format('SET %s TO %s', s.key, CASE WHEN s.key IN ('search_path', 'temp_tablespaces', 'session_preload_libraries', 'local_preload_libraries')
+                                                                                   THEN coalesce(nullif(s.value, ''), '''''') ELSE quote_literal(s.value) END), ' ' ORDER BY s.key)
+                                FROM jsonb_each_text(d.to -> 'settings') AS s),
+                             CASE WHEN d.to ? 'parsed' THEN d.to ->> 'body' WHEN d.to ? 'library' THEN format('AS %L, %L', d.to ->> 'library', d.to ->> 'body') ELSE 'AS ' || quote_literal(d.to ->> 'body') END)
+              FROM (SELECT (p_object).definition AS to) AS d);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._create_routine(pggit._schema_object, jsonb) IS
@@ -336,16 +360,18 @@ COMMENT ON FUNCTION pggit._create_routine(pggit._schema_object, jsonb) IS
 
 CREATE OR REPLACE FUNCTION pggit._create_aggregate(p_object pggit._schema_object, p_target jsonb)
     RETURNS text
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
 AS $$
-    SELECT format('CREATE OR REPLACE AGGREGATE %s(%s) (%s)', pggit._in_target(substring((p_object).object_name FROM '^((?:"(?:[^"]|"")*"|[^."]+)\.(?:"(?:[^"]|"")*"|[^("]+))'), p_target),
-                  coalesce(nullif(d.to ->> 'arguments', ''), '*'), concat_ws(', ', 'SFUNC = ' || (d.to ->> 'sfunc'), 'STYPE = ' || (d.to ->> 'stype'), 'SSPACE = ' || (d.to ->> 'sspace'),
-                  'FINALFUNC = ' || (d.to ->> 'finalfunc'), CASE WHEN d.to ? 'finalfunc_extra' THEN 'FINALFUNC_EXTRA' END, 'FINALFUNC_MODIFY = ' || (d.to ->> 'finalfunc_modify'),
-                  'COMBINEFUNC = ' || (d.to ->> 'combinefunc'), 'SERIALFUNC = ' || (d.to ->> 'serialfunc'), 'DESERIALFUNC = ' || (d.to ->> 'deserialfunc'), 'INITCOND = ' || quote_literal(d.to ->> 'initcond'),
-                  'MSFUNC = ' || (d.to ->> 'msfunc'), 'MINVFUNC = ' || (d.to ->> 'minvfunc'), 'MSTYPE = ' || (d.to ->> 'mstype'), 'MSSPACE = ' || (d.to ->> 'msspace'),
-                  'MFINALFUNC = ' || (d.to ->> 'mfinalfunc'), CASE WHEN d.to ? 'mfinalfunc_extra' THEN 'MFINALFUNC_EXTRA' END, 'MINITCOND = ' || quote_literal(d.to ->> 'minitcond'),
-                  'SORTOP = ' || (d.to ->> 'sortop'), 'PARALLEL = ' || (d.to ->> 'parallel'), CASE WHEN d.to ->> 'kind' = 'hypothetical' THEN 'HYPOTHETICAL' END))
-      FROM (SELECT (p_object).definition AS to) AS d;
+BEGIN
+    RETURN (SELECT format('CREATE OR REPLACE AGGREGATE %s(%s) (%s)', pggit._in_target(substring((p_object).object_name FROM '^((?:"(?:[^"]|"")*"|[^."]+)\.(?:"(?:[^"]|"")*"|[^("]+))'), p_target),
+                          coalesce(nullif(d.to ->> 'arguments', ''), '*'), concat_ws(', ', 'SFUNC = ' || (d.to ->> 'sfunc'), 'STYPE = ' || (d.to ->> 'stype'), 'SSPACE = ' || (d.to ->> 'sspace'),
+                          'FINALFUNC = ' || (d.to ->> 'finalfunc'), CASE WHEN d.to ? 'finalfunc_extra' THEN 'FINALFUNC_EXTRA' END, 'FINALFUNC_MODIFY = ' || (d.to ->> 'finalfunc_modify'),
+                          'COMBINEFUNC = ' || (d.to ->> 'combinefunc'), 'SERIALFUNC = ' || (d.to ->> 'serialfunc'), 'DESERIALFUNC = ' || (d.to ->> 'deserialfunc'), 'INITCOND = ' || quote_literal(d.to ->> 'initcond'),
+                          'MSFUNC = ' || (d.to ->> 'msfunc'), 'MINVFUNC = ' || (d.to ->> 'minvfunc'), 'MSTYPE = ' || (d.to ->> 'mstype'), 'MSSPACE = ' || (d.to ->> 'msspace'),
+                          'MFINALFUNC = ' || (d.to ->> 'mfinalfunc'), CASE WHEN d.to ? 'mfinalfunc_extra' THEN 'MFINALFUNC_EXTRA' END, 'MINITCOND = ' || quote_literal(d.to ->> 'minitcond'),
+                          'SORTOP = ' || (d.to ->> 'sortop'), 'PARALLEL = ' || (d.to ->> 'parallel'), CASE WHEN d.to ->> 'kind' = 'hypothetical' THEN 'HYPOTHETICAL' END))
+              FROM (SELECT (p_object).definition AS to) AS d);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._create_aggregate(pggit._schema_object, jsonb) IS
@@ -353,14 +379,16 @@ COMMENT ON FUNCTION pggit._create_aggregate(pggit._schema_object, jsonb) IS
 
 CREATE OR REPLACE FUNCTION pggit._create_view(p_object pggit._schema_object, p_target jsonb)
     RETURNS text[]
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
 AS $$
-    SELECT ARRAY[concat_ws(' ', CASE (p_object).object_type WHEN 'view' THEN 'CREATE OR REPLACE VIEW' ELSE 'CREATE MATERIALIZED VIEW' END, d.name, 'WITH (' || pggit._options_sql(d.to -> 'options') || ')', 'AS')
-                 || E'\n' || (d.to ->> 'query')]
-           || ARRAY(SELECT format('ALTER VIEW %s ALTER %I SET DEFAULT %s', d.name, c.key, c.value) FROM jsonb_each_text(d.to -> 'column_defaults') AS c ORDER BY c.key)
-           || ARRAY(SELECT format('COMMENT ON COLUMN %s.%I IS %L', d.name, c.key, c.value) FROM jsonb_each_text(d.to -> 'column_comments') AS c ORDER BY c.key)
-           || ARRAY(SELECT s FROM jsonb_each(d.to -> 'column_grants') AS c CROSS JOIN LATERAL unnest(pggit._grant_statements('TABLE ' || d.name, quote_ident(c.key), NULL, c.value)) AS s ORDER BY c.key)
-      FROM (SELECT (p_object).definition AS to, pggit._in_target((p_object).object_name, p_target) AS name) AS d;
+BEGIN
+    RETURN (SELECT ARRAY[concat_ws(' ', CASE (p_object).object_type WHEN 'view' THEN 'CREATE OR REPLACE VIEW' ELSE 'CREATE MATERIALIZED VIEW' END, d.name, 'WITH (' || pggit._options_sql(d.to -> 'options') || ')', 'AS')
+                         || E'\n' || (d.to ->> 'query')]
+                   || ARRAY(SELECT format('ALTER VIEW %s ALTER %I SET DEFAULT %s', d.name, c.key, c.value) FROM jsonb_each_text(d.to -> 'column_defaults') AS c ORDER BY c.key)
+                   || ARRAY(SELECT format('COMMENT ON COLUMN %s.%I IS %L', d.name, c.key, c.value) FROM jsonb_each_text(d.to -> 'column_comments') AS c ORDER BY c.key)
+                   || ARRAY(SELECT s FROM jsonb_each(d.to -> 'column_grants') AS c CROSS JOIN LATERAL unnest(pggit._grant_statements('TABLE ' || d.name, quote_ident(c.key), NULL, c.value)) AS s ORDER BY c.key)
+              FROM (SELECT (p_object).definition AS to, pggit._in_target((p_object).object_name, p_target) AS name) AS d);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._create_view(pggit._schema_object, jsonb) IS
@@ -368,18 +396,20 @@ COMMENT ON FUNCTION pggit._create_view(pggit._schema_object, jsonb) IS
 
 CREATE OR REPLACE FUNCTION pggit._create_type(p_object pggit._schema_object, p_target jsonb)
     RETURNS text[]
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
 AS $$
-    SELECT ARRAY[CASE WHEN (p_object).object_type = 'domain'
-                THEN concat_ws(' ', 'CREATE DOMAIN', d.name, 'AS', d.to ->> 'base', 'COLLATE ' || (d.to ->> 'collation'), 'DEFAULT ' || (d.to ->> 'default'), CASE WHEN d.to ? 'not_null' THEN 'NOT NULL' END,
-                               (SELECT string_agg(format('CONSTRAINT %I %s', c.key, c.value), ' ' ORDER BY c.key) FROM jsonb_each_text(d.to -> 'constraints') AS c WHERE c.value NOT LIKE '%NOT VALID'))
-                WHEN d.to ->> 'kind' = 'enum' THEN format('CREATE TYPE %s AS ENUM (%s)', d.name, (SELECT string_agg(quote_literal(l), ', ' ORDER BY n) FROM jsonb_array_elements_text(d.to -> 'labels') WITH ORDINALITY AS l(l, n)))
-                WHEN d.to ->> 'kind' = 'composite'
-                THEN format('CREATE TYPE %s AS (%s)', d.name, (SELECT string_agg(concat_ws(' ', quote_ident(a ->> 'name'), a ->> 'type', 'COLLATE ' || (a ->> 'collation')), ', ' ORDER BY n) FROM jsonb_array_elements(d.to -> 'attributes') WITH ORDINALITY AS a(a, n)))
-                ELSE format('CREATE TYPE %s AS RANGE (%s)', d.name, concat_ws(', ', 'SUBTYPE = ' || (d.to ->> 'subtype'), 'SUBTYPE_OPCLASS = ' || (d.to ->> 'subtype_opclass'), 'COLLATION = ' || (d.to ->> 'collation'),
-                            'SUBTYPE_DIFF = ' || (d.to ->> 'subtype_diff'), 'MULTIRANGE_TYPE_NAME = ' || (d.to ->> 'multirange'))) END]
-           || ARRAY(SELECT format('ALTER DOMAIN %s ADD CONSTRAINT %I %s', d.name, c.key, c.value) FROM jsonb_each_text(d.to -> 'constraints') AS c WHERE c.value LIKE '%NOT VALID' ORDER BY c.key)
-      FROM (SELECT (p_object).definition AS to, pggit._in_target((p_object).object_name, p_target) AS name) AS d;
+BEGIN
+    RETURN (SELECT ARRAY[CASE WHEN (p_object).object_type = 'domain'
+                        THEN concat_ws(' ', 'CREATE DOMAIN', d.name, 'AS', d.to ->> 'base', 'COLLATE ' || (d.to ->> 'collation'), 'DEFAULT ' || (d.to ->> 'default'), CASE WHEN d.to ? 'not_null' THEN 'NOT NULL' END,
+                                       (SELECT string_agg(format('CONSTRAINT %I %s', c.key, c.value), ' ' ORDER BY c.key) FROM jsonb_each_text(d.to -> 'constraints') AS c WHERE c.value NOT LIKE '%NOT VALID'))
+                        WHEN d.to ->> 'kind' = 'enum' THEN format('CREATE TYPE %s AS ENUM (%s)', d.name, (SELECT string_agg(quote_literal(l), ', ' ORDER BY n) FROM jsonb_array_elements_text(d.to -> 'labels') WITH ORDINALITY AS l(l, n)))
+                        WHEN d.to ->> 'kind' = 'composite'
+                        THEN format('CREATE TYPE %s AS (%s)', d.name, (SELECT string_agg(concat_ws(' ', quote_ident(a ->> 'name'), a ->> 'type', 'COLLATE ' || (a ->> 'collation')), ', ' ORDER BY n) FROM jsonb_array_elements(d.to -> 'attributes') WITH ORDINALITY AS a(a, n)))
+                        ELSE format('CREATE TYPE %s AS RANGE (%s)', d.name, concat_ws(', ', 'SUBTYPE = ' || (d.to ->> 'subtype'), 'SUBTYPE_OPCLASS = ' || (d.to ->> 'subtype_opclass'), 'COLLATION = ' || (d.to ->> 'collation'),
+                                    'SUBTYPE_DIFF = ' || (d.to ->> 'subtype_diff'), 'MULTIRANGE_TYPE_NAME = ' || (d.to ->> 'multirange'))) END]
+                   || ARRAY(SELECT format('ALTER DOMAIN %s ADD CONSTRAINT %I %s', d.name, c.key, c.value) FROM jsonb_each_text(d.to -> 'constraints') AS c WHERE c.value LIKE '%NOT VALID' ORDER BY c.key)
+              FROM (SELECT (p_object).definition AS to, pggit._in_target((p_object).object_name, p_target) AS name) AS d);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._create_type(pggit._schema_object, jsonb) IS

@@ -32,11 +32,13 @@ COMMENT ON FUNCTION pggit._tree_objects(bigint) IS
 
 CREATE OR REPLACE FUNCTION pggit._tree_digest(p_tree_id bigint)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT encode(sha256(convert_to(coalesce(string_agg(concat_ws('|', e.object_type, e.object_name, e.hash), E'\n' ORDER BY e.object_type, e.object_name), ''), 'UTF8')), 'hex')
-      FROM pggit._tree_entries(p_tree_id) AS e;
+BEGIN
+    RETURN (SELECT encode(sha256(convert_to(coalesce(string_agg(concat_ws('|', e.object_type, e.object_name, e.hash), E'\n' ORDER BY e.object_type, e.object_name), ''), 'UTF8')), 'hex')
+              FROM pggit._tree_entries(p_tree_id) AS e);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._tree_digest(bigint) IS
@@ -44,12 +46,14 @@ COMMENT ON FUNCTION pggit._tree_digest(bigint) IS
 
 CREATE OR REPLACE FUNCTION pggit._tree_below(p_branch_id integer)
     RETURNS bigint
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT coalesce((SELECT p.tree_id FROM pggit.schema_places AS p WHERE pggit._mark_in(p.at, b.s) ORDER BY p.place_id DESC LIMIT 1),
-                    (SELECT p.tree_id FROM pggit.schema_places AS p ORDER BY p.place_id LIMIT 1))
-      FROM pggit.branch_bases AS b WHERE b.branch_id = p_branch_id AND p_branch_id <> 1;
+BEGIN
+    RETURN (SELECT coalesce((SELECT p.tree_id FROM pggit.schema_places AS p WHERE pggit._mark_in(p.at, b.s) ORDER BY p.place_id DESC LIMIT 1),
+                            (SELECT p.tree_id FROM pggit.schema_places AS p ORDER BY p.place_id LIMIT 1))
+              FROM pggit.branch_bases AS b WHERE b.branch_id = p_branch_id AND p_branch_id <> 1);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._tree_below(integer) IS
@@ -199,14 +203,16 @@ COMMENT ON FUNCTION pggit._tree_changes(bigint, bigint) IS
 
 CREATE OR REPLACE FUNCTION pggit._schema_content(p_from bigint, p_to bigint)
     RETURNS jsonb
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT CASE WHEN count(*) = 0 THEN '{}' ELSE jsonb_build_object('schema', jsonb_build_object(
-               'created', count(*) FILTER (WHERE c.change = 'create'), 'altered', count(*) FILTER (WHERE c.change = 'alter'), 'dropped', count(*) FILTER (WHERE c.change = 'drop'),
-               'digest', encode(sha256(convert_to(string_agg(concat_ws('|', c.change, c.object_type, c.object_name, c.new_hash), E'\n'
-                                                             ORDER BY c.object_type COLLATE "C", c.object_name COLLATE "C"), 'UTF8')), 'hex'))) END
-      FROM pggit._tree_changes(p_from, p_to) AS c;
+BEGIN
+    RETURN (SELECT CASE WHEN count(*) = 0 THEN '{}' ELSE jsonb_build_object('schema', jsonb_build_object(
+                       'created', count(*) FILTER (WHERE c.change = 'create'), 'altered', count(*) FILTER (WHERE c.change = 'alter'), 'dropped', count(*) FILTER (WHERE c.change = 'drop'),
+                       'digest', encode(sha256(convert_to(string_agg(concat_ws('|', c.change, c.object_type, c.object_name, c.new_hash), E'\n'
+                                                                     ORDER BY c.object_type COLLATE "C", c.object_name COLLATE "C"), 'UTF8')), 'hex'))) END
+              FROM pggit._tree_changes(p_from, p_to) AS c);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._schema_content(bigint, bigint) IS
@@ -214,11 +220,13 @@ COMMENT ON FUNCTION pggit._schema_content(bigint, bigint) IS
 
 CREATE OR REPLACE FUNCTION pggit._parent_tree(p_parents text[], p_tree bigint)
     RETURNS bigint
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
+BEGIN
     -- A parent of before schemas were recorded says nothing: its tree counts as this one.
-    SELECT CASE WHEN cardinality(p_parents) > 0 THEN coalesce((SELECT s.tree_id FROM pggit.schema_commits AS s WHERE s.commit_id = p_parents[1]), p_tree) END;
+    RETURN (SELECT CASE WHEN cardinality(p_parents) > 0 THEN coalesce((SELECT s.tree_id FROM pggit.schema_commits AS s WHERE s.commit_id = p_parents[1]), p_tree) END);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._parent_tree(text[], bigint) IS

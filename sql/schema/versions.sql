@@ -2,38 +2,40 @@
 
 CREATE OR REPLACE FUNCTION pggit._change_level(p_object_type text, p_old jsonb, p_new jsonb)
     RETURNS text
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
     SET search_path = pg_catalog
 AS $$
-    WITH differing AS MATERIALIZED (
-        SELECT coalesce(array_agg(key), '{}') AS fields FROM jsonb_each(p_old) AS o FULL JOIN jsonb_each(p_new) AS n USING (key)
-         WHERE o.value IS DISTINCT FROM n.value AND key NOT IN ('comment', 'grants', 'column_comments', 'column_grants', 'options', 'statistics', 'storage', 'compression', 'cost', 'rows', 'parallel')
-    )
-    SELECT CASE
-        WHEN p_old IS NULL THEN
-            CASE WHEN p_object_type = 'column' THEN CASE WHEN p_new ? 'not_null' AND NOT p_new ?| ARRAY['default', 'generated', 'identity'] THEN 'major' ELSE 'minor' END
-                 WHEN p_object_type IN ('constraint', 'policy', 'rule') OR (p_object_type = 'index' AND p_new ? 'unique') THEN 'major'
-                 WHEN p_object_type IN ('index', 'statistics') THEN 'patch' ELSE 'minor' END
-        WHEN p_new IS NULL THEN
-            CASE WHEN p_object_type IN ('trigger') OR (p_object_type = 'constraint' AND p_old ->> 'kind' NOT IN ('primary key', 'unique')) THEN 'minor'
-                 WHEN p_object_type = 'statistics' OR (p_object_type = 'index' AND NOT p_old ? 'unique') THEN 'patch' ELSE 'major' END
-        WHEN p_old ? 'name' THEN 'major'
-        WHEN d.fields = '{}' THEN 'patch'
-        WHEN p_object_type = 'column' THEN
-            CASE WHEN d.fields && ARRAY['type', 'collation', 'generated', 'generated_kind', 'identity'] OR p_new ? 'not_null' AND NOT p_old ? 'not_null' THEN 'major'
-                 WHEN d.fields && ARRAY['not_null', 'default'] THEN 'minor' ELSE 'patch' END
-        WHEN p_object_type IN ('view', 'materialized view') THEN
-            CASE WHEN NOT (p_new -> 'columns') @> (p_old -> 'columns') THEN 'major' WHEN (p_new -> 'columns') <> (p_old -> 'columns') THEN 'minor' ELSE 'patch' END
-        WHEN p_object_type IN ('function', 'procedure', 'aggregate') THEN
-            CASE WHEN d.fields && ARRAY['arguments', 'result'] THEN 'major' WHEN d.fields <@ ARRAY['body', 'parsed', 'language', 'volatility', 'support', 'settings', 'transforms'] THEN 'patch' ELSE 'minor' END
-        WHEN p_object_type = 'type' THEN
-            CASE WHEN (p_new -> 'labels') @> (p_old -> 'labels') OR (p_new -> 'attributes') @> (p_old -> 'attributes') THEN 'minor' ELSE 'major' END
-        WHEN p_object_type = 'domain' THEN CASE WHEN d.fields = ARRAY['default'] THEN 'minor' ELSE 'major' END
-        WHEN p_object_type = 'sequence' THEN CASE WHEN 'type' = ANY (d.fields) THEN 'major' ELSE 'patch' END
-        WHEN p_object_type IN ('index', 'trigger', 'schema', 'statistics') THEN CASE WHEN p_old ? 'unique' OR p_new ? 'unique' THEN 'major' WHEN p_object_type = 'trigger' THEN 'minor' ELSE 'patch' END
-        WHEN p_object_type = 'table' THEN CASE WHEN d.fields <@ ARRAY['replica_identity', 'clustered_on', 'access_method', 'unlogged'] THEN 'patch' ELSE 'major' END
-        ELSE 'major' END
-      FROM differing AS d;
+BEGIN
+    RETURN (WITH differing AS MATERIALIZED (
+                SELECT coalesce(array_agg(key), '{}') AS fields FROM jsonb_each(p_old) AS o FULL JOIN jsonb_each(p_new) AS n USING (key)
+                 WHERE o.value IS DISTINCT FROM n.value AND key NOT IN ('comment', 'grants', 'column_comments', 'column_grants', 'options', 'statistics', 'storage', 'compression', 'cost', 'rows', 'parallel')
+            )
+            SELECT CASE
+                WHEN p_old IS NULL THEN
+                    CASE WHEN p_object_type = 'column' THEN CASE WHEN p_new ? 'not_null' AND NOT p_new ?| ARRAY['default', 'generated', 'identity'] THEN 'major' ELSE 'minor' END
+                         WHEN p_object_type IN ('constraint', 'policy', 'rule') OR (p_object_type = 'index' AND p_new ? 'unique') THEN 'major'
+                         WHEN p_object_type IN ('index', 'statistics') THEN 'patch' ELSE 'minor' END
+                WHEN p_new IS NULL THEN
+                    CASE WHEN p_object_type IN ('trigger') OR (p_object_type = 'constraint' AND p_old ->> 'kind' NOT IN ('primary key', 'unique')) THEN 'minor'
+                         WHEN p_object_type = 'statistics' OR (p_object_type = 'index' AND NOT p_old ? 'unique') THEN 'patch' ELSE 'major' END
+                WHEN p_old ? 'name' THEN 'major'
+                WHEN d.fields = '{}' THEN 'patch'
+                WHEN p_object_type = 'column' THEN
+                    CASE WHEN d.fields && ARRAY['type', 'collation', 'generated', 'generated_kind', 'identity'] OR p_new ? 'not_null' AND NOT p_old ? 'not_null' THEN 'major'
+                         WHEN d.fields && ARRAY['not_null', 'default'] THEN 'minor' ELSE 'patch' END
+                WHEN p_object_type IN ('view', 'materialized view') THEN
+                    CASE WHEN NOT (p_new -> 'columns') @> (p_old -> 'columns') THEN 'major' WHEN (p_new -> 'columns') <> (p_old -> 'columns') THEN 'minor' ELSE 'patch' END
+                WHEN p_object_type IN ('function', 'procedure', 'aggregate') THEN
+                    CASE WHEN d.fields && ARRAY['arguments', 'result'] THEN 'major' WHEN d.fields <@ ARRAY['body', 'parsed', 'language', 'volatility', 'support', 'settings', 'transforms'] THEN 'patch' ELSE 'minor' END
+                WHEN p_object_type = 'type' THEN
+                    CASE WHEN (p_new -> 'labels') @> (p_old -> 'labels') OR (p_new -> 'attributes') @> (p_old -> 'attributes') THEN 'minor' ELSE 'major' END
+                WHEN p_object_type = 'domain' THEN CASE WHEN d.fields = ARRAY['default'] THEN 'minor' ELSE 'major' END
+                WHEN p_object_type = 'sequence' THEN CASE WHEN 'type' = ANY (d.fields) THEN 'major' ELSE 'patch' END
+                WHEN p_object_type IN ('index', 'trigger', 'schema', 'statistics') THEN CASE WHEN p_old ? 'unique' OR p_new ? 'unique' THEN 'major' WHEN p_object_type = 'trigger' THEN 'minor' ELSE 'patch' END
+                WHEN p_object_type = 'table' THEN CASE WHEN d.fields <@ ARRAY['replica_identity', 'clustered_on', 'access_method', 'unlogged'] THEN 'patch' ELSE 'major' END
+                ELSE 'major' END
+              FROM differing AS d);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._change_level(text, jsonb, jsonb) IS
@@ -64,14 +66,16 @@ COMMENT ON FUNCTION pggit._require_object(text, pggit._schema_object[]) IS
 
 CREATE OR REPLACE FUNCTION pggit._object_with_parts(p_object pggit._schema_object, p_tree_id bigint)
     RETURNS pggit._schema_object[]
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT ARRAY(SELECT (e.object_type, e.object_name, e.parent, (SELECT d.definition FROM pggit.schema_definitions AS d WHERE d.hash = e.hash LIMIT 1), e.hash, e.table_id, e.column_id)::pggit._schema_object
-                   FROM pggit._tree_entries(p_tree_id) AS e
-                  WHERE CASE WHEN p_object.object_type = 'table' AND p_object.table_id IS NOT NULL THEN e.table_id = p_object.table_id
-                             WHEN p_object.object_type = 'column' AND p_object.column_id IS NOT NULL THEN e.object_type = 'column' AND (e.table_id, e.column_id) = (p_object.table_id, p_object.column_id)
-                             ELSE (e.object_type, e.object_name) = (p_object.object_type, p_object.object_name) OR (p_object.object_type <> 'schema' AND e.parent = p_object.object_name) END);
+BEGIN
+    RETURN (SELECT ARRAY(SELECT (e.object_type, e.object_name, e.parent, (SELECT d.definition FROM pggit.schema_definitions AS d WHERE d.hash = e.hash LIMIT 1), e.hash, e.table_id, e.column_id)::pggit._schema_object
+                           FROM pggit._tree_entries(p_tree_id) AS e
+                          WHERE CASE WHEN p_object.object_type = 'table' AND p_object.table_id IS NOT NULL THEN e.table_id = p_object.table_id
+                                     WHEN p_object.object_type = 'column' AND p_object.column_id IS NOT NULL THEN e.object_type = 'column' AND (e.table_id, e.column_id) = (p_object.table_id, p_object.column_id)
+                                     ELSE (e.object_type, e.object_name) = (p_object.object_type, p_object.object_name) OR (p_object.object_type <> 'schema' AND e.parent = p_object.object_name) END));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._object_with_parts(pggit._schema_object, bigint) IS

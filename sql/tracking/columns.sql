@@ -20,18 +20,20 @@ COMMENT ON FUNCTION pggit._name_number(text) IS
 
 CREATE OR REPLACE FUNCTION pggit._base_type(p_type oid, p_typmod integer)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    WITH RECURSIVE chain AS (
-        SELECT t.oid, t.typtype, t.typbasetype, t.typtypmod, p_typmod AS typmod
-          FROM pg_type AS t WHERE t.oid = p_type
-        UNION ALL
-        SELECT t.oid, t.typtype, t.typbasetype, t.typtypmod, c.typtypmod
-          FROM chain AS c JOIN pg_type AS t ON t.oid = c.typbasetype
-         WHERE c.typtype = 'd'
-    )
-    SELECT format_type(c.oid, c.typmod) FROM chain AS c WHERE c.typtype <> 'd';
+BEGIN
+    RETURN (WITH RECURSIVE chain AS (
+                SELECT t.oid, t.typtype, t.typbasetype, t.typtypmod, p_typmod AS typmod
+                  FROM pg_type AS t WHERE t.oid = p_type
+                UNION ALL
+                SELECT t.oid, t.typtype, t.typbasetype, t.typtypmod, c.typtypmod
+                  FROM chain AS c JOIN pg_type AS t ON t.oid = c.typbasetype
+                 WHERE c.typtype = 'd'
+            )
+            SELECT format_type(c.oid, c.typmod) FROM chain AS c WHERE c.typtype <> 'd');
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._base_type(oid, integer) IS
@@ -89,14 +91,16 @@ its rows are written anew; NULL when the table is gone.';
 
 CREATE OR REPLACE FUNCTION pggit._collate_sql(p_relation oid, p_attnum smallint)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT coalesce((SELECT format(' COLLATE %I.%I', n.nspname, l.collname)
-                       FROM pg_attribute AS a
-                       JOIN pg_collation AS l ON l.oid = a.attcollation AND l.collname <> 'default'
-                       JOIN pg_namespace AS n ON n.oid = l.collnamespace
-                      WHERE a.attrelid = p_relation AND a.attnum = p_attnum), '');
+BEGIN
+    RETURN (SELECT coalesce((SELECT format(' COLLATE %I.%I', n.nspname, l.collname)
+                               FROM pg_attribute AS a
+                               JOIN pg_collation AS l ON l.oid = a.attcollation AND l.collname <> 'default'
+                               JOIN pg_namespace AS n ON n.oid = l.collnamespace
+                              WHERE a.attrelid = p_relation AND a.attnum = p_attnum), ''));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._collate_sql(oid, smallint) IS
@@ -104,10 +108,12 @@ COMMENT ON FUNCTION pggit._collate_sql(oid, smallint) IS
 
 CREATE OR REPLACE FUNCTION pggit._stored_column(p_column pggit.columns)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT format('c%s %s%s', (p_column).column_id, (p_column).type_name, pggit._collate_sql(t.relation, (p_column).attnum)) FROM pggit.tables AS t WHERE t.table_id = (p_column).table_id;
+BEGIN
+    RETURN (SELECT format('c%s %s%s', (p_column).column_id, (p_column).type_name, pggit._collate_sql(t.relation, (p_column).attnum)) FROM pggit.tables AS t WHERE t.table_id = (p_column).table_id);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._stored_column(pggit.columns) IS
@@ -136,9 +142,11 @@ COMMENT ON FUNCTION pggit._columns_at(integer, pggit._position) IS
 
 CREATE OR REPLACE FUNCTION pggit._shape_name(p_table_id integer, p_at pggit._position DEFAULT NULL)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT format('%s_%s', p_table_id, left(md5(string_agg(format('%s %I', c.column_id, c.name), ',' ORDER BY c.column_id)), 8)) FROM pggit._columns_at(p_table_id, p_at) AS c;
+BEGIN
+    RETURN (SELECT format('%s_%s', p_table_id, left(md5(string_agg(format('%s %I', c.column_id, c.name), ',' ORDER BY c.column_id)), 8)) FROM pggit._columns_at(p_table_id, p_at) AS c);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._shape_name(integer, pggit._position) IS
@@ -166,11 +174,13 @@ COMMENT ON FUNCTION pggit._shown_columns(integer, pggit._position) IS
 
 CREATE OR REPLACE FUNCTION pggit._stored_columns(p_table_id integer, p_alias text DEFAULT NULL, p_at pggit._position DEFAULT NULL)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT string_agg(coalesce(p_alias || '.', '') || 'c' || c.column_id, ', ' ORDER BY c.column_id)
-      FROM pggit._columns_at(p_table_id, p_at) AS c
-     WHERE c.generated_as IS NULL;
+BEGIN
+    RETURN (SELECT string_agg(coalesce(p_alias || '.', '') || 'c' || c.column_id, ', ' ORDER BY c.column_id)
+              FROM pggit._columns_at(p_table_id, p_at) AS c
+             WHERE c.generated_as IS NULL);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._stored_columns(integer, text, pggit._position) IS
@@ -178,10 +188,12 @@ COMMENT ON FUNCTION pggit._stored_columns(integer, text, pggit._position) IS
 
 CREATE OR REPLACE FUNCTION pggit._is_reshaped(p_table_id integer, p_a pggit._position, p_b pggit._position)
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT ARRAY(SELECT c.column_id FROM pggit._columns_at(p_table_id, p_a) AS c ORDER BY 1)
-        <> ARRAY(SELECT c.column_id FROM pggit._columns_at(p_table_id, p_b) AS c ORDER BY 1);
+BEGIN
+    RETURN (SELECT ARRAY(SELECT c.column_id FROM pggit._columns_at(p_table_id, p_a) AS c ORDER BY 1)
+                <> ARRAY(SELECT c.column_id FROM pggit._columns_at(p_table_id, p_b) AS c ORDER BY 1));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._is_reshaped(integer, pggit._position, pggit._position) IS
@@ -189,11 +201,13 @@ COMMENT ON FUNCTION pggit._is_reshaped(integer, pggit._position, pggit._position
 
 CREATE OR REPLACE FUNCTION pggit._key_columns(p_table_id integer, p_alias text DEFAULT NULL)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT string_agg(coalesce(p_alias || '.', '') || 'c' || c.column_id, ', ' ORDER BY c.key_position)
-      FROM pggit.columns AS c
-     WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL;
+BEGIN
+    RETURN (SELECT string_agg(coalesce(p_alias || '.', '') || 'c' || c.column_id, ', ' ORDER BY c.key_position)
+              FROM pggit.columns AS c
+             WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._key_columns(integer, text) IS
@@ -201,11 +215,13 @@ COMMENT ON FUNCTION pggit._key_columns(integer, text) IS
 
 CREATE OR REPLACE FUNCTION pggit._user_columns(p_table_id integer, p_alias text)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT string_agg(format('%s.%s', p_alias, pggit._quoted(c.name)), ', ' ORDER BY c.column_id)
-      FROM pggit.columns AS c
-     WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL;
+BEGIN
+    RETURN (SELECT string_agg(format('%s.%s', p_alias, pggit._quoted(c.name)), ', ' ORDER BY c.column_id)
+              FROM pggit.columns AS c
+             WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._user_columns(integer, text) IS
@@ -213,13 +229,15 @@ COMMENT ON FUNCTION pggit._user_columns(integer, text) IS
 
 CREATE OR REPLACE FUNCTION pggit._base_columns(p_table_id integer, p_alias text, p_at pggit._position DEFAULT NULL)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT string_agg(format('%s::%s AS c%s', CASE WHEN m.dropped_at IS NULL AND m.name IS NOT NULL THEN p_alias || '.' || pggit._quoted(m.name) ELSE 'NULL' END, c.type_name, c.column_id),
-                      ', ' ORDER BY c.column_id)
-      FROM pggit._columns_at(p_table_id, p_at) AS c
-      LEFT JOIN pggit.columns AS m ON m.table_id = c.table_id AND m.column_id = c.column_id
-     WHERE c.generated_as IS NULL;
+BEGIN
+    RETURN (SELECT string_agg(format('%s::%s AS c%s', CASE WHEN m.dropped_at IS NULL AND m.name IS NOT NULL THEN p_alias || '.' || pggit._quoted(m.name) ELSE 'NULL' END, c.type_name, c.column_id),
+                              ', ' ORDER BY c.column_id)
+              FROM pggit._columns_at(p_table_id, p_at) AS c
+              LEFT JOIN pggit.columns AS m ON m.table_id = c.table_id AND m.column_id = c.column_id
+             WHERE c.generated_as IS NULL);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._base_columns(integer, text, pggit._position) IS
@@ -228,11 +246,13 @@ has no value in a column that is gone: all rows of then were logged before it we
 
 CREATE OR REPLACE FUNCTION pggit._relation_columns(p_table_id integer, p_alias text, p_at pggit._position)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT string_agg(format('%s.%s::%s AS c%s', p_alias, pggit._quoted(c.name), c.type_name, c.column_id), ', ' ORDER BY c.column_id)
-      FROM pggit._columns_at(p_table_id, p_at) AS c
-     WHERE c.generated_as IS NULL;
+BEGIN
+    RETURN (SELECT string_agg(format('%s.%s::%s AS c%s', p_alias, pggit._quoted(c.name), c.type_name, c.column_id), ', ' ORDER BY c.column_id)
+              FROM pggit._columns_at(p_table_id, p_at) AS c
+             WHERE c.generated_as IS NULL);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._relation_columns(integer, text, pggit._position) IS
@@ -279,20 +299,22 @@ COMMENT ON FUNCTION pggit._recast(text, text, text) IS
 
 CREATE OR REPLACE FUNCTION pggit._key_operator(p_table_id integer, p_column_id integer)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT format('%I.%s', n.nspname, o.oprname)
-      FROM pggit.columns AS c
-      JOIN pggit.tables AS t USING (table_id)
-      LEFT JOIN pg_index AS i ON i.indrelid = t.relation AND i.indisprimary
-      LEFT JOIN pg_index AS m ON m.indrelid = to_regclass(format('pggit._mask_%s', c.table_id)) AND m.indisprimary
-      JOIN pg_opclass AS oc ON oc.oid = coalesce(i.indclass[c.key_position - 1], m.indclass[c.key_position])
-      JOIN pg_amop AS ao ON ao.amopfamily = oc.opcfamily AND ao.amopstrategy = 3
-                        AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype
-      JOIN pg_operator AS o ON o.oid = ao.amopopr
-      JOIN pg_namespace AS n ON n.oid = o.oprnamespace
-     WHERE c.table_id = p_table_id AND c.column_id = p_column_id;
+BEGIN
+    RETURN (SELECT format('%I.%s', n.nspname, o.oprname)
+              FROM pggit.columns AS c
+              JOIN pggit.tables AS t USING (table_id)
+              LEFT JOIN pg_index AS i ON i.indrelid = t.relation AND i.indisprimary
+              LEFT JOIN pg_index AS m ON m.indrelid = to_regclass(format('pggit._mask_%s', c.table_id)) AND m.indisprimary
+              JOIN pg_opclass AS oc ON oc.oid = coalesce(i.indclass[c.key_position - 1], m.indclass[c.key_position])
+              JOIN pg_amop AS ao ON ao.amopfamily = oc.opcfamily AND ao.amopstrategy = 3
+                                AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype
+              JOIN pg_operator AS o ON o.oid = ao.amopopr
+              JOIN pg_namespace AS n ON n.oid = o.oprnamespace
+             WHERE c.table_id = p_table_id AND c.column_id = p_column_id);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._key_operator(integer, integer) IS
@@ -300,14 +322,16 @@ COMMENT ON FUNCTION pggit._key_operator(integer, integer) IS
 
 CREATE OR REPLACE FUNCTION pggit._key_cast(p_column pggit.columns)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT coalesce((SELECT '::' || (p_column).type_name
-                       FROM pggit.tables AS t
-                       JOIN pg_attribute AS a ON a.attrelid = t.relation AND a.attnum = (p_column).attnum
-                       JOIN pg_type AS d ON d.oid = a.atttypid AND d.typtype = 'd'
-                      WHERE t.table_id = (p_column).table_id AND (SELECT b.typtype FROM pg_type AS b WHERE b.oid = (p_column).type_name::regtype) = 'e'), '');
+BEGIN
+    RETURN (SELECT coalesce((SELECT '::' || (p_column).type_name
+                               FROM pggit.tables AS t
+                               JOIN pg_attribute AS a ON a.attrelid = t.relation AND a.attnum = (p_column).attnum
+                               JOIN pg_type AS d ON d.oid = a.atttypid AND d.typtype = 'd'
+                              WHERE t.table_id = (p_column).table_id AND (SELECT b.typtype FROM pg_type AS b WHERE b.oid = (p_column).type_name::regtype) = 'e'), ''));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._key_cast(pggit.columns) IS
@@ -316,17 +340,19 @@ COMMENT ON FUNCTION pggit._key_cast(pggit.columns) IS
 CREATE OR REPLACE FUNCTION pggit._same_key(p_table_id integer, p_left text, p_right text,
                                            p_left_named boolean DEFAULT false, p_right_named boolean DEFAULT false, p_at pggit._position DEFAULT NULL)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT string_agg(
-               format('%s OPERATOR(%s) %s',
-                      p_left  || '.' || CASE WHEN p_left_named  THEN pggit._quoted(coalesce(b.name, c.name)) || pggit._key_cast(c) ELSE 'c' || c.column_id END,
-                      pggit._key_operator(c.table_id, c.column_id),
-                      p_right || '.' || CASE WHEN p_right_named THEN pggit._quoted(coalesce(b.name, c.name)) || pggit._key_cast(c) ELSE 'c' || c.column_id END),
-               ' AND ' ORDER BY c.key_position)
-      FROM pggit.columns AS c
-      LEFT JOIN pggit.branch_columns AS b ON b.branch_id = (p_at).branch_id AND b.table_id = p_table_id AND b.column_id = c.column_id
-     WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL;
+BEGIN
+    RETURN (SELECT string_agg(
+                       format('%s OPERATOR(%s) %s',
+                              p_left  || '.' || CASE WHEN p_left_named  THEN pggit._quoted(coalesce(b.name, c.name)) || pggit._key_cast(c) ELSE 'c' || c.column_id END,
+                              pggit._key_operator(c.table_id, c.column_id),
+                              p_right || '.' || CASE WHEN p_right_named THEN pggit._quoted(coalesce(b.name, c.name)) || pggit._key_cast(c) ELSE 'c' || c.column_id END),
+                       ' AND ' ORDER BY c.key_position)
+              FROM pggit.columns AS c
+              LEFT JOIN pggit.branch_columns AS b ON b.branch_id = (p_at).branch_id AND b.table_id = p_table_id AND b.column_id = c.column_id
+             WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._same_key(integer, text, text, boolean, boolean, pggit._position) IS
@@ -335,12 +361,14 @@ A side is named when it is the user''s table (with the names of now, or of a pos
 
 CREATE OR REPLACE FUNCTION pggit._user_key_columns(p_table_id integer, p_alias text, p_at pggit._position DEFAULT NULL)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT string_agg(format('%s.%s', p_alias, pggit._quoted(coalesce(b.name, c.name))), ', ' ORDER BY c.key_position)
-      FROM pggit.columns AS c
-      LEFT JOIN pggit.branch_columns AS b ON b.branch_id = (p_at).branch_id AND b.table_id = p_table_id AND b.column_id = c.column_id
-     WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL;
+BEGIN
+    RETURN (SELECT string_agg(format('%s.%s', p_alias, pggit._quoted(coalesce(b.name, c.name))), ', ' ORDER BY c.key_position)
+              FROM pggit.columns AS c
+              LEFT JOIN pggit.branch_columns AS b ON b.branch_id = (p_at).branch_id AND b.table_id = p_table_id AND b.column_id = c.column_id
+             WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._user_key_columns(integer, text, pggit._position) IS
@@ -348,15 +376,17 @@ COMMENT ON FUNCTION pggit._user_key_columns(integer, text, pggit._position) IS
 
 CREATE OR REPLACE FUNCTION pggit._key_among_sql(p_table_id integer, p_alias text, p_rows text, p_rows_alias text)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT CASE WHEN bool_and(pggit._key_operator(c.table_id, c.column_id) = 'pg_catalog.=' AND pggit._key_cast(c) = '')
-                THEN format('((%s) IN (SELECT %s FROM %s AS %s))', pggit._user_key_columns(p_table_id, p_alias),
-                            pggit._user_key_columns(p_table_id, p_rows_alias), p_rows, p_rows_alias)
-                ELSE format('EXISTS (SELECT FROM %s AS %s WHERE %s)', p_rows, p_rows_alias,
-                            pggit._same_key(p_table_id, p_rows_alias, p_alias, true, true)) END
-      FROM pggit.columns AS c
-     WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL;
+BEGIN
+    RETURN (SELECT CASE WHEN bool_and(pggit._key_operator(c.table_id, c.column_id) = 'pg_catalog.=' AND pggit._key_cast(c) = '')
+                        THEN format('((%s) IN (SELECT %s FROM %s AS %s))', pggit._user_key_columns(p_table_id, p_alias),
+                                    pggit._user_key_columns(p_table_id, p_rows_alias), p_rows, p_rows_alias)
+                        ELSE format('EXISTS (SELECT FROM %s AS %s WHERE %s)', p_rows, p_rows_alias,
+                                    pggit._same_key(p_table_id, p_rows_alias, p_alias, true, true)) END
+              FROM pggit.columns AS c
+             WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._key_among_sql(integer, text, text, text) IS

@@ -115,12 +115,14 @@ COMMENT ON FUNCTION pggit._retype_stores(integer, integer, text, boolean) IS
 
 CREATE OR REPLACE FUNCTION pggit._has_other_collation(p_table_id integer, p_column_id integer, p_relation oid, p_attnum smallint)
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT a.attcollation <> l.attcollation
-      FROM pg_attribute AS a JOIN pg_attribute AS l ON l.attrelid = to_regclass(format('pggit._log_%s', p_table_id)) AND l.attname = 'c' || p_column_id
-     WHERE a.attrelid = p_relation AND a.attnum = p_attnum;
+BEGIN
+    RETURN (SELECT a.attcollation <> l.attcollation
+              FROM pg_attribute AS a JOIN pg_attribute AS l ON l.attrelid = to_regclass(format('pggit._log_%s', p_table_id)) AND l.attname = 'c' || p_column_id
+             WHERE a.attrelid = p_relation AND a.attnum = p_attnum);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._has_other_collation(integer, integer, oid, smallint) IS
@@ -128,9 +130,11 @@ COMMENT ON FUNCTION pggit._has_other_collation(integer, integer, oid, smallint) 
 
 CREATE OR REPLACE FUNCTION pggit._next_column_id(p_table_id integer)
     RETURNS integer
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT 1 + greatest((SELECT max(c.column_id) FROM pggit.columns AS c WHERE c.table_id = p_table_id), (SELECT max(c.column_id) FROM pggit.branch_columns AS c WHERE c.table_id = p_table_id));
+BEGIN
+    RETURN (SELECT 1 + greatest((SELECT max(c.column_id) FROM pggit.columns AS c WHERE c.table_id = p_table_id), (SELECT max(c.column_id) FROM pggit.branch_columns AS c WHERE c.table_id = p_table_id)));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._next_column_id(integer) IS
@@ -644,6 +648,7 @@ CREATE OR REPLACE FUNCTION pggit._on_ddl_end()
     LANGUAGE plpgsql
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
     v_saved    jsonb := coalesce(nullif(current_setting('pggit.saved', true), ''), '{}');

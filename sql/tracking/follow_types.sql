@@ -124,10 +124,12 @@ Waits for no lock longer than 0.9 seconds. What a branch still shows stays as it
 
 CREATE OR REPLACE FUNCTION pggit._labels()
     RETURNS jsonb
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT coalesce(jsonb_object_agg(e.oid, e.enumlabel), '{}') FROM pg_enum AS e;
+BEGIN
+    RETURN (SELECT coalesce(jsonb_object_agg(e.oid, e.enumlabel), '{}') FROM pg_enum AS e);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._labels() IS

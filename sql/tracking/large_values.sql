@@ -3,15 +3,17 @@
 
 CREATE OR REPLACE FUNCTION pggit._is_indexed(p_relation oid, p_attnum smallint)
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT EXISTS (SELECT FROM pg_index AS i
-                    WHERE i.indrelid = p_relation
-                      AND (p_attnum = ANY (i.indkey)
-                           OR EXISTS (SELECT FROM pg_depend AS d
-                                       WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid AND d.refclassid = 'pg_class'::regclass
-                                         AND d.refobjid = p_relation AND d.refobjsubid = p_attnum)));
+BEGIN
+    RETURN (SELECT EXISTS (SELECT FROM pg_index AS i
+                            WHERE i.indrelid = p_relation
+                              AND (p_attnum = ANY (i.indkey)
+                                   OR EXISTS (SELECT FROM pg_depend AS d
+                                               WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid AND d.refclassid = 'pg_class'::regclass
+                                                 AND d.refobjid = p_relation AND d.refobjsubid = p_attnum))));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._is_indexed(oid, smallint) IS
@@ -19,13 +21,15 @@ COMMENT ON FUNCTION pggit._is_indexed(oid, smallint) IS
 
 CREATE OR REPLACE FUNCTION pggit._may_be_large(p_column pggit.columns)
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT (p_column).key_position IS NULL AND (p_column).generated_as IS NULL
-           AND EXISTS (SELECT FROM pg_type AS t WHERE t.oid = to_regtype((p_column).type_name) AND t.typlen = -1 AND t.typstorage IN ('x', 'e'))
-           -- A character has 4 bytes at most.
-           AND coalesce(substring((p_column).type_name FROM '^character(?: varying)?\((\d+)\)$')::integer * 4 > 2000, true);
+BEGIN
+    RETURN (SELECT (p_column).key_position IS NULL AND (p_column).generated_as IS NULL
+                   AND EXISTS (SELECT FROM pg_type AS t WHERE t.oid = to_regtype((p_column).type_name) AND t.typlen = -1 AND t.typstorage IN ('x', 'e'))
+                   -- A character has 4 bytes at most.
+                   AND coalesce(substring((p_column).type_name FROM '^character(?: varying)?\((\d+)\)$')::integer * 4 > 2000, true));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._may_be_large(pggit.columns) IS
@@ -80,10 +84,12 @@ At once only when tracking begins and nothing reads the log yet.';
 
 CREATE OR REPLACE FUNCTION pggit._has_marks(p_table_id integer)
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT EXISTS (SELECT FROM pggit.spared_columns AS s WHERE s.table_id = p_table_id);
+BEGIN
+    RETURN (SELECT EXISTS (SELECT FROM pggit.spared_columns AS s WHERE s.table_id = p_table_id));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._has_marks(integer) IS
@@ -140,9 +146,11 @@ logged before, so of a column that main has no more the log has every value.';
 
 CREATE OR REPLACE FUNCTION pggit._whole_columns(p_table_id integer, p_alias text, p_at pggit._position)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT string_agg(pggit._whole_sql(p_table_id, p_alias, c.column_id), ', ' ORDER BY c.column_id) FROM pggit._columns_at(p_table_id, p_at) AS c WHERE c.generated_as IS NULL;
+BEGIN
+    RETURN (SELECT string_agg(pggit._whole_sql(p_table_id, p_alias, c.column_id), ', ' ORDER BY c.column_id) FROM pggit._columns_at(p_table_id, p_at) AS c WHERE c.generated_as IS NULL);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._whole_columns(integer, text, pggit._position) IS
@@ -150,12 +158,14 @@ COMMENT ON FUNCTION pggit._whole_columns(integer, text, pggit._position) IS
 
 CREATE OR REPLACE FUNCTION pggit._log_columns(p_table_id integer, p_alias text, p_at pggit._position)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT string_agg(CASE WHEN m.column_id IS NULL THEN format('NULL::%s AS c%s', c.type_name, c.column_id) ELSE pggit._whole_sql(p_table_id, p_alias, c.column_id) END, ', ' ORDER BY c.column_id)
-      FROM pggit._columns_at(p_table_id, p_at) AS c
-      LEFT JOIN pggit.columns AS m ON m.table_id = c.table_id AND m.column_id = c.column_id
-     WHERE c.generated_as IS NULL;
+BEGIN
+    RETURN (SELECT string_agg(CASE WHEN m.column_id IS NULL THEN format('NULL::%s AS c%s', c.type_name, c.column_id) ELSE pggit._whole_sql(p_table_id, p_alias, c.column_id) END, ', ' ORDER BY c.column_id)
+              FROM pggit._columns_at(p_table_id, p_at) AS c
+              LEFT JOIN pggit.columns AS m ON m.table_id = c.table_id AND m.column_id = c.column_id
+             WHERE c.generated_as IS NULL);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._log_columns(integer, text, pggit._position) IS
@@ -187,11 +197,13 @@ COMMENT ON FUNCTION pggit._updated_rows_sql(integer) IS
 
 CREATE OR REPLACE FUNCTION pggit._large_sql(p_table_id integer, p_alias text)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT string_agg(format('pg_column_size(%s.%s) > 2000', p_alias, pggit._quoted(c.name)), ' OR ' ORDER BY c.column_id)
-      FROM pggit.columns AS c JOIN pggit.spared_columns AS s USING (table_id, column_id)
-     WHERE c.table_id = p_table_id AND c.dropped_at IS NULL AND s.left_out;
+BEGIN
+    RETURN (SELECT string_agg(format('pg_column_size(%s.%s) > 2000', p_alias, pggit._quoted(c.name)), ' OR ' ORDER BY c.column_id)
+              FROM pggit.columns AS c JOIN pggit.spared_columns AS s USING (table_id, column_id)
+             WHERE c.table_id = p_table_id AND c.dropped_at IS NULL AND s.left_out);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._large_sql(integer, text) IS

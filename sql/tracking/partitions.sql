@@ -22,10 +22,12 @@ COMMENT ON FUNCTION pggit._partitions(oid) IS
 
 CREATE OR REPLACE FUNCTION pggit._storage(p_relation oid)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT jsonb_object_agg(f.oid, pg_relation_filenode(f.oid))::text FROM (SELECT p_relation UNION SELECT p.relation FROM pggit._partitions(p_relation) AS p) AS f(oid);
+BEGIN
+    RETURN (SELECT jsonb_object_agg(f.oid, pg_relation_filenode(f.oid))::text FROM (SELECT p_relation UNION SELECT p.relation FROM pggit._partitions(p_relation) AS p) AS f(oid));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._storage(oid) IS
@@ -33,10 +35,12 @@ COMMENT ON FUNCTION pggit._storage(oid) IS
 
 CREATE OR REPLACE FUNCTION pggit._is_rewritten(p_before text, p_now text)
     RETURNS boolean
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT p_before IS NULL OR EXISTS (SELECT FROM jsonb_each(p_before::jsonb) AS b JOIN jsonb_each(p_now::jsonb) AS n USING (key) WHERE b.value <> n.value);
+BEGIN
+    RETURN (SELECT p_before IS NULL OR EXISTS (SELECT FROM jsonb_each(p_before::jsonb) AS b JOIN jsonb_each(p_now::jsonb) AS n USING (key) WHERE b.value <> n.value));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._is_rewritten(text, text) IS
@@ -44,11 +48,13 @@ COMMENT ON FUNCTION pggit._is_rewritten(text, text) IS
 
 CREATE OR REPLACE FUNCTION pggit._relations(p_tables integer[])
     RETURNS oid[]
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT coalesce(array_agg(r.relation), '{}')
-      FROM (SELECT t.relation::oid FROM pggit.tables AS t WHERE t.table_id = ANY (p_tables)
-            UNION ALL SELECT p.relation::oid FROM pggit.partitions AS p WHERE p.table_id = ANY (p_tables)) AS r;
+BEGIN
+    RETURN (SELECT coalesce(array_agg(r.relation), '{}')
+              FROM (SELECT t.relation::oid FROM pggit.tables AS t WHERE t.table_id = ANY (p_tables)
+                    UNION ALL SELECT p.relation::oid FROM pggit.partitions AS p WHERE p.table_id = ANY (p_tables)) AS r);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._relations(integer[]) IS
@@ -56,9 +62,11 @@ COMMENT ON FUNCTION pggit._relations(integer[]) IS
 
 CREATE OR REPLACE FUNCTION pggit._total_size(p_relation oid)
     RETURNS bigint
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT (pg_total_relation_size(p_relation) + coalesce((SELECT sum(pg_total_relation_size(p.relation)) FROM pggit._partitions(p_relation) AS p WHERE p.is_leaf), 0))::bigint;
+BEGIN
+    RETURN (SELECT (pg_total_relation_size(p_relation) + coalesce((SELECT sum(pg_total_relation_size(p.relation)) FROM pggit._partitions(p_relation) AS p WHERE p.is_leaf), 0))::bigint);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._total_size(oid) IS
@@ -66,19 +74,21 @@ COMMENT ON FUNCTION pggit._total_size(oid) IS
 
 CREATE OR REPLACE FUNCTION pggit._unsupported_partition(p_relation oid)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    WITH parts AS MATERIALIZED (
-        SELECT c.oid, c.relkind, c.relpersistence FROM pggit._partitions(p_relation) AS p JOIN pg_class AS c ON c.oid = p.relation
-    )
-    SELECT CASE WHEN c.relkind NOT IN ('r', 'p') THEN format('its partition %s is a foreign table', c.oid::regclass)
-                WHEN c.relpersistence <> 'p' THEN format('its partition %s is temporary or unlogged', c.oid::regclass)
-                ELSE format('its partition %s computes a generated column in its own way', c.oid::regclass) END
-      FROM parts AS c
-     WHERE c.relkind NOT IN ('r', 'p') OR c.relpersistence <> 'p'
-        OR EXISTS (SELECT FROM pggit._live_columns(p_relation) AS r JOIN pggit._live_columns(c.oid) AS l USING (name) WHERE l.generated_as IS DISTINCT FROM r.generated_as)
-     ORDER BY c.oid LIMIT 1;
+BEGIN
+    RETURN (WITH parts AS MATERIALIZED (
+                SELECT c.oid, c.relkind, c.relpersistence FROM pggit._partitions(p_relation) AS p JOIN pg_class AS c ON c.oid = p.relation
+            )
+            SELECT CASE WHEN c.relkind NOT IN ('r', 'p') THEN format('its partition %s is a foreign table', c.oid::regclass)
+                        WHEN c.relpersistence <> 'p' THEN format('its partition %s is temporary or unlogged', c.oid::regclass)
+                        ELSE format('its partition %s computes a generated column in its own way', c.oid::regclass) END
+              FROM parts AS c
+             WHERE c.relkind NOT IN ('r', 'p') OR c.relpersistence <> 'p'
+                OR EXISTS (SELECT FROM pggit._live_columns(p_relation) AS r JOIN pggit._live_columns(c.oid) AS l USING (name) WHERE l.generated_as IS DISTINCT FROM r.generated_as)
+             ORDER BY c.oid LIMIT 1);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._unsupported_partition(oid) IS
@@ -107,18 +117,20 @@ COMMENT ON FUNCTION pggit._bound_sql(oid) IS
 
 CREATE OR REPLACE FUNCTION pggit._fits_sql(p_relation oid)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    WITH parted AS (
-        SELECT d.* FROM pg_partition_tree(p_relation) AS t JOIN pg_partitioned_table AS d ON d.partrelid = t.relid
-    )
-    SELECT CASE WHEN (SELECT bool_and(d.partdefid <> 0) FROM parted AS d) THEN NULL
-                -- The text of a bound does not name a collation of its own.
-                WHEN EXISTS (SELECT FROM parted AS d CROSS JOIN LATERAL unnest(d.partattrs, d.partcollation) AS k(attnum, collation_id)
-                               JOIN pg_attribute AS a ON a.attrelid = d.partrelid AND a.attnum = k.attnum WHERE a.attcollation <> k.collation_id) THEN NULL
-                ELSE coalesce((SELECT string_agg(format('(%s)', pggit._bound_sql(p.relation)), ' OR ' ORDER BY p.relation) FROM pggit._partitions(p_relation) AS p WHERE p.is_leaf), 'false') END
-      FROM pg_class AS c WHERE c.oid = p_relation AND c.relkind = 'p';
+BEGIN
+    RETURN (WITH parted AS (
+                SELECT d.* FROM pg_partition_tree(p_relation) AS t JOIN pg_partitioned_table AS d ON d.partrelid = t.relid
+            )
+            SELECT CASE WHEN (SELECT bool_and(d.partdefid <> 0) FROM parted AS d) THEN NULL
+                        -- The text of a bound does not name a collation of its own.
+                        WHEN EXISTS (SELECT FROM parted AS d CROSS JOIN LATERAL unnest(d.partattrs, d.partcollation) AS k(attnum, collation_id)
+                                       JOIN pg_attribute AS a ON a.attrelid = d.partrelid AND a.attnum = k.attnum WHERE a.attcollation <> k.collation_id) THEN NULL
+                        ELSE coalesce((SELECT string_agg(format('(%s)', pggit._bound_sql(p.relation)), ' OR ' ORDER BY p.relation) FROM pggit._partitions(p_relation) AS p WHERE p.is_leaf), 'false') END
+              FROM pg_class AS c WHERE c.oid = p_relation AND c.relkind = 'p');
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._fits_sql(oid) IS
@@ -126,12 +138,14 @@ COMMENT ON FUNCTION pggit._fits_sql(oid) IS
 
 CREATE OR REPLACE FUNCTION pggit._partition_columns(p_table_id integer, p_relation oid, p_alias text)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT string_agg(CASE WHEN l.name IS NULL THEN 'NULL' ELSE format('%s.%s', p_alias, pggit._quoted(l.name)) END, ', ' ORDER BY c.column_id)
-      FROM pggit.columns AS c LEFT JOIN pggit._live_columns(p_relation) AS l USING (name)
-     WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL;
+BEGIN
+    RETURN (SELECT string_agg(CASE WHEN l.name IS NULL THEN 'NULL' ELSE format('%s.%s', p_alias, pggit._quoted(l.name)) END, ', ' ORDER BY c.column_id)
+              FROM pggit.columns AS c LEFT JOIN pggit._live_columns(p_relation) AS l USING (name)
+             WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._partition_columns(integer, oid, text) IS
@@ -139,14 +153,16 @@ COMMENT ON FUNCTION pggit._partition_columns(integer, oid, text) IS
 
 CREATE OR REPLACE FUNCTION pggit._is_as_captured(p_table pggit.tables, p_relation oid)
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT pggit._is_told_of_ddl()
-           OR (NOT pggit._is_rewritten((p_table).storage, pggit._storage(p_relation))
-               AND NOT EXISTS (SELECT FROM pggit.columns AS c LEFT JOIN pggit._live_columns(p_relation) AS l USING (name)
-                                WHERE c.table_id = (p_table).table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL AND l.type_name IS DISTINCT FROM c.type_name
-                                  AND NOT (l.name IS NULL AND (c.added_at).own IS NOT DISTINCT FROM pggit._transaction_number())));
+BEGIN
+    RETURN (SELECT pggit._is_told_of_ddl()
+                   OR (NOT pggit._is_rewritten((p_table).storage, pggit._storage(p_relation))
+                       AND NOT EXISTS (SELECT FROM pggit.columns AS c LEFT JOIN pggit._live_columns(p_relation) AS l USING (name)
+                                        WHERE c.table_id = (p_table).table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL AND l.type_name IS DISTINCT FROM c.type_name
+                                          AND NOT (l.name IS NULL AND (c.added_at).own IS NOT DISTINCT FROM pggit._transaction_number()))));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._is_as_captured(pggit.tables, oid) IS
@@ -236,12 +252,14 @@ COMMENT ON FUNCTION pggit._remove_partition(pggit.tables, pggit.partitions, bigi
 
 CREATE OR REPLACE FUNCTION pggit._partition_catalog(p_table_id integer, p_relation oid)
     RETURNS jsonb
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT jsonb_object_agg(c.column_id, jsonb_build_array(a.attnum, pggit._row_version(a.xmin, a.ctid)))
-      FROM pggit.columns AS c JOIN pg_attribute AS a ON a.attrelid = p_relation AND a.attname = c.name AND NOT a.attisdropped
-     WHERE c.table_id = p_table_id AND c.dropped_at IS NULL AND c.generated_as IS NULL;
+BEGIN
+    RETURN (SELECT jsonb_object_agg(c.column_id, jsonb_build_array(a.attnum, pggit._row_version(a.xmin, a.ctid)))
+              FROM pggit.columns AS c JOIN pg_attribute AS a ON a.attrelid = p_relation AND a.attname = c.name AND NOT a.attisdropped
+             WHERE c.table_id = p_table_id AND c.dropped_at IS NULL AND c.generated_as IS NULL);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._partition_catalog(integer, oid) IS
@@ -260,16 +278,18 @@ COMMENT ON FUNCTION pggit._note_partition_columns(integer) IS
 
 CREATE OR REPLACE FUNCTION pggit._has_other_values(p_table pggit.tables)
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT EXISTS (SELECT
-                     FROM pggit.partitions AS p
-                     JOIN pggit._partitions(p_table.relation) AS t USING (relation)
-                    CROSS JOIN LATERAL jsonb_each(p.columns) AS b
-                     JOIN LATERAL jsonb_each(pggit._partition_catalog(p.table_id, p.relation)) AS n USING (key)
-                    WHERE p.table_id = p_table.table_id
-                      AND (n.value -> 0 <> b.value -> 0 OR (n.value <> b.value AND pggit._is_rewritten(p_table.storage, pggit._storage(p.relation)))));
+BEGIN
+    RETURN (SELECT EXISTS (SELECT
+                             FROM pggit.partitions AS p
+                             JOIN pggit._partitions(p_table.relation) AS t USING (relation)
+                            CROSS JOIN LATERAL jsonb_each(p.columns) AS b
+                             JOIN LATERAL jsonb_each(pggit._partition_catalog(p.table_id, p.relation)) AS n USING (key)
+                            WHERE p.table_id = p_table.table_id
+                              AND (n.value -> 0 <> b.value -> 0 OR (n.value <> b.value AND pggit._is_rewritten(p_table.storage, pggit._storage(p.relation))))));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._has_other_values(pggit.tables) IS

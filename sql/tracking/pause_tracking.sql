@@ -2,10 +2,12 @@
 
 CREATE OR REPLACE FUNCTION pggit._is_paused()
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT EXISTS (SELECT FROM pggit.tracking_pauses AS p WHERE p.ends_at > clock_timestamp() AND NOT p.is_settled);
+BEGIN
+    RETURN (SELECT EXISTS (SELECT FROM pggit.tracking_pauses AS p WHERE p.ends_at > clock_timestamp() AND NOT p.is_settled));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._is_paused() IS

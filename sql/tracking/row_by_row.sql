@@ -3,12 +3,14 @@
 
 CREATE OR REPLACE FUNCTION pggit._is_row_by_row(p_relation oid)
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = p_relation AND i.indisprimary AND NOT i.indimmediate)
-        OR EXISTS (SELECT FROM pg_inherits AS h JOIN pg_class AS c ON c.oid = h.inhparent AND c.relkind = 'r' WHERE h.inhrelid = p_relation)
-        OR EXISTS (SELECT FROM pg_inherits AS h JOIN pg_class AS c ON c.oid = h.inhparent AND c.relkind = 'r' WHERE h.inhparent = p_relation);
+BEGIN
+    RETURN (SELECT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = p_relation AND i.indisprimary AND NOT i.indimmediate)
+                OR EXISTS (SELECT FROM pg_inherits AS h JOIN pg_class AS c ON c.oid = h.inhparent AND c.relkind = 'r' WHERE h.inhrelid = p_relation)
+                OR EXISTS (SELECT FROM pg_inherits AS h JOIN pg_class AS c ON c.oid = h.inhparent AND c.relkind = 'r' WHERE h.inhparent = p_relation));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._is_row_by_row(oid) IS
@@ -16,10 +18,12 @@ COMMENT ON FUNCTION pggit._is_row_by_row(oid) IS
 
 CREATE OR REPLACE FUNCTION pggit._is_captured_row_by_row(p_relation oid)
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgrelid = p_relation AND g.tgname = '~pggit_row');
+BEGIN
+    RETURN (SELECT EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgrelid = p_relation AND g.tgname = '~pggit_row'));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._is_captured_row_by_row(oid) IS
@@ -157,10 +161,12 @@ COMMENT ON FUNCTION pggit._require_unique_keys(integer) IS
 
 CREATE OR REPLACE FUNCTION pggit._has_deferred_keys(p_relation oid)
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = p_relation AND (i.indisunique OR i.indisexclusion) AND NOT i.indimmediate);
+BEGIN
+    RETURN (SELECT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = p_relation AND (i.indisunique OR i.indisexclusion) AND NOT i.indimmediate));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._has_deferred_keys(oid) IS

@@ -14,17 +14,19 @@ COMMENT ON FUNCTION pggit._word(text) IS
 
 CREATE OR REPLACE FUNCTION pggit._takes_columns(p_statement text, p_table text, p_columns text[])
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    WITH blank AS (
-        SELECT $re$(?:\s|/\*.*?\*/|--[^\n]*\n)$re$ AS b
-    )
-    SELECT p_statement ~ pggit._word(p_table)
-           AND EXISTS (SELECT FROM unnest(p_columns) AS c(name) CROSS JOIN blank AS s CROSS JOIN LATERAL pggit._word(c.name) AS w(name)
-                        WHERE (p_statement ~ format('\mdrop%1$s+(?:column%1$s*)?(?:if%1$s+exists%1$s*)?"?%2$s', s.b, w.name)
-                               OR p_statement ~ format('%2$s"?%1$s*(?:set%1$s+data%1$s+)?type\M', s.b, w.name)
-                               OR (p_statement ~ '[$]|\m(?:execute|select|call)\M' AND p_statement ~ '\m(?:drop|type)\M' AND p_statement ~ w.name)));
+BEGIN
+    RETURN (WITH blank AS (
+                SELECT $re$(?:\s|/\*.*?\*/|--[^\n]*\n)$re$ AS b
+            )
+            SELECT p_statement ~ pggit._word(p_table)
+                   AND EXISTS (SELECT FROM unnest(p_columns) AS c(name) CROSS JOIN blank AS s CROSS JOIN LATERAL pggit._word(c.name) AS w(name)
+                                WHERE (p_statement ~ format('\mdrop%1$s+(?:column%1$s*)?(?:if%1$s+exists%1$s*)?"?%2$s', s.b, w.name)
+                                       OR p_statement ~ format('%2$s"?%1$s*(?:set%1$s+data%1$s+)?type\M', s.b, w.name)
+                                       OR (p_statement ~ '[$]|\m(?:execute|select|call)\M' AND p_statement ~ '\m(?:drop|type)\M' AND p_statement ~ w.name))));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._takes_columns(text, text, text[]) IS
@@ -48,9 +50,11 @@ COMMENT ON FUNCTION pggit._log_all_rows(integer, "char", bigint) IS
 
 CREATE OR REPLACE FUNCTION pggit._is_shown(p_table_id integer, p_column_id integer DEFAULT NULL)
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.table_id = p_table_id AND bt.form = 'view' AND (p_column_id IS NULL OR p_column_id = ANY (bt.shape)));
+BEGIN
+    RETURN (SELECT EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.table_id = p_table_id AND bt.form = 'view' AND (p_column_id IS NULL OR p_column_id = ANY (bt.shape))));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._is_shown(integer, integer) IS
@@ -58,18 +62,20 @@ COMMENT ON FUNCTION pggit._is_shown(integer, integer) IS
 
 CREATE OR REPLACE FUNCTION pggit._why_not_saved(p_relation oid)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT CASE WHEN current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted')
-                    THEN format('a transaction that is %s may not see all rows', upper(current_setting('transaction_isolation')))
-                WHEN s.is_shown AND s.size > greatest(pg_size_bytes(s.allowed), pg_size_bytes(s.for_branches))
-                    THEN format('the table has %s, and pggit.materialize_ddl_limit is %s', pg_size_pretty(s.size), s.for_branches)
-                WHEN NOT s.is_shown AND s.size > pg_size_bytes(s.allowed) THEN format('the table has %s, and pggit.save_limit is %s', pg_size_pretty(s.size), s.allowed) END
-      FROM (SELECT (pg_table_size(p_relation) + coalesce((SELECT sum(pg_table_size(p.relation)) FROM pggit._partitions(p_relation) AS p), 0))::bigint AS size,
-                   coalesce(nullif(current_setting('pggit.save_limit', true), ''), '256MB') AS allowed,
-                   coalesce(nullif(current_setting('pggit.materialize_ddl_limit', true), ''), '1GB') AS for_branches,
-                   EXISTS (SELECT FROM pggit.tables AS t WHERE t.relation = p_relation AND t.untracked_at IS NULL AND pggit._is_shown(t.table_id)) AS is_shown) AS s;
+BEGIN
+    RETURN (SELECT CASE WHEN current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted')
+                            THEN format('a transaction that is %s may not see all rows', upper(current_setting('transaction_isolation')))
+                        WHEN s.is_shown AND s.size > greatest(pg_size_bytes(s.allowed), pg_size_bytes(s.for_branches))
+                            THEN format('the table has %s, and pggit.materialize_ddl_limit is %s', pg_size_pretty(s.size), s.for_branches)
+                        WHEN NOT s.is_shown AND s.size > pg_size_bytes(s.allowed) THEN format('the table has %s, and pggit.save_limit is %s', pg_size_pretty(s.size), s.allowed) END
+              FROM (SELECT (pg_table_size(p_relation) + coalesce((SELECT sum(pg_table_size(p.relation)) FROM pggit._partitions(p_relation) AS p), 0))::bigint AS size,
+                           coalesce(nullif(current_setting('pggit.save_limit', true), ''), '256MB') AS allowed,
+                           coalesce(nullif(current_setting('pggit.materialize_ddl_limit', true), ''), '1GB') AS for_branches,
+                           EXISTS (SELECT FROM pggit.tables AS t WHERE t.relation = p_relation AND t.untracked_at IS NULL AND pggit._is_shown(t.table_id)) AS is_shown) AS s);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._why_not_saved(oid) IS

@@ -11,10 +11,12 @@ COMMENT ON FUNCTION pggit._room_for_locks() IS
 
 CREATE OR REPLACE FUNCTION pggit._has_room_for_locks()
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT (SELECT count(*) FROM pg_locks AS l WHERE l.pid = pg_backend_pid() AND NOT l.fastpath) < pggit._room_for_locks() / 2;
+BEGIN
+    RETURN (SELECT (SELECT count(*) FROM pg_locks AS l WHERE l.pid = pg_backend_pid() AND NOT l.fastpath) < pggit._room_for_locks() / 2);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._has_room_for_locks() IS
@@ -22,13 +24,15 @@ COMMENT ON FUNCTION pggit._has_room_for_locks() IS
 
 CREATE OR REPLACE FUNCTION pggit.untracked_tables(p_schema text, p_exclude text[] DEFAULT '{}')
     RETURNS integer
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT count(*)::integer
-      FROM pg_class AS c
-     WHERE c.relnamespace = to_regnamespace(quote_ident(p_schema)) AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND NOT c.relispartition AND c.relname <> ALL (p_exclude)
-       AND NOT EXISTS (SELECT FROM pggit.tables AS t WHERE t.relation = c.oid AND t.untracked_at IS NULL)
-       AND NOT EXISTS (SELECT FROM pg_description AS d WHERE d.classoid = 'pg_class'::regclass AND d.objoid = c.oid AND d.objsubid = 0 AND d.description ~ '@pggit:ignore\M');
+BEGIN
+    RETURN (SELECT count(*)::integer
+              FROM pg_class AS c
+             WHERE c.relnamespace = to_regnamespace(quote_ident(p_schema)) AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND NOT c.relispartition AND c.relname <> ALL (p_exclude)
+               AND NOT EXISTS (SELECT FROM pggit.tables AS t WHERE t.relation = c.oid AND t.untracked_at IS NULL)
+               AND NOT EXISTS (SELECT FROM pg_description AS d WHERE d.classoid = 'pg_class'::regclass AND d.objoid = c.oid AND d.objsubid = 0 AND d.description ~ '@pggit:ignore\M'));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit.untracked_tables(text, text[]) IS

@@ -96,27 +96,29 @@ COMMENT ON FUNCTION pggit._has_comparable_key(oid) IS
 
 CREATE OR REPLACE FUNCTION pggit._unsupported(p_relation oid)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT CASE
-        WHEN c.relispartition THEN format('it is a partition of %s, which is tracked as a whole', pg_partition_root(c.oid))
-        WHEN c.relkind NOT IN ('r', 'p') THEN 'it is not a table'
-        WHEN c.relpersistence <> 'p' THEN 'it is temporary or unlogged: its rows do not survive a crash, so its history could not be true'
-        WHEN NOT EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '') THEN 'it has no columns'
-        WHEN c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits AS h WHERE c.oid IN (h.inhrelid, h.inhparent)) AND NOT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary)
-            THEN 'it takes part in inheritance, and has no primary key of its own'
-        WHEN c.relkind = 'p' AND NOT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary) THEN 'it is partitioned and has no primary key'
-        WHEN c.relkind = 'p' AND pggit._is_row_by_row(c.oid) THEN 'its primary key is deferrable, and it is partitioned'
-        WHEN EXISTS (SELECT FROM pg_index AS i JOIN pggit._live_columns(c.oid) AS k ON k.key_position IS NOT NULL
-                      WHERE i.indrelid = c.oid AND i.indisprimary AND k.generated_as IS NOT NULL)
-            THEN 'its primary key is a generated column'
-        WHEN NOT pggit._has_comparable_key(c.oid) THEN 'its primary key has a part, such as json, whose values PostgreSQL can''t compare'
-        WHEN (SELECT count(*) FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) > 1590
-            THEN 'it has more than 1590 columns'
-        ELSE pggit._unsupported_partition(c.oid)
-    END
-      FROM pg_class AS c
-     WHERE c.oid = p_relation;
+BEGIN
+    RETURN (SELECT CASE
+                WHEN c.relispartition THEN format('it is a partition of %s, which is tracked as a whole', pg_partition_root(c.oid))
+                WHEN c.relkind NOT IN ('r', 'p') THEN 'it is not a table'
+                WHEN c.relpersistence <> 'p' THEN 'it is temporary or unlogged: its rows do not survive a crash, so its history could not be true'
+                WHEN NOT EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '') THEN 'it has no columns'
+                WHEN c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits AS h WHERE c.oid IN (h.inhrelid, h.inhparent)) AND NOT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary)
+                    THEN 'it takes part in inheritance, and has no primary key of its own'
+                WHEN c.relkind = 'p' AND NOT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary) THEN 'it is partitioned and has no primary key'
+                WHEN c.relkind = 'p' AND pggit._is_row_by_row(c.oid) THEN 'its primary key is deferrable, and it is partitioned'
+                WHEN EXISTS (SELECT FROM pg_index AS i JOIN pggit._live_columns(c.oid) AS k ON k.key_position IS NOT NULL
+                              WHERE i.indrelid = c.oid AND i.indisprimary AND k.generated_as IS NOT NULL)
+                    THEN 'its primary key is a generated column'
+                WHEN NOT pggit._has_comparable_key(c.oid) THEN 'its primary key has a part, such as json, whose values PostgreSQL can''t compare'
+                WHEN (SELECT count(*) FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) > 1590
+                    THEN 'it has more than 1590 columns'
+                ELSE pggit._unsupported_partition(c.oid)
+            END
+              FROM pg_class AS c
+             WHERE c.oid = p_relation);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._unsupported(oid) IS
@@ -164,6 +166,7 @@ lets them pass. Raises VG401 naming the table and who holds it.';
 CREATE OR REPLACE FUNCTION pggit._track(p_relation oid)
     RETURNS integer
     LANGUAGE plpgsql
+    SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
     v_table_id integer;
