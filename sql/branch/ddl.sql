@@ -150,6 +150,50 @@ COMMENT ON FUNCTION pggit._save_for_ddl(pggit.branches, text) IS
 'Saves the rows of a branch''s real tables whose columns a statement is going to drop or retype. The local setting pggit.branch_saved tells pggit._on_branch_end: by table id, the ordinal or the
 reason why not.';
 
+CREATE OR REPLACE FUNCTION pggit._note_places(p_branch pggit.branches, p_statement text)
+    RETURNS void
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT set_config('pggit.places', coalesce((
+        SELECT jsonb_object_agg(bt.table_id, n.nspname) FROM pggit.branch_tables AS bt JOIN pg_class AS c ON c.oid = bt.relation JOIN pg_namespace AS n ON n.oid = c.relnamespace
+         WHERE p_statement ~ '\mschema\M' AND bt.branch_id = p_branch.branch_id AND bt.form = 'table')::text, ''), true);
+$$;
+
+COMMENT ON FUNCTION pggit._note_places(pggit.branches, text) IS
+'Before a statement on a branch that may move tables to another schema: the local setting pggit.places tells pggit._follow_places where they are.';
+
+CREATE OR REPLACE FUNCTION pggit._follow_places(p_branch pggit.branches)
+    RETURNS void
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_one record;
+BEGIN
+    FOR v_one IN
+        SELECT bt AS shown, c.oid::regclass AS relation, w.base_schema AS was, coalesce(m.schema_name, n.nspname) AS there, m.schema_name IS NOT NULL AS is_mains
+          FROM jsonb_each_text(nullif(current_setting('pggit.places', true), '')::jsonb) AS p
+          JOIN pggit.branch_tables AS bt ON bt.branch_id = p_branch.branch_id AND bt.table_id = p.key::integer
+          JOIN pg_class AS c ON c.oid = bt.relation JOIN pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname <> p.value
+          JOIN pggit.branch_schemas AS w ON w.schema_name = p.value
+          -- The schema of that name on the branch is meant.
+          LEFT JOIN pggit.branch_schemas AS m ON m.branch_id = p_branch.branch_id AND m.base_schema = n.nspname
+         ORDER BY bt.table_id
+    LOOP
+        IF v_one.is_mains THEN
+            EXECUTE format('ALTER TABLE %s SET SCHEMA %I', v_one.relation, v_one.there);
+        END IF;
+        PERFORM pggit._rename_on_branch(v_one.shown, v_one.was) WHERE EXISTS (SELECT FROM pggit.branch_schemas AS s WHERE s.branch_id = p_branch.branch_id AND s.schema_name = v_one.there);
+    END LOOP;
+    PERFORM set_config('pggit.places', '', true);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._follow_places(pggit.branches) IS
+'After ALTER TABLE … SET SCHEMA on a branch: where a schema of main was named, the table goes to the one that shows it on the branch; its history goes on under the name that it has there.';
+
 CREATE OR REPLACE FUNCTION pggit._on_branch_start()
     RETURNS event_trigger
     LANGUAGE plpgsql
@@ -184,7 +228,7 @@ BEGIN
             IF TG_TAG = 'DROP TABLE' THEN
                 PERFORM pggit._save_for_drop(v_branch, v_statement);
             ELSIF TG_TAG = 'ALTER TABLE' THEN
-                PERFORM pggit._save_for_ddl(v_branch, v_statement);
+                PERFORM pggit._save_for_ddl(v_branch, v_statement), pggit._note_places(v_branch, v_statement);
             END IF;
         END IF;
     END IF;
@@ -538,14 +582,14 @@ AS $$
 BEGIN
     RAISE EXCEPTION USING
         ERRCODE = 'VG307', SCHEMA = 'pggit',
-        MESSAGE = format('the schema and primary key of table %s can''t be changed on branch %L: its schema stands for main''s, and its history is kept by main''s key', p_shown.relation::regclass,
+        MESSAGE = format('the primary key of table %s can''t be changed on branch %L, and it can''t go to a schema that the branch does not have: its history is kept by main''s key', p_shown.relation::regclass,
                          (SELECT b.name FROM pggit.branches AS b WHERE b.branch_id = p_shown.branch_id)),
-        HINT    = 'Change them on main (SELECT pggit.checkout(''main'');). Its name, columns, indexes, constraints, triggers and policies can be changed here.';
+        HINT    = 'Change them on main (SELECT pggit.checkout(''main'');). Its name, columns, indexes, constraints, triggers and policies, and its schema among those of the branch, can be changed here.';
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._refuse_other_shape(pggit.branch_tables) IS
-'Raises VG307: a branch''s table keeps its schema, and the key that its history is kept by.';
+'Raises VG307: a branch''s table stays in a schema of the branch, and keeps the key that its history is kept by.';
 
 CREATE OR REPLACE FUNCTION pggit._on_branch_end()
     RETURNS event_trigger
@@ -569,6 +613,9 @@ BEGIN
     IF v_branch.branch_id IS NOT NULL AND TG_TAG IN ('GRANT', 'REVOKE', 'ALTER DEFAULT PRIVILEGES')
        AND current_setting('pggit.other_rights', true) IS DISTINCT FROM pggit._other_rights(v_branch.branch_id) THEN
         PERFORM pggit._refuse_on_branch(v_branch, 'rights on something');
+    END IF;
+    IF TG_TAG = 'ALTER TABLE' AND current_setting('pggit.places', true) <> '' THEN
+        PERFORM pggit._follow_places(v_branch);
     END IF;
     FOR v_one IN
         WITH done AS MATERIALIZED (
@@ -799,7 +846,7 @@ BEGIN
         PERFORM pggit._open_names(v_branch.branch_id, lower(p_sql));
         PERFORM pggit._copy_types_for_ddl(v_branch, lower(p_sql));
         PERFORM pggit._make_real_for_ddl(v_branch, lower(p_sql));
-        PERFORM pggit._save_for_ddl(v_branch, lower(p_sql));
+        PERFORM pggit._save_for_ddl(v_branch, lower(p_sql)), pggit._note_places(v_branch, lower(p_sql));
         PERFORM pggit._save_for_drop(v_branch, lower(p_sql)) WHERE p_sql ~* '\mdrop\M';
         v_main := pggit._main_objects(v_branch.branch_id);
     ELSIF NOT v_told THEN
@@ -811,6 +858,7 @@ BEGIN
     EXECUTE p_sql;
 
     IF v_branch.branch_id <> 1 AND NOT v_told THEN
+        PERFORM pggit._follow_places(v_branch) WHERE current_setting('pggit.places', true) <> '';
         IF v_main IS DISTINCT FROM pggit._main_objects(v_branch.branch_id) THEN
             PERFORM pggit._refuse_on_branch(v_branch, 'something');
         END IF;
@@ -829,8 +877,8 @@ COMMENT ON FUNCTION pggit.ddl(text, text) IS
 'Run DDL on a branch, as if it were checked out: it changes the branch''s tables and nothing of main, also where no event trigger watches over that.
 On main, where none does, it is how columns are dropped and retyped that branches show as views: what they held is saved for them and for the history.
 p_branch NULL is the session''s branch; p_sql is one or more statements that may run inside a transaction. Views of the branch that they name become tables first, up to
-pggit.materialize_ddl_limit (1GB); what dropped or retyped columns held is saved up to pggit.save_limit (256MB). All or nothing. Raises VG001, VG202, VG307 (another schema or
-another key of a table that the branch shows; too large), VG309 (it would change main), VG401.';
+pggit.materialize_ddl_limit (1GB); what dropped or retyped columns held is saved up to pggit.save_limit (256MB). All or nothing. Raises VG001, VG202, VG307 (another key of a table
+that the branch shows, or a schema that it has not; too large), VG309 (it would change main), VG401.';
 
 DO $triggers$
 BEGIN

@@ -392,7 +392,7 @@ COMMENT ON FUNCTION pggit._drop_on_branch(pggit.branch_tables, jsonb, boolean) I
 'A branch''s real table has been dropped: it is not there from now on; its history stays. p_saved: the ordinal under which its rows were logged before. When they were not: VG307, or where that
 is too late (p_is_late) a gap, with a WARNING.';
 
-CREATE OR REPLACE FUNCTION pggit._rename_on_branch(p_shown pggit.branch_tables)
+CREATE OR REPLACE FUNCTION pggit._rename_on_branch(p_shown pggit.branch_tables, p_was text DEFAULT NULL)
     RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -404,13 +404,13 @@ BEGIN
       FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace JOIN pggit.branch_schemas AS s ON s.schema_name = n.nspname WHERE c.oid = p_shown.relation;
     UPDATE pggit.branch_tables AS bt SET names[1] = v_new.name WHERE bt.branch_id = p_shown.branch_id AND bt.table_id = p_shown.table_id;
     UPDATE pggit.tables AS t SET schema_name = v_new.base_schema, table_name = v_new.name WHERE t.table_id = p_shown.table_id AND NOT t.on_main;
-    PERFORM pggit._note_table(p_shown.table_id, p_shown.branch_id, pggit._next_mark(), false, v_new.base_schema, p_shown.names[1]);
+    PERFORM pggit._note_table(p_shown.table_id, p_shown.branch_id, pggit._next_mark(), false, coalesce(p_was, v_new.base_schema), p_shown.names[1]);
     PERFORM pggit._note_table(p_shown.table_id, p_shown.branch_id, pggit._next_mark(), true, v_new.base_schema, v_new.name);
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._rename_on_branch(pggit.branch_tables) IS
-'A branch''s real table has got another name: its history goes on under that one, and the one before is free, or shut where main has it.';
+COMMENT ON FUNCTION pggit._rename_on_branch(pggit.branch_tables, text) IS
+'A branch''s real table has got another name, or come from another schema (p_was, as main calls it): its history goes on under that one, and the one before is free, or shut where main has it.';
 
 CREATE OR REPLACE FUNCTION pggit._shown_name(p_table_id integer, p_branch_id integer)
     RETURNS text

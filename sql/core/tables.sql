@@ -91,10 +91,12 @@ CREATE TABLE IF NOT EXISTS pggit.tables (
     stores_dropped boolean   NOT NULL DEFAULT false,
     storage      text,
     on_main      boolean     NOT NULL DEFAULT true,
-    fires        boolean     NOT NULL DEFAULT false
+    fires        boolean     NOT NULL DEFAULT false,
+    is_made      boolean     NOT NULL DEFAULT false
 );
 CREATE UNIQUE INDEX IF NOT EXISTS tables_relation_key ON pggit.tables (relation) WHERE untracked_at IS NULL;
 
+-- is_made: tracking began with the table itself, so that it was not there before tracked_at.
 -- Where tables came, went or got another name, in this order. at is a mark of the branch's log (1: main's), NULL: the branch began with it. Where a branch says nothing of a table, it has it
 -- as main has where it stands; where main says nothing, the table has been there since tracked_at under the name it has.
 CREATE TABLE IF NOT EXISTS pggit.table_changes (

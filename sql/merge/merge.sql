@@ -652,6 +652,7 @@ BEGIN
         RETURN pggit._attempt_renumbered(v_merge, pggit._branch_to_renumber(v_merge), p_apply, p_rehearse, p_still);
     END IF;
 
+    PERFORM pggit._note_made(v_theirs) WHERE v_merge.kind <> 'merge' AND v_target.branch_id = 1;
     v_steps := pggit._table_steps(v_bases, v_ours, v_theirs, v_merge.kind = 'merge');
     v_names := pggit._rename_table_steps(v_bases[1], v_source.branch_id, v_their_id, v_target.branch_id);
     v_steps.steps := v_steps.steps || v_names.steps || pggit._type_steps(v_bases[1], v_source.branch_id, v_target.branch_id);

@@ -240,6 +240,28 @@ $$;
 COMMENT ON FUNCTION pggit._drop_of_branch(integer[], integer) IS
 'Drops tables of a branch that theirs has dropped, and returns the statements. Raises what PostgreSQL raises while something depends on one, and VG307.';
 
+CREATE OR REPLACE FUNCTION pggit._note_made(p_theirs pggit._position)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_table pggit.tables;
+BEGIN
+    FOR v_table IN
+        SELECT t.* FROM pggit.tables AS t
+         WHERE t.is_made AND t.on_main AND t.untracked_at IS NULL AND NOT EXISTS (SELECT FROM pggit.table_changes AS c WHERE c.table_id = t.table_id AND c.branch_id = 1)
+           AND pggit._presence(t, p_theirs) = 'absent'
+         ORDER BY t.table_id
+    LOOP
+        PERFORM pggit._note_table(v_table.table_id, 1, NULL, false, v_table.schema_name, v_table.table_name);
+        PERFORM pggit._note_table(v_table.table_id, 1, v_table.tracked_at, true, v_table.schema_name, v_table.table_name);
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._note_made(pggit._position) IS
+'Main says of tables that CREATE TABLE made there after a state that they were not there, so that going back to it drops them.';
+
 CREATE OR REPLACE FUNCTION pggit._table_steps(p_bases text[], p_ours pggit._position, p_theirs pggit._position, p_is_merge boolean, OUT steps jsonb, OUT reason text)
     LANGUAGE plpgsql
 AS $$

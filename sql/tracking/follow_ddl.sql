@@ -683,6 +683,8 @@ BEGIN
     LOOP
         v_table_id := (SELECT t.table_id FROM pggit.tables AS t WHERE t.relation = v_relation AND t.untracked_at IS NULL);
         PERFORM pggit._follow_shape(v_relation, false, v_saved -> v_table_id::text);
+        UPDATE pggit.tables AS t SET is_made = true
+         WHERE TG_TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO') AND v_table_id IS NULL AND t.relation = v_relation AND t.untracked_at IS NULL;
         PERFORM pggit._warn_of_row_security(v_table_id);
         v_saved := v_saved - coalesce(v_table_id::text, '');
     END LOOP;

@@ -137,9 +137,7 @@ def test_ddl_never_reaches_main_or_another_branch(shop: Database, ddl: str, what
     ],
 )
 def test_schema_and_key_stay_what_the_history_is_kept_by(shop: Database, dev: Connection, ddl: str) -> None:
-    with pytest.raises(
-        Exception, match=r"schema and primary key of table .* can't be changed|cannot move objects|cannot alter"
-    ):
+    with pytest.raises(Exception, match=r"primary key of table .* can't be changed|cannot move objects|cannot alter"):
         query(dev, ddl)
     query(dev, "UPDATE customers SET region = 5 WHERE id = 1")
     assert shop.rows("SELECT * FROM pggit.verify()") == []

@@ -91,3 +91,34 @@ def test_two_names_for_one_table_are_refused_until_one_is_chosen(shop: Database,
     shop.run("SELECT pggit.revert('HEAD')")
     assert shop.value("SELECT status FROM deals WHERE id = 1") == "x"
     assert intact(shop)
+
+
+def test_a_table_goes_to_another_schema_on_a_branch_and_merges_move_it(db: Database) -> None:
+    db.run("CREATE SCHEMA app; CREATE SCHEMA misc; CREATE TABLE p (id int PRIMARY KEY); INSERT INTO p VALUES (1)")
+    db.run(
+        "CREATE TABLE t (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, p int REFERENCES p, a text); INSERT INTO t (p) VALUES (1)"
+    )
+    db.run("SELECT pggit.track_schema('public'), pggit.track_schema('app'); SELECT pggit.commit('first')")
+    db.run(
+        "SELECT pggit.create_branch('b', p_materialize => 'none'), pggit.create_branch('c', p_materialize => 'none')"
+    )
+    b = db.connect(branch="b")
+    with raises("VG307", "schema that the branch does not have"):
+        query(b, "ALTER TABLE t SET SCHEMA misc")
+    query(b, "ALTER TABLE t SET SCHEMA app")
+    with raises("42P01", "does not exist"):
+        query(b, "SELECT * FROM t")
+    query(b, """INSERT INTO "app@b".t (p, a) VALUES (1, 'b'); SELECT pggit.commit('moved')""")
+    assert rows(b, """SELECT count(*) FROM pggit.as_of(NULL::"app@b".t, 'HEAD~1')""") == [(1,)]
+    db.run("INSERT INTO t (p, a) VALUES (1, 'main')")
+    assert db.rows("SELECT detail -> 'ddl', rows_inserted FROM pggit.merge('b', 'main')") == [
+        (["ALTER TABLE public.t SET SCHEMA app"], 1)
+    ]
+    assert merged(db, "main", "c") == merged(db, "main", "b") == "fast_forward"
+    for name in ("app", '"app@b"', '"app@c"'):
+        assert db.rows(f"SELECT id, a FROM {name}.t ORDER BY id") == [(1, None), (2, "b"), (3, "main")]
+    assert db.value("SELECT (pggit.revert('HEAD')).result") == "merged"
+    assert db.rows("SELECT id, a FROM public.t ORDER BY id") == [(1, None), (3, "main")]
+    query(b, """ALTER TABLE "app@b".t SET SCHEMA "public@b"; SELECT pggit.commit('back')""")
+    assert merged(db, "b", "main") == "merged"
+    assert db.rows("SELECT * FROM pggit.verify()") == []

@@ -124,15 +124,35 @@ def test_what_makes_no_sense_is_refused(history: Database) -> None:
     assert shown(history) == TWO
 
 
-def test_a_commit_in_which_a_table_came_is_not_reverted(small: Database) -> None:
-    small.run("CREATE TABLE n (id integer PRIMARY KEY)")
-    small.run("INSERT INTO n VALUES (1)")
-    small.run("UPDATE t SET a = 'x' WHERE id = 1")
-    small.run("SELECT pggit.commit('n comes')")
+def test_a_commit_in_which_a_table_came_is_reverted_and_comes_again(small: Database) -> None:
+    small.run("CREATE TABLE n (id serial PRIMARY KEY, t integer REFERENCES t); CREATE INDEX of_t ON n (t)")
+    small.run("INSERT INTO n (t) VALUES (1)")
+    small.run("UPDATE t SET a = 'x' WHERE id = 1; CREATE TABLE lines AS SELECT 'one' AS line")
+    small.run("SELECT pggit.commit('n comes'), pggit.create_branch('b', p_materialize => 'none')")
+    assert small.value("SELECT (pggit.revert('HEAD')).result") == "merged"
+    assert small.row("SELECT to_regclass('n'), to_regclass('lines'), (SELECT a FROM t WHERE id = 1) = 'x'") == (
+        None,
+        None,
+        False,
+    )
+    assert query(small.connect(branch="b"), "INSERT INTO n (t) VALUES (1) RETURNING id").fetchall() == [(2,)]
+    assert small.value("SELECT (pggit.revert('HEAD')).result") == "merged"
+    assert small.rows("SELECT id, t, line FROM n, lines") == [(1, 1, "one")]
+    assert small.value("SELECT count(*) FROM pg_index WHERE indrelid = 'n'::regclass") == 2
+    small.run("INSERT INTO n (t) VALUES (1); SELECT pggit.commit('one more')")
+    result, detail = small.row("SELECT m.result, m.detail FROM pggit.revert('HEAD~1') AS m")
+    assert (result, detail["sqlstate"]) == ("refused", "VG302")
+    assert "has been changed on 'main' since" in detail["reason"]
+    assert small.rows("SELECT * FROM pggit.verify()") == []
+
+
+def test_a_commit_in_which_a_table_that_was_there_came_is_not_reverted(small: Database) -> None:
+    small.run("CREATE SCHEMA other; CREATE TABLE other.n (id integer PRIMARY KEY)")
+    small.run("SELECT pggit.track_table('other.n')")
+    small.run("SELECT pggit.commit('n comes', p_allow_empty => true)")
     result, detail = small.row("SELECT m.result, m.detail FROM pggit.revert('HEAD') AS m")
     assert (result, detail["sqlstate"]) == ("refused", "VG302")
-    assert "table public.n was not under version control there yet" in detail["reason"]
-    assert (small.rows("SELECT * FROM n"), small.rows("SELECT a FROM t")) == ([(1,)], [("x",)])
+    assert "table other.n was not under version control there yet" in detail["reason"]
 
 
 def test_all_commits_since_an_earlier_one_are_undone_as_one(history: Database) -> None:

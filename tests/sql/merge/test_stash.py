@@ -110,16 +110,25 @@ def test_a_stash_is_taken_back_once(small: Database) -> None:
     assert small.rows("SELECT a FROM t") == [("a",)], "the stash was taken back a second time, after it was gone"
 
 
-@pytest.mark.parametrize("rows", ["SELECT 1", "INSERT INTO n VALUES (1)"])
-def test_what_could_not_be_taken_back_is_not_put_aside(small: Database, rows: str) -> None:
+@pytest.mark.parametrize("rows", [[], [(1,)]])
+def test_a_table_that_was_made_is_put_aside_and_comes_back_with_its_rows(
+    small: Database, rows: list[tuple[int]]
+) -> None:
     small.run("CREATE TABLE n (id integer PRIMARY KEY)")
-    small.run(rows)
+    for row in rows:
+        small.run("INSERT INTO n VALUES (%s)", *row)
     small.run("UPDATE t SET a = 'mine' WHERE id = 1")
-    with raises("VG302", "table public.n was not under version control there yet"):
+    before = small.rows("SELECT * FROM t")
+    small.run("SELECT pggit.stash()")
+    assert small.value("SELECT to_regclass('n')") is None
+    assert small.rows("SELECT * FROM t") != before
+    assert small.value("SELECT (pggit.unstash()).result") == "merged"
+    assert (small.rows("SELECT * FROM n"), small.rows("SELECT * FROM t")) == (rows, before)
+
+
+def test_what_could_not_be_taken_back_is_not_put_aside(small: Database) -> None:
+    small.run("CREATE SCHEMA other; CREATE TABLE other.n (id integer PRIMARY KEY); SELECT pggit.track_table('other.n')")
+    small.run("UPDATE t SET a = 'mine' WHERE id = 1")
+    with raises("VG302", "table other.n was not under version control there yet"):
         small.run("SELECT pggit.stash()")
     assert small.rows("SELECT * FROM t") == [(1, "mine")]
-    small.run("SELECT pggit.commit('n comes')")
-    small.run("UPDATE t SET a = 'later' WHERE id = 1")
-    small.run("SELECT pggit.stash()")
-    assert small.value("SELECT (pggit.unstash()).result") == "merged"
-    assert small.rows("SELECT * FROM t") == [(1, "later")]
