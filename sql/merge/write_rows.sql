@@ -264,32 +264,53 @@ $$;
 COMMENT ON FUNCTION pggit._acted_on_sql(integer, regclass) IS
 'Condition on a planned row p: rows refer to it by a foreign key that would do something to them, or refuse it, if it were deleted and inserted.';
 
-CREATE OR REPLACE FUNCTION pggit._parked_sql(p_relation regclass)
+CREATE OR REPLACE FUNCTION pggit._spare_value_sql(p_relation regclass, p_column name, p_type oid, p_above boolean)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT CASE WHEN b.base IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype, 'real'::regtype, 'double precision'::regtype, 'date'::regtype)
+                THEN format('(SELECT %s(x.%I) FROM %s AS x) %s p.n::integer', e.edge, p_column, p_relation, e.sign)
+                WHEN b.base IN ('timestamp'::regtype, 'timestamptz'::regtype) THEN format('(SELECT %s(x.%I) FROM %s AS x) %s p.n * interval ''1 day''', e.edge, p_column, p_relation, e.sign)
+                WHEN b.base IN ('text'::regtype, 'varchar'::regtype, 'character'::regtype, 'uuid'::regtype) THEN 'gen_random_uuid()'
+                WHEN b.base = 'bytea'::regtype THEN 'uuid_send(gen_random_uuid())'
+                WHEN b.base = 'jsonb'::regtype THEN 'to_jsonb(gen_random_uuid())' END
+      FROM (SELECT coalesce(nullif(t.typbasetype, 0), t.oid) AS base FROM pg_type AS t WHERE t.oid = p_type) AS b,
+           (SELECT CASE WHEN p_above THEN 'max' ELSE 'min' END AS edge, CASE WHEN p_above THEN '+' ELSE '-' END AS sign) AS e;
+$$;
+
+COMMENT ON FUNCTION pggit._spare_value_sql(regclass, name, oid, boolean) IS
+'Expression: a value of a column''s type that no row of a relation has, for row number n of alias p: above all or below all, or random. NULL for types of which it can''t be told.';
+
+CREATE OR REPLACE FUNCTION pggit._parked_sql(p_relation regclass, p_above boolean)
     RETURNS text
     LANGUAGE plpgsql STABLE
 AS $$
 BEGIN
-    RETURN (SELECT string_agg(format('%I = %s', c.attname, CASE
-                       WHEN c.may_be_null THEN 'NULL'
-                       WHEN c.atttypid IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype) THEN format('(SELECT min(x.%I) FROM %s AS x) - p.n', c.attname, p_relation)
-                       ELSE format('gen_random_uuid()::%s', format_type(c.atttypid, c.atttypmod)) END), ', ')
-              FROM (SELECT a.attname, a.atttypid, a.atttypmod, NOT a.attnotnull AND NOT bool_or(i.indnullsnotdistinct) AS may_be_null
-                      FROM pg_attribute AS a
-                      JOIN pg_index AS i ON i.indrelid = a.attrelid AND i.indisunique
-                                        AND (a.attnum = ANY (i.indkey) OR EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
-                                                                                     AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum))
-                     WHERE a.attrelid = p_relation AND a.attgenerated = '' AND a.attidentity = ''
-                     GROUP BY a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull
-                    HAVING NOT bool_or(i.indisprimary)
-                       AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.contype = 'f' AND k.confrelid = a.attrelid AND a.attnum = ANY (k.confkey))) AS c
-             WHERE c.may_be_null OR c.atttypid IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype, 'text'::regtype, 'varchar'::regtype, 'uuid'::regtype));
+    RETURN (SELECT string_agg(DISTINCT format('%I = %s', c.attname, c.value), ', ')
+          FROM pg_index AS i
+         CROSS JOIN LATERAL (
+            SELECT a.attname, v.value
+              FROM pg_attribute AS a
+             CROSS JOIN LATERAL (SELECT NOT a.attnotnull AND NOT EXISTS (SELECT FROM pg_type AS t WHERE t.oid = a.atttypid AND t.typnotnull)
+                                        AND NOT EXISTS (SELECT FROM pg_index AS n WHERE n.indrelid = a.attrelid AND n.indnullsnotdistinct AND a.attnum = ANY (n.indkey)) AS may_be_null,
+                                        EXISTS (SELECT FROM pg_constraint AS k WHERE k.contype = 'f' AND k.conrelid = a.attrelid AND a.attnum = ANY (k.conkey)) AS refers) AS s
+             CROSS JOIN LATERAL (SELECT CASE WHEN s.may_be_null THEN 'NULL' WHEN NOT i.indisexclusion AND NOT s.refers
+                                             THEN format('(%s)::%s', pggit._spare_value_sql(p_relation, a.attname, a.atttypid, p_above), format_type(a.atttypid, a.atttypmod)) END AS value) AS v
+             WHERE a.attrelid = p_relation AND a.attgenerated = '' AND a.attidentity = '' AND v.value <> format('()::%s', format_type(a.atttypid, a.atttypmod))
+               AND (a.attnum = ANY (i.indkey) OR EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum))
+               AND NOT EXISTS (SELECT FROM pg_index AS k WHERE k.indrelid = a.attrelid AND k.indisprimary AND a.attnum = ANY (k.indkey))
+               AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.contype = 'f' AND k.confrelid = a.attrelid AND a.attnum = ANY (k.confkey))
+             ORDER BY s.refers, NOT s.may_be_null, a.attnum
+             LIMIT 1) AS c
+         WHERE i.indrelid = p_relation AND (i.indisunique OR i.indisexclusion) AND NOT i.indisprimary);
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._parked_sql(regclass) IS
-'SET list that gives a row, number n of alias p, values that no other row has in the columns of unique indexes: NULL, a number below all, a random text. NULL where there are no such columns.';
+COMMENT ON FUNCTION pggit._parked_sql(regclass, boolean) IS
+'SET list that gives a row, number n of alias p, values that collide with those of no other row: in one column of each unique index or exclusion constraint NULL, or a spare value (pggit._spare_value_sql; p_above: above all, if it has an order). NULL where there are no such columns.';
 
-CREATE OR REPLACE FUNCTION pggit._park_rows(p_table_id integer, p_relation text)
+CREATE OR REPLACE FUNCTION pggit._park_rows(p_table_id integer, p_relation text, p_above boolean)
     RETURNS void
     LANGUAGE plpgsql
 AS $$
@@ -297,7 +318,7 @@ DECLARE
     v_plan text := format('pg_temp.pggit_plan_%s', p_table_id);
     v_same text := pggit._planned_row_sql(p_table_id);
     v_row  text := pggit._named_as_row_sql(p_table_id, 'b');
-    v_set  text := pggit._parked_sql(p_relation::regclass);
+    v_set  text := pggit._parked_sql(p_relation::regclass, p_above);
     v_held text := format('p.action = ''update'' AND (%s) AND (%s)', pggit._swaps_sql(p_table_id, p_relation::regclass), pggit._acted_on_sql(p_table_id, p_relation::regclass));
 BEGIN
     IF v_set IS NOT NULL THEN
@@ -308,7 +329,7 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._park_rows(integer, text) IS
+COMMENT ON FUNCTION pggit._park_rows(integer, text, boolean) IS
 'Takes unique values away, for a moment, from planned rows that can''t be deleted and inserted because rows refer to them. The plan goes on from there.';
 
 CREATE OR REPLACE FUNCTION pggit._write_parts(p_table_id integer, p_relation text, p_swaps boolean)
@@ -380,6 +401,28 @@ $$;
 COMMENT ON FUNCTION pggit._write_in_one(integer[], text[], boolean) IS
 'Writes the plans of several real tables in one statement (pggit._write_parts). Raises VG402 when a row is no longer as planned.';
 
+CREATE OR REPLACE FUNCTION pggit._write_parked(p_table_ids integer[], p_relations text[], p_above boolean)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM pggit._park_rows(w.table_id, w.relation, p_above) FROM unnest(p_table_ids, p_relations) AS w(table_id, relation) WHERE NOT pggit._is_keyless(w.table_id);
+    PERFORM pggit._write_in_one(p_table_ids, p_relations, true);
+EXCEPTION WHEN unique_violation OR exclusion_violation OR check_violation OR data_exception THEN
+    IF p_above THEN
+        PERFORM pggit._write_parked(p_table_ids, p_relations, false);
+        RETURN;
+    END IF;
+    RAISE EXCEPTION USING
+        ERRCODE = 'VG310', SCHEMA = 'pggit',
+        MESSAGE = format('unique values change hands between rows that others refer to, and there is no value that could stand for them meanwhile: %s', SQLERRM),
+        HINT    = 'Let a role merge that may set session_replication_role, or make the foreign keys to these rows ON DELETE NO ACTION, or give the rows other values on the target first. Nothing was written.';
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._write_parked(integer[], text[], boolean) IS
+'pggit._write_in_one after pggit._park_rows: first with spare values above all (p_above), then below all. Raises VG310 where neither will do.';
+
 CREATE OR REPLACE FUNCTION pggit._write_together(p_table_ids integer[], p_relations text[])
     RETURNS void
     LANGUAGE plpgsql
@@ -388,14 +431,13 @@ BEGIN
     PERFORM pggit._refuse_actions(w.table_id, w.relation) FROM unnest(p_table_ids, p_relations) AS w(table_id, relation) WHERE pggit._is_keyless(w.table_id);
     PERFORM pggit._write_in_one(p_table_ids, p_relations, false);
 EXCEPTION WHEN unique_violation OR exclusion_violation THEN
-    PERFORM pggit._park_rows(w.table_id, w.relation) FROM unnest(p_table_ids, p_relations) AS w(table_id, relation) WHERE NOT pggit._is_keyless(w.table_id);
-    PERFORM pggit._write_in_one(p_table_ids, p_relations, true);
+    PERFORM pggit._write_parked(p_table_ids, p_relations, true);
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._write_together(integer[], text[]) IS
 'Writes the plans of several real tables in one statement, where foreign keys fire: they look at its end, so that the order of the tables does not matter and
-cycles are no harm. Only where updates one by one collide, values that change hands are taken away first. Raises VG402 when a row is no longer as planned, VG310 as pggit._refuse_actions.';
+cycles are no harm. Only where updates one by one collide, values that change hands are taken away first. Raises VG402 when a row is no longer as planned, VG310 as pggit._refuse_actions and pggit._write_parked.';
 
 CREATE OR REPLACE FUNCTION pggit._key_object_sql(p_table_id integer, p_alias text)
     RETURNS text

@@ -18,6 +18,13 @@ OPERATIONS = {
     "reset": "SELECT pggit.reset('dev', 'dev~1')",
     "rebase": "SELECT pggit.rebase('real', 'main~1')",
     "stash": "SELECT pggit.stash('pending', 'dev')",
+    "stash of main": "SELECT pggit.stash('pending', 'main')",
+    "unstash": "SELECT pggit.unstash('stash-1', 'dev')",
+    "unstash onto a real table": "SELECT pggit.unstash('stash-1', 'real')",
+    "pick into main": "SELECT pggit.cherry_pick('dev', 'main')",
+    "pick into a real table": "SELECT pggit.cherry_pick('main', 'real')",
+    "reset main": "SELECT pggit.reset('main', 'main~1')",
+    "rebase a view": "SELECT pggit.rebase('dev', 'main')",
 }
 
 
@@ -46,6 +53,8 @@ def parted(db: Database) -> Database:
     db.run("SELECT pggit.commit('on main')")
     db.run("UPDATE p SET s = 'swapped' WHERE id = 5")
     db.run("SELECT pggit.commit('more')")
+    db.run("SELECT pggit.stash('aside', 'dev')")
+    query(db.connect(branch="dev"), "INSERT INTO t VALUES (40, 5, 0, NULL)")
     db.run("INSERT INTO t VALUES (30, 5, 0, NULL)")
     return db
 

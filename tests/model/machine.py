@@ -57,7 +57,7 @@ MAX_FLIGHTS = 3
 MIDWAY = ["nothing", "commit", "fork", "merge"]
 
 
-def _branches() -> st.SearchStrategy[Branch]:
+def branches() -> st.SearchStrategy[Branch]:
     return st.runner().flatmap(lambda machine: st.sampled_from(list(machine.repo.branches.values())))
 
 
@@ -249,13 +249,13 @@ class Machine(RuleBasedStateMachine):
             assert after is not None
             branch.state = after
 
-    @rule(branch=_branches(), data=st.data())
+    @rule(branch=branches(), data=st.data())
     def write(self, branch: Branch, data: st.DataObject) -> None:
         with self.unless_locked():
             self.execute(branch, data.draw(statements(branch.state)))
 
     @rule(
-        branch=_branches(), data=st.data(), count=st.integers(2, 4), keep=st.booleans(), midway=st.sampled_from(MIDWAY)
+        branch=branches(), data=st.data(), count=st.integers(2, 4), keep=st.booleans(), midway=st.sampled_from(MIDWAY)
     )
     def transaction(self, branch: Branch, data: st.DataObject, count: int, keep: bool, midway: str) -> None:
         """Several statements in one transaction, perhaps with a commit, a fork or a merge in between, some in a
@@ -346,7 +346,7 @@ class Machine(RuleBasedStateMachine):
         return is_waiting and data.draw(st.integers(0, 2), label="waits") > 0
 
     @precondition(lambda self: len(self.flights) < MAX_FLIGHTS and self.repo.commits)
-    @rule(branch=_branches(), data=st.data(), count=st.integers(0, 2), repeatable=st.booleans())
+    @rule(branch=branches(), data=st.data(), count=st.integers(0, 2), repeatable=st.booleans())
     def take_off(self, branch: Branch, data: st.DataObject, count: int, repeatable: bool) -> None:
         """A transaction begins, reads, perhaps writes, and stays open."""
         session = self.db.connect(branch=None if branch.name == "main" else branch.name)
@@ -437,7 +437,7 @@ class Machine(RuleBasedStateMachine):
         with raises("VG304"), session.transaction():
             query(session, "SELECT pggit.commit('work', %s)", branch.name)
 
-    @rule(branch=_branches())
+    @rule(branch=branches())
     def commit(self, branch: Branch) -> None:
         with self.unless_locked():
             self.commit_in(branch, self.db.conn)
@@ -465,7 +465,7 @@ class Machine(RuleBasedStateMachine):
     def a_table(self, data: st.DataObject) -> str:
         return data.draw(st.sampled_from(sorted(self.schema)), label="table")
 
-    @rule(branch=_branches(), data=st.data())
+    @rule(branch=branches(), data=st.data())
     def compare_working(self, branch: Branch, data: st.DataObject) -> None:
         table = self.a_table(data)
         assert branch.head is not None
@@ -504,7 +504,7 @@ class Machine(RuleBasedStateMachine):
         assert len(told) == len(found)
         assert told == set(expected), f"told by one alone: {told ^ set(expected)}"
 
-    @rule(branch=_branches())
+    @rule(branch=branches())
     def read_log(self, branch: Branch) -> None:
         assert branch.head is not None
         listed = [commit_id for (commit_id,) in self.db.rows("SELECT commit_id FROM pggit.log(%s, 1000)", branch.name)]
@@ -519,7 +519,7 @@ class Machine(RuleBasedStateMachine):
         return next((name for name in NAMES if name not in self.repo.branches), None)
 
     @precondition(lambda self: len(self.repo.branches) < MAX_BRANCHES)
-    @rule(source=_branches(), materialize=_forms)
+    @rule(source=branches(), materialize=_forms)
     def fork(self, source: Branch, materialize: str) -> None:
         self.create_branch(source, source.name, materialize)
 
@@ -533,7 +533,7 @@ class Machine(RuleBasedStateMachine):
         """Most often not the given commit but a new one of a branch that has written again since."""
         if data.draw(st.integers(0, 2), label="as given") == 0:
             return commit
-        branch = data.draw(_branches(), label="branch")
+        branch = data.draw(branches(), label="branch")
         for _ in range(data.draw(st.integers(1, 2), label="writes")):
             self.write(branch, data)
         self.commit(branch)
@@ -557,7 +557,7 @@ class Machine(RuleBasedStateMachine):
         assert query(session, sql, name, ref, form).fetchone() == (made.name,)
 
     @precondition(lambda self: len(self.repo.branches) > 2)
-    @rule(branch=_branches())
+    @rule(branch=branches())
     def delete_branch(self, branch: Branch) -> None:
         if branch.name == "main" or self.is_flown(branch):
             return
@@ -568,7 +568,7 @@ class Machine(RuleBasedStateMachine):
             del self.repo.branches[branch.name]
             self.repo.stashes = [stash for stash in self.repo.stashes if stash.branch is not branch]
 
-    @rule(branch=_branches(), data=st.data())
+    @rule(branch=branches(), data=st.data())
     def materialize(self, branch: Branch, data: st.DataObject) -> None:
         table = self.a_table(data)
         if branch.name != "main":
@@ -627,7 +627,7 @@ class Machine(RuleBasedStateMachine):
 
     # --- stash and rebase -------------------------------------------------------------------------------------------
 
-    @rule(branch=_branches(), data=st.data())
+    @rule(branch=branches(), data=st.data())
     def stash(self, branch: Branch, data: st.DataObject) -> None:
         if self.gives_up(branch, data):
             return
@@ -643,7 +643,7 @@ class Machine(RuleBasedStateMachine):
             stash.commit.id = self.db.value(sql, stash.name)
 
     @precondition(lambda self: self.repo.stashes)
-    @rule(into=_branches(), data=st.data())
+    @rule(into=branches(), data=st.data())
     def unstash(self, into: Branch, data: st.DataObject) -> None:
         if self.gives_up(into, data):
             return
@@ -659,7 +659,7 @@ class Machine(RuleBasedStateMachine):
                 self.settle(outcome, into, found["merge_id"], data, partial(self.repo.unstash, stash, into))
 
     @precondition(lambda self: len(self.repo.branches) > 1)
-    @rule(branch=_branches(), onto=_branches(), data=st.data())
+    @rule(branch=branches(), onto=branches(), data=st.data())
     def rebase(self, branch: Branch, onto: Branch, data: st.DataObject) -> None:
         if self.gives_up(branch, data) or branch is onto or branch.name == "main" or branch.head is None:
             return
@@ -688,7 +688,7 @@ class Machine(RuleBasedStateMachine):
     # --- merges -----------------------------------------------------------------------------------------------------
 
     @precondition(lambda self: len(self.repo.branches) > 1)
-    @rule(source=_branches(), into=_branches(), plan=st.booleans(), data=st.data(), options=_options)
+    @rule(source=branches(), into=branches(), plan=st.booleans(), data=st.data(), options=_options)
     def merge(
         self, source: Branch, into: Branch, plan: bool, data: st.DataObject, options: dict[str, str | bool]
     ) -> None:
@@ -706,7 +706,7 @@ class Machine(RuleBasedStateMachine):
                 source, into = into, source
 
     @precondition(lambda self: len(self.repo.branches) > 1)
-    @rule(source=_commits(), into=_branches(), plan=st.booleans(), data=st.data(), options=_options)
+    @rule(source=_commits(), into=branches(), plan=st.booleans(), data=st.data(), options=_options)
     def merge_the_past(
         self, source: Commit, into: Branch, plan: bool, data: st.DataObject, options: dict[str, str | bool]
     ) -> None:
@@ -789,7 +789,7 @@ class Machine(RuleBasedStateMachine):
                 self.merge_on_both(branch, branch.name, main, {"on_conflict": "ours"}, [])
         self.same()
 
-    @rule(commit=_commits(), into=_branches(), data=st.data(), back=st.booleans(), on_conflict=_on_conflict)
+    @rule(commit=_commits(), into=branches(), data=st.data(), back=st.booleans(), on_conflict=_on_conflict)
     def replay(self, commit: Commit, into: Branch, data: st.DataObject, back: bool, on_conflict: str) -> None:
         """Revert (back) or pick one commit, against any of its parents."""
         commit = self.overwritten(commit, data)
@@ -829,7 +829,7 @@ class Machine(RuleBasedStateMachine):
             self.same()
             self.settle(outcome, into, found["merge_id"], data, go)
 
-    @rule(branch=_branches(), commit=_commits(), hard=st.booleans(), data=st.data())
+    @rule(branch=branches(), commit=_commits(), hard=st.booleans(), data=st.data())
     def reset(self, branch: Branch, commit: Commit, hard: bool, data: st.DataObject) -> None:
         if hard and self.gives_up(branch, data):
             return

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RULE_MARKER, precondition, rule, run_state_machine_as_test
 
 from fixtures.postgres import Database, Servers
-from model.machine import Machine
-from model.reference import Cell, Rule
+from model.machine import Machine, branches, rule_json
+from model.reference import Branch, Cell, Rule
+from model.statements import Update
 
 
 class Rows(Machine):
@@ -99,6 +100,22 @@ class Ruled(Machine):
         for one in some:
             self.numbers.append(self.db.value(sql, one.table, one.column, one.rule, one.by, one.expression))
             self.repo.rules.append(one)
+
+    @precondition(lambda self: len(self.repo.branches) > 1)
+    @rule(source=branches(), into=branches(), data=st.data(), more=st.integers(1, 3), less=st.integers(1, 3))
+    def count(self, source: Branch, into: Branch, data: st.DataObject, more: int, less: int) -> None:
+        """Both count in one cell, from where it is the same, and a rule adds that up."""
+        here, there = source.state["ruled"], into.state["ruled"]
+        keys = sorted(key for key in here if key in there and here[key][1] and here[key][1] == there[key][1])
+        if source is into or not keys or self.gives_up(into, data):
+            return
+        key = data.draw(st.sampled_from(keys), label="key")
+        for branch, step in ((source, more), (into, -less)):
+            with self.unless_locked():
+                self.execute(branch, Update("ruled", (key,), "n1", branch.state["ruled"][key][1] + step))
+        total = Rule("ruled", "n1", "sum")
+        with self.unless_locked():
+            self.merge_on_both(source, source.name, into, {"rules": [rule_json(total)]}, [total])
 
     @precondition(lambda self: self.repo.rules)
     @rule(data=st.data())

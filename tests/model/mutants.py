@@ -192,6 +192,6 @@ MUTANTS: dict[str, Mutant] = {
         "ELSE %2$s + (%3$s - %1$s) END",
         "ELSE %2$s + %3$s END",
         "ruled",
-        also=("keep_rules",),
+        also=("count",),
     ),
 }

@@ -265,7 +265,10 @@ def decided(rule: Rule, type_name: str, base: Cell, ours: Cell, theirs: Cell, by
                 return _CONFLICT
             return ours + theirs[len(base) :] if base else f"{ours}\n{theirs}"
     assert rule.decides is not None
-    return rule.decides(base, ours, theirs)
+    try:
+        return rule.decides(base, ours, theirs)
+    except ZeroDivisionError:
+        return _CONFLICT  # an expression that fails
 
 
 def _elements(type_name: str, cell: Cell) -> list[Any] | None:

@@ -63,3 +63,68 @@ def test_three_rows_pass_their_values_round(db: Database, owner: Connection, tar
     assert query(owner, "SELECT * FROM pggit.verify()").fetchall() == []
     with pytest.raises(Exception, match="live_code"):
         query(there[target], "UPDATE t SET code = 'A' WHERE id = 1")
+
+
+SPARES = {
+    # Two rows of a list change places; a spare place is above all, and no list.
+    "integer CHECK (u > 0)": ("1", "2", "3"),
+    "integer CHECK (u < 100)": ("98", "99", "1"),
+    "date": ("'2024-01-01'", "'2024-01-02'", "'2024-01-03'"),
+    "timestamptz": ("'2024-01-01'", "'infinity'", "'2024-01-03'"),
+    "double precision": ("1", "2", "3"),
+    "bytea": ("'a'", "'b'", "'c'"),
+    "character(36)": ("'a'", "'b'", "'c'"),
+    "places": ("1", "2", "3"),
+}
+
+
+def listed(plain: Connection, kind: str, values: tuple[str, str, str]) -> Connection:
+    """Two rows that comments refer to; a branch of real tables swaps their unique values, main writes both rows."""
+    one, two, free = values
+    query(plain, "CREATE DOMAIN places AS integer CHECK (VALUE > 0); CREATE TYPE mood AS ENUM ('a', 'b', 'c')")
+    query(
+        plain,
+        f"""
+        CREATE TABLE list (id integer PRIMARY KEY);
+        CREATE TABLE item (
+            id integer PRIMARY KEY, list integer NOT NULL REFERENCES list, u {kind} NOT NULL, v text, UNIQUE (list, u)
+        );
+        CREATE TABLE remark (id integer PRIMARY KEY, item integer REFERENCES item ON DELETE CASCADE);
+        INSERT INTO list VALUES (1);
+        INSERT INTO item VALUES (1, 1, {one}, 'v'), (2, 1, {two}, 'v');
+        INSERT INTO remark VALUES (1, 1), (2, 2);
+        SELECT pggit.track_schema('public');
+        SELECT pggit.commit('base');
+        SELECT pggit.create_branch('side', p_materialize => 'all');
+        UPDATE item SET u = {free} WHERE id = 1;
+        UPDATE item SET u = {one} WHERE id = 2;
+        UPDATE item SET u = {two} WHERE id = 1;
+        """,
+    )
+    return plain
+
+
+@pytest.mark.parametrize("kind", SPARES)
+def test_rows_that_others_refer_to_swap_values(db: Database, plain_owner: Connection, kind: str) -> None:
+    """Where foreign keys fire, and no such column may be NULL."""
+    query(listed(plain_owner, kind, SPARES[kind]), "SELECT pggit.commit('swapped')")
+    side = db.connect(user="plain", branch="side")
+    query(side, "UPDATE item SET v = 'mine'")
+    result, detail = query(plain_owner, "SELECT result, detail FROM pggit.merge('main', 'side')").fetchall()[0]
+    assert result == "merged", detail
+    swapped = query(plain_owner, "SELECT id, list, u::text FROM item ORDER BY id").fetchall()
+    assert query(side, "SELECT id, list, u::text FROM item ORDER BY id").fetchall() == swapped
+    assert query(side, "SELECT id, item FROM remark ORDER BY id").fetchall() == [(1, 1), (2, 2)]
+
+
+def test_a_swap_without_a_spare_value_is_refused_and_says_why(db: Database, plain_owner: Connection) -> None:
+    query(listed(plain_owner, "mood", ("'a'", "'b'", "'c'")), "SELECT pggit.commit('swapped')")
+    side = db.connect(user="plain", branch="side")
+    query(side, "UPDATE item SET v = 'mine'")
+    merge = "SELECT result, detail ->> 'reason' FROM pggit.merge('main', 'side')"
+    result, reason = query(plain_owner, merge).fetchall()[0]
+    assert result == "refused"
+    assert reason.startswith("unique values change hands between rows that others refer to")
+    assert query(side, "SELECT id, u, v FROM item ORDER BY id").fetchall() == [(1, "a", "mine"), (2, "b", "mine")]
+    assert query(db.conn, "SELECT result FROM pggit.merge('main', 'side')").fetchall() == [("merged",)], "a superuser"
+    assert query(side, "SELECT id, u, v FROM item ORDER BY id").fetchall() == [(1, "b", "mine"), (2, "a", "mine")]
