@@ -67,6 +67,7 @@
 \ir branch/real_capture.sql
 \ir branch/real_table.sql
 \ir branch/copies.sql
+\ir branch/shut_names.sql
 \ir branch/create_branch.sql
 \ir branch/detached.sql
 \ir branch/list_branches.sql
@@ -78,7 +79,6 @@
 \ir branch/materialize.sql
 \ir branch/branch_capabilities.sql
 \ir branch/table_ddl.sql
-\ir branch/shut_names.sql
 \ir branch/new_tables.sql
 \ir branch/dropped_on_main.sql
 \ir branch/ddl.sql

@@ -162,6 +162,7 @@ BEGIN
             END IF;
         END;
     END LOOP;
+    PERFORM pggit._follow_main(v_branch_id) WHERE v_name LIKE '@%' AND NOT current_setting('transaction_read_only')::boolean;
     v_path := pggit._branch_path(v_name, current_setting('search_path'));
     PERFORM pg_catalog.set_config('pggit.branch', v_name, false);
     PERFORM pg_catalog.set_config('search_path', v_path, false);
@@ -173,7 +174,8 @@ $$;
 COMMENT ON FUNCTION pggit.checkout(text) IS
 'Show a branch, or any state of the past, in this session: its tables are found under their plain names from now on. Returns the branch''s name.
 A tag, commit or time gives views of all tables as they were then, in the shape they had, with main''s index paths; they can''t be written (VG301), pggit.create_branch(''name'') makes a branch of them. The
-name of such a state begins with "@"; no list of branches has it, and pggit.gc takes those that no session has checked out. Tables that main has got since are main''s of now; a table without a key that had other columns then keeps the state from being checked out (VG302).
+name of such a state begins with "@"; no list of branches has it, and pggit.gc takes those that no session has checked out. A name that main has got since does not exist there (42P01); a table, or a view or function of main''s of now, that can''t be shown as it was says why when it is read (VG302, VG306, VG307), and
+keeps nothing else from being read. Rights are main''s of now.
 Sets search_path and pggit.branch for the session; a rollback takes them back, and checkout(''main'') removes the branch from the path again.
 Until the session checks out another branch or ends, nobody else can delete or rename this one (VG401); that a rollback does not take back.
 Names with a schema in front still mean main, where a session on a branch may read but not write (VG309). Raises VG001 and VG401 (it is being deleted or renamed, or has been since a REPEATABLE READ transaction began).';

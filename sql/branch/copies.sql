@@ -196,6 +196,24 @@ $$;
 COMMENT ON FUNCTION pggit._require_reads_branch(oid, oid, oid[]) IS
 'Raises VG307 for a copy that reads one of the relations or functions that it should have found on the branch.';
 
+CREATE OR REPLACE FUNCTION pggit._require_reads_nothing_shut(p_branch_id integer, p_routine oid)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_name text := (SELECT string_agg(s.name, ', ') FROM pggit._shut(p_branch_id) AS s
+                     WHERE EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p_routine AND d.refclassid = 'pg_class'::regclass AND d.refobjid = s.relation));
+BEGIN
+    IF v_name IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_table', MESSAGE = format('it reads %s, which is not there', v_name);
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._require_reads_nothing_shut(integer, oid) IS
+'Raises 42P01 for a copy of a function that reads what can''t be shown on the branch: nothing may depend on what stands in its place.';
+
 CREATE OR REPLACE FUNCTION pggit._schemas_of(p_branch_id integer)
     RETURNS name[]
     LANGUAGE plpgsql STABLE
@@ -252,7 +270,9 @@ DECLARE
     v_there     text   := pggit._path_sql(CASE p_from WHEN 1 THEN v_from ELSE v_from || pggit._schemas_of(1) END);
     v_here      text   := pggit._path_sql(pggit._schemas_of(p_branch_id) || pggit._schemas_of(1));
     v_forbidden oid[]  := ARRAY(SELECT CASE p_from WHEN 1 THEN t.relation ELSE bt.relation END FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id)
-                                 WHERE bt.branch_id = CASE p_from WHEN 1 THEN p_branch_id ELSE p_from END);
+                                 WHERE bt.branch_id = CASE p_from WHEN 1 THEN p_branch_id ELSE p_from END
+                                UNION SELECT t.relation FROM pggit.branches AS b CROSS JOIN pggit.tables AS t
+                                 WHERE b.branch_id = p_branch_id AND b.mode = 'detached' AND t.on_main AND t.untracked_at IS NULL);
     v_reader    record;
     v_copy      oid;
     v_text      text;
@@ -265,7 +285,7 @@ BEGIN
             UNION ALL
             SELECT 'pg_proc'::regclass, f, 0 FROM unnest(pggit._pinned(v_from)) AS f
         ), placed AS (
-            SELECT r.classid, r.objid, max(r.depth) AS depth, coalesce(c.relowner, p.proowner) AS owner, c.oid IS NOT NULL AS is_view,
+            SELECT r.classid, r.objid, max(r.depth) AS depth, coalesce(c.relowner, p.proowner) AS owner, c.relname::text AS name, c.oid IS NOT NULL AS is_view,
                    pggit._branch_schema_name(CASE p_from WHEN 1 THEN n.nspname ELSE (SELECT k.base_schema FROM pggit.branch_schemas AS k WHERE k.schema_name = n.nspname) END, b.name) AS schema_name, b.name AS branch_name
               FROM readers AS r
               LEFT JOIN pg_class AS c ON r.classid = 'pg_class'::regclass AND c.oid = r.objid
@@ -280,6 +300,8 @@ BEGIN
         v_forbidden := v_forbidden || v_reader.objid;
         v_name      := CASE WHEN p_missing IS NOT NULL THEN pggit._reader_name(v_reader.classid, v_reader.objid) END;
         CONTINUE WHEN v_name <> ALL (p_missing) OR v_name = ANY (v_own);
+        CONTINUE WHEN p_missing IS NULL AND v_reader.is_view AND to_regclass(format('%I.%I', v_reader.schema_name, v_reader.name)) IS NOT NULL;
+        PERFORM pggit._open_name(p_branch_id, v_reader.schema_name, v_reader.name) WHERE v_reader.is_view;
         BEGIN
             IF NOT pggit._may_own_for(v_reader.owner) THEN
                 RAISE EXCEPTION USING ERRCODE = 'VG307', SCHEMA = 'pggit', MESSAGE = format('it belongs to %s', pg_get_userbyid(v_reader.owner));
@@ -291,10 +313,16 @@ BEGIN
             v_copy := CASE WHEN v_reader.is_view THEN pggit._copy_view(v_reader.objid, v_reader.schema_name, v_text)
                            ELSE pggit._copy_routine(v_reader.objid, v_reader.schema_name, v_text, v_reader.branch_name) END;
             PERFORM pggit._require_reads_branch(v_reader.classid, v_copy, v_forbidden);
+            PERFORM pggit._require_reads_nothing_shut(p_branch_id, v_copy) WHERE NOT v_reader.is_view;
             INSERT INTO pggit.branch_copies (branch_id, relation, routine)
             VALUES (p_branch_id, CASE WHEN v_reader.is_view THEN v_copy END, CASE WHEN NOT v_reader.is_view THEN pggit._signature(v_copy) END);
         EXCEPTION WHEN feature_not_supported OR syntax_error_or_access_rule_violation OR SQLSTATE 'VG307' THEN
-            RAISE NOTICE '% is main''s on the branch: %', pg_describe_object(v_reader.classid, v_reader.objid, 0), SQLERRM;
+            IF p_missing IS NULL AND pggit._is_of_past(p_branch_id, NOT v_reader.is_view OR SQLSTATE IN ('VG307', '42501')) THEN
+                PERFORM set_config('search_path', v_before, true);
+                PERFORM pggit._refuse_reader(p_branch_id, v_reader.classid, v_reader.objid, v_reader.schema_name, SQLERRM);
+            ELSE
+                RAISE NOTICE '% is main''s on the branch: %', pg_describe_object(v_reader.classid, v_reader.objid, 0), SQLERRM;
+            END IF;
         END;
     END LOOP;
     PERFORM set_config('search_path', v_before, true);

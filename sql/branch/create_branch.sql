@@ -260,25 +260,72 @@ $$;
 COMMENT ON FUNCTION pggit._branch_off_changed_columns(text, record, text, text, text) IS
 'Makes a branch of a branch that has columns of its own (p_fork: as of pggit._fork_point; p_source: that branch as it is now, NULL: the commit): it begins where that one began, and goes forward to it by a merge. Raises VG302 when that merge is refused.';
 
+CREATE OR REPLACE FUNCTION pggit._show_tables(p_branch pggit.branches, p_at pggit._position, p_materialize text)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_name   text;
+    v_tables pggit.tables[];
+    v_real   integer[];
+    v_new    integer[];
+    v_table  pggit.tables;
+BEGIN
+    v_tables := ARRAY(SELECT t FROM pggit._tables_at(p_at) AS t ORDER BY t.table_id);
+    FOREACH v_table IN ARRAY v_tables LOOP
+        PERFORM pggit._take_columns(v_table.table_id, (p_at).branch_id) WHERE NOT v_table.on_main;
+        PERFORM pggit._require_columns_of_main(v_table, p_at);
+        -- What a real table has of rows that main has lost is not copied.
+        IF v_table.on_main AND pggit._dense_relation((p_at).branch_id, v_table.table_id) IS NOT NULL THEN
+            PERFORM pggit._require_no_gap(v_table, (1, (p_at).s, (p_at).s)::pggit._position);
+        END IF;
+    END LOOP;
+    v_new    := ARRAY(SELECT t.table_id FROM unnest(v_tables) AS t WHERE NOT t.on_main);
+    v_real   := pggit._real_tables(ARRAY(SELECT t FROM unnest(v_tables) AS t WHERE t.on_main), p_materialize) || pggit._parents_of_new((p_at).branch_id);
+    PERFORM pggit._require_relatives(v_tables);
+    FOREACH v_table IN ARRAY v_tables LOOP
+        IF (p_at).branch_id <> 1 AND pggit._is_keyless(v_table.table_id) THEN
+            PERFORM pggit._copy_own_rows(v_table.table_id, (p_at).branch_id, (p_at).x, p_branch.branch_id);
+        ELSIF (p_at).branch_id <> 1 THEN
+            PERFORM pggit._copy_owned(v_table.table_id, (p_at).branch_id, (p_at).x, p_branch.branch_id);
+        END IF;
+        IF v_table.table_id = ANY (v_new) THEN
+            PERFORM pggit._copy_new_table(v_table.table_id, (p_at).branch_id, p_branch.branch_id);
+        ELSIF v_table.table_id = ANY (v_real) THEN
+            PERFORM pggit._create_real(p_branch.branch_id, v_table.table_id);
+        ELSE
+            PERFORM pggit._create_view(p_branch.branch_id, v_table.table_id);
+        END IF;
+        v_name := pggit._shown_name(v_table.table_id, (p_at).branch_id);
+        PERFORM pggit._give_name(v_table.table_id, p_branch.branch_id, v_name) WHERE v_name <> pggit._shown_name(v_table.table_id, p_branch.branch_id) AND (p_at).branch_id <> 1;
+    END LOOP;
+    FOREACH v_table IN ARRAY v_tables LOOP
+        IF v_table.table_id = ANY (v_new) THEN
+            PERFORM pggit._copy_new_keys(v_table.table_id, (p_at).branch_id, p_branch.branch_id);
+        ELSIF v_table.table_id = ANY (v_real) THEN
+            PERFORM pggit._real_foreign_keys(p_branch.branch_id, v_table.table_id);
+        END IF;
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._show_tables(pggit.branches, pggit._position, text) IS
+'Gives a new branch the tables of the position it begins at, as views or real ones, with what its parent owned of them.';
+
 CREATE OR REPLACE FUNCTION pggit._create_branch(p_name text, p_from text, p_mode text, p_materialize text)
     RETURNS pggit.branches
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_name   text;
     v_fork   record;
     v_branch pggit.branches;
-    v_tables pggit.tables[];
-    v_real   integer[];
-    v_new    integer[];
-    v_table  pggit.tables;
     v_schema record;
 BEGIN
     IF p_mode IN ('database', 'instance') THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG307', SCHEMA = 'pggit',
             MESSAGE = format('the SQL core makes branches in schema mode only, not in %s mode', p_mode);
-    ELSIF p_mode IS DISTINCT FROM 'schema' OR p_materialize IS NULL THEN
+    ELSIF (p_mode IS DISTINCT FROM 'schema' AND NOT coalesce(p_mode = 'detached' AND p_name LIKE '@%', false)) OR p_materialize IS NULL THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG202', SCHEMA = 'pggit',
             MESSAGE = CASE WHEN p_materialize IS NULL THEN 'p_materialize is NULL, but must be auto, none, all or a list of tables'
@@ -286,7 +333,7 @@ BEGIN
     END IF;
 
     v_fork := pggit._fork_point(p_from);
-    IF pggit._has_own_columns(v_fork.at) THEN
+    IF p_mode <> 'detached' AND pggit._has_own_columns(v_fork.at) THEN
         RETURN pggit._branch_off_changed_columns(p_name, v_fork, (SELECT b.name FROM pggit.branches AS b WHERE b.deleted_at IS NULL AND b.branch_id = v_fork.parent_id
                                                                      AND (b.name = p_from OR coalesce(p_from, 'WORKING') = 'WORKING')), p_mode, p_materialize);
     END IF;
@@ -300,6 +347,8 @@ BEGIN
             MESSAGE = format('branch %L exists already', p_name),
             HINT    = 'pggit.ensure_branch() takes it as it is; pggit.delete_branch() removes it.';
     END;
+    -- The statements that make a state of the past must not take it as one that nobody looks at.
+    PERFORM set_config('pggit.making', v_branch.branch_id::text, true);
     INSERT INTO pggit.branch_bases (branch_id, s) VALUES (v_branch.branch_id, pggit._base_mark(v_fork.at));
     PERFORM pg_current_xact_id();
     UPDATE pggit.branches AS b SET head_at = CASE WHEN c.at::text = v_fork.at::text THEN pggit._working_position(v_branch.branch_id) ELSE c.at END
@@ -310,54 +359,25 @@ BEGIN
     INSERT INTO pggit.table_changes (table_id, branch_id, is_there, schema_name, table_name)
     SELECT t.table_id, v_branch.branch_id, c.is_there, c.schema_name, c.table_name
       FROM pggit.tables AS t CROSS JOIN LATERAL pggit._last_change(t.table_id, v_fork.at) AS c WHERE t.untracked_at IS NULL AND c.branch_id <> 1 ORDER BY t.table_id;
-    v_tables := ARRAY(SELECT t FROM pggit._tables_at(v_fork.at) AS t ORDER BY t.table_id);
-    FOREACH v_table IN ARRAY v_tables LOOP
-        PERFORM pggit._take_columns(v_table.table_id, (v_fork.at).branch_id) WHERE NOT v_table.on_main;
-        PERFORM pggit._require_columns_of_main(v_table, v_fork.at);
-        -- What a real table has of rows that main has lost is not copied.
-        IF v_table.on_main AND pggit._dense_relation((v_fork.at).branch_id, v_table.table_id) IS NOT NULL THEN
-            PERFORM pggit._require_no_gap(v_table, (1, (v_fork.at).s, (v_fork.at).s)::pggit._position);
-        END IF;
-    END LOOP;
-    v_new    := ARRAY(SELECT t.table_id FROM unnest(v_tables) AS t WHERE NOT t.on_main);
-    v_real   := pggit._real_tables(ARRAY(SELECT t FROM unnest(v_tables) AS t WHERE t.on_main), p_materialize) || pggit._parents_of_new((v_fork.at).branch_id);
-    PERFORM pggit._require_relatives(v_tables);
     FOR v_schema IN
-        SELECT DISTINCT t.schema_name FROM unnest(v_tables) AS t
+        SELECT DISTINCT t.schema_name FROM pggit.tables AS t WHERE t.untracked_at IS NULL AND to_regnamespace(quote_ident(t.schema_name)) IS NOT NULL
         UNION SELECT s.schema_name FROM pggit.tracked_schemas AS s WHERE to_regnamespace(quote_ident(s.schema_name)) IS NOT NULL
         ORDER BY 1
     LOOP
         PERFORM pggit._create_branch_schema(v_branch, v_schema.schema_name);
     END LOOP;
-
-    FOREACH v_table IN ARRAY v_tables LOOP
-        IF (v_fork.at).branch_id <> 1 AND pggit._is_keyless(v_table.table_id) THEN
-            PERFORM pggit._copy_own_rows(v_table.table_id, (v_fork.at).branch_id, (v_fork.at).x, v_branch.branch_id);
-        ELSIF (v_fork.at).branch_id <> 1 THEN
-            PERFORM pggit._copy_owned(v_table.table_id, (v_fork.at).branch_id, (v_fork.at).x, v_branch.branch_id);
-        END IF;
-        IF v_table.table_id = ANY (v_new) THEN
-            PERFORM pggit._copy_new_table(v_table.table_id, (v_fork.at).branch_id, v_branch.branch_id);
-        ELSIF v_table.table_id = ANY (v_real) THEN
-            PERFORM pggit._create_real(v_branch.branch_id, v_table.table_id);
-        ELSE
-            PERFORM pggit._create_view(v_branch.branch_id, v_table.table_id);
-        END IF;
-        v_name := pggit._shown_name(v_table.table_id, (v_fork.at).branch_id);
-        PERFORM pggit._give_name(v_table.table_id, v_branch.branch_id, v_name) WHERE v_name <> pggit._shown_name(v_table.table_id, v_branch.branch_id) AND (v_fork.at).branch_id <> 1;
-    END LOOP;
-    FOREACH v_table IN ARRAY v_tables LOOP
-        IF v_table.table_id = ANY (v_new) THEN
-            PERFORM pggit._copy_new_keys(v_table.table_id, (v_fork.at).branch_id, v_branch.branch_id);
-        ELSIF v_table.table_id = ANY (v_real) THEN
-            PERFORM pggit._real_foreign_keys(v_branch.branch_id, v_table.table_id);
-        END IF;
-    END LOOP;
+    IF p_mode = 'detached' THEN
+        PERFORM pggit._show_state(v_branch, v_fork.at);
+    ELSE
+        PERFORM pggit._show_tables(v_branch, v_fork.at, p_materialize);
+    END IF;
+    PERFORM pggit._shut_later_names(v_branch.branch_id, false);
     PERFORM pggit._real_inheritance(v_branch.branch_id);
     PERFORM pggit._copy_readers(v_branch.branch_id, (v_fork.at).branch_id);
     PERFORM pggit._note_copies(v_branch.branch_id);
     INSERT INTO pggit.schema_moves SELECT v_branch.branch_id, m.object_type, m.object_name, m.parent, m.definition, m.hash, m.at FROM pggit.schema_moves AS m WHERE m.branch_id = (v_fork.at).branch_id;
     PERFORM pggit._shut_names(v_branch.branch_id);
+    PERFORM set_config('pggit.making', '', true);
     RETURN v_branch;
 END;
 $$;
@@ -365,13 +385,41 @@ $$;
 COMMENT ON FUNCTION pggit._create_branch(text, text, text, text) IS
 'Makes a branch: its row, its place on main, what its parent owned, its schemas, relations, views and functions.';
 
+CREATE OR REPLACE FUNCTION pggit._follow_schema_rights(p_base text, p_schema text)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_change record;
+BEGIN
+    FOR v_change IN
+        WITH wanted AS (
+            SELECT g.grantee, g.privilege_type FROM pg_namespace AS n, aclexplode(n.nspacl) AS g WHERE n.nspname = p_base
+            UNION SELECT n.nspowner, p.privilege FROM pg_namespace AS n, unnest(ARRAY['USAGE', 'CREATE']) AS p(privilege) WHERE n.nspname = p_base
+            UNION SELECT c.relowner, 'USAGE' FROM pggit.tables AS t JOIN pg_class AS c ON c.oid = t.relation WHERE t.schema_name = p_base AND t.untracked_at IS NULL
+        ), given AS (
+            SELECT g.grantee, g.privilege_type FROM pg_namespace AS n, aclexplode(n.nspacl) AS g WHERE n.nspname = p_schema
+        )
+        SELECT format('%s %s ON SCHEMA %I %s %s', CASE WHEN w.grantee IS NULL THEN 'REVOKE' ELSE 'GRANT' END, privilege_type, p_schema, CASE WHEN w.grantee IS NULL THEN 'FROM' ELSE 'TO' END,
+                      CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END) AS command
+          FROM wanted AS w FULL JOIN given AS g USING (grantee, privilege_type)
+         WHERE (w.grantee IS NULL OR g.grantee IS NULL) AND grantee <> (SELECT n.nspowner FROM pg_namespace AS n WHERE n.nspname = p_schema)
+    LOOP
+        EXECUTE v_change.command;
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._follow_schema_rights(text, text) IS
+'Who may use a schema of main or make objects in it, such as indexes, may do so in the schema that stands for it on a branch, and nobody else.';
+
 CREATE OR REPLACE FUNCTION pggit._create_branch_schema(p_branch pggit.branches, p_schema text)
     RETURNS void
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_name  text := pggit._branch_schema_name(p_schema, p_branch.name);
-    v_grant record;
+    v_name text := pggit._branch_schema_name(p_schema, p_branch.name);
 BEGIN
     IF to_regnamespace(quote_ident(v_name)) IS NOT NULL THEN
         RAISE EXCEPTION USING
@@ -381,14 +429,7 @@ BEGIN
     END IF;
     EXECUTE format('CREATE SCHEMA %I', v_name);
     INSERT INTO pggit.branch_schemas (branch_id, base_schema, schema_name) VALUES (p_branch.branch_id, p_schema, v_name);
-
-    FOR v_grant IN
-        SELECT g.grantee, g.privilege_type FROM pg_namespace AS n, aclexplode(n.nspacl) AS g WHERE n.nspname = p_schema
-        UNION SELECT n.nspowner, 'ALL' FROM pg_namespace AS n WHERE n.nspname = p_schema
-        UNION SELECT c.relowner, 'USAGE' FROM pggit.tables AS t JOIN pg_class AS c ON c.oid = t.relation WHERE t.schema_name = p_schema AND t.untracked_at IS NULL
-    LOOP
-        EXECUTE format('GRANT %s ON SCHEMA %I TO %s', v_grant.privilege_type, v_name, CASE WHEN v_grant.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(v_grant.grantee)) END);
-    END LOOP;
+    PERFORM pggit._follow_schema_rights(p_schema, v_name);
 END;
 $$;
 

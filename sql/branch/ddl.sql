@@ -591,6 +591,16 @@ $$;
 COMMENT ON FUNCTION pggit._refuse_other_shape(pggit.branch_tables) IS
 'Raises VG307: a branch''s table stays in a schema of the branch, and keeps the key that its history is kept by.';
 
+CREATE OR REPLACE FUNCTION pggit._state_of(p_schema text)
+    RETURNS integer
+    LANGUAGE sql STABLE
+AS $$
+    SELECT b.branch_id FROM pggit.branch_schemas AS s JOIN pggit.branches AS b USING (branch_id) WHERE s.schema_name = p_schema AND b.mode = 'detached';
+$$;
+
+COMMENT ON FUNCTION pggit._state_of(text) IS
+'The state of the past that a schema shows, or NULL.';
+
 CREATE OR REPLACE FUNCTION pggit._on_branch_end()
     RETURNS event_trigger
     LANGUAGE plpgsql
@@ -625,14 +635,14 @@ BEGIN
         )
         SELECT DISTINCT d.object_type, d.object_identity, d.objid, s.branch_id AS other_branch,
                EXISTS (SELECT FROM pggit.branch_schemas AS b WHERE b.base_schema = d.schema_name) AS is_main,
-               EXISTS (SELECT FROM pggit.branch_schemas AS b WHERE b.schema_name = d.schema_name AND b.branch_id = v_branch.branch_id) AS is_own
+               EXISTS (SELECT FROM pggit.branch_schemas AS b WHERE b.schema_name = d.schema_name AND b.branch_id = v_branch.branch_id) AS is_own, pggit._state_of(d.schema_name) AS state
           FROM done AS d
           LEFT JOIN pggit.branch_schemas AS s ON s.schema_name = d.schema_name AND s.branch_id <> v_branch.branch_id
     LOOP
         IF v_branch.branch_id IS NOT NULL AND (v_one.is_main OR v_one.other_branch IS NOT NULL OR v_one.object_type IN ('extension', 'schema')) THEN
             PERFORM pggit._refuse_on_branch(v_branch, format('%s %s', v_one.object_type, v_one.object_identity));
-        ELSIF v_one.is_own AND v_branch.mode = 'detached' THEN
-            PERFORM pggit._refuse_detached(v_branch);
+        ELSIF v_one.state IS NOT NULL AND TG_TAG NOT IN ('REINDEX', 'REASSIGN OWNED') THEN
+            PERFORM pggit._refuse_detached(b) FROM pggit.branches AS b WHERE b.branch_id = v_one.state;
         ELSIF v_one.is_own AND v_one.object_type = 'table' AND TG_TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO') THEN
             PERFORM pggit._follow_new_table(v_branch, v_one.objid);
         END IF;
@@ -654,7 +664,7 @@ BEGIN
     IF TG_TAG = 'DROP TABLE' THEN
         PERFORM pggit._unsave(v_branch.branch_id, s.key::integer, s.value) FROM jsonb_each(v_saved) AS s;
     END IF;
-    IF EXISTS (SELECT FROM pggit.table_changes AS c WHERE c.branch_id = v_branch.branch_id AND NOT c.is_there) THEN
+    IF pggit._opened() <> '{}' OR EXISTS (SELECT FROM pggit.table_changes AS c WHERE c.branch_id = v_branch.branch_id AND NOT c.is_there) THEN
         PERFORM pggit._close_names(v_branch.branch_id, pggit._statement_text(v_context));
     END IF;
     PERFORM set_config('pggit.branch_saved', '', true);
@@ -743,7 +753,7 @@ BEGIN
                  WHERE v_branch.branch_id IS NULL AND s.schema_name = d.schema_name AND CASE WHEN d.original THEN d.object_type = 'schema' ELSE NOT d.is_meant END) AS taken_from,
                EXISTS (SELECT FROM pggit.branch_schemas AS s WHERE s.base_schema = d.schema_name) AS is_main,
                EXISTS (SELECT FROM pggit.branch_schemas AS s WHERE s.schema_name = d.schema_name AND s.branch_id <> v_branch.branch_id) AS is_others,
-               EXISTS (SELECT FROM pggit.branch_schemas AS s WHERE s.schema_name = d.schema_name AND s.branch_id = v_branch.branch_id AND v_branch.mode = 'detached') AS is_detached
+               CASE WHEN v_branch.branch_id IS NOT NULL OR (d.original AND TG_TAG <> 'DROP OWNED') THEN pggit._state_of(d.schema_name) END AS state
           FROM told AS d
           LEFT JOIN pggit.branch_tables AS bt ON bt.relation = d.objid AND d.classid = 'pg_class'::regclass AND d.objsubid = 0
           LEFT JOIN pggit.branches AS b USING (branch_id)
@@ -752,8 +762,8 @@ BEGIN
     LOOP
         IF v_branch.branch_id IS NOT NULL AND (v_one.is_main OR v_one.is_others OR v_one.object_type IN ('extension', 'schema')) THEN
             PERFORM pggit._refuse_on_branch(v_branch, format('%s %s', v_one.object_type, v_one.object_identity));
-        ELSIF v_one.is_detached THEN
-            PERFORM pggit._refuse_detached(v_branch);
+        ELSIF v_one.state IS NOT NULL THEN
+            PERFORM pggit._refuse_detached(b) FROM pggit.branches AS b WHERE b.branch_id = v_one.state;
         ELSIF v_branch.branch_id IS NOT NULL AND NOT v_one.original AND TG_TAG IN ('DROP TYPE', 'DROP DOMAIN') AND v_one.object_type = 'table column'
               AND EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.relation = v_one.objid AND bt.form = 'table') THEN
             PERFORM pggit._refuse_cascade(v_one.object_identity, TG_TAG);
@@ -880,6 +890,25 @@ p_branch NULL is the session''s branch; p_sql is one or more statements that may
 pggit.materialize_ddl_limit (1GB); what dropped or retyped columns held is saved up to pggit.save_limit (256MB). All or nothing. Raises VG001, VG202, VG307 (another key of a table
 that the branch shows, or a schema that it has not; too large), VG309 (it would change main), VG401.';
 
+CREATE OR REPLACE FUNCTION pggit._on_main_end()
+    RETURNS event_trigger
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_context text;
+BEGIN
+    GET DIAGNOSTICS v_context = PG_CONTEXT;
+    IF NOT pggit._is_own_ddl(v_context) AND ((pggit._session_branch())).branch_id IS NULL THEN
+        PERFORM pggit._follow_main();
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._on_main_end() IS
+'Event trigger: states of the past that somebody looks at get main''s rights at once, and nothing by a name that is new on main.';
+
 DO $triggers$
 BEGIN
     IF NOT pggit._is_told_of_ddl() THEN
@@ -891,6 +920,7 @@ BEGIN
     DROP EVENT TRIGGER IF EXISTS pggit_branch_start;
     DROP EVENT TRIGGER IF EXISTS pggit_branch_end;
     DROP EVENT TRIGGER IF EXISTS pggit_branch_drop;
+    DROP EVENT TRIGGER IF EXISTS pggit_main_end;
     CREATE EVENT TRIGGER pggit_branch_start ON ddl_command_start
         WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE VIEW', 'DROP TABLE', 'CREATE INDEX', 'ALTER INDEX', 'DROP INDEX', 'CREATE TRIGGER', 'ALTER TRIGGER', 'DROP TRIGGER',
                      'ALTER TYPE', 'ALTER DOMAIN', 'DROP TYPE', 'DROP DOMAIN',
@@ -898,6 +928,11 @@ BEGIN
         EXECUTE FUNCTION pggit._on_branch_start();
     CREATE EVENT TRIGGER pggit_branch_end ON ddl_command_end EXECUTE FUNCTION pggit._on_branch_end();
     CREATE EVENT TRIGGER pggit_branch_drop ON sql_drop EXECUTE FUNCTION pggit._on_branch_drop();
+    CREATE EVENT TRIGGER pggit_main_end ON ddl_command_end
+        WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE', 'CREATE VIEW', 'ALTER VIEW', 'CREATE MATERIALIZED VIEW', 'ALTER MATERIALIZED VIEW', 'ALTER SCHEMA',
+                     'GRANT', 'REVOKE', 'CREATE POLICY', 'ALTER POLICY', 'DROP POLICY', 'DROP OWNED')
+        EXECUTE FUNCTION pggit._on_main_end();
+    ALTER EVENT TRIGGER pggit_main_end ENABLE ALWAYS;
     ALTER EVENT TRIGGER pggit_branch_start ENABLE ALWAYS;
     ALTER EVENT TRIGGER pggit_branch_end ENABLE ALWAYS;
     ALTER EVENT TRIGGER pggit_branch_drop ENABLE ALWAYS;

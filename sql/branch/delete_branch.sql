@@ -168,7 +168,7 @@ BEGIN
                       WHERE c.branch_id = v_branch.branch_id
                         AND EXISTS (SELECT FROM pg_depend AS d WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid = to_regprocedure(c.routine) AND d.classid NOT IN ('pg_rewrite'::regclass, 'pg_proc'::regclass))
                       ORDER BY c.copy_id DESC);
-    v_lock := ARRAY(SELECT CASE WHEN c.relation IS NULL THEN format('DROP ROUTINE %s', c.routine) ELSE format('DROP %s %s', CASE (SELECT k.relkind FROM pg_class AS k WHERE k.oid = c.relation) WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END, c.relation) END
+    v_lock := ARRAY(SELECT CASE WHEN c.relation IS NULL THEN format('DROP ROUTINE %s', c.routine) ELSE format('DROP %s %s', CASE (SELECT k.relkind FROM pg_class AS k WHERE k.oid = c.relation) WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'r' THEN 'TABLE' ELSE 'VIEW' END, c.relation) END
                       FROM pggit.branch_copies AS c
                      WHERE c.branch_id = v_branch.branch_id AND (EXISTS (SELECT FROM pg_class AS k WHERE k.oid = c.relation) OR to_regprocedure(c.routine) IS NOT NULL) AND coalesce(c.routine <> ALL (v_later), true)
                      ORDER BY c.copy_id DESC)

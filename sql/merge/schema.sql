@@ -620,7 +620,7 @@ BEGIN
     )
     SELECT CASE c.relkind WHEN 'm' THEN 'materialized view' ELSE 'view' END, format('%I.%I', s.base_schema, c.relname), 'pg_class'::regclass::oid, c.oid
       FROM spaces AS s JOIN pg_class AS c ON c.relnamespace = s.oid AND c.relkind IN ('v', 'm')
-     WHERE NOT EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.relation = c.oid)
+     WHERE NOT EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.relation = c.oid) AND NOT EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgrelid = c.oid AND g.tgname = 'pggit_shut')
     UNION ALL
     SELECT CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' ELSE 'function' END, format('%I.%I(%s)', s.base_schema, p.proname, oidvectortypes(p.proargtypes)), 'pg_proc'::regclass, p.oid
       FROM spaces AS s JOIN pg_proc AS p ON p.pronamespace = s.oid;

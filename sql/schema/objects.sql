@@ -75,7 +75,7 @@ BEGIN
       FROM pggit.branch_copies AS b
       JOIN pg_class AS c ON c.oid = b.relation
       LEFT JOIN pg_class AS m ON m.oid = to_regclass(pggit._base_name(c.oid))
-     WHERE b.branch_id = p_branch_id
+     WHERE b.branch_id = p_branch_id AND NOT EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgrelid = c.oid AND g.tgname = 'pggit_shut')
     UNION
     SELECT p_branch_id, CASE p.prokind WHEN 'p' THEN 'procedure' ELSE 'function' END, format('%I.%I(%s)', s.base_schema, p.proname, oidvectortypes(p.proargtypes))
       FROM pggit.branch_copies AS b

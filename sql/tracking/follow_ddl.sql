@@ -763,7 +763,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._on_leave_past() IS
-'Event trigger: states of the past go where nobody looks at them, for they have main''s rights of when they were made, and depend on types and functions that main may drop.';
+'Event trigger: states of the past go where nobody looks at them, for their tables have main''s policies of when they were made, and depend on types and functions that main may drop.';
 
 DO $triggers$
 BEGIN

@@ -263,7 +263,9 @@ def test_ddl_of_a_session_that_reads_it_goes_on(shop: Database) -> None:
                 END LOOP;
             END $$"""
     )
-    assert shop.rows("SELECT column_name FROM information_schema.columns WHERE table_name = 'plain'") == [("id",)]
+    assert shop.rows(
+        "SELECT column_name FROM information_schema.columns WHERE table_schema = 'public' AND table_name = 'plain'"
+    ) == [("id",)]
 
 
 def test_ddl_in_repeatable_read_takes_it_too(shop: Database) -> None:
