@@ -397,6 +397,19 @@ $$;
 COMMENT ON FUNCTION pggit._follow_rights(pggit.branches) IS
 'Gives a state of the past the rights that main has now on its tables, views and schemas.';
 
+CREATE OR REPLACE FUNCTION pggit._is_being_deleted(p_branch_id integer)
+    RETURNS boolean
+    LANGUAGE sql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT EXISTS (SELECT FROM pg_locks AS l
+                    WHERE l.locktype = 'advisory' AND l.classid::integer = hashtext('pggit.checkout') AND l.objid::integer = p_branch_id AND l.objsubid = 2 AND l.mode = 'ExclusiveLock' AND l.granted
+                      AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database()) AND l.pid <> pg_backend_pid());
+$$;
+
+COMMENT ON FUNCTION pggit._is_being_deleted(integer) IS
+'Whether another transaction is deleting or renaming a branch (pggit._take_branch).';
+
 CREATE OR REPLACE FUNCTION pggit._follow_main(p_branch_id integer DEFAULT NULL)
     RETURNS void
     LANGUAGE plpgsql
@@ -409,7 +422,7 @@ BEGIN
     FOR v_branch IN
         -- One that is being deleted is left alone: nobody waits for that.
         SELECT b.* FROM pggit.branches AS b
-         WHERE b.mode = 'detached' AND b.deleted_at IS NULL AND b.branch_id = coalesce(p_branch_id, b.branch_id) ORDER BY b.branch_id FOR SHARE SKIP LOCKED
+         WHERE b.mode = 'detached' AND b.deleted_at IS NULL AND b.branch_id = coalesce(p_branch_id, b.branch_id) AND NOT pggit._is_being_deleted(b.branch_id) ORDER BY b.branch_id
     LOOP
         CONTINUE WHEN pggit._is_stale(v_branch.branch_id);
         PERFORM pggit._shut_later_names(v_branch.branch_id, true);
