@@ -378,7 +378,7 @@ BEGIN
         LOOP
             v_found := true;
             v_value := CASE WHEN v_given ->> 'take' = 'value'
-                            THEN pggit._value_of_text(v_conflict.table_name, v_conflict.column_name, v_given ->> 'value') END;
+                            THEN coalesce(pggit._value_of_text(v_conflict.table_name, v_conflict.column_name, v_given ->> 'value'), CASE WHEN v_conflict.column_name IS NULL THEN 'null'::jsonb END) END;
             IF (v_conflict.resolution, v_conflict.resolved_value) IS DISTINCT FROM (v_given ->> 'take', v_value) THEN
                 PERFORM pggit.resolve_conflict(p_merge_id, v_conflict.conflict_id, v_given ->> 'take', v_value);
                 v_decided := v_decided + 1;

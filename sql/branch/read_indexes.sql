@@ -24,9 +24,12 @@ CREATE OR REPLACE FUNCTION pggit._reads_generated(p_index oid)
     SET search_path = pg_catalog
 AS $$
 BEGIN
-    RETURN (SELECT EXISTS (SELECT FROM pg_depend AS d JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
-                            WHERE d.classid = 'pg_class'::regclass AND d.objid = p_index AND d.refclassid = 'pg_class'::regclass
-                              AND d.refobjid = (SELECT i.indrelid FROM pg_index AS i WHERE i.indexrelid = p_index) AND a.attgenerated <> ''));
+    -- The index of a constraint depends on the constraint, and not on the columns.
+    RETURN (SELECT EXISTS (SELECT FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attgenerated <> ''
+                            WHERE i.indexrelid = p_index
+                              AND (a.attnum = ANY (i.indkey)
+                                   OR EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = p_index AND d.refclassid = 'pg_class'::regclass
+                                                                           AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum))));
 END;
 $$;
 

@@ -56,10 +56,11 @@ BEGIN
     END IF;
 
     IF p_resolution = 'value' THEN
-        IF v_conflict.column_id IS NULL AND p_value IS NOT NULL AND jsonb_typeof(p_value) NOT IN ('object', 'null') THEN
+        -- A value that was forgotten must not delete a row.
+        IF v_conflict.column_id IS NULL AND coalesce(jsonb_typeof(p_value), '') NOT IN ('object', 'null') THEN
             RAISE EXCEPTION USING
                 ERRCODE = 'VG204', SCHEMA = 'pggit',
-                MESSAGE = format('conflict %L is about a whole row: its value is an object by column name, or null to delete the row', p_conflict_id);
+                MESSAGE = format('conflict %L is about a whole row: its value is an object by column name, or JSON null to delete the row', p_conflict_id);
         END IF;
         IF v_conflict.column_id IS NULL AND jsonb_typeof(p_value) = 'object' THEN
             PERFORM pggit._require_row(v_conflict, p_value);
@@ -170,7 +171,7 @@ $$;
 COMMENT ON FUNCTION pggit.resolve_conflict(uuid, text, text, jsonb) IS
 'Decides one conflict: ours, theirs, base, or value with p_value. pggit.continue_merge then goes on; until then it can be decided anew.
 For a cell p_value is the cell as JSON (a string or number is read as PostgreSQL''s text form; no value
-is NULL, and so is JSON null except in a json column); for a whole row it is an object by column name with all columns, in which null is NULL, or null to delete the row. Raises VG006, VG007 (no such conflict), VG204 (the value does not fit), VG303 (the merge is settled).';
+is NULL, and so is JSON null except in a json column); for a whole row it is an object by column name with all columns, in which null is NULL, or JSON null to delete the row. Raises VG006, VG007 (no such conflict), VG204 (the value does not fit), VG303 (the merge is settled).';
 
 CREATE OR REPLACE FUNCTION pggit.resolve_conflicts(p_merge_id uuid, p_resolution text, p_table text DEFAULT NULL, p_column text DEFAULT NULL)
     RETURNS integer

@@ -1,15 +1,20 @@
 CREATE OR REPLACE FUNCTION pggit.fire_triggers(p_table text, p_fire boolean DEFAULT true)
     RETURNS void
-    LANGUAGE sql
+    LANGUAGE plpgsql
 AS $$
+BEGIN
+    IF p_fire IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = 'triggers either fire in merges (true) or do not (false); NULL is neither';
+    END IF;
     UPDATE pggit.tables AS t SET fires = p_fire WHERE t.table_id = (pggit._table(p_table)).table_id;
+END;
 $$;
 
 COMMENT ON FUNCTION pggit.fire_triggers(text, boolean) IS
 'Let a table''s own triggers fire for the rows that merges write to it, on main and on branches'' real tables; false: no more. By default they take no part, for both sides'' rows contain what they did.
 It is meant for triggers that check: one that raises an error refuses the merge, and so does one that changes rows of versioned tables, or skips what the merge writes. Constraint triggers that can be deferred fire when
 all rows are written; of what SET CONSTRAINTS has said before in the same transaction, ALL stays in force, single constraints wait as they were declared.
-Raises VG004 (no such table), VG005 (it is not tracked).';
+Raises VG004 (no such table), VG005 (it is not tracked), VG202 (p_fire is NULL).';
 
 CREATE OR REPLACE FUNCTION pggit._let_fire(p_relations oid[])
     RETURNS jsonb

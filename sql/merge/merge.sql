@@ -129,6 +129,12 @@ DECLARE
 BEGIN
     FOR v_one IN SELECT jsonb_array_elements(coalesce(p_options -> 'resolutions', '[]')) LOOP
         v_found := 0;
+        IF v_one ->> 'take' = 'value' AND NOT v_one ? 'value' THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'VG204', SCHEMA = 'pggit',
+                MESSAGE = format('resolution %s has no value', v_one),
+                HINT    = 'With take value it needs one; null is NULL, and deletes a row where it is about a whole row.';
+        END IF;
         FOR v_hit IN
             SELECT m.conflict_id FROM pggit.merge_conflicts AS m
              WHERE m.merge_id = p_merge_id

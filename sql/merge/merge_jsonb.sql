@@ -1,4 +1,4 @@
-CREATE OR REPLACE FUNCTION pggit._merge_jsonb(p_base jsonb, p_ours jsonb, p_theirs jsonb, OUT merged jsonb, OUT clean boolean)
+CREATE OR REPLACE FUNCTION pggit._merge_jsonb_within(p_depth integer, p_base jsonb, p_ours jsonb, p_theirs jsonb, OUT merged jsonb, OUT clean boolean)
     LANGUAGE plpgsql IMMUTABLE
 AS $$
 DECLARE
@@ -14,14 +14,14 @@ BEGIN
         merged := p_theirs;
         RETURN;
     ELSIF jsonb_typeof(p_base) IS DISTINCT FROM 'object' OR jsonb_typeof(p_ours) IS DISTINCT FROM 'object'
-          OR jsonb_typeof(p_theirs) IS DISTINCT FROM 'object' THEN
+          OR jsonb_typeof(p_theirs) IS DISTINCT FROM 'object' OR p_depth > 200 THEN
         clean := false;
         RETURN;
     END IF;
 
     merged := p_ours;
     FOR v_key IN SELECT k FROM jsonb_object_keys(p_base) AS k UNION SELECT k FROM jsonb_object_keys(p_theirs) AS k LOOP
-        v_part := pggit._merge_jsonb(p_base -> v_key, p_ours -> v_key, p_theirs -> v_key);
+        v_part := pggit._merge_jsonb_within(p_depth + 1, p_base -> v_key, p_ours -> v_key, p_theirs -> v_key);
         IF NOT v_part.clean THEN
             clean  := false;
             merged := NULL;
@@ -32,9 +32,19 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._merge_jsonb(jsonb, jsonb, jsonb) IS
+COMMENT ON FUNCTION pggit._merge_jsonb_within(integer, jsonb, jsonb, jsonb) IS
 'Three-way merge of one jsonb cell: objects key by key, recursively; everything else, arrays too, is one value. clean is false, and merged NULL, when
-both sides changed the same value differently. A missing key is SQL NULL, which is not the JSON null.';
+both sides changed the same value differently. A missing key is SQL NULL, which is not the JSON null. Objects at a depth of more than 200 are one value:
+documents may be nested deeper than functions can call each other.';
+
+CREATE OR REPLACE FUNCTION pggit._merge_jsonb(p_base jsonb, p_ours jsonb, p_theirs jsonb, OUT merged jsonb, OUT clean boolean)
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT m.merged, m.clean FROM pggit._merge_jsonb_within(0, p_base, p_ours, p_theirs) AS m;
+$$;
+
+COMMENT ON FUNCTION pggit._merge_jsonb(jsonb, jsonb, jsonb) IS
+'pggit._merge_jsonb_within of a whole cell.';
 
 CREATE OR REPLACE FUNCTION pggit._hstore_schema(p_type text)
     RETURNS name

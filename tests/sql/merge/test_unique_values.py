@@ -128,3 +128,23 @@ def test_a_swap_without_a_spare_value_is_refused_and_says_why(db: Database, plai
     assert query(side, "SELECT id, u, v FROM item ORDER BY id").fetchall() == [(1, "a", "mine"), (2, "b", "mine")]
     assert query(db.conn, "SELECT result FROM pggit.merge('main', 'side')").fetchall() == [("merged",)], "a superuser"
     assert query(side, "SELECT id, u, v FROM item ORDER BY id").fetchall() == [(1, "b", "mine"), (2, "a", "mine")]
+
+
+@pytest.mark.parametrize(("target", "materialize"), [("main", "none"), ("side", "none"), ("side", "all")])
+def test_a_unique_generated_column_swaps_too(db: Database, target: str, materialize: str) -> None:
+    """Stores do not hold it, so that views have no index for it."""
+    db.run("""
+        CREATE TABLE g (id integer PRIMARY KEY, a integer, v text, s integer GENERATED ALWAYS AS (a * 2) STORED UNIQUE);
+        INSERT INTO g (id, a) VALUES (1, 1), (2, 2);
+        SELECT pggit.track_schema('public');
+        SELECT pggit.commit('base');
+    """)
+    db.run(f"SELECT pggit.create_branch('side', p_materialize => '{materialize}')")
+    there = {"main": db.conn, "side": db.connect(branch="side")}
+    source = "side" if target == "main" else "main"
+    for change in ("a = 9 WHERE id = 1", "a = 1 WHERE id = 2", "a = 2 WHERE id = 1"):
+        query(there[source], f"UPDATE g SET {change}")
+    query(there[target], "UPDATE g SET v = 'mine'")
+    assert db.value("SELECT result FROM pggit.merge(%s, %s)", source, target) == "merged"
+    rows = [(1, 2, "mine", 4), (2, 1, "mine", 2)]
+    assert query(there[target], "SELECT id, a, v, s FROM g ORDER BY id").fetchall() == rows
