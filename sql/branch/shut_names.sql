@@ -57,23 +57,34 @@ $$;
 COMMENT ON FUNCTION pggit._refused_rows(boolean) IS
 'The rows of what stands for a table that can''t be shown: whoever reads them runs the argument, which raises an error.';
 
-CREATE OR REPLACE FUNCTION pggit._stand_in(p_branch_id integer, p_name text, p_columns text, p_refusal text, p_trigger_arguments text)
+CREATE OR REPLACE FUNCTION pggit._own_as_schema(p_view regclass)
     RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_owner oid;
+    v_owner oid := (SELECT n.nspowner FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = p_view);
+BEGIN
+    IF pg_get_userbyid(v_owner) <> current_user AND pggit._may_own_for(v_owner) THEN
+        EXECUTE format('ALTER VIEW %s OWNER TO %I', p_view, pg_get_userbyid(v_owner));
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._own_as_schema(regclass) IS
+'Gives a view to the owner of its schema, who deletes the branch.';
+
+CREATE OR REPLACE FUNCTION pggit._stand_in(p_branch_id integer, p_name text, p_columns text, p_refusal text, p_trigger_arguments text)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
 BEGIN
     -- A function gives the rows: of columns that are NULL the planner knows that no condition holds, and nobody would be refused.
     EXECUTE format('CREATE VIEW %s AS SELECT r.* FROM pggit._refused_rows(%s) AS r(%s)', p_name, p_refusal, coalesce(p_columns, 'dropped text'));
     EXECUTE format('CREATE TRIGGER pggit_shut INSTEAD OF INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION pggit._refuse_shut(%s)', p_name, p_trigger_arguments);
     EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO PUBLIC', p_name);
-    -- Whoever owns the branch deletes it.
-    v_owner := (SELECT n.nspowner FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = p_name::regclass);
-    IF pg_get_userbyid(v_owner) <> current_user AND pggit._may_own_for(v_owner) THEN
-        EXECUTE format('ALTER VIEW %s OWNER TO %I', p_name, pg_get_userbyid(v_owner));
-    END IF;
+    PERFORM pggit._own_as_schema(p_name::regclass);
     INSERT INTO pggit.branch_copies (branch_id, relation) VALUES (p_branch_id, p_name::regclass);
 END;
 $$;
@@ -144,6 +155,22 @@ COMMENT ON FUNCTION pggit._later_relations(integer, boolean) IS
 'The relations of main by whose names a branch that began with a state of the past, or such a state, may have nothing: tables that it has not, their partitions (of such a state all tables, for
 they may have got other names), and views that read them. p_is_made: all views, for those that it has are there by now.';
 
+CREATE OR REPLACE FUNCTION pggit._other_name(p_branch_id integer, p_main oid, p_shown regclass, p_name text)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    EXECUTE format('CREATE VIEW %s WITH (security_invoker) AS SELECT * FROM %s', p_name, p_shown);
+    INSERT INTO pggit.branch_copies (branch_id, relation) VALUES (p_branch_id, p_name::regclass);
+    PERFORM pggit._own_as_schema(p_name::regclass);
+    PERFORM pggit._copy_grants(p_main, p_name::regclass);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._other_name(integer, oid, regclass, text) IS
+'Shows what a state of the past has of a table by another name, too; whoever reads it needs the rights on both.';
+
 CREATE OR REPLACE FUNCTION pggit._shut_later_names(p_branch_id integer, p_is_made boolean, p_names text[] DEFAULT NULL)
     RETURNS void
     LANGUAGE plpgsql
@@ -155,18 +182,24 @@ DECLARE
 BEGIN
     FOR v_shut IN
         WITH later AS MATERIALIZED (
-            SELECT DISTINCT ON (l.relation) l.relation, l.hint, c.relname, pggit._name_on_branch(l.relation, p_branch_id) AS name
+            SELECT DISTINCT ON (l.relation) l.relation, l.hint, c.relname, pggit._name_on_branch(l.relation, p_branch_id) AS name,
+                   (SELECT bt.relation FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id) WHERE bt.branch_id = p_branch_id AND t.relation = l.relation) AS shown
               FROM pggit._later_relations(p_branch_id, p_is_made) AS l JOIN pg_class AS c ON c.oid = l.relation
         )
         SELECT l.* FROM later AS l WHERE l.name IS NOT NULL AND to_regclass(l.name) IS NULL AND coalesce(l.relname = ANY (p_names), true) ORDER BY l.relation
     LOOP
+        IF v_shut.shown IS NOT NULL THEN
+            PERFORM pggit._other_name(p_branch_id, v_shut.relation, v_shut.shown, v_shut.name);
+            CONTINUE;
+        END IF;
         PERFORM pggit._refusing_stand_in(p_branch_id, v_shut.name, pggit._column_definitions(v_shut.relation), '42P01', format('relation "%s" does not exist', v_shut.relname), v_shut.hint);
     END LOOP;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._shut_later_names(integer, boolean, text[]) IS
-'Where main has something by a name (one of p_names, if they are given) that a state of the past, or a branch that began with one, has not: makes a view in its place that can''t be read or written (42P01).';
+'Where main has something by a name (one of p_names, if they are given) that a state of the past, or a branch that began with one, has not: makes a view in its place that can''t be read or written (42P01).
+A table that has got another name on main since the state was made is there by both.';
 
 CREATE OR REPLACE FUNCTION pggit._shut_names(p_branch_id integer)
     RETURNS void

@@ -59,6 +59,13 @@ def test_names_that_a_state_does_not_have_are_not_mains(shop: Database) -> None:
         query(session, "CREATE TABLE later (id integer)")
     query(session, "CREATE TEMP TABLE later AS SELECT 1 AS one")
     assert query(session, "SELECT n.name, p.id FROM names AS n, parts AS p").fetchall() == [("Ada", 1)]
+    shop.run("CREATE SCHEMA other; SELECT pggit.track_schema('other'); ALTER TABLE customers RENAME TO clients")
+    shop.run("ALTER TABLE notes SET SCHEMA other; INSERT INTO other.notes VALUES ('now', 2)")
+    for name in ("customers", "clients"):
+        assert query(session, f"SELECT id FROM {name}").fetchall() == [(1,)]
+        with raises("VG301"):
+            query(session, f"DELETE FROM {name}")
+    assert query(session, "SELECT line FROM notes").fetchall() == [("a",), ("a",)]
     query(session, "SELECT pggit.checkout('main')")
     assert shop.value("SELECT rows FROM pggit.gc(false) WHERE object = 'pggit.branches'") == 1
     assert shop.rows("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'public@%'") == []
