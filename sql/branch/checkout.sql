@@ -144,6 +144,7 @@ VG401 naming who has.';
 CREATE OR REPLACE FUNCTION pggit.checkout(p_branch text)
     RETURNS text
     LANGUAGE plpgsql
+    SET standard_conforming_strings = on SET quote_all_identifiers = off
 AS $$
 DECLARE
     v_name      text;

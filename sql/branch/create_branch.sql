@@ -440,6 +440,7 @@ CREATE OR REPLACE FUNCTION pggit.create_branch(p_name text, p_from text DEFAULT 
     RETURNS pggit.branch_info
     LANGUAGE plpgsql
     SET plan_cache_mode = force_generic_plan
+    SET standard_conforming_strings = on SET quote_all_identifiers = off
 AS $$
 DECLARE
     v_branch pggit.branches;

@@ -5,7 +5,8 @@ CREATE OR REPLACE FUNCTION pggit._is_own_ddl(p_context text)
     LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT p_context ~ 'function pggit\.(?!_on_|ddl\(|apply_migration\(|rollback_function\(|_apply_steps\()';
+    -- Without backslashes it reads the same whatever standard_conforming_strings is.
+    SELECT p_context ~ 'function pggit[.](?!_on_|ddl[(]|apply_migration[(]|rollback_function[(]|_apply_steps[(])';
 $$;
 
 COMMENT ON FUNCTION pggit._is_own_ddl(text) IS
@@ -199,6 +200,7 @@ CREATE OR REPLACE FUNCTION pggit._on_branch_start()
     LANGUAGE plpgsql
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on SET quote_all_identifiers = off
 AS $$
 DECLARE
     v_branch    pggit.branches;
@@ -606,6 +608,7 @@ CREATE OR REPLACE FUNCTION pggit._on_branch_end()
     LANGUAGE plpgsql
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on SET quote_all_identifiers = off
     SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
@@ -726,6 +729,7 @@ CREATE OR REPLACE FUNCTION pggit._on_branch_drop()
     LANGUAGE plpgsql
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on SET quote_all_identifiers = off
 AS $$
 DECLARE
     v_branch  pggit.branches;
@@ -895,6 +899,7 @@ CREATE OR REPLACE FUNCTION pggit._on_main_end()
     LANGUAGE plpgsql
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on SET quote_all_identifiers = off
 AS $$
 DECLARE
     v_context text;

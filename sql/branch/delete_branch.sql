@@ -120,6 +120,7 @@ COMMENT ON FUNCTION pggit._bounded(text[], oid[], text) IS
 CREATE OR REPLACE FUNCTION pggit.delete_branch(p_name text, p_force boolean DEFAULT false)
     RETURNS boolean
     LANGUAGE plpgsql
+    SET standard_conforming_strings = on SET quote_all_identifiers = off
 AS $$
 DECLARE
     v_branch    pggit.branches;

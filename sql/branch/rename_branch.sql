@@ -22,6 +22,7 @@ COMMENT ON FUNCTION pggit._pin(integer, text) IS
 CREATE OR REPLACE FUNCTION pggit.rename_branch(p_name text, p_new_name text)
     RETURNS void
     LANGUAGE plpgsql
+    SET standard_conforming_strings = on SET quote_all_identifiers = off
 AS $$
 DECLARE
     v_branch  pggit.branches := pggit._branch(p_name);

@@ -857,6 +857,7 @@ CREATE OR REPLACE FUNCTION pggit._run(p_merge_id uuid, p_apply boolean)
     RETURNS pggit.merge_result
     LANGUAGE plpgsql
     SET plan_cache_mode = force_generic_plan
+    SET standard_conforming_strings = on SET quote_all_identifiers = off
 AS $$
 DECLARE
     v_result   pggit.merge_result;

@@ -211,6 +211,7 @@ CREATE OR REPLACE FUNCTION pggit._on_ddl_to_log()
     LANGUAGE plpgsql
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET quote_all_identifiers = off
 AS $$
 DECLARE
     v_context text;
@@ -247,6 +248,7 @@ CREATE OR REPLACE FUNCTION pggit._on_drop_to_log()
     LANGUAGE plpgsql
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET quote_all_identifiers = off
 AS $$
 DECLARE
     v_context text;

@@ -648,6 +648,7 @@ CREATE OR REPLACE FUNCTION pggit._on_ddl_end()
     LANGUAGE plpgsql
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on SET quote_all_identifiers = off
     SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
@@ -716,6 +717,7 @@ CREATE OR REPLACE FUNCTION pggit._on_drop()
     LANGUAGE plpgsql
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on SET quote_all_identifiers = off
 AS $$
 DECLARE
     v_dropped  oid[] := (SELECT array_agg(d.objid) FROM pg_event_trigger_dropped_objects() AS d
@@ -748,6 +750,7 @@ CREATE OR REPLACE FUNCTION pggit._on_leave_past()
     LANGUAGE plpgsql
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on SET quote_all_identifiers = off
 AS $$
 DECLARE
     v_context text;

@@ -160,6 +160,7 @@ CREATE OR REPLACE FUNCTION pggit._on_types_start()
     LANGUAGE plpgsql
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on SET quote_all_identifiers = off
 AS $$
 BEGIN
     IF current_setting('pggit.following', true) = 'on' THEN
@@ -180,6 +181,7 @@ CREATE OR REPLACE FUNCTION pggit._on_types_end()
     LANGUAGE plpgsql
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on SET quote_all_identifiers = off
 AS $$
 DECLARE
     v_following text := coalesce(current_setting('pggit.following', true), '');

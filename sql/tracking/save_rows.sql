@@ -211,6 +211,7 @@ CREATE OR REPLACE FUNCTION pggit._on_ddl_start()
     LANGUAGE plpgsql
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on SET quote_all_identifiers = off
 AS $$
 DECLARE
     v_statement text;
@@ -244,6 +245,7 @@ CREATE OR REPLACE FUNCTION pggit._on_rewrite()
     LANGUAGE plpgsql
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on SET quote_all_identifiers = off
 AS $$
 BEGIN
     IF pg_event_trigger_table_rewrite_reason() & 4 <> 0 THEN
