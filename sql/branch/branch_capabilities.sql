@@ -103,6 +103,20 @@ BEGIN
      CROSS JOIN LATERAL pggit._where_named(p, s.base_schema) AS w(where_named)
      WHERE bt.branch_id = v_branch.branch_id AND bt.form = 'table' AND w.where_named IS NOT NULL
     UNION ALL
+    SELECT format('%I.%I', n.nspname, c.relname), 'left_out', l.limitation, l.way_out
+      FROM pggit.branch_schemas AS s JOIN pg_namespace AS n ON n.nspname = s.base_schema JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'f') AND NOT c.relispartition
+      LEFT JOIN pggit.tables AS t ON t.relation = c.oid AND t.untracked_at IS NULL
+     CROSS JOIN LATERAL (
+          SELECT CASE WHEN t.table_id IS NOT NULL THEN 'it came to main after the branch began: a session on the branch reads main''s, and may not write it'
+                      ELSE format('it is not under version control%s: a session on the branch reads and writes main''s', CASE WHEN c.relkind = 'f' THEN ', for it is a foreign table' ELSE ', for ' || pggit._unsupported(c.oid) END) END AS limitation,
+                 CASE WHEN t.table_id IS NOT NULL THEN format('SELECT pggit.merge(''main'', %L);', v_branch.name)
+                      WHEN c.relkind = 'f' THEN 'There is none.'
+                      ELSE 'On main, before the branch is made: ' || CASE c.relpersistence WHEN 'u' THEN format('ALTER TABLE %I.%I SET LOGGED;', n.nspname, c.relname)
+                                                                                      ELSE format('SELECT pggit.track_table(%L);', format('%I.%I', n.nspname, c.relname)) END END AS way_out) AS l
+     WHERE s.branch_id = v_branch.branch_id AND NOT EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.branch_id = v_branch.branch_id AND bt.table_id = t.table_id)
+       AND to_regclass(format('%I.%I', s.schema_name, c.relname)) IS NULL
+       AND NOT EXISTS (SELECT FROM pg_depend AS e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')
+    UNION ALL
     SELECT format('%I.%I', t.schema_name, t.table_name), 'keyless', 'it has no primary key: it is always a real table here, and merges count its rows',
            'A primary key on main, before the branch is made.'
       FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id)
@@ -112,5 +126,5 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit.branch_capabilities(text) IS
-'What tables, views and functions can''t do on a branch, and the way out; for real tables nothing but that a partitioned one is a single table there, one without a primary key
+'What tables, views and functions can''t do on a branch, and the way out; which tables of main''s schemas it has not (left_out); for real tables nothing but that a partitioned one is a single table there, one without a primary key
 is always real, and triggers may call functions that name a schema of main. One row for each limitation of each table that is a view on the branch, and for each view and function of main that reads main there too. Raises VG001.';

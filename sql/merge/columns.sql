@@ -205,6 +205,20 @@ $$;
 COMMENT ON FUNCTION pggit._begin_schema(uuid) IS
 'Begins a plan of definitions anew; what was decided in the one before, if anything was, stands in the temporary table pggit_decided.';
 
+CREATE OR REPLACE FUNCTION pggit._keep_decided(p_merge_id uuid)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF to_regclass('pg_temp.pggit_decided') IS NOT NULL THEN
+        INSERT INTO pggit.schema_conflicts SELECT d.* FROM pg_temp.pggit_decided AS d WHERE d.merge_id = p_merge_id ON CONFLICT DO NOTHING;
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._keep_decided(uuid) IS
+'A merge is refused before its definitions are planned: what was decided of them stands.';
+
 CREATE OR REPLACE FUNCTION pggit._open_schema_conflict(p_merge_id uuid, p_type text, p_name text, p_kind text, p_base jsonb, p_ours jsonb, p_theirs jsonb)
     RETURNS pggit.schema_conflicts
     LANGUAGE plpgsql
@@ -439,7 +453,6 @@ DECLARE
     v_names   jsonb := pggit._names_at(p_their_id);
     v_why_not text;
 BEGIN
-    PERFORM pggit._begin_schema(p_merge.merge_id);
     PERFORM pggit._drop_temporary('pg_temp.pggit_merged_columns');
     CREATE TEMPORARY TABLE pggit_merged_columns (table_id integer, origin integer, base_id integer, ours_id integer, theirs_id integer, change text, name text, ours_name text, theirs_name text,
                                                  is_generated boolean, is_past boolean, their_relation regclass, their_name text, is_identity boolean, is_required boolean, is_as_base boolean) ON COMMIT DROP;

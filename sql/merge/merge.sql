@@ -592,6 +592,7 @@ DECLARE
     v_planned   jsonb := '{}';
     v_tree      bigint;
     v_their_objects pggit._schema_object[];
+    v_base_objects  pggit._schema_object[];
     v_settled   text[];
 BEGIN
     SELECT m.* INTO STRICT v_merge FROM pggit.merges AS m WHERE m.merge_id = p_merge_id;
@@ -668,17 +669,25 @@ BEGIN
     ELSIF v_steps.steps <> '[]' AND NOT p_apply THEN
         RETURN pggit._result(p_merge_id, 'rehearse');
     END IF;
+    PERFORM pggit._begin_schema(p_merge_id);
     IF v_steps.steps <> '[]' THEN
         v_their_objects := ARRAY(SELECT o FROM pggit._tree_objects(pggit._their_tree(v_source.branch_id, v_their_id, v_theirs)) AS o);
+        v_base_objects  := pggit._objects_of_base(v_bases);
+        v_steps.steps   := pggit._decided_readers(p_merge_id, v_target.branch_id, v_steps.steps, v_base_objects, v_their_objects);
+        IF pggit._undecided_schema(p_merge_id) > 0 THEN
+            RETURN pggit._result(p_merge_id, CASE WHEN p_rehearse THEN 'planned' ELSE 'conflicted' END);
+        END IF;
     END IF;
-    v_tables := pggit._try_steps(v_steps.steps, v_ours, v_theirs, CASE WHEN v_steps.steps <> '[]' THEN pggit._objects_of_base(v_bases) END, v_their_objects);
+    v_tables := pggit._try_steps(v_steps.steps, v_ours, v_theirs, v_base_objects, v_their_objects);
     IF v_tables.refused IS NOT NULL THEN
+        PERFORM pggit._keep_decided(p_merge_id);
         RETURN pggit._result(p_merge_id, 'refused', v_tables.refused);
     END IF;
 
     SELECT pggit._why_not_mergeable(v_source.branch_id, v_target.branch_id, (pggit._ref(b.id)).at, v_ours, v_theirs) AS reason INTO v_reason
       FROM unnest(v_bases) AS b(id) ORDER BY 1 NULLS LAST LIMIT 1;
     IF v_reason IS NOT NULL THEN
+        PERFORM pggit._keep_decided(p_merge_id);
         RETURN pggit._result(p_merge_id, 'refused', jsonb_build_object('reason', v_reason, 'sqlstate', 'VG302'));
     END IF;
 

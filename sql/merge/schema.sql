@@ -375,7 +375,37 @@ $$;
 COMMENT ON FUNCTION pggit._bring_first(integer, integer, pggit._schema_object[], pggit._schema_object[]) IS
 'Gives main the functions and types that theirs has made, or a branch those functions that another branch has made, before tables and columns come that may need them, and returns the statements.';
 
-CREATE OR REPLACE FUNCTION pggit._drop_users_of_tables(p_branch_id integer, p_tables integer[], p_base pggit._schema_object[], p_theirs pggit._schema_object[])
+CREATE OR REPLACE FUNCTION pggit._decided_readers(p_merge_id uuid, p_branch_id integer, p_steps jsonb, p_base pggit._schema_object[], p_theirs pggit._schema_object[])
+    RETURNS jsonb
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_gone    oid[]  := ARRAY(SELECT pggit._relation_at((s ->> 'table')::integer, p_branch_id) FROM jsonb_array_elements(p_steps) AS s WHERE s ->> 'do' = 'drop');
+    v_readers text[] := ARRAY(SELECT pggit._base_name(r.objid) FROM pggit._readers(v_gone, pggit._schemas_of(p_branch_id)) AS r WHERE v_gone <> '{}' AND r.classid = 'pg_class'::regclass);
+    v_one     record;
+BEGIN
+    IF v_readers = '{}' OR p_base IS NULL THEN
+        RETURN p_steps;
+    END IF;
+    FOR v_one IN
+        SELECT o, b.definition AS base
+          FROM pggit._schema_objects(p_branch_id) AS o JOIN unnest(p_base) AS b USING (object_type, object_name)
+         WHERE o.object_type IN ('view', 'materialized view') AND o.object_name = ANY (v_readers) AND o.hash <> b.hash
+           AND NOT EXISTS (SELECT FROM unnest(p_theirs) AS t WHERE t.object_type = o.object_type AND t.object_name = o.object_name)
+         ORDER BY o.object_name
+    LOOP
+        IF (pggit._open_schema_conflict(p_merge_id, (v_one.o).object_type, (v_one.o).object_name, 'update_delete', v_one.base, (v_one.o).definition, NULL)).resolution = 'theirs' THEN
+            p_steps := p_steps || jsonb_build_object('do', 'drop_reader', 'name', (v_one.o).object_name);
+        END IF;
+    END LOOP;
+    RETURN p_steps;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._decided_readers(uuid, integer, jsonb, pggit._schema_object[], pggit._schema_object[]) IS
+'Views over tables that theirs dropped with them, and that ours has changed, are conflicts; those decided for theirs are added to the steps of a merge, to go before their tables.';
+
+CREATE OR REPLACE FUNCTION pggit._drop_users_of_tables(p_branch_id integer, p_tables integer[], p_base pggit._schema_object[], p_theirs pggit._schema_object[], p_decided text[] DEFAULT '{}')
     RETURNS text[]
     LANGUAGE plpgsql
 AS $$
@@ -393,15 +423,15 @@ BEGIN
     v_real := ARRAY(SELECT pggit._shown_name(bt.table_id, p_branch_id) FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.form = 'table');
     v_own  := ARRAY(SELECT r.object_name FROM pggit._own_readers(p_branch_id) AS r);
     v_left := ARRAY(SELECT o FROM unnest(v_ours) AS o
-                     WHERE NOT (pggit._uses_tables(o) AND o.parent <> ALL (v_gone) AND EXISTS (SELECT FROM unnest(p_base) AS b WHERE b.object_type = o.object_type AND b.object_name = o.object_name AND b.hash = o.hash)
+                     WHERE NOT (pggit._uses_tables(o) AND o.parent <> ALL (v_gone) AND EXISTS (SELECT FROM unnest(p_base) AS b WHERE b.object_type = o.object_type AND b.object_name = o.object_name AND (b.hash = o.hash OR o.object_name = ANY (p_decided)))
                                 AND NOT EXISTS (SELECT FROM unnest(p_theirs) AS t WHERE t.object_type = o.object_type AND t.object_name = o.object_name)
                                 AND (p_branch_id = 1 OR CASE o.object_type WHEN 'constraint' THEN o.parent = ANY (v_real) ELSE o.object_name = ANY (v_own) END)));
     RETURN ARRAY(SELECT jsonb_array_elements_text(pggit._migrate(p_branch_id, v_ours, v_left)));
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._drop_users_of_tables(integer, integer[], pggit._schema_object[], pggit._schema_object[]) IS
-'Drops the views and foreign keys of main, or a branch''s own, that theirs has dropped and ours left alone, before the tables that they use go, and returns the statements.';
+COMMENT ON FUNCTION pggit._drop_users_of_tables(integer, integer[], pggit._schema_object[], pggit._schema_object[], text[]) IS
+'Drops the views and foreign keys of main, or a branch''s own, that theirs has dropped and ours left alone, or that are decided to go (p_decided), before the tables that they use go, and returns the statements.';
 
 CREATE OR REPLACE FUNCTION pggit._uses_tables(p_object pggit._schema_object)
     RETURNS boolean
@@ -636,15 +666,17 @@ CREATE OR REPLACE FUNCTION pggit._note_synced(p_branch_id integer)
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
 AS $$
-    WITH unknown AS MATERIALIZED (
-        SELECT r.object_type, r.object_name FROM pggit._own_readers(p_branch_id) AS r
-         WHERE NOT EXISTS (SELECT FROM pggit.schema_copies AS k WHERE k.branch_id = p_branch_id AND k.object_type = r.object_type AND k.object_name = r.object_name)
+    -- A materialized view of main's is a view on the branch.
+    WITH readers AS MATERIALIZED (
+        SELECT r.object_name, ARRAY[r.object_type] || CASE r.object_type WHEN 'view' THEN ARRAY['materialized view'] END AS kinds FROM pggit._own_readers(p_branch_id) AS r
+    ), unknown AS MATERIALIZED (
+        SELECT r.* FROM readers AS r
+         WHERE NOT EXISTS (SELECT FROM pggit.schema_copies AS k WHERE k.branch_id = p_branch_id AND k.object_type = ANY (r.kinds) AND k.object_name = r.object_name)
     ), below AS (
         SELECT e.object_type, e.object_name FROM pggit._tree_entries(CASE WHEN EXISTS (SELECT FROM unknown) THEN pggit._tree_below(p_branch_id) END) AS e
     )
     INSERT INTO pggit.schema_copies (branch_id, object_type, object_name)
-    SELECT p_branch_id, u.object_type, u.object_name FROM unknown AS u
-     WHERE EXISTS (SELECT FROM below AS b WHERE b.object_type = u.object_type AND b.object_name = u.object_name);
+    SELECT p_branch_id, b.object_type, b.object_name FROM unknown AS u JOIN below AS b ON b.object_type = ANY (u.kinds) AND b.object_name = u.object_name;
 $$;
 
 COMMENT ON FUNCTION pggit._note_synced(integer) IS
@@ -674,7 +706,10 @@ BEGIN
                           WHERE (pggit._is_of_table(m) AND CASE m.object_type WHEN 'table' THEN m.object_name ELSE m.parent END IN (SELECT w.object_name FROM own AS w))
                              OR (m.object_type, m.object_name) IN (SELECT r.object_type, r.object_name FROM readers AS r)
                              OR (m.object_type IN ('view', 'materialized view') AND NOT EXISTS (SELECT FROM now AS n WHERE n.object_type = m.object_type AND n.object_name = m.object_name)))
-                   || ARRAY(SELECT n.o FROM now AS n WHERE NOT n.is_own AND (n.object_type, n.object_name) NOT IN (SELECT f.object_type, f.object_name FROM functions AS f)));
+                   || ARRAY(SELECT n.o FROM now AS n WHERE NOT n.is_own AND (n.object_type, n.object_name) NOT IN (SELECT f.object_type, f.object_name FROM functions AS f)
+                               -- The branch has a view in the place of a materialized one that goes.
+                               AND NOT (n.object_type = 'materialized view' AND n.object_name IN (SELECT r.object_name FROM readers AS r)
+                                        AND NOT EXISTS (SELECT FROM unnest(p_merged) AS m WHERE m.object_type = n.object_type AND m.object_name = n.object_name))));
 END;
 $$;
 
@@ -689,13 +724,14 @@ AS $$
 BEGIN
     RETURN (SELECT CASE p_branch_id WHEN 1 THEN p_now ELSE ARRAY(
                 SELECT n FROM unnest(p_now) AS n LEFT JOIN unnest(p_merged) AS m ON m.object_type = n.object_type AND m.object_name = n.object_name
-                 WHERE n.object_type NOT IN ('function', 'procedure', 'aggregate') OR m.hash IS NOT DISTINCT FROM n.hash
+                 WHERE n.object_type NOT IN ('function', 'procedure', 'aggregate', 'materialized view') OR m.hash IS NOT DISTINCT FROM n.hash
+                    OR (n.object_type = 'materialized view' AND m.hash IS NOT NULL)
                     OR (n.object_type, n.object_name) IN (SELECT r.object_type, r.object_name FROM pggit._own_readers(p_branch_id) AS r)) END);
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._without_shown(integer, pggit._schema_object[], pggit._schema_object[]) IS
-'What a branch has, without functions of main that the merge changes there: it makes the branch''s own.';
+'What a branch has, without functions of main that the merge changes there: it makes the branch''s own; and without materialized views that go, in whose place the branch has views.';
 
 CREATE OR REPLACE FUNCTION pggit._uncopied_readers(p_branch_id integer)
     RETURNS TABLE (object_name text, classid oid, objid oid)
@@ -754,6 +790,33 @@ $$;
 COMMENT ON FUNCTION pggit._order_copies(integer) IS
 'Puts a branch''s copies into an order in which each comes after those that it reads.';
 
+CREATE OR REPLACE FUNCTION pggit._follow_materialized(p_branch_id integer, p_merged pggit._schema_object[])
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_now   pggit._schema_object[];
+    v_then  pggit._schema_object[];
+    v_users text[];
+BEGIN
+    IF NOT EXISTS (SELECT FROM unnest(p_merged) AS m WHERE m.object_type = 'materialized view') THEN
+        RETURN;
+    END IF;
+    v_now := ARRAY(SELECT o FROM pggit._own_objects(p_branch_id) AS o WHERE o.object_type = 'view');
+    v_then := ARRAY(SELECT CASE WHEN m.object_name IS NULL THEN o
+                                ELSE (o.object_type, o.object_name, o.parent, d.definition, pggit._object_hash(d.definition), NULL, NULL)::pggit._schema_object END
+                      FROM unnest(v_now) AS o
+                      LEFT JOIN unnest(p_merged) AS m ON m.object_type = 'materialized view' AND m.object_name = o.object_name AND m.definition -> 'query' <> o.definition -> 'query'
+                     CROSS JOIN LATERAL (SELECT o.definition || jsonb_build_object('query', m.definition -> 'query', 'columns', m.definition -> 'columns') AS definition) AS d);
+    v_users := ARRAY(SELECT r.object_name FROM pggit._uncopied_readers(p_branch_id) AS r);
+    PERFORM pggit._migrate(p_branch_id, v_now, v_then);
+    PERFORM pggit._note_copied(p_branch_id, v_users);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._follow_materialized(integer, pggit._schema_object[]) IS
+'Main''s materialized views are views on a branch: those whose queries a merge has changed are made anew.';
+
 CREATE OR REPLACE FUNCTION pggit._finish_schema(p_branch_id integer, p_merged pggit._schema_object[], p_settled text[], p_now pggit._schema_object[])
     RETURNS jsonb
     LANGUAGE plpgsql
@@ -775,6 +838,7 @@ BEGIN
         PERFORM pggit._note_copied(p_branch_id, v_users);
         DELETE FROM pggit.schema_copies AS k USING unnest(p_merged) AS m WHERE k.branch_id = p_branch_id AND k.object_type = m.object_type AND k.object_name = m.object_name;
         PERFORM pggit._copy_readers(p_branch_id, 1, ARRAY(SELECT m.object_name FROM unnest(p_merged) AS m WHERE m.object_type IN ('view', 'materialized view', 'function', 'procedure')));
+        PERFORM pggit._follow_materialized(p_branch_id, p_merged), pggit._note_synced(p_branch_id);
         PERFORM pggit._order_copies(p_branch_id);
     END IF;
     v_tree := pggit._scan_schema(p_branch_id, NULL);

@@ -776,7 +776,8 @@ DECLARE
 BEGIN
     PERFORM set_config('pggit.following', 'on', true);
     IF v_gone <> '{}' THEN
-        v_done := v_done || pggit._drop_users_of_tables((p_ours).branch_id, v_gone, p_base, p_objects);
+        v_done := v_done || pggit._drop_users_of_tables((p_ours).branch_id, v_gone, p_base, p_objects,
+                                                           ARRAY(SELECT s ->> 'name' FROM jsonb_array_elements(p_steps) AS s WHERE s ->> 'do' = 'drop_reader'));
         v_done := v_done || CASE (p_ours).branch_id WHEN 1 THEN pggit._drop_on_main(v_gone, p_ours) ELSE pggit._drop_of_branch(v_gone, (p_ours).branch_id) END;
     END IF;
     v_done := v_done || pggit._move_types(p_steps, (p_theirs).branch_id);
