@@ -307,6 +307,30 @@ $$;
 COMMENT ON FUNCTION pggit._make_steps(record, jsonb) IS
 'Steps that make an object: types and functions before the tables whose columns need them, keys and indexes after the columns, foreign keys after all keys, then views, and what belongs to all of these.';
 
+CREATE OR REPLACE FUNCTION pggit._partition_column_steps(p_change record, p_partition_of text, p_target jsonb)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_parent record;
+    v_base   jsonb;
+    v_back   pggit._schema_object;
+BEGIN
+    SELECT k.f, k.t INTO v_parent FROM pg_temp.pggit_changes AS k WHERE k.object_type = 'column' AND k.local = p_change.local AND coalesce((k.t).parent, (k.f).parent) = p_partition_of;
+    IF p_change.action = 'create' THEN
+        v_base := coalesce((v_parent.f).definition, (v_parent.t).definition) - '{comment,grants,statistics,options}'::text[] - CASE WHEN (p_change.t).definition ? 'identity' THEN '' ELSE 'identity' END;
+        PERFORM pggit._add_steps(34, 0, pggit._alter_column(v_base, p_change.t, p_target), p_change.object_type, p_change.object_name);
+    ELSIF (v_parent.t).object_name IS NOT NULL THEN
+        v_back            := p_change.f;
+        v_back.definition := (v_parent.t).definition - '{comment,grants,statistics,options}'::text[] - CASE WHEN (p_change.f).definition ? 'identity' THEN '' ELSE 'identity' END;
+        PERFORM pggit._add_steps(33, 0, pggit._alter_column((p_change.f).definition, v_back, p_target), p_change.object_type, p_change.object_name);
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._partition_column_steps(record, text, jsonb) IS
+'Steps for what a partition says of a column that it has from its parent, a default of its own for example, and said not before, or says no more.';
+
 CREATE OR REPLACE FUNCTION pggit._change_steps(p_change record, p_target jsonb)
     RETURNS void
     LANGUAGE plpgsql
@@ -320,6 +344,11 @@ DECLARE
 BEGIN
     IF v_type = 'table' THEN
         PERFORM pggit._add_steps(9, 0, pggit._detach_table(v_from, p_change.t, p_target), v_type, p_change.object_name);
+        IF v_from ->> 'replica_identity' LIKE 'USING INDEX%' AND (v_from -> 'replica_identity') IS DISTINCT FROM v_to -> 'replica_identity' THEN
+            -- Its columns have to stay NOT NULL as long as it is that.
+            PERFORM pggit._add_steps(9, 0, ARRAY[format('ALTER TABLE %s REPLICA IDENTITY DEFAULT', pggit._in_target(p_change.object_name, p_target))], v_type, p_change.object_name);
+            v_from := v_from - 'replica_identity';
+        END IF;
         PERFORM pggit._add_steps(30, 0, pggit._alter_table(v_from, p_change.t, p_target), v_type, p_change.object_name);
         IF v_to ? 'partition_of' AND NOT v_from ? 'partition_of' THEN
             PERFORM pggit._add_steps(CASE WHEN c.f IS NULL THEN 32 ELSE 33 END, 0,
@@ -354,7 +383,7 @@ BEGIN
     IF v_type = 'sequence' AND (v_from -> 'owned_by') IS DISTINCT FROM v_to -> 'owned_by' THEN
         PERFORM pggit._add_steps(9, 0, ARRAY[format('ALTER SEQUENCE %s OWNED BY NONE', pggit._in_target(p_change.object_name, p_target))], v_type, p_change.object_name) WHERE v_from ? 'owned_by';
         PERFORM pggit._add_steps(53, 0, ARRAY[format('ALTER SEQUENCE %s OWNED BY %s', pggit._in_target(p_change.object_name, p_target), pggit._in_target(v_to ->> 'owned_by', p_target))],
-                                 v_type, p_change.object_name);
+                                 v_type, p_change.object_name) WHERE v_to ? 'owned_by';
     END IF;
 END;
 $$;
@@ -396,6 +425,7 @@ BEGIN
         SELECT c.*, p.action AS parent_action, p.object_type AS parent_type,
                p.action = 'alter' AND (p.f).definition ? 'partition_of' AND NOT (p.t).definition ? 'partition_of' AS was_child,
                (p.f).definition ->> 'partition_of' AS was_part_of,
+               CASE WHEN p.action IN ('keep', 'alter') AND (p.f).definition ->> 'partition_of' = (p.t).definition ->> 'partition_of' THEN (p.t).definition ->> 'partition_of' END AS stays_part_of,
                p.action = 'alter' AND (p.t).definition ? 'partition_of' AND NOT (p.f).definition ? 'partition_of' AS is_child,
                p.action = 'alter' AND ((p.f).definition -> 'inherits') IS DISTINCT FROM (p.t).definition -> 'inherits' AS changes_parents,
                c.object_type IN ('column', 'constraint', 'index', 'trigger') AND p.action = 'alter' AND EXISTS (
@@ -417,6 +447,10 @@ BEGIN
             PERFORM pggit._add_steps(33, 0, pggit._alter_column((k.f).definition - '{comment,grants,statistics,options}'::text[] - CASE WHEN (v_change.t).definition ? 'identity' THEN '' ELSE 'identity' END,
                                                                 v_change.t, v_target), v_change.object_type, v_change.object_name)
                FROM pg_temp.pggit_changes AS k WHERE k.object_type = 'column' AND k.local = v_change.local AND (k.f).parent = v_change.was_part_of;
+        END IF;
+        IF v_change.object_type = 'column' AND v_change.action IN ('create', 'drop') AND v_change.stays_part_of IS NOT NULL THEN
+            PERFORM pggit._partition_column_steps(v_change, v_change.stays_part_of, v_target);
+            CONTINUE;
         END IF;
         CONTINUE WHEN (v_change.action = 'create' AND v_change.was_child AND v_change.is_parents) OR (v_change.action = 'drop' AND v_change.is_child AND v_change.is_parents)
                    OR (v_change.object_type = 'constraint' AND v_change.action IN ('create', 'drop') AND v_change.changes_parents AND coalesce((v_change.t).definition, (v_change.f).definition) ->> 'kind' = 'check');
