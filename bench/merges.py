@@ -1,4 +1,4 @@
-"""Merges into main, 5 % of whose changes are in conflict, with capture on."""
+"""Merges into main and into branches, 5 % of whose changes are in conflict, with capture on."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ RELATED = """
     SELECT pggit.track_schema('related');
     SELECT pggit.commit('related tables');
 """
-MERGE = "SELECT (pggit.merge('{0}', 'main', NULL, '{{\"on_conflict\": \"theirs\"}}')).result"
-PLAN = "SELECT (pggit.plan_merge('{0}', 'main')).result"
+MERGE = "SELECT (pggit.merge('{0}', '{1}', NULL, '{{\"on_conflict\": \"theirs\"}}')).result"
+PLAN = "SELECT (pggit.plan_merge('{0}', '{1}')).result"
 
 
 def changed(pair: Pair, changes: int, number: int) -> Session:
@@ -40,10 +40,10 @@ def changed(pair: Pair, changes: int, number: int) -> Session:
     return session
 
 
-def spent(pair: Pair, sql: str, branch: str, result: str) -> float:
+def spent(pair: Pair, sql: str, branch: str, result: str, target: str = "main") -> float:
     """The CPU of a merge or a plan that must end in a way."""
     outcome: list[tuple[object, ...]] = []
-    cpu = pair.pggit.cpu(lambda session: outcome.extend(session.run(sql.format(branch))))
+    cpu = pair.pggit.cpu(lambda session: outcome.extend(session.run(sql.format(branch, target))))
     if outcome != [(result,)]:
         raise RuntimeError(f"the merge ended with {outcome}")
     return cpu
@@ -54,6 +54,16 @@ def merged(pair: Pair, changes: int, number: int) -> float:
     session = changed(pair, changes, number)
     cpu = spent(pair, MERGE, f"m{number}", "merged")
     pair.leave(session)
+    return cpu
+
+
+def merged_into_a_branch(pair: Pair, changes: int, number: int, materialize: str) -> float:
+    """The CPU of the same merge into a branch that is as main is."""
+    source = changed(pair, changes, number)
+    target = pair.branch(f"as_main{number}", materialize)
+    cpu = spent(pair, MERGE, f"m{number}", "merged", f"as_main{number}")
+    pair.leave(source)
+    pair.leave(target)
     return cpu
 
 
@@ -96,6 +106,10 @@ def merges(lab: Lab) -> Iterator[Figure]:
         )
         changed(large, few, 3)
         planned = spent(large, PLAN, "m3", "planned")
+        into_view, into_table = (
+            statistics.median(merged_into_a_branch(large, few, first + n, how) for n in range(3))
+            for first, how in ((30, "none"), (40, "all"))
+        )
         one_cpu, fewer_cpu, fewer_plain_cpu = (
             statistics.median(times)
             for times in zip(
@@ -111,6 +125,8 @@ def merges(lab: Lab) -> Iterator[Figure]:
         yield Figure(f"merge of {few:,} changes / UPDATE … FROM", large_cpu, plain_cpu, 2.5)
         yield Figure(f"merge of {few:,} changes, plan alone / UPDATE … FROM", planned, plain_cpu, 0.5)
         yield Figure(f"merge of {few:,} changes in {large.rows:,} / {small.rows:,} rows", large_cpu, small_cpu, 1.5)
+        yield Figure(f"merge of {few:,} changes into a view / into main", into_view, large_cpu, 2)
+        yield Figure(f"merge of {few:,} changes into a table / into main", into_table, large_cpu, 2)
     with lab.pair() as pair:
         yield Figure(f"merge of {many:,} changes / UPDATE … FROM", merged(pair, many, 0), updated(pair, many, 0), 2.5)
     if lab.large:

@@ -514,7 +514,7 @@ BEGIN
             PERFORM pggit._execute_soon(format('LOCK TABLE %s IN EXCLUSIVE MODE', pggit._base_rows(v_table.table_id)), v_begun);
         END IF;
     END LOOP;
-EXCEPTION WHEN lock_not_available OR undefined_table OR invalid_schema_name OR insufficient_privilege THEN
+EXCEPTION WHEN lock_not_available OR deadlock_detected OR undefined_table OR invalid_schema_name OR insufficient_privilege THEN
     NULL;
 END;
 $$;
@@ -789,7 +789,12 @@ BEGIN
         v_after         := (v_target.branch_id, v_x, CASE WHEN v_target.branch_id = 1 THEN v_x ELSE (v_after).s END)::pggit._position;
     END IF;
     PERFORM pggit._run_checks(v_merge, v_target.name);
-    IF v_target.branch_id = 1 AND v_shape = 0 AND v_commands = '{}' AND v_merged IS NULL THEN
+    IF v_target.branch_id <> 1 AND v_shape = 0 AND v_commands = '{}' AND v_merged IS NULL THEN
+        -- pggit._require_branch_as_planned has seen to it, and rows that the branch only moves over stay as they are.
+        v_planned := (SELECT coalesce(jsonb_object_agg(bt.table_id, v_result.detail -> 'planned_content' -> bt.table_id::text), '{}') FROM pggit.branch_tables AS bt
+                       WHERE bt.branch_id = v_target.branch_id AND v_result.detail -> 'planned_content' ? bt.table_id::text
+                         AND NOT pggit._is_keyless(bt.table_id) AND NOT pggit._is_reshaped(bt.table_id, v_before, v_after));
+    ELSIF v_shape = 0 AND v_commands = '{}' AND v_merged IS NULL THEN
         -- pggit._require_as_planned has seen to it.
         v_planned := v_result.detail -> 'planned_content';
         -- What was pending was committed, and the merge brought nothing of the schema.

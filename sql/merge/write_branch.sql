@@ -1,3 +1,57 @@
+CREATE OR REPLACE FUNCTION pggit._put_rows(p_table_id integer, p_branch_id integer, p_ours pggit._position, p_s_new pggit._mark, p_planned boolean, p_moves boolean)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET enable_nestloop = off SET enable_memoize = off  -- as in pggit._plan_rows
+AS $$
+DECLARE
+    v_main    pggit._position := (1, p_s_new, p_s_new)::pggit._position;
+    v_plan    text := format('pg_temp.pggit_plan_%s', p_table_id);
+    v_first   text := 'c' || (SELECT c.column_id FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position = 1);
+    v_missing jsonb := (SELECT coalesce(jsonb_object_agg(c.column_id, coalesce(pggit._value_of_old_rows(pggit._relation_at(p_table_id, 1), c.name), 'm.c' || c.column_id)), '{}')
+                          FROM pggit._columns_at(p_table_id, pggit._target()) AS c
+                         WHERE c.generated_as IS NULL AND NOT EXISTS (SELECT FROM pggit._columns_at(p_table_id, p_ours) AS o WHERE o.origin = c.origin));
+    v_also    text := concat_ws(' ', CASE WHEN p_planned THEN format('UNION SELECT %s FROM %s AS p', pggit._key_columns(p_table_id, 'p'), v_plan) END,
+                                CASE WHEN p_moves THEN format('UNION SELECT %s FROM pggit._mask_%s AS x WHERE x._b = %s', pggit._key_columns(p_table_id, 'x'), p_table_id, p_branch_id) END);
+    v_keys    text := format('SELECT %s FROM pggit._log_%s AS l WHERE %s %s', pggit._key_columns(p_table_id, 'l'), p_table_id, pggit._between_sql('l', (p_ours).s, p_s_new),
+                             coalesce(nullif(v_also, ''), 'GROUP BY ' || pggit._key_columns(p_table_id, 'l')));
+    v_number  bigint := pggit._how_many(v_keys, 10000000);
+    v_o_first record := pggit._read_first(p_table_id, p_ours, 'o', v_number);
+    v_m_first record := pggit._read_first(p_table_id, v_main, 'm', v_number);
+    -- The plan has ours as it is, unless it has filled columns that ours had not.
+    v_known   boolean := p_planned AND NOT EXISTS (SELECT FROM pg_temp.pggit_merged_columns AS c WHERE c.table_id = p_table_id);
+    v_o       text := pggit._row_now_sql(p_table_id, p_ours, v_o_first.first);
+BEGIN
+    PERFORM pggit._drop_temporary(format('pg_temp.pggit_put_%s', p_table_id));
+    EXECUTE format($sql$
+        CREATE TEMPORARY TABLE pggit_put_%1$s ON COMMIT DROP AS
+        WITH %2$s keys AS (%3$s)
+        SELECT w.*
+          FROM (SELECT w.*, NOT (coalesce(w.want *= w.m, w.want IS NULL AND w.m IS NULL)) AS own
+                  FROM (SELECT %4$s, CASE WHEN %5$s THEN p.o WHEN o.%6$s IS DISTINCT FROM NULL THEN %7$s END AS o, CASE WHEN m.%6$s IS DISTINCT FROM NULL THEN %8$s END AS m,
+                               mask._b IS NOT NULL AS owned, CASE WHEN NOT p.action IS NULL THEN p.want WHEN o.%6$s IS DISTINCT FROM NULL THEN %9$s END AS want
+                          FROM keys AS k %10$s %11$s LEFT JOIN LATERAL (%12$s) AS o ON true LEFT JOIN LATERAL (%13$s) AS m ON true
+                          LEFT JOIN LATERAL (SELECT x._b FROM pggit._mask_%1$s AS x WHERE x._b = %14$s AND %15$s OFFSET 0) AS mask ON true
+                        OFFSET 0) AS w
+                OFFSET 0) AS w
+         -- A row that stays as it is has to go to the columns of now all the same.
+         WHERE NOT (w.own = w.owned AND coalesce(w.want *= w.o, w.want IS NULL AND w.o IS NULL) AND NOT (%16$L AND w.owned))$sql$,
+        p_table_id, v_o_first.with_sql || v_m_first.with_sql, v_keys, pggit._key_columns(p_table_id, 'k'),
+        CASE WHEN v_known THEN 'NOT p.action IS NULL' ELSE 'false' END, v_first,
+        pggit._as_row_sql(p_table_id, 'o', pggit._target()), pggit._as_row_sql(p_table_id, 'm', pggit._target()), pggit._merged_row_sql(p_table_id, 'o', v_missing),
+        CASE WHEN p_planned THEN format('LEFT JOIN %s AS p ON %s', v_plan, pggit._same_key(p_table_id, 'p', 'k'))
+             ELSE format('CROSS JOIN (SELECT NULL::text AS action, NULL::pggit._delta_%1$s AS o, NULL::pggit._delta_%1$s AS want) AS p', p_table_id) END,
+        v_o_first.join_sql || v_m_first.join_sql,
+        CASE WHEN v_known THEN format('SELECT q.* FROM (%s) AS q WHERE p.action IS NULL', v_o) ELSE v_o END,
+        pggit._row_now_sql(p_table_id, v_main, v_m_first.first), p_branch_id, pggit._same_key(p_table_id, 'x', 'k'), p_moves);
+    -- Of the whole rows in it no statistics are of use.
+    EXECUTE format('ANALYZE pg_temp.pggit_put_%s (%s)', p_table_id, pggit._key_columns(p_table_id));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._put_rows(integer, integer, pggit._position, pggit._mark, boolean, boolean) IS
+'Works out what has to be written to a table of a branch into the temporary table pggit_put_<table id>: the keys of the plan and those that main''s side of the branch moves over, which would change silently otherwise, where anything about
+them changes. o is the row as it is, m main''s row at the new base, want the row that there will be, owned and own whether the key is the branch''s before and after. p_moves: the branch''s rows go to other columns.';
+
 CREATE OR REPLACE FUNCTION pggit._write_branch(p_table_id integer, p_branch_id integer, p_ours pggit._position, p_s_new pggit._mark, p_planned boolean)
     RETURNS void
     LANGUAGE plpgsql
@@ -5,16 +59,8 @@ AS $$
 DECLARE
     v_keys   text := pggit._key_columns(p_table_id);
     v_put    text := format('pg_temp.pggit_put_%s', p_table_id);
-    v_plan   text := format('pg_temp.pggit_plan_%s', p_table_id);
     v_dense  text := pggit._dense_relation(p_branch_id, p_table_id);
-    v_first  text := 'c' || (SELECT c.column_id FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position = 1);
     v_stored text := pggit._stored_columns(p_table_id, NULL, pggit._target());
-    v_missing jsonb := (SELECT coalesce(jsonb_object_agg(c.column_id, coalesce(pggit._value_of_old_rows(pggit._relation_at(p_table_id, 1), c.name), 'm.c' || c.column_id)), '{}')
-                          FROM pggit._columns_at(p_table_id, pggit._target()) AS c
-                         WHERE c.generated_as IS NULL AND NOT EXISTS (SELECT FROM pggit._columns_at(p_table_id, p_ours) AS o WHERE o.origin = c.origin));
-    v_moves  boolean := pggit._dense_relation(p_branch_id, p_table_id) IS NULL AND pggit._is_reshaped(p_table_id, p_ours, pggit._target());
-    v_keys_also text := concat_ws(' ', CASE WHEN p_planned THEN format('UNION SELECT %s FROM %s AS p', pggit._key_columns(p_table_id, 'p'), v_plan) END,
-                                  CASE WHEN v_moves THEN format('UNION SELECT %s FROM pggit._mask_%s AS x WHERE x._b = %s', pggit._key_columns(p_table_id, 'x'), p_table_id, p_branch_id) END);
     v_logged text;
     v_before text;
     v_seq    bigint;
@@ -25,28 +71,7 @@ BEGIN
            FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.table_id = p_table_id AND NOT pggit._is_told_anew(bt, (p_ours).s, p_s_new);
         RETURN;
     END IF;
-
-    -- The keys of the plan, and those that main's side of the branch moves over: they would change silently otherwise.
-    PERFORM pggit._drop_temporary(v_put);
-    EXECUTE format($sql$
-        CREATE TEMPORARY TABLE pggit_put_%1$s ON COMMIT DROP AS
-        SELECT w.*, NOT (coalesce(w.want *= w.m, w.want IS NULL AND w.m IS NULL)) AS own
-          FROM (SELECT %7$s, CASE WHEN o.%8$s IS DISTINCT FROM NULL THEN %9$s END AS o, CASE WHEN m.%8$s IS DISTINCT FROM NULL THEN %10$s END AS m, mask._b IS NOT NULL AS owned,
-                       %11$s AS want
-                  FROM (SELECT %2$s FROM pggit._log_%1$s AS l WHERE %3$s %4$s) AS k
-                  LEFT JOIN LATERAL (%5$s) AS o ON true LEFT JOIN LATERAL (%6$s) AS m ON true
-                  LEFT JOIN pggit._mask_%1$s AS mask ON mask._b = %12$s AND %13$s %14$s) AS w$sql$,
-        p_table_id, pggit._key_columns(p_table_id, 'l'), pggit._between_sql('l', (p_ours).s, p_s_new),
-        coalesce(nullif(v_keys_also, ''), 'GROUP BY ' || pggit._key_columns(p_table_id, 'l')),
-        pggit._row_now_sql(p_table_id, p_ours), pggit._row_now_sql(p_table_id, (1, p_s_new, p_s_new)::pggit._position),
-        pggit._key_columns(p_table_id, 'k'), v_first, pggit._as_row_sql(p_table_id, 'o', pggit._target()), pggit._as_row_sql(p_table_id, 'm', pggit._target()),
-        CASE WHEN p_planned THEN format('CASE WHEN p.action IS NOT NULL THEN p.want WHEN o.%s IS DISTINCT FROM NULL THEN %s END', v_first, pggit._merged_row_sql(p_table_id, 'o', v_missing))
-             ELSE format('CASE WHEN o.%s IS DISTINCT FROM NULL THEN %s END', v_first, pggit._merged_row_sql(p_table_id, 'o', v_missing)) END,
-        p_branch_id, pggit._same_key(p_table_id, 'mask', 'k'),
-        CASE WHEN p_planned THEN format('LEFT JOIN %s AS p ON %s', v_plan, pggit._same_key(p_table_id, 'p', 'k')) ELSE '' END);
-    -- A row that stays as it is has to go to the columns of now all the same.
-    EXECUTE format('DELETE FROM %s AS w WHERE w.own = w.owned AND coalesce(w.want *= w.o, w.want IS NULL AND w.o IS NULL) AND NOT (%L AND w.owned)', v_put, v_moves);
-    EXECUTE format('ANALYZE %s (%s)', v_put, v_keys);
+    PERFORM pggit._put_rows(p_table_id, p_branch_id, p_ours, p_s_new, p_planned, v_dense IS NULL AND pggit._is_reshaped(p_table_id, p_ours, pggit._target()));
 
     IF v_dense IS NOT NULL THEN
         PERFORM pggit._plan_dense(p_table_id);

@@ -17,7 +17,7 @@ LINES = {
     "branch write, view": 2,
     "branch write, real table": 2,
     "diff of": 2,
-    "merge of": 7,
+    "merge of": 9,
     "commits of": 2,
     "as of": 2,
     "checked out": 2,
