@@ -371,6 +371,31 @@ $$;
 COMMENT ON FUNCTION pggit._follow_relation_rights(oid, oid) IS
 'Gives what shows a relation in a state of the past the rights that main''s has now; where main''s has other row-level security by now, nobody''s. Locks nothing that readers have.';
 
+CREATE OR REPLACE FUNCTION pggit._follow_routine_rights(p_main oid, p_shown oid)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_change record;
+BEGIN
+    FOR v_change IN
+        WITH rights AS (
+            SELECT p.oid, g.grantee FROM pg_proc AS p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS g WHERE p.oid IN (p_main, p_shown) AND g.grantee <> p.proowner
+        )
+        SELECT format(CASE WHEN w.grantee IS NULL THEN 'REVOKE EXECUTE ON ROUTINE %s FROM %s CASCADE' ELSE 'GRANT EXECUTE ON ROUTINE %s TO %s' END, p_shown::regprocedure,
+                      CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END) AS command
+          FROM (SELECT r.grantee FROM rights AS r WHERE r.oid = p_main) AS w FULL JOIN (SELECT r.grantee FROM rights AS r WHERE r.oid = p_shown) AS g USING (grantee)
+         WHERE w.grantee IS NULL OR g.grantee IS NULL
+    LOOP
+        EXECUTE v_change.command;
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._follow_routine_rights(oid, oid) IS
+'Who may call a function or procedure of main may call its copy in a state of the past, and nobody else.';
+
 CREATE OR REPLACE FUNCTION pggit._follow_rights(p_branch pggit.branches)
     RETURNS void
     LANGUAGE plpgsql
@@ -388,6 +413,14 @@ BEGIN
     LOOP
         PERFORM pggit._follow_relation_rights(v_pair.main, v_pair.shown) WHERE v_pair.main IS NOT NULL AND EXISTS (SELECT FROM pg_class AS c WHERE c.oid = v_pair.shown);
     END LOOP;
+    FOR v_pair IN
+        SELECT m.oid AS main, c.oid AS shown
+          FROM pggit.branch_copies AS k JOIN pg_proc AS c ON c.oid = to_regprocedure(k.routine) JOIN pg_namespace AS n ON n.oid = c.pronamespace JOIN pggit.branch_schemas AS s ON s.schema_name = n.nspname
+          JOIN pg_proc AS m ON m.proname = c.proname AND oidvectortypes(m.proargtypes) = oidvectortypes(c.proargtypes) AND m.pronamespace = to_regnamespace(quote_ident(s.base_schema))
+         WHERE k.branch_id = p_branch.branch_id
+    LOOP
+        PERFORM pggit._follow_routine_rights(v_pair.main, v_pair.shown);
+    END LOOP;
     FOR v_pair IN SELECT s.base_schema, s.schema_name FROM pggit.branch_schemas AS s WHERE s.branch_id = p_branch.branch_id LOOP
         PERFORM pggit._follow_schema_rights(v_pair.base_schema, v_pair.schema_name);
     END LOOP;
@@ -395,7 +428,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._follow_rights(pggit.branches) IS
-'Gives a state of the past the rights that main has now on its tables, views and schemas.';
+'Gives a state of the past the rights that main has now on its tables, views, functions and schemas.';
 
 CREATE OR REPLACE FUNCTION pggit._is_being_deleted(p_branch_id integer)
     RETURNS boolean

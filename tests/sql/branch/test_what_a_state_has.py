@@ -163,6 +163,7 @@ def test_rights_of_a_state_are_mains_at_once(shop: Database) -> None:
         """CREATE ROLE state_reader LOGIN; CREATE ROLE state_keeper LOGIN;
            GRANT USAGE ON SCHEMA pggit, public TO state_reader, state_keeper;
            ALTER TABLE notes OWNER TO state_keeper;
+           CREATE FUNCTION total() RETURNS bigint SECURITY DEFINER RETURN (SELECT count(*) FROM customers);
            GRANT SELECT ON customers, notes, names, parts TO state_reader"""
     )
     name = shop.value("SELECT pggit.checkout('v1')")
@@ -190,6 +191,10 @@ def test_rights_of_a_state_are_mains_at_once(shop: Database) -> None:
     assert seen() == [True, True, True]
     with raises("42501"):
         query(reader, "SELECT name FROM customers")
+    assert query(reader, "SELECT total()").fetchall() == [(1,)]
+    shop.run("REVOKE EXECUTE ON FUNCTION total FROM PUBLIC")
+    with raises("42501"):
+        query(reader, "SELECT total()")
     holder.rollback()
     query(holder, "SELECT pggit.checkout(%s)", name)
     shop.run("ALTER TABLE parts ENABLE ROW LEVEL SECURITY; ALTER TABLE notes ENABLE ROW LEVEL SECURITY")
