@@ -45,11 +45,16 @@ CREATE OR REPLACE FUNCTION pggit._as_type(p_value text, p_type anyelement)
     LANGUAGE plpgsql IMMUTABLE
     SET search_path = pg_catalog
 AS $$
-DECLARE
-    v_value p_type%TYPE;
 BEGIN
-    v_value := p_value;
-    RETURN v_value;
+    IF p_value IS NULL THEN
+        RETURN NULL;
+    ELSIF (SELECT t.typrelid <> 0 FROM pg_type AS t WHERE t.oid = pg_typeof(p_type)) THEN
+        -- No text is assigned to a composite variable.
+        EXECUTE format('SELECT (s.x).* FROM (SELECT $1::%s AS x) AS s', pg_typeof(p_type)) INTO p_type USING p_value;
+    ELSE
+        p_type := p_value;
+    END IF;
+    RETURN p_type;
 EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
     RETURN NULL;
 END;

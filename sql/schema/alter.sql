@@ -37,24 +37,40 @@ $$;
 COMMENT ON FUNCTION pggit._alter_enum(jsonb, jsonb, text) IS
 'Labels that were added, or renamed where they stand; NULL where labels went or changed places.';
 
+CREATE OR REPLACE FUNCTION pggit._renamed_attributes(p_from jsonb, p_to jsonb)
+    RETURNS TABLE (old_name text, new_name text)
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog
+AS $$
+    -- At the same place and of the same type, and nowhere else on the other side.
+    SELECT f.a ->> 'name', t.a ->> 'name'
+      FROM jsonb_array_elements(p_from -> 'attributes') WITH ORDINALITY AS f(a, n) JOIN jsonb_array_elements(p_to -> 'attributes') WITH ORDINALITY AS t(a, n) USING (n)
+     WHERE jsonb_array_length(p_from -> 'attributes') = jsonb_array_length(p_to -> 'attributes') AND f.a - 'name' = t.a - 'name' AND f.a -> 'name' <> t.a -> 'name'
+       AND NOT jsonb_path_query_array(p_to -> 'attributes', '$[*].name') @> (f.a -> 'name') AND NOT jsonb_path_query_array(p_from -> 'attributes', '$[*].name') @> (t.a -> 'name');
+$$;
+
+COMMENT ON FUNCTION pggit._renamed_attributes(jsonb, jsonb) IS
+'The attributes of a composite type that have another name at the same place.';
+
 CREATE OR REPLACE FUNCTION pggit._alter_composite(p_from jsonb, p_to jsonb, p_name text)
     RETURNS text[]
     LANGUAGE plpgsql IMMUTABLE
     SET search_path = pg_catalog
 AS $$
 BEGIN
-    RETURN (SELECT coalesce(array_agg(CASE WHEN t.a IS NULL THEN format('ALTER TYPE %s DROP ATTRIBUTE %I', p_name, name)
+    RETURN ARRAY(SELECT format('ALTER TYPE %s RENAME ATTRIBUTE %I TO %I', p_name, r.old_name, r.new_name) FROM pggit._renamed_attributes(p_from, p_to) AS r)
+           || (SELECT coalesce(array_agg(CASE WHEN t.a IS NULL THEN format('ALTER TYPE %s DROP ATTRIBUTE %I', p_name, name)
                                            WHEN f.a IS NULL THEN concat_ws(' ', format('ALTER TYPE %s ADD ATTRIBUTE %I %s', p_name, name, t.a ->> 'type'), 'COLLATE ' || (t.a ->> 'collation'))
                                            ELSE concat_ws(' ', format('ALTER TYPE %s ALTER ATTRIBUTE %I TYPE %s', p_name, name, t.a ->> 'type'), 'COLLATE ' || (t.a ->> 'collation')) END
                                       ORDER BY t.a IS NULL DESC, t.n), '{}')
-              FROM (SELECT a ->> 'name' AS name, a FROM jsonb_array_elements(p_from -> 'attributes') AS a) AS f
-              FULL JOIN (SELECT a ->> 'name' AS name, a, n FROM jsonb_array_elements(p_to -> 'attributes') WITH ORDINALITY AS a(a, n)) AS t USING (name)
+              FROM (SELECT coalesce(r.new_name, a ->> 'name') AS name, a - 'name' AS a FROM jsonb_array_elements(p_from -> 'attributes') AS a LEFT JOIN pggit._renamed_attributes(p_from, p_to) AS r ON r.old_name = a ->> 'name') AS f
+              FULL JOIN (SELECT a ->> 'name' AS name, a - 'name' AS a, n FROM jsonb_array_elements(p_to -> 'attributes') WITH ORDINALITY AS a(a, n)) AS t USING (name)
              WHERE f.a IS DISTINCT FROM t.a);
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._alter_composite(jsonb, jsonb, text) IS
-'Attributes that went, came or have other types.';
+'Attributes that were renamed, went, came or have other types.';
 
 CREATE OR REPLACE FUNCTION pggit._alter_domain(p_from jsonb, p_to jsonb, p_name text)
     RETURNS text[]

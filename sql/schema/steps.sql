@@ -378,7 +378,10 @@ BEGIN
                                               v_alter || 'SET DEFAULT ' || (v_to ->> 'default')], v_type, p_change.object_name, true);
     END IF;
     PERFORM pggit._add_steps(v_phase, p_change.level, pggit._alter_object(v_from, p_change.t, p_target), v_type, p_change.object_name,
-                             v_type = 'column' AND v_from ->> 'type' <> v_to ->> 'type' AND pggit._loses_values(v_from ->> 'type', v_to ->> 'type'))
+                             CASE v_type WHEN 'column' THEN v_from ->> 'type' <> v_to ->> 'type' AND pggit._loses_values(v_from ->> 'type', v_to ->> 'type')
+                                         WHEN 'type' THEN EXISTS (SELECT FROM jsonb_array_elements(v_from -> 'attributes') AS a(f)
+                                                                   WHERE NOT EXISTS (SELECT FROM jsonb_array_elements(v_to -> 'attributes') AS b(t) WHERE b.t ->> 'name' = a.f ->> 'name' AND b.t -> 'type' = a.f -> 'type')
+                                                                     AND a.f ->> 'name' NOT IN (SELECT r.old_name FROM pggit._renamed_attributes(v_from, v_to) AS r)) ELSE false END)
       WHERE p_change.action <> 'keep';
     IF v_type = 'sequence' AND (v_from -> 'owned_by') IS DISTINCT FROM v_to -> 'owned_by' THEN
         PERFORM pggit._add_steps(9, 0, ARRAY[format('ALTER SEQUENCE %s OWNED BY NONE', pggit._in_target(p_change.object_name, p_target))], v_type, p_change.object_name) WHERE v_from ? 'owned_by';

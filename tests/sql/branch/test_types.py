@@ -204,3 +204,21 @@ def test_what_stays_refused_says_why(shop: Database, before: str, ddl: str, sqls
     assert refused.value.diag.message_hint
     assert shop.value("SELECT enum_range(NULL::mood)::text") == "{sad,ok,happy}"
     assert rows(dev, "SELECT * FROM pggit.status()") == []
+
+
+@pytest.mark.parametrize("form", ["none", "all"])
+def test_an_attribute_renamed_on_a_branch_keeps_the_values_of_main(db: Database, form: str) -> None:
+    db.run(
+        "CREATE TYPE pair AS (a int, b text); CREATE TABLE t (id int PRIMARY KEY, c pair); INSERT INTO t VALUES (1, (1, 'x'))"
+    )
+    db.run("SELECT pggit.track_schema('public'); SELECT pggit.commit('first'); SELECT pggit.tag('first')")
+    db.run("SELECT pggit.create_branch('dev', p_materialize => %s)", form)
+    query(db.connect(branch="dev"), "ALTER TYPE pair RENAME ATTRIBUTE a TO z; SELECT pggit.commit('renamed')")
+    db.run("INSERT INTO t VALUES (2, (2, 'main'))")
+    renamed = "ALTER TYPE public.pair RENAME ATTRIBUTE a TO z"
+    assert db.rows("SELECT ddl, destructive FROM pggit.generate_migration('first', 'dev')") == [(renamed, False)]
+    assert db.value("SELECT detail -> 'ddl' FROM pggit.merge('dev', 'main')") == [renamed]
+    assert db.rows("SELECT id, (c).z, (c).b FROM t ORDER BY id") == [(1, 1, "x"), (2, 2, "main")]
+    assert db.rows("SELECT * FROM pggit.verify()") == []
+    db.run("ALTER TYPE pair DROP ATTRIBUTE b; SELECT pggit.commit('less')")
+    assert db.value("SELECT bool_or(destructive) FROM pggit.generate_migration('HEAD~1', 'HEAD')")
