@@ -165,7 +165,7 @@ BEGIN
         EXECUTE format('DELETE FROM %s AS b USING %s AS p WHERE %s AND (p.action = ''delete'' OR (p.action = ''update'' AND (%s))) AND %s',
                        v_rows, v_plan, v_same, p_anew, v_guard);
         GET DIAGNOSTICS v_done = ROW_COUNT;
-        PERFORM pggit._require_all(p_table_id, p_relation, v_delete, v_done);
+        PERFORM pggit._require_all(p_table_id, p_relation, v_delete, v_done, false);
     END IF;
     IF v_update > 0 THEN
         SELECT string_agg(format('%I = (p.want).c%s', c.name, c.column_id), ', ' ORDER BY c.column_id) INTO v_set
@@ -175,7 +175,7 @@ BEGIN
         EXECUTE format('UPDATE %s AS b SET %s FROM %s AS p WHERE %s AND p.action = ''update'' AND NOT (%s) AND %s',
                        v_rows, v_set, v_plan, v_same, p_anew, v_guard);
         GET DIAGNOSTICS v_done = ROW_COUNT;
-        PERFORM pggit._require_all(p_table_id, p_relation, v_update, v_done);
+        PERFORM pggit._require_all(p_table_id, p_relation, v_update, v_done, false);
     END IF;
 
     EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s AS p WHERE p.action = ''insert'' OR (p.action = ''update'' AND (%s))',
@@ -378,13 +378,14 @@ DECLARE
     v_want  bigint[];
     v_ids   integer[];
     v_names text[];
+    v_steps integer[];
     v_done  bigint[];
 BEGIN
     SELECT string_agg(format('w%s AS (%s RETURNING 1)', q.n, q.statement), ', ' ORDER BY q.n),
            string_agg(format('(SELECT count(*) FROM w%s)', q.n), ', ' ORDER BY q.n),
-           array_agg(q.wanted ORDER BY q.n), array_agg(q.table_id ORDER BY q.n), array_agg(q.relation ORDER BY q.n)
-      INTO v_with, v_count, v_want, v_ids, v_names
-      FROM (SELECT row_number() OVER (ORDER BY p.step, w.table_id) AS n, w.table_id, w.relation, p.wanted, p.statement
+           array_agg(q.wanted ORDER BY q.n), array_agg(q.table_id ORDER BY q.n), array_agg(q.relation ORDER BY q.n), array_agg(q.step ORDER BY q.n)
+      INTO v_with, v_count, v_want, v_ids, v_names, v_steps
+      FROM (SELECT row_number() OVER (ORDER BY p.step, w.table_id) AS n, p.step, w.table_id, w.relation, p.wanted, p.statement
               FROM unnest(p_table_ids, p_relations) AS w(table_id, relation)
              CROSS JOIN LATERAL pggit._write_parts(w.table_id, w.relation, p_swaps) AS p
              WHERE p.wanted > 0) AS q;
@@ -393,7 +394,7 @@ BEGIN
     END IF;
     EXECUTE format('WITH %s SELECT ARRAY[%s]', v_with, v_count) INTO v_done;
     FOR v_at IN 1 .. cardinality(v_want) LOOP
-        PERFORM pggit._require_all(v_ids[v_at], v_names[v_at], v_want[v_at], v_done[v_at]);
+        PERFORM pggit._require_all(v_ids[v_at], v_names[v_at], v_want[v_at], v_done[v_at], v_steps[v_at] = 3);
     END LOOP;
 END;
 $$;
@@ -470,7 +471,7 @@ $$;
 COMMENT ON FUNCTION pggit._what_fires(integer[], integer) IS
 'Which triggers of the user fire when a merge writes these tables of a branch, in words.';
 
-CREATE OR REPLACE FUNCTION pggit._refuse_skipping(p_table_id integer, p_relation text)
+CREATE OR REPLACE FUNCTION pggit._refuse_skipping(p_table_id integer, p_relation text, p_inserts boolean)
     RETURNS void
     LANGUAGE plpgsql
 AS $$
@@ -481,25 +482,26 @@ BEGIN
                      WHERE CASE p.action WHEN ''insert'' THEN %6$s AND b.r IS NULL ELSE p.action <> ''none'' AND b.r *= p.o END LIMIT 1',
                    pggit._key_object_sql(p_table_id, 'p'), p_table_id, pggit._named_as_row_sql(p_table_id, 'b'), pggit._rows_of(p_relation::regclass), pggit._planned_row_sql(p_table_id),
                    (NOT pggit._is_keyless(p_table_id))::text) INTO v_row;
-    IF v_row IS NOT NULL THEN
+    -- Which of several rows without a key is not there can't be told.
+    IF v_row IS NOT NULL OR p_inserts THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG310', SCHEMA = 'pggit',
-            MESSAGE = format('row %s of table %s was to be written by the merge and was not: %s', v_row, p_relation, pggit._what_fires(ARRAY[p_table_id], coalesce((SELECT bt.branch_id FROM pggit.branch_tables AS bt WHERE bt.relation = p_relation::regclass), 1))),
+            MESSAGE = format('%s of table %s was to be written by the merge and was not: %s', coalesce('row ' || v_row::text, 'a row'), p_relation, pggit._what_fires(ARRAY[p_table_id], coalesce((SELECT bt.branch_id FROM pggit.branch_tables AS bt WHERE bt.relation = p_relation::regclass), 1))),
             HINT    = 'A trigger that fires in a merge (pggit.fire_triggers, ENABLE ALWAYS, ENABLE REPLICA) may raise an error, and neither change nor skip a row. Nothing was written.';
     END IF;
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._refuse_skipping(integer, text) IS
-'Raises VG310 when a row of a plan that has just been written stands as it was before: nobody else has changed it, so something kept the merge from it.';
+COMMENT ON FUNCTION pggit._refuse_skipping(integer, text, boolean) IS
+'Raises VG310 when a row of a plan that has just been written stands as it was before, or rows were not inserted (p_inserts): nobody else can do that, so something kept the merge from it.';
 
-CREATE OR REPLACE FUNCTION pggit._require_all(p_table_id integer, p_relation text, p_want bigint, p_done bigint)
+CREATE OR REPLACE FUNCTION pggit._require_all(p_table_id integer, p_relation text, p_want bigint, p_done bigint, p_inserts boolean)
     RETURNS void
     LANGUAGE plpgsql
 AS $$
 BEGIN
     IF p_want <> p_done THEN
-        PERFORM pggit._refuse_skipping(p_table_id, p_relation);
+        PERFORM pggit._refuse_skipping(p_table_id, p_relation, p_inserts);
         RAISE EXCEPTION USING
             ERRCODE = 'VG402', SCHEMA = 'pggit',
             MESSAGE = format('%s rows of %s were changed by others since the merge was planned', p_want - p_done, p_relation),
@@ -508,8 +510,8 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._require_all(integer, text, bigint, bigint) IS
-'Raises VG402 unless every planned row was still as planned, or VG310 as pggit._refuse_skipping.';
+COMMENT ON FUNCTION pggit._require_all(integer, text, bigint, bigint, boolean) IS
+'Raises VG402 unless every planned row was still as planned (p_inserts: they were inserted), or VG310 as pggit._refuse_skipping.';
 
 CREATE OR REPLACE FUNCTION pggit._named_as_row_sql(p_table_id integer, p_alias text)
     RETURNS text

@@ -164,6 +164,23 @@ def test_one_that_skips_or_changes_a_row_is_named(
     assert query(owner, MERGE, source, target).fetchall() == [("merged", None)]
 
 
+@pytest.mark.parametrize("role", ["superuser", "plain"])
+@pytest.mark.parametrize("event", ["INSERT", "DELETE"])
+def test_one_that_skips_rows_without_a_key_is_named(
+    db: Database, request: pytest.FixtureRequest, event: str, role: str
+) -> None:
+    owner: Connection = db.conn if role == "superuser" else request.getfixturevalue("plain_owner")
+    query(owner, SKIPPED.replace("id integer PRIMARY KEY", "id integer"))
+    change = "INSERT INTO booking VALUES (9, 1), (9, 1)" if event == "INSERT" else "DELETE FROM booking WHERE id > 2"
+    query(db.connect(user=owner.info.user, branch="side"), change)
+    query(owner, "CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
+    query(owner, f"CREATE TRIGGER skips BEFORE {event} ON booking FOR EACH ROW EXECUTE FUNCTION skip()")
+    ((result, reason),) = query(owner, MERGE, "side", "main").fetchall()
+    assert result == "refused"
+    assert "what fires is trigger skips of table booking" in reason
+    assert query(owner, "SELECT id FROM booking ORDER BY id").fetchall() == [(n,) for n in range(1, 5)]
+
+
 MODES = {"ALL DEFERRED": ("IMMEDIATE", True), "ALL IMMEDIATE": ("DEFERRED", False), "": ("DEFERRED", True)}
 
 
