@@ -196,11 +196,6 @@ AS $$
 BEGIN
     IF NOT p_table.on_main THEN
         RETURN;
-    ELSIF pggit._is_keyless(p_table.table_id) AND pggit._is_reshaped(p_table.table_id, p_at, NULL) THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'VG302', SCHEMA = 'pggit',
-            MESSAGE = format('table %I.%I of main has other columns than at that state: a branch can''t begin there', p_table.schema_name, p_table.table_name),
-            HINT    = 'pggit.as_of and pggit.diff_rows show the rows of then; a branch of main as it is now has the columns of now, and so has one that main is merged into.';
     ELSIF pggit._is_reshaped(p_table.table_id, p_at, NULL) THEN
         PERFORM pggit._require_no_gap(p_table, (1, pggit._base_mark(p_at), pggit._base_mark(p_at))::pggit._position);
     END IF;
@@ -208,7 +203,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._require_columns_of_main(pggit.tables, pggit._position) IS
-'Raises VG302 when a table without a key had other columns at a position than now; VG306 when it had others and main''s rows of then are lost.';
+'Raises VG306 when a table had other columns at a position than now and main''s rows of then are lost.';
 
 CREATE OR REPLACE FUNCTION pggit._has_own_columns(p_at pggit._position)
     RETURNS boolean

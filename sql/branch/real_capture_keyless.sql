@@ -56,14 +56,15 @@ CREATE OR REPLACE FUNCTION pggit._copy_own_rows(p_table_id integer, p_from integ
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_columns integer[] := pggit._shared_columns(p_table_id, NULL, NULL);
+    v_at      pggit._position := pggit._branch_now(p_to);
+    v_columns integer[]       := pggit._shared_columns(p_table_id, v_at, v_at);
 BEGIN
     -- Transaction 0 is in every mark: the new branch begins with these.
     EXECUTE format($sql$
         INSERT INTO pggit._undo_%1$s (_seq, _xid, _b, _op, %2$s)
         SELECT 0, '0', %3$s, CASE WHEN s.n > 0 THEN 'I' ELSE 'D' END, %4$s
           FROM pggit._pinned(%5$L) AS s(k text, r pggit._delta_%1$s, n bigint) CROSS JOIN generate_series(1, abs(s.n))$sql$,
-        p_table_id, pggit._stored_columns(p_table_id), p_to, pggit._record_columns(p_table_id, 's.r'),
+        p_table_id, pggit._stored_columns(p_table_id, NULL, v_at), p_to, pggit._record_columns(p_table_id, 's.r', v_at),
         pggit._net_sql(format('SELECT %s, %s AS n FROM pggit._undo_%s AS l WHERE l._b = %s AND %s', pggit._counted_sql(p_table_id, v_columns, 'l'), pggit._sign_sql('l'),
                               p_table_id, p_from, pggit._in_sql('l', p_mark))));
 END;

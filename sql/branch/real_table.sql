@@ -434,7 +434,7 @@ DECLARE
     v_table  pggit.tables;
     v_schema text;
     v_name   text;
-    v_older  boolean := p_rows AND NOT pggit._is_keyless(p_table_id) AND pggit._has_older_columns(p_branch_id, p_table_id);
+    v_older  boolean := p_rows AND pggit._has_older_columns(p_branch_id, p_table_id);
     v_other  smallint[] := '{}';
 BEGIN
     SELECT t.* INTO STRICT v_table FROM pggit.tables AS t WHERE t.table_id = p_table_id;

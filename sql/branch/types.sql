@@ -15,7 +15,7 @@ AS $$
      WHERE to_regtype(format('%I.%I', y.schema_name, y.name)) IS NULL
        -- Main's by its full name is refused.
        AND p_statement !~ (pggit._word(y.base_schema) || '"?\."?' || pggit._word(y.name))
-       AND (p_statement ~ format('\malter\s+(?:type|domain)\s+(?:"?[^".\s]+"?\.)?"?%s', pggit._word(y.name))
+       AND (p_statement ~ format('\malter\s+(?:type|domain)\s+(?:(?:"(?:[^"]|"")+"|[^".\s]+)\.)?"?%s', pggit._word(y.name))
             OR (p_statement ~ '\mdrop\s+(?:type|domain)\M' AND p_statement ~ pggit._word(y.name)));
 $$;
 

@@ -42,7 +42,8 @@ BEGIN
                         ELSE concat_ws(' OR ',
                                  format('ROW(%s)::record *<> ROW(%s)::record', string_agg('o.c' || f.column_id, ', ' ORDER BY f.column_id) FILTER (WHERE f.column_id = t.column_id),
                                         string_agg('n.c' || f.column_id, ', ' ORDER BY f.column_id) FILTER (WHERE f.column_id = t.column_id)),
-                                 string_agg(CASE WHEN f.column_id < t.column_id
+                                 -- What is written alike need not be written anew.
+                                 string_agg(format('pggit._pinned_text(o.c%s) IS DISTINCT FROM pggit._pinned_text(n.c%s) AND ', f.column_id, t.column_id) || CASE WHEN f.column_id < t.column_id
                                      THEN format('pggit._recast(pggit._pinned_text(o.c%s), %L) IS DISTINCT FROM pggit._pinned_text(n.c%s)', f.column_id, t.type_name, t.column_id)
                                      ELSE format('pggit._pinned_text(o.c%s) IS DISTINCT FROM pggit._recast(pggit._pinned_text(n.c%s), %L)', f.column_id, t.column_id, f.type_name) END,
                                      ' OR ' ORDER BY t.column_id) FILTER (WHERE f.column_id <> t.column_id)) END

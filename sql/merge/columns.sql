@@ -365,7 +365,9 @@ CREATE OR REPLACE FUNCTION pggit._rows_with_changed_cell(p_table_id integer, p_b
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_old  text   := pggit._value_of_old_rows(pggit._relation_at(p_table_id, (p_side).branch_id), (p_to).name) || '::' || (p_to).type_name;
+    v_at   regclass := pggit._relation_at(p_table_id, (p_side).branch_id);
+    -- Where the table was rewritten since, the default says what rows have in which nobody wrote it.
+    v_old  text     := coalesce(pggit._value_of_old_rows(v_at, (p_to).name), pggit._constant_default(v_at, (p_to).name)) || '::' || (p_to).type_name;
     v_most bigint := 0;
     v_base record;
     v_rows bigint;
@@ -611,18 +613,14 @@ CREATE OR REPLACE FUNCTION pggit._lock_tables(p_table_ids integer[])
     RETURNS void
     LANGUAGE plpgsql
 AS $$
-DECLARE
-    v_id integer;
 BEGIN
-    FOREACH v_id IN ARRAY p_table_ids LOOP
-        EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', pggit._base_relation(v_id));
-    END LOOP;
+    PERFORM pggit._lock_bases(ARRAY(SELECT t.relation::oid FROM pggit.tables AS t WHERE t.table_id = ANY (p_table_ids) ORDER BY t.table_id), 'ACCESS EXCLUSIVE');
     PERFORM set_config('pggit.held_still', (coalesce(nullif(current_setting('pggit.held_still', true), ''), '{}')::integer[] || p_table_ids)::text, true);
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._lock_tables(integer[]) IS
-'Locks tables of main as changing their columns will. The local setting pggit.held_still has their ids.';
+'Locks tables of main as changing their columns will, all or none (pggit._lock_bases). The local setting pggit.held_still has their ids. Raises VG401.';
 
 CREATE OR REPLACE FUNCTION pggit._is_held_still(p_table_ids integer[])
     RETURNS boolean

@@ -36,7 +36,7 @@ BEGIN
         SELECT greatest((SELECT sum(b.n) FROM by_row AS b), (SELECT sum(b.n) FROM by_cell AS b WHERE %3$L), 0)$sql$,
         format('SELECT %1$s, s.c%2$s::text, 1 FROM (%3$s) AS s UNION ALL SELECT %1$s, s.c%4$s::text, -1 FROM (%5$s) AS s', v_rest, p_to, pggit._state_sql(p_table_id, p_side), p_from,
                pggit._state_sql(p_table_id, p_base)),
-        coalesce(format('pggit._pinned_text(%s)', p_new_row), 'NULL'), p_new_row IS NOT NULL) INTO v_rows;
+        CASE WHEN p_new_row IS NULL THEN 'NULL' ELSE format('pggit._pinned_text(%s)', p_new_row) END, p_new_row IS NOT NULL) INTO v_rows;
     RETURN v_rows;
 END;
 $$;

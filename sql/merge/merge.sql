@@ -3,7 +3,7 @@ CREATE OR REPLACE FUNCTION pggit._check_options(p_kind text, p_options jsonb)
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_known text[] := ARRAY['on_conflict', 'resolutions', 'rules', 'checks', 'checks_as', 'approved_plan', 'approved_by', 'fill']
+    v_known text[] := ARRAY['on_conflict', 'resolutions', 'rules', 'checks', 'checks_as', 'approved_plan', 'approved_by', 'fill', 'validate']
                       || CASE p_kind WHEN 'merge' THEN ARRAY['fast_forward', 'squash'] WHEN 'revert' THEN ARRAY['parent', 'since'] ELSE ARRAY['parent'] END;
     v_name  text;
 BEGIN
@@ -32,6 +32,11 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = 'VG202', SCHEMA = 'pggit',
             MESSAGE = format('checks_as is %L, but must be caller or nobody', p_options ->> 'checks_as');
+    END IF;
+    IF coalesce(p_options ->> 'validate', 'now') NOT IN ('now', 'later') THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG202', SCHEMA = 'pggit',
+            MESSAGE = format('validate is %L, but must be now or later', p_options ->> 'validate');
     END IF;
     IF jsonb_typeof(coalesce(p_options -> 'squash', 'false')) <> 'boolean' THEN
         RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = 'squash must be true or false';
@@ -594,7 +599,10 @@ DECLARE
     v_their_objects pggit._schema_object[];
     v_base_objects  pggit._schema_object[];
     v_settled   text[];
+    v_finish    text[];
 BEGIN
+    -- The session's lock_timeout holds where it is the shorter one.
+    PERFORM set_config('lock_timeout', w.own, true) FROM current_setting('pggit.merge_patience', true) AS w(own) WHERE w.own::interval > '0' AND w.own::interval < '900ms';
     SELECT m.* INTO STRICT v_merge FROM pggit.merges AS m WHERE m.merge_id = p_merge_id;
     v_mode := coalesce(v_merge.options ->> 'fast_forward', 'auto');
     PERFORM pggit._require_sides(v_merge);
@@ -724,6 +732,7 @@ BEGIN
         v_schema := pggit._change_schema(v_merge, v_target, v_theirs, v_sides.base, v_sides.ours, v_sides.theirs);
         v_merged   := v_schema.merged;
         v_settled  := v_schema.settled;
+        v_finish   := v_schema.finish;
         v_commands := ARRAY(SELECT jsonb_array_elements_text(v_schema.statements));
         v_shape    := v_shape + v_schema.changes;
         IF v_schema.reason IS NOT NULL THEN
@@ -748,6 +757,9 @@ BEGIN
         v_result.detail    := v_result.detail || jsonb_build_object('ddl', v_commands, 'code', pggit._code_in(v_merged, v_sides.ours, v_sides.base, v_settled));
         v_result.plan_hash := encode(sha256(convert_to(concat(v_result.plan_hash, v_commands, (SELECT string_agg(concat_ws(' ', m.object_type, m.object_name, m.hash), E'\n' ORDER BY m.object_type COLLATE "C", m.object_name COLLATE "C")
                                                                                                  FROM unnest(v_merged) AS m)), 'UTF8')), 'hex');
+    END IF;
+    IF v_finish <> '{}' THEN
+        v_result.detail := v_result.detail || jsonb_build_object('finish', v_finish);
     END IF;
     v_result.schema_changes   := v_shape + jsonb_array_length(v_steps.steps);
     v_result.schema_conflicts := pggit._undecided_schema(p_merge_id);
@@ -800,7 +812,10 @@ BEGIN
         -- What was pending was committed, and the merge brought nothing of the schema.
         v_tree    := (SELECT s.tree_id FROM pggit.schema_commits AS s WHERE s.commit_id = v_target.head AND v_merge.kind <> 'unstash');
     END IF;
-    IF v_forward THEN
+    IF p_rehearse THEN
+        -- All is known that a plan tells; the longer this goes on, the longer writers wait.
+        v_result.result := CASE WHEN v_forward THEN 'fast_forward' ELSE 'merged' END;
+    ELSIF v_forward THEN
         PERFORM pggit._move_head(v_target.branch_id, v_their_id, v_after);
         v_result.result    := 'fast_forward';
         v_result.commit_id := v_their_id;
@@ -816,7 +831,7 @@ BEGIN
             CASE v_merge.kind WHEN 'cherry_pick' THEN (SELECT c.author FROM pggit.commits AS c WHERE c.commit_id = v_their_id) ELSE v_merge.requested_by END,
             coalesce(v_merge.message, format('Merge %s into %s', v_merge.source, v_target.name)), clock_timestamp(), v_merge.base_commit, v_tree);
     END IF;
-    PERFORM pggit._accept_since(v_target.head) WHERE v_target.branch_id = 1 AND v_merge.kind <> 'unstash' AND v_result.schema_changes > 0;
+    PERFORM pggit._accept_since(v_target.head) WHERE v_target.branch_id = 1 AND v_merge.kind <> 'unstash' AND v_result.schema_changes > 0 AND NOT p_rehearse;
     RETURN v_result;
 END;
 $$;
@@ -824,7 +839,7 @@ $$;
 COMMENT ON FUNCTION pggit._attempt(uuid, boolean, boolean, text, boolean, jsonb) IS
 'One attempt at a merge (or revert, cherry-pick, reset, unstash), from locks to commit; p_apply false plans only, and returns the result rehearse where the columns of the target have to change first:
 then the plan is a merge (p_rehearse) that is undone. Where main''s columns change, it is begun anew with their tables locked (p_still: their ids; VG402 has them as its detail), and likewise where rows of the branch
-get new keys before (p_drawn: the keys, pggit._drawn_keys). p_alone: writers of the tables of main that it writes are kept out from the beginning (pggit._shut_out_writers). Waits for no lock longer than 0.9 seconds (under PostgreSQL''s deadlock_timeout), so that it never
+get new keys before (p_drawn: the keys, pggit._drawn_keys). p_alone: writers of the tables of main that it writes are kept out from the beginning (pggit._shut_out_writers). Waits for no lock longer than 0.9 seconds (under PostgreSQL''s deadlock_timeout) or the lock_timeout of the session (pggit.merge_patience), so that it never
 takes part in a deadlock. Raises VG402, VG310, 55P03, or a constraint''s own error.';
 
 CREATE OR REPLACE FUNCTION pggit._record_result(p_result pggit.merge_result)
@@ -891,6 +906,7 @@ BEGIN
         PERFORM pggit._require_read_committed('a merge');
         PERFORM pggit._follow_unseen();
     END IF;
+    PERFORM set_config('pggit.merge_patience', current_setting('lock_timeout'), true);
     LOOP
         v_attempts := v_attempts + 1;
         v_undone   := false;
@@ -1021,7 +1037,8 @@ COMMENT ON FUNCTION pggit.merge(text, text, text, jsonb) IS
 'Merges a branch, tag or commit into a branch, three ways, row by row and cell by cell, in the calling transaction.
 p_target NULL is the session''s branch. What is not committed on either side is committed first. p_options: on_conflict (stop, ours, theirs), resolutions (array of {conflict_id} or {table, key,
 column}, with take: ours, theirs, base, value, and value), rules (array of {table, column, rule, by, expression}: see pggit.add_merge_rule), checks (array of {name, sql}: queries of one boolean
-that must be true on the merged state, read only, else the merge is refused), checks_as (caller: they run with the rights of whoever merges; nobody: as a role made for it that may read the target and nothing else), fast_forward (auto, never, only), squash, approved_plan (the plan_hash of pggit.plan_merge: with
+that must be true on the merged state, read only, else the merge is refused), checks_as (caller: they run with the rights of whoever merges; nobody: as a role made for it that may read the target and nothing else), fast_forward (auto, never, only), squash, validate (now; later: checks and foreign keys that come to main are NOT VALID until
+the statements of detail.finish, phase finish of pggit.merge_steps, have run), approved_plan (the plan_hash of pggit.plan_merge: with
 other effects than those, or null, the result is refused and has the plan_hash to approve; into a protected branch only an approved plan is merged), approved_by (a text to keep beside it). The merged state is checked for NOT NULL, CHECK, unique indexes and foreign keys before
 anything is written; triggers take no part. result: merged (commit_id is the merge commit), fast_forward, up_to_date, conflicted (nothing written; pggit.resolve_conflict, then
 pggit.continue_merge), or refused (nothing written; detail.reason). Raises VG001, VG002, VG007, VG009, VG202, VG204, VG205, VG206, VG307, VG401 (locked by others, or

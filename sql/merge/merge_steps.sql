@@ -15,7 +15,7 @@ BEGIN
         WHEN p_ddl ~ '^(COMMENT ON|CREATE STATISTICS|ALTER STATISTICS)'            THEN 'ShareUpdateExclusiveLock'
         WHEN p_ddl ~ '^(ALTER TABLE|ALTER INDEX|ALTER VIEW|ALTER MATERIALIZED VIEW|ALTER TRIGGER|(CREATE|ALTER|DROP) (POLICY|RULE)|DROP (TABLE|INDEX|VIEW|MATERIALIZED VIEW|TRIGGER)|CREATE OR REPLACE VIEW)' THEN 'AccessExclusiveLock'
     END;
-    bytes := CASE WHEN p_ddl ~ '^CREATE (UNIQUE )?INDEX|\mADD CONSTRAINT\M|\mSET NOT NULL\M|\mALTER COLUMN .* TYPE\M|\mADD COLUMN .*(\mGENERATED\M|nextval\()' AND p_ddl !~ '\m(NOT VALID|USING INDEX)\M'
+    bytes := CASE WHEN p_ddl ~ '^CREATE (UNIQUE )?INDEX|\m(ADD|VALIDATE) CONSTRAINT\M|\mSET NOT NULL\M|\mALTER COLUMN .* TYPE\M|\mADD COLUMN .*(\mGENERATED\M|nextval\()' AND p_ddl !~ '\m(NOT VALID|USING INDEX)\M'
                   THEN coalesce(pggit._total_size(v_table), 0) ELSE 0 END;
 END;
 $$;
@@ -38,10 +38,12 @@ BEGIN
             MESSAGE = format('there is no merge %s', p_merge_id);
     END IF;
     RETURN QUERY
-    SELECT row_number() OVER (ORDER BY s.phase = 'apply', s.n)::integer, s.phase, s.ddl, c.lock, c.bytes
+    SELECT row_number() OVER (ORDER BY array_position('{prepare,apply,finish}'::text[], s.phase), s.n)::integer, s.phase, s.ddl, c.lock, c.bytes
       FROM (SELECT 'prepare', d.ddl, d.n FROM jsonb_array_elements_text(v_detail -> 'prepare') WITH ORDINALITY AS d(ddl, n)
             UNION ALL
-            SELECT 'apply', d.ddl, d.n FROM jsonb_array_elements_text(v_detail -> 'ddl') WITH ORDINALITY AS d(ddl, n)) AS s(phase, ddl, n)
+            SELECT 'apply', d.ddl, d.n FROM jsonb_array_elements_text(v_detail -> 'ddl') WITH ORDINALITY AS d(ddl, n)
+            UNION ALL
+            SELECT 'finish', d.ddl, d.n FROM jsonb_array_elements_text(v_detail -> 'finish') WITH ORDINALITY AS d(ddl, n)) AS s(phase, ddl, n)
      CROSS JOIN LATERAL pggit._step_cost(s.ddl) AS c;
 END;
 $$;
@@ -50,4 +52,5 @@ COMMENT ON FUNCTION pggit.merge_steps(uuid) IS
 'The DDL of a planned, refused or carried out merge, in order.
 phase prepare: statements that the merge is refused without (new labels of enums, each a transaction of its own): run them, for example by psql''s \gexec, and continue the merge, whose further steps are known then.
 phase apply: what the merge runs itself, with the rows, in one transaction. lock is the strongest lock that the statement takes on a table that is there already (the merge holds it to its end), bytes the size of
-that table where the statement may read or write all of it, else 0. No merge has anything left to do afterwards (phase finish): constraints are valid when it ends. Raises VG006.';
+that table where the statement may read or write all of it, else 0.
+phase finish: with the merge option validate "later", what validates the constraints that the merge has brought, while rows are read and written; without it they are valid when the merge ends. Raises VG006.';

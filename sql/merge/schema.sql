@@ -160,6 +160,41 @@ $$;
 COMMENT ON FUNCTION pggit._merge_objects(uuid, pggit._schema_object[], pggit._schema_object[], pggit._schema_object[], pggit._schema_object[]) IS
 'All objects merged: what the target is to have, given its tables and columns. All sets have the names of p_ours; p_before is the target before its columns were changed.';
 
+CREATE OR REPLACE FUNCTION pggit._is_validation(p_from jsonb, p_to jsonb)
+    RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT coalesce(p_from ->> 'definition' = (p_to ->> 'definition') || ' NOT VALID' AND p_from - '{definition,comment}'::text[] = p_to - '{definition,comment}'::text[], false);
+$$;
+
+COMMENT ON FUNCTION pggit._is_validation(jsonb, jsonb) IS
+'Whether the second definition is that of a constraint of which the first is the same, NOT VALID: no other lock than that of VALIDATE CONSTRAINT is needed between them.';
+
+CREATE OR REPLACE FUNCTION pggit._validated_later(p_merged pggit._schema_object[], p_now pggit._schema_object[], OUT merged pggit._schema_object[], OUT statements text[])
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH objects AS MATERIALIZED (
+        SELECT u.*, u.object_type = 'constraint' AND u.definition ->> 'definition' ~ '^(CHECK|FOREIGN KEY) ' AND u.definition ->> 'definition' !~ '(NOT VALID|NOT ENFORCED)$'
+                    AND (o.hash IS NULL OR pggit._is_validation(o.definition, u.definition))
+                    -- A foreign key of a partitioned table can't wait before PostgreSQL 18.
+                    AND EXISTS (SELECT FROM pg_class AS c WHERE c.oid = to_regclass(u.parent) AND c.relkind = 'r') AS waits
+          FROM unnest(p_merged) WITH ORDINALITY AS u(object_type, object_name, parent, definition, hash, table_id, column_id, n)
+          LEFT JOIN unnest(p_now) AS o ON o.object_type = u.object_type AND o.object_name = u.object_name
+    ), told AS (
+        SELECT w.*, (w.object_type, w.object_name, w.parent, d.definition, CASE WHEN w.waits THEN pggit._object_hash(d.definition) ELSE w.hash END, w.table_id, w.column_id)::pggit._schema_object AS object
+          FROM objects AS w
+         CROSS JOIN LATERAL (SELECT CASE WHEN w.waits THEN w.definition || jsonb_build_object('definition', (w.definition ->> 'definition') || ' NOT VALID') ELSE w.definition END AS definition) AS d
+    )
+    SELECT coalesce(array_agg(t.object ORDER BY t.n), '{}'),
+           coalesce(array_agg(format('ALTER TABLE %s VALIDATE CONSTRAINT %s', t.parent, pggit._local_name(t.object)) ORDER BY t.n) FILTER (WHERE t.waits), '{}')
+      FROM told AS t;
+$$;
+
+COMMENT ON FUNCTION pggit._validated_later(pggit._schema_object[], pggit._schema_object[]) IS
+'What a merge is to make of main where constraints are validated later (option validate): checks and foreign keys that are new, or only to be validated, are NOT VALID; the statements validate them.';
+
 CREATE OR REPLACE FUNCTION pggit._objects_before_rows(p_merged pggit._schema_object[], p_ours pggit._schema_object[])
     RETURNS SETOF pggit._schema_object
     LANGUAGE sql
@@ -172,8 +207,9 @@ AS $$
     SELECT m.object_type, m.object_name, m.parent, d.definition, pggit._object_hash(d.definition), m.table_id, m.column_id
       FROM unnest(p_merged) AS m
       LEFT JOIN unnest(p_ours) AS o ON o.object_type = m.object_type AND o.object_name = m.object_name
-     CROSS JOIN LATERAL (SELECT CASE WHEN m.object_type = 'column' AND m.definition ? 'not_null' AND NOT coalesce(o.definition ? 'not_null', false) THEN m.definition - '{not_null,identity}'::text[] ELSE m.definition END AS definition) AS d
-     WHERE o.hash = m.hash
+     CROSS JOIN LATERAL (SELECT CASE WHEN pggit._is_validation(o.definition, m.definition) THEN o.definition
+                                     WHEN m.object_type = 'column' AND m.definition ? 'not_null' AND NOT coalesce(o.definition ? 'not_null', false) THEN m.definition - '{not_null,identity}'::text[] ELSE m.definition END AS definition) AS d
+     WHERE o.hash = m.hash OR pggit._is_validation(o.definition, m.definition)
         OR (m.object_type NOT IN ('constraint', 'index', 'trigger', 'policy', 'rule', 'view', 'materialized view', 'statistics')
             -- Functions of views wait for these.
             AND NOT (m.object_type IN ('function', 'procedure', 'aggregate') AND EXISTS (
@@ -545,14 +581,14 @@ DECLARE
     v_done   text[] := '{}';
 BEGIN
     FOR v_type IN
-        SELECT o, t, (parse_ident(t.object_name))[2] AS name
+        SELECT o, t, pggit._in_target(t.object_name, v_target) AS name
           FROM unnest(p_theirs) AS t JOIN unnest(p_ours) AS o USING (object_type, object_name) JOIN unnest(p_base) AS b USING (object_type, object_name)
          WHERE p_target.branch_id <> 1 AND t.object_type = 'type' AND t.definition ->> 'kind' = 'enum' AND to_regtype(pggit._in_target(t.object_name, v_target)) IS NULL
            AND NOT (t.definition -> 'labels') <@ to_jsonb(ARRAY(SELECT e.enumlabel::text FROM pg_enum AS e WHERE e.enumtypid = to_regtype(t.object_name)))
            AND NOT (t.definition -> 'labels') <@ (b.definition -> 'labels')
          ORDER BY t.object_name
     LOOP
-        v_done := v_done || ARRAY(SELECT format('SELECT pggit.ddl(%L, %L)', p_target.name, format('ALTER TYPE %I', v_type.name) || substr(s.ddl, length('ALTER TYPE ' || (v_type.t).object_name) + 1))
+        v_done := v_done || ARRAY(SELECT format('SELECT pggit.ddl(%L, %L)', p_target.name, format('ALTER TYPE %s', v_type.name) || substr(s.ddl, length('ALTER TYPE ' || (v_type.t).object_name) + 1))
                                     FROM pggit._schema_steps(ARRAY[v_type.o], ARRAY[v_type.t]) AS s WHERE s.ddl ~ '^ALTER TYPE .* ADD VALUE' ORDER BY s.step);
     END LOOP;
     RETURN v_done;
@@ -563,7 +599,7 @@ COMMENT ON FUNCTION pggit._labels_of_shared_types(pggit.branches, pggit._schema_
 'The statements that give a branch copies of main''s enums with the labels that theirs has added and main''s types, which the branch uses, lack.';
 
 CREATE OR REPLACE FUNCTION pggit._change_schema(p_merge pggit.merges, p_target pggit.branches, p_theirs pggit._position, p_base pggit._schema_object[], p_ours pggit._schema_object[],
-                                                p_their_objects pggit._schema_object[], OUT merged pggit._schema_object[], OUT statements jsonb, OUT changes integer, OUT settled text[], OUT prepare text[], OUT reason text, OUT now pggit._schema_object[])
+                                                p_their_objects pggit._schema_object[], OUT merged pggit._schema_object[], OUT statements jsonb, OUT changes integer, OUT settled text[], OUT prepare text[], OUT finish text[], OUT reason text, OUT now pggit._schema_object[])
     LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -575,6 +611,7 @@ DECLARE
     v_first   text[];
     v_done    jsonb;
     v_users   text[];
+    v_later   record;
 BEGIN
     statements := '[]';
     changes    := 0;
@@ -621,6 +658,10 @@ BEGIN
                + (SELECT count(*) FROM unnest(v_first) AS d WHERE d ~ '^CREATE (OR REPLACE )?(FUNCTION|PROCEDURE|AGGREGATE)');
     IF p_target.branch_id <> 1 THEN
         merged := pggit._of_own_tables(p_target.branch_id, merged, v_now, (p_theirs).branch_id <> 1);
+    ELSIF p_merge.options ->> 'validate' = 'later' THEN
+        v_later := pggit._validated_later(merged, v_now);
+        merged  := v_later.merged;
+        finish  := v_later.statements;
     END IF;
     v_readers  := ARRAY(SELECT b FROM pggit._objects_before_rows(merged, v_now) AS b);
     v_users    := ARRAY(SELECT r.object_name FROM pggit._uncopied_readers(p_target.branch_id) AS r);
@@ -633,7 +674,7 @@ $$;
 
 COMMENT ON FUNCTION pggit._change_schema(pggit.merges, pggit.branches, pggit._position, pggit._schema_object[], pggit._schema_object[], pggit._schema_object[]) IS
 'The first half of a merge of definitions, before its rows: types, columns, and what else rows are made of. merged is what pggit._finish_schema makes of the target afterwards; reason: why it can''t be,
-and prepare: what has to be done before, in transactions of its own. now: what main has then, where this is known without another look.';
+and prepare: what has to be done before, in transactions of its own; finish: what is left to do afterwards. now: what main has then, where this is known without another look.';
 
 CREATE OR REPLACE FUNCTION pggit._own_readers(p_branch_id integer)
     RETURNS TABLE (object_type text, object_name text, classid oid, objid oid)

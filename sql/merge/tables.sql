@@ -710,6 +710,40 @@ $$;
 COMMENT ON FUNCTION pggit._create_step(integer, integer, pggit._position, pggit._schema_object[]) IS
 'Makes a table of theirs, whose objects are given, on the target, and returns the statements. Raises VG302 when that can''t be.';
 
+CREATE OR REPLACE FUNCTION pggit._keys_on_main(p_from pggit.branch_tables, p_schema text, p_name text)
+    RETURNS text[]
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_keys text[];
+BEGIN
+    PERFORM set_config('search_path', pggit._line_path(p_from.branch_id), true);
+    SELECT coalesce(array_agg(format('ALTER TABLE %I.%I ADD CONSTRAINT %I %s', p_schema, p_name, k.conname,
+                                     CASE WHEN n.there IS NOT NULL AND starts_with(k.told, k.before || b.there) THEN k.before || n.there || substr(k.told, length(k.before || b.there) + 1) ELSE k.told END)
+                              ORDER BY k.conname), '{}') INTO v_keys
+      FROM (SELECT c.conname, c.confrelid, c.confkey, pg_get_constraintdef(c.oid) AS told,
+                   format('FOREIGN KEY (%s) REFERENCES ', (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY u.n) FROM unnest(c.conkey) WITH ORDINALITY AS u(attnum, n)
+                                                             JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = u.attnum)) AS before
+              FROM pg_constraint AS c WHERE c.conrelid = p_from.relation AND c.contype = 'f' AND c.conparentid = 0) AS k
+     CROSS JOIN LATERAL (SELECT format('%s(%s)', k.confrelid::regclass, string_agg(quote_ident(a.attname), ', ' ORDER BY u.n)) AS there
+                           FROM unnest(k.confkey) WITH ORDINALITY AS u(attnum, n) JOIN pg_attribute AS a ON a.attrelid = k.confrelid AND a.attnum = u.attnum) AS b
+      -- Main may have given the table or its columns other names.
+      LEFT JOIN LATERAL (SELECT format('%I.%I(%s)', t.schema_name, t.table_name, string_agg(quote_ident(m.name), ', ' ORDER BY u.n)) AS there
+                           FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id)
+                          CROSS JOIN unnest(k.confkey) WITH ORDINALITY AS u(attnum, n)
+                           JOIN pg_attribute AS a ON a.attrelid = k.confrelid AND a.attnum = u.attnum
+                          CROSS JOIN LATERAL pggit._columns_as_made(bt) AS c
+                           JOIN pggit.columns AS m ON m.table_id = t.table_id AND m.origin = c.origin AND m.dropped_at IS NULL
+                          WHERE bt.branch_id = p_from.branch_id AND bt.relation = k.confrelid AND t.on_main AND c.name = a.attname
+                          GROUP BY t.schema_name, t.table_name HAVING count(*) = cardinality(k.confkey)) AS n ON true;
+    RETURN v_keys;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._keys_on_main(pggit.branch_tables, text, text) IS
+'Statements that give the foreign keys of a branch''s new table to the one that main gets, which refer to main''s tables under the names that these have there.';
+
 CREATE OR REPLACE FUNCTION pggit._key_step(p_table_id integer, p_target_id integer, p_theirs pggit._position, p_objects pggit._schema_object[])
     RETURNS text[]
     LANGUAGE plpgsql
@@ -722,7 +756,7 @@ BEGIN
     IF (v_from.relation IS NULL OR v_from.branch_id = p_target_id) AND NOT (p_target_id <> 1 AND (SELECT t.on_main FROM pggit.tables AS t WHERE t.table_id = p_table_id)) THEN
         v_keys := ARRAY(SELECT jsonb_array_elements_text(pggit._migrate(p_target_id, pggit._definition_then(p_objects, v_name, false), pggit._definition_then(p_objects, v_name, true))));
     ELSIF p_target_id = 1 THEN
-        SELECT (pggit._define(v_from.relation, v_from.branch_id, t.schema_name, t.table_name)).keys INTO v_keys FROM pggit.tables AS t WHERE t.table_id = p_table_id;
+        v_keys := (SELECT pggit._keys_on_main(v_from, t.schema_name, t.table_name) FROM pggit.tables AS t WHERE t.table_id = p_table_id);
         PERFORM pggit._execute_on(1, v_keys);
     ELSIF NOT (SELECT t.on_main FROM pggit.tables AS t WHERE t.table_id = p_table_id) THEN
         PERFORM pggit.materialize((SELECT b.name FROM pggit.branches AS b WHERE b.branch_id = p_target_id), format('%I.%I', t.schema_name, t.table_name))

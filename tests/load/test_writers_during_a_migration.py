@@ -13,14 +13,13 @@ import pytest
 
 from fixtures.postgres import Database, query
 
-ROWS = 6000
 WRITERS = 4
-BEFORE = f"""
+BEFORE = """
     CREATE TABLE customers (id int PRIMARY KEY, email text NOT NULL);
     CREATE TABLE orders (id bigserial PRIMARY KEY, customer int NOT NULL REFERENCES customers,
                          total numeric NOT NULL DEFAULT 0, note text, n int NOT NULL DEFAULT 0);
     INSERT INTO customers SELECT n, 'c' || n FROM generate_series(1, 100) AS n;
-    INSERT INTO orders (customer, total, note) SELECT 1 + n % 100, n, 'note ' || n FROM generate_series(1, {ROWS}) AS n;
+    INSERT INTO orders (customer, total, note) SELECT 1 + n % 100, n, 'note ' || n FROM generate_series(1, ROWS) AS n;
     SELECT pggit.track_schema('public');
     SELECT pggit.commit('first');
     SELECT pggit.create_branch('dev', p_materialize => 'all');
@@ -59,9 +58,10 @@ def write(db: Database, number: int, stop: threading.Event) -> Told:
     return told
 
 
+@pytest.mark.parametrize("rows", [600, 6000])
 @pytest.mark.parametrize("merge", ["plan_merge", "merge"])
-def test_no_writer_fails_or_waits_for_long(db: Database, merge: str) -> None:
-    db.run(BEFORE)
+def test_no_writer_fails_or_waits_for_long(db: Database, merge: str, rows: int) -> None:
+    db.run(BEFORE.replace("ROWS", str(rows)))
     query(db.connect(branch="dev"), MIGRATION)
     stop = threading.Event()
     with ThreadPoolExecutor(WRITERS) as pool:
@@ -78,12 +78,12 @@ def test_no_writer_fails_or_waits_for_long(db: Database, merge: str) -> None:
     assert result == ("merged" if merge == "merge" else "planned"), detail
     longest = max(one.longest for one in told)
     written = sum(len(one.inserted) for one in told)
-    print(f"{merge} of {ROWS} rows took {took:.2f} s, {written} transactions, the longest waited {longest:.2f} s")
+    print(f"{merge} of {rows} rows took {took:.2f} s, {written} transactions, the longest waited {longest:.2f} s")
     counted = sum((one.counted for one in told), Counter[int]())
     assert dict(db.rows("SELECT id, n FROM orders WHERE n > 0")) == dict(counted)
-    assert {row for (row,) in db.rows("SELECT id FROM orders WHERE id > %s", ROWS)} == {
-        row for one in told for row in one.inserted
+    assert {key for (key,) in db.rows("SELECT id FROM orders WHERE id > %s", rows)} == {
+        key for one in told for key in one.inserted
     }
     assert db.rows("SELECT * FROM pggit.verify()") == []
     if merge == "merge":
-        assert db.value("SELECT count(*) FROM orders WHERE paid = 1") == ROWS + written
+        assert db.value("SELECT count(*) FROM orders WHERE paid = 1") == rows + written

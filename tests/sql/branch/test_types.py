@@ -131,12 +131,14 @@ def test_labels_go_from_branch_to_branch(shop: Database, dev: Connection, form: 
     assert (result, detail["prepare"]) == (
         "refused",
         [
-            "SELECT pggit.ddl('other', 'ALTER TYPE mood ADD VALUE ''fine'' AFTER ''ok''')",
-            "SELECT pggit.ddl('other', 'ALTER TYPE mood ADD VALUE ''great'' AFTER ''happy''')",
+            "SELECT pggit.ddl('other', 'ALTER TYPE \"public@other\".mood ADD VALUE ''fine'' AFTER ''ok''')",
+            "SELECT pggit.ddl('other', 'ALTER TYPE \"public@other\".mood ADD VALUE ''great'' AFTER ''happy''')",
         ],
     )
-    for statement in detail["prepare"]:
-        shop.run(statement)
+    with shop.connect() as elsewhere:
+        query(elsewhere, "SET search_path = pg_catalog")
+        for statement in detail["prepare"]:
+            query(elsewhere, statement)
     assert merged(shop, "dev", "other") in ("merged", "fast_forward")
     other = shop.connect(branch="other")
     assert rows(other, "SELECT feels FROM customers WHERE id = 1") == [("great",)]

@@ -33,6 +33,9 @@ CASES: list[tuple[str, str, str, str, object]] = [
     ("dropped, written there",
      "ALTER TABLE log DROP old", "UPDATE log SET old = 'new' WHERE line = 'b'", "{}",
      [("column", "delete")]),
+    ("one with a default dropped, others written there",
+     "ALTER TABLE log DROP \"d f\"", "UPDATE log SET n = 20 WHERE line = 'b'; INSERT INTO log VALUES ('e', 5, NULL)", "{}",
+     ["a|1|x", "a|1|x", "b|20|", "c|3|z", "d|4|", "e|5|"]),
     ("renamed, written there",
      "ALTER TABLE log RENAME n TO number", "UPDATE log SET n = n + 1 WHERE line = 'a'; INSERT INTO log VALUES ('e', 5, 'e')", "{}",
      ["a|2|x", "a|2|x", "b|2|", "c|3|z", "d|4|", "e|5|e"]),
@@ -69,7 +72,7 @@ CASES: list[tuple[str, str, str, str, object]] = [
 def shown(session: Connection) -> list[str]:
     names = [c.name for c in query(session, "SELECT * FROM log LIMIT 0").description or []]
     order = ["line", "n", "number", "old", *sorted(set(names) - {"line", "n", "number", "old"})]
-    listed = ", ".join(f"coalesce({name}::text, '')" for name in order if name in names)
+    listed = ", ".join(f"coalesce({name}::text, '')" for name in (f'"{n}"' for n in order if n in names))
     return [row for (row,) in query(session, f"SELECT concat_ws('|', {listed}) FROM log ORDER BY 1").fetchall()]
 
 
@@ -80,7 +83,7 @@ def shown(session: Connection) -> list[str]:
 def test_columns_of_tables_without_a_key(
     db: Database, target: str, changes: str, writes: str, fill: str, expected: list[object]
 ) -> None:
-    db.run(BEFORE)
+    db.run(BEFORE.replace("old text)", 'old text, "d f" integer DEFAULT 5)') if "d f" in changes else BEFORE)
     there = {"main": db.conn, "side": db.connect(branch="side")}
     source = "side" if target == "main" else "main"
     query(there[source], changes)
@@ -101,4 +104,37 @@ def test_columns_of_tables_without_a_key(
     assert db.value("SELECT result FROM pggit.merge(%s, %s)", target, source) == "fast_forward"
     assert shown(there[source]) == expected
     assert db.value("SELECT result FROM pggit.merge(%s, %s)", source, target) == "up_to_date"
+    assert db.rows("SELECT * FROM pggit.verify()") == []
+
+
+def test_branches_begin_where_columns_came_by_a_merge_or_were_others(db: Database) -> None:
+    db.run(BEFORE)
+    side = db.connect(branch="side")
+    db.run("SELECT pggit.tag('before', 'main')")
+    query(side, "ALTER TABLE log ADD m integer DEFAULT 7, DROP old; INSERT INTO log VALUES ('e', 5, 9)")
+    assert db.value("SELECT result FROM pggit.merge('side', 'main')") == "fast_forward"
+    for number, begins in enumerate(("main", "side", "before")):
+        db.run("SELECT pggit.create_branch(%s, %s)", f"new{number}", begins)
+        new = db.connect(branch=f"new{number}")
+        assert len(shown(new)) == (5 if begins == "before" else 6)
+        query(new, "INSERT INTO log (line, n) VALUES ('new', 1)")
+        assert db.value("SELECT result FROM pggit.merge(%s, 'main')", f"new{number}") in ("merged", "fast_forward")
+        assert db.value("SELECT result FROM pggit.merge('main', %s)", f"new{number}") in ("fast_forward", "up_to_date")
+        assert shown(new) == shown(db.conn)
+    assert shown(db.conn) == ["a|1|7", "a|1|7", "b|2|7", "c|3|7", "d|4|7", "e|5|9", "new|1|7", "new|1|7", "new|1|7"]
+    assert db.rows("SELECT * FROM pggit.verify()") == []
+
+
+def test_a_reverted_column_is_not_taken_from_rows_that_were_given_it_since(db: Database) -> None:
+    db.run(BEFORE)
+    query(db.connect(branch="side"), "ALTER TABLE log ADD m integer DEFAULT 7, ALTER n TYPE bigint")
+    db.run("INSERT INTO log VALUES ('main', 8, NULL)")
+    commit = db.value("SELECT commit_id FROM pggit.merge('side', 'main')")
+    db.run("INSERT INTO log (line, m) VALUES ('late', 9)")
+    assert db.value("SELECT result FROM pggit.revert(%s, 'main')", commit) == "conflicted"
+    assert [kind for (kind,) in db.rows("SELECT kind FROM pggit.merge_schema_conflicts")] == ["update_delete"]
+    db.run("UPDATE log SET m = 7 WHERE line = 'late'")
+    result, detail = db.row("SELECT result, detail FROM pggit.revert(%s, 'main')", commit)
+    assert result == "merged", detail
+    assert shown(db.conn) == ["a|1|x", "a|1|x", "b|2|", "c|3|z", "d|4|", "late||", "main|8|"]
     assert db.rows("SELECT * FROM pggit.verify()") == []
