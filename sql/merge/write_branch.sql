@@ -18,7 +18,7 @@ DECLARE
     v_o_first record := pggit._read_first(p_table_id, p_ours, 'o', v_number);
     v_m_first record := pggit._read_first(p_table_id, v_main, 'm', v_number);
     -- The plan has ours as it is, unless it has filled columns that ours had not.
-    v_known   boolean := p_planned AND NOT EXISTS (SELECT FROM pg_temp.pggit_merged_columns AS c WHERE c.table_id = p_table_id);
+    v_known   boolean := p_planned AND NOT pggit._is_merged_in_columns(p_table_id);
     v_o       text := pggit._row_now_sql(p_table_id, p_ours, v_o_first.first);
 BEGIN
     PERFORM pggit._drop_temporary(format('pg_temp.pggit_put_%s', p_table_id));
