@@ -668,6 +668,9 @@ BEGIN
     v_done     := pggit._migrate(p_target.branch_id, pggit._without_shown(p_target.branch_id, v_now, v_readers), v_readers);
     statements := statements || v_done;
     PERFORM pggit._note_copied(p_target.branch_id, v_users);
+    IF p_target.branch_id <> 1 THEN
+        merged := pggit._without_unmade(p_target.branch_id, merged, v_now);
+    END IF;
     now        := CASE WHEN p_target.branch_id = 1 AND v_done = '[]' THEN v_now END;
 END;
 $$;
@@ -773,6 +776,24 @@ $$;
 
 COMMENT ON FUNCTION pggit._without_shown(integer, pggit._schema_object[], pggit._schema_object[]) IS
 'What a branch has, without functions of main that the merge changes there: it makes the branch''s own; and without materialized views that go, in whose place the branch has views.';
+
+CREATE OR REPLACE FUNCTION pggit._without_unmade(p_branch_id integer, p_merged pggit._schema_object[], p_now pggit._schema_object[])
+    RETURNS pggit._schema_object[]
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    RETURN (WITH readers AS MATERIALIZED (
+                SELECT r.object_type, r.object_name FROM pggit._own_readers(p_branch_id) AS r
+            )
+            SELECT ARRAY(SELECT m FROM unnest(p_merged) AS m
+                          WHERE m.object_type NOT IN ('function', 'procedure', 'aggregate', 'view', 'materialized view')
+                             OR (m.object_type, m.object_name) IN (SELECT r.object_type, r.object_name FROM readers AS r)
+                             OR NOT EXISTS (SELECT FROM unnest(p_now) AS n WHERE n.object_type = m.object_type AND n.object_name = m.object_name AND n.hash = m.hash)));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._without_unmade(integer, pggit._schema_object[], pggit._schema_object[]) IS
+'What a merge wants of a branch, without the views and functions that are main''s and that it leaves alone: when the branch stands on another main, it shows those of that one, or has none.';
 
 CREATE OR REPLACE FUNCTION pggit._uncopied_readers(p_branch_id integer)
     RETURNS TABLE (object_name text, classid oid, objid oid)

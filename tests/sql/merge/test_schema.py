@@ -324,6 +324,41 @@ def test_what_reads_tables_follows_main(shop: Database, form: str) -> None:
     assert shop.rows("SELECT pggit.delete_branch('late', true)") == [(True,)]
 
 
+def test_functions_that_read_no_table_are_mains(shop: Database) -> None:
+    """A merge of main gives a branch no function or view that main has changed or dropped, as it was before, for the next merge would bring it back to main."""
+    shop.run("""
+        CREATE FUNCTION rate() RETURNS integer LANGUAGE sql AS 'SELECT 1';
+        CREATE FUNCTION gone() RETURNS integer LANGUAGE sql AS 'SELECT 1';
+        CREATE VIEW constants AS SELECT 1 AS one;
+        SELECT pggit.commit('functions');
+        SELECT pggit.create_branch(name, p_materialize => 'none') FROM unnest(ARRAY['late', 'later']) AS name;
+        CREATE OR REPLACE FUNCTION rate() RETURNS integer LANGUAGE sql AS 'SELECT 2';
+        DROP FUNCTION gone();
+        DROP VIEW constants;
+    """)
+    late, later = shop.connect(branch="late"), shop.connect(branch="later")
+    for session in (late, later):
+        query(session, "DELETE FROM orders WHERE id = 1")
+    for source, target in (("main", "late"), ("late", "later"), ("later", "late"), ("main", "later")):
+        assert shop.value("SELECT result FROM pggit.merge(%s, %s)", source, target) in (
+            "merged",
+            "fast_forward",
+            "up_to_date",
+        )
+    for session in (late, later):
+        assert query(session, "SELECT rate(), to_regprocedure('gone()'), to_regclass('constants')").fetchall() == [
+            (2, None, None)
+        ]
+    for source in ("late", "later"):
+        assert shop.row("SELECT conflicts, schema_conflicts, schema_changes FROM pggit.merge(%s, 'main')", source) == (
+            0,
+            0,
+            0,
+        )
+    assert shop.rows("SELECT rate(), to_regprocedure('gone()'), to_regclass('constants')") == [(2, None, None)]
+    assert shop.rows("SELECT * FROM pggit.verify()") == []
+
+
 def test_functions_go_from_branch_to_branch(shop: Database, dev: Connection) -> None:
     """And do not come back to main as they were before."""
     shop.run("CREATE FUNCTION rate() RETURNS numeric LANGUAGE sql AS 'SELECT 1'; SELECT pggit.commit('rate')")
