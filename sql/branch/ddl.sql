@@ -595,9 +595,11 @@ COMMENT ON FUNCTION pggit._refuse_other_shape(pggit.branch_tables) IS
 
 CREATE OR REPLACE FUNCTION pggit._state_of(p_schema text)
     RETURNS integer
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT b.branch_id FROM pggit.branch_schemas AS s JOIN pggit.branches AS b USING (branch_id) WHERE s.schema_name = p_schema AND b.mode = 'detached';
+BEGIN
+    RETURN (SELECT b.branch_id FROM pggit.branch_schemas AS s JOIN pggit.branches AS b USING (branch_id) WHERE s.schema_name = p_schema AND b.mode = 'detached');
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._state_of(text) IS

@@ -76,9 +76,11 @@ COMMENT ON FUNCTION pggit._close_table(integer, integer) IS
 
 CREATE OR REPLACE FUNCTION pggit._name_then(p_branch_id integer, p_table_id integer, p_at pggit._position)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT format('%I.%I', s.schema_name, n.table_name) FROM pggit._name_at(p_table_id, p_at) AS n JOIN pggit.branch_schemas AS s ON s.branch_id = p_branch_id AND s.base_schema = n.schema_name;
+BEGIN
+    RETURN (SELECT format('%I.%I', s.schema_name, n.table_name) FROM pggit._name_at(p_table_id, p_at) AS n JOIN pggit.branch_schemas AS s ON s.branch_id = p_branch_id AND s.base_schema = n.schema_name);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._name_then(integer, integer, pggit._position) IS
@@ -86,12 +88,14 @@ COMMENT ON FUNCTION pggit._name_then(integer, integer, pggit._position) IS
 
 CREATE OR REPLACE FUNCTION pggit._why_copied(p_table pggit.tables, p_at pggit._position)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT CASE WHEN NOT p_table.on_main THEN 'main does not have it'
-                WHEN EXISTS (SELECT FROM pggit.branch_columns AS c WHERE c.branch_id = (p_at).branch_id AND c.table_id = p_table.table_id) THEN 'its columns were a branch''s own'
-                WHEN pggit._is_keyless(p_table.table_id) AND pggit._is_reshaped(p_table.table_id, p_at, NULL) THEN 'it had other columns, and has no key'
-                WHEN pggit._presence(p_table, (1, pggit._base_mark(p_at), pggit._base_mark(p_at))::pggit._position) = 'gap' THEN 'main''s history of it has a gap' END;
+BEGIN
+    RETURN (SELECT CASE WHEN NOT p_table.on_main THEN 'main does not have it'
+                        WHEN EXISTS (SELECT FROM pggit.branch_columns AS c WHERE c.branch_id = (p_at).branch_id AND c.table_id = p_table.table_id) THEN 'its columns were a branch''s own'
+                        WHEN pggit._is_keyless(p_table.table_id) AND pggit._is_reshaped(p_table.table_id, p_at, NULL) THEN 'it had other columns, and has no key'
+                        WHEN pggit._presence(p_table, (1, pggit._base_mark(p_at), pggit._base_mark(p_at))::pggit._position) = 'gap' THEN 'main''s history of it has a gap' END);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._why_copied(pggit.tables, pggit._position) IS
@@ -263,13 +267,15 @@ COMMENT ON FUNCTION pggit._parent_of_detached(pggit.branches) IS
 
 CREATE OR REPLACE FUNCTION pggit._policies(p_relation oid)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT concat_ws(' ', c.relrowsecurity, c.relforcerowsecurity,
-                     (SELECT string_agg(concat_ws(' ', p.polname, p.polcmd, p.polpermissive, p.polroles::text, pg_get_expr(p.polqual, p.polrelid), 'check', pg_get_expr(p.polwithcheck, p.polrelid)), ', ' ORDER BY p.polname)
-                        FROM pg_policy AS p WHERE p.polrelid = c.oid))
-      FROM pg_class AS c WHERE c.oid = p_relation;
+BEGIN
+    RETURN (SELECT concat_ws(' ', c.relrowsecurity, c.relforcerowsecurity,
+                             (SELECT string_agg(concat_ws(' ', p.polname, p.polcmd, p.polpermissive, p.polroles::text, pg_get_expr(p.polqual, p.polrelid), 'check', pg_get_expr(p.polwithcheck, p.polrelid)), ', ' ORDER BY p.polname)
+                                FROM pg_policy AS p WHERE p.polrelid = c.oid))
+              FROM pg_class AS c WHERE c.oid = p_relation);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._policies(oid) IS
@@ -277,11 +283,13 @@ COMMENT ON FUNCTION pggit._policies(oid) IS
 
 CREATE OR REPLACE FUNCTION pggit._would_show_more(p_main oid, p_shown oid)
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
+BEGIN
     -- A view reads with other rights than its reader's, and a copy has the policies of when it was made.
-    SELECT c.relrowsecurity AND (s.relkind <> 'r' OR pggit._policies(c.oid) <> pggit._policies(s.oid)) FROM pg_class AS c, pg_class AS s WHERE c.oid = p_main AND s.oid = p_shown;
+    RETURN (SELECT c.relrowsecurity AND (s.relkind <> 'r' OR pggit._policies(c.oid) <> pggit._policies(s.oid)) FROM pg_class AS c, pg_class AS s WHERE c.oid = p_main AND s.oid = p_shown);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._would_show_more(oid, oid) IS
@@ -289,12 +297,14 @@ COMMENT ON FUNCTION pggit._would_show_more(oid, oid) IS
 
 CREATE OR REPLACE FUNCTION pggit._is_hidden_in(p_name text)
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT EXISTS (SELECT FROM pggit.branches AS b JOIN pggit.branch_tables AS bt USING (branch_id) JOIN pggit.tables AS t USING (table_id)
-                    WHERE b.name = p_name AND b.deleted_at IS NULL AND t.on_main AND pggit._would_show_more(t.relation, bt.relation));
+BEGIN
+    RETURN (SELECT EXISTS (SELECT FROM pggit.branches AS b JOIN pggit.branch_tables AS bt USING (branch_id) JOIN pggit.tables AS t USING (table_id)
+                            WHERE b.name = p_name AND b.deleted_at IS NULL AND t.on_main AND pggit._would_show_more(t.relation, bt.relation)));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._is_hidden_in(text) IS
@@ -432,12 +442,14 @@ COMMENT ON FUNCTION pggit._follow_rights(pggit.branches) IS
 
 CREATE OR REPLACE FUNCTION pggit._is_being_deleted(p_branch_id integer)
     RETURNS boolean
-    LANGUAGE sql VOLATILE
+    LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT EXISTS (SELECT FROM pg_locks AS l
-                    WHERE l.locktype = 'advisory' AND l.classid::integer = hashtext('pggit.checkout') AND l.objid::integer = p_branch_id AND l.objsubid = 2 AND l.mode = 'ExclusiveLock' AND l.granted
-                      AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database()) AND l.pid <> pg_backend_pid());
+BEGIN
+    RETURN (SELECT EXISTS (SELECT FROM pg_locks AS l
+                            WHERE l.locktype = 'advisory' AND l.classid::integer = hashtext('pggit.checkout') AND l.objid::integer = p_branch_id AND l.objsubid = 2 AND l.mode = 'ExclusiveLock' AND l.granted
+                              AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database()) AND l.pid <> pg_backend_pid()));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._is_being_deleted(integer) IS

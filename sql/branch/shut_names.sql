@@ -104,12 +104,14 @@ COMMENT ON FUNCTION pggit._refusing_stand_in(integer, text, text, text, text, te
 
 CREATE OR REPLACE FUNCTION pggit._column_definitions(p_relation oid)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
+BEGIN
     -- Of PostgreSQL's own types: nothing may depend on others that has no values of them.
-    SELECT string_agg(format('%I %s', a.attname, CASE t.typnamespace WHEN 'pg_catalog'::regnamespace THEN format_type(a.atttypid, a.atttypmod) ELSE 'text' END), ', ' ORDER BY a.attnum)
-      FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid WHERE a.attrelid = p_relation AND a.attnum > 0 AND NOT a.attisdropped;
+    RETURN (SELECT string_agg(format('%I %s', a.attname, CASE t.typnamespace WHEN 'pg_catalog'::regnamespace THEN format_type(a.atttypid, a.atttypmod) ELSE 'text' END), ', ' ORDER BY a.attnum)
+              FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid WHERE a.attrelid = p_relation AND a.attnum > 0 AND NOT a.attisdropped);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._column_definitions(oid) IS
@@ -117,11 +119,13 @@ COMMENT ON FUNCTION pggit._column_definitions(oid) IS
 
 CREATE OR REPLACE FUNCTION pggit._name_on_branch(p_relation oid, p_branch_id integer)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT format('%I.%I', s.schema_name, c.relname)
-      FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace JOIN pggit.branch_schemas AS s ON s.base_schema = n.nspname AND s.branch_id = p_branch_id WHERE c.oid = p_relation;
+BEGIN
+    RETURN (SELECT format('%I.%I', s.schema_name, c.relname)
+              FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace JOIN pggit.branch_schemas AS s ON s.base_schema = n.nspname AND s.branch_id = p_branch_id WHERE c.oid = p_relation);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._name_on_branch(oid, integer) IS
@@ -340,12 +344,14 @@ COMMENT ON FUNCTION pggit._open_name(integer, text, text) IS
 
 CREATE OR REPLACE FUNCTION pggit._is_of_past(p_branch_id integer, p_detached_only boolean)
     RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT EXISTS (SELECT FROM pggit.branches AS b WHERE b.branch_id = p_branch_id AND b.mode = 'detached')
-           OR (NOT p_detached_only AND EXISTS (SELECT FROM pggit._shut(p_branch_id)))
-           OR (NOT p_detached_only AND EXISTS (SELECT FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id)
-                       WHERE bt.branch_id = p_branch_id AND t.on_main AND pggit._is_reshaped(bt.table_id, pggit._branch_now(p_branch_id), NULL)));
+BEGIN
+    RETURN (SELECT EXISTS (SELECT FROM pggit.branches AS b WHERE b.branch_id = p_branch_id AND b.mode = 'detached')
+                   OR (NOT p_detached_only AND EXISTS (SELECT FROM pggit._shut(p_branch_id)))
+                   OR (NOT p_detached_only AND EXISTS (SELECT FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id)
+                               WHERE bt.branch_id = p_branch_id AND t.on_main AND pggit._is_reshaped(bt.table_id, pggit._branch_now(p_branch_id), NULL))));
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._is_of_past(integer, boolean) IS

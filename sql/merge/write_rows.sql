@@ -266,17 +266,19 @@ COMMENT ON FUNCTION pggit._acted_on_sql(integer, regclass) IS
 
 CREATE OR REPLACE FUNCTION pggit._spare_value_sql(p_relation regclass, p_column name, p_type oid, p_above boolean)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
-    SELECT CASE WHEN b.base IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype, 'real'::regtype, 'double precision'::regtype, 'date'::regtype)
-                THEN format('(SELECT %s(x.%I) FROM %s AS x) %s p.n::integer', e.edge, p_column, p_relation, e.sign)
-                WHEN b.base IN ('timestamp'::regtype, 'timestamptz'::regtype) THEN format('(SELECT %s(x.%I) FROM %s AS x) %s p.n * interval ''1 day''', e.edge, p_column, p_relation, e.sign)
-                WHEN b.base IN ('text'::regtype, 'varchar'::regtype, 'character'::regtype, 'uuid'::regtype) THEN 'gen_random_uuid()'
-                WHEN b.base = 'bytea'::regtype THEN 'uuid_send(gen_random_uuid())'
-                WHEN b.base = 'jsonb'::regtype THEN 'to_jsonb(gen_random_uuid())' END
-      FROM (SELECT coalesce(nullif(t.typbasetype, 0), t.oid) AS base FROM pg_type AS t WHERE t.oid = p_type) AS b,
-           (SELECT CASE WHEN p_above THEN 'max' ELSE 'min' END AS edge, CASE WHEN p_above THEN '+' ELSE '-' END AS sign) AS e;
+BEGIN
+    RETURN (SELECT CASE WHEN b.base IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype, 'real'::regtype, 'double precision'::regtype, 'date'::regtype)
+                        THEN format('(SELECT %s(x.%I) FROM %s AS x) %s p.n::integer', e.edge, p_column, p_relation, e.sign)
+                        WHEN b.base IN ('timestamp'::regtype, 'timestamptz'::regtype) THEN format('(SELECT %s(x.%I) FROM %s AS x) %s p.n * interval ''1 day''', e.edge, p_column, p_relation, e.sign)
+                        WHEN b.base IN ('text'::regtype, 'varchar'::regtype, 'character'::regtype, 'uuid'::regtype) THEN 'gen_random_uuid()'
+                        WHEN b.base = 'bytea'::regtype THEN 'uuid_send(gen_random_uuid())'
+                        WHEN b.base = 'jsonb'::regtype THEN 'to_jsonb(gen_random_uuid())' END
+              FROM (SELECT coalesce(nullif(t.typbasetype, 0), t.oid) AS base FROM pg_type AS t WHERE t.oid = p_type) AS b,
+                   (SELECT CASE WHEN p_above THEN 'max' ELSE 'min' END AS edge, CASE WHEN p_above THEN '+' ELSE '-' END AS sign) AS e);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._spare_value_sql(regclass, name, oid, boolean) IS
