@@ -348,10 +348,11 @@ BEGIN
       FROM pggit._readers(ARRAY[p_relation], pggit._schemas_of(p_branch_id)) AS r
       LEFT JOIN pg_class AS c ON r.classid = 'pg_class'::regclass AND c.oid = r.objid
       LEFT JOIN pg_proc AS p ON r.classid = 'pg_proc'::regclass AND p.oid = r.objid
-      JOIN pg_namespace AS n ON n.oid = coalesce(c.relnamespace, p.pronamespace);
+      JOIN pg_namespace AS n ON n.oid = coalesce(c.relnamespace, p.pronamespace)
+     WHERE c.relkind IS DISTINCT FROM 'm';
     PERFORM set_config('search_path', v_before, true);
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._told_readers(oid, integer) IS
-'The views and functions on a branch that read a relation of it, and the commands that make each read what has the relation''s name then; in the order in which they have to run.';
+'The views and functions on a branch that read a relation of it (not materialized views, which no command makes read another), and the commands that make each read what has the relation''s name then; in the order in which they have to run.';

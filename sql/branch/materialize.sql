@@ -43,11 +43,17 @@ BEGIN
         EXECUTE v_command;
     END LOOP;
     PERFORM set_config('search_path', v_before, true);
+EXCEPTION WHEN undefined_column OR undefined_function OR undefined_object OR ambiguous_function OR datatype_mismatch OR invalid_table_definition OR invalid_function_definition THEN
+    RAISE EXCEPTION USING
+        ERRCODE = 'VG308', SCHEMA = 'pggit',
+        MESSAGE = format('a table of branch %L gets columns with which it can''t be read any more: %s (%s)', (SELECT b.name FROM pggit.branches AS b WHERE b.branch_id = p_branch_id), SQLERRM,
+                         split_part(split_part(v_command, E'\n', 1), ' AS', 1)),
+        HINT    = 'Nothing was changed. Drop or change this view or function on the branch first.';
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._read_again(integer, text[]) IS
-'Runs the commands of pggit._told_readers: views and functions of a branch read the table that has taken a view''s name.';
+'Runs the commands of pggit._told_readers: views and functions of a branch read the table that has taken a view''s name. Raises VG308 where one can''t.';
 
 CREATE OR REPLACE FUNCTION pggit.materialize(p_branch text, p_table text)
     RETURNS void

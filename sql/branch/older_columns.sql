@@ -54,7 +54,7 @@ BEGIN
     FOREACH v_command IN ARRAY v_commands || format('OWNER TO %I', v_owner) LOOP
         EXECUTE format('ALTER VIEW %s %s', v_view, v_command);
     END LOOP;
-EXCEPTION WHEN invalid_table_definition OR SQLSTATE 'VG308' THEN
+EXCEPTION WHEN SQLSTATE 'VG308' THEN
     PERFORM pggit._refuse_for_views(v_table, format('its key gets another type, and what reads it there can''t: %s', SQLERRM), 'Drop on the branches what reads the view.');
 END;
 $$;

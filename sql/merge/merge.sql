@@ -958,7 +958,7 @@ BEGIN
                 END IF;
                 -- Who asked for a branch meanwhile (pggit._try_branch) has its turn.
                 PERFORM pg_sleep(0.05 + random() * 0.05);
-            WHEN SQLSTATE 'VG310' OR SQLSTATE 'VG312' OR dependent_objects_still_exist OR object_in_use OR integrity_constraint_violation OR data_exception OR raise_exception THEN
+            WHEN SQLSTATE 'VG308' OR SQLSTATE 'VG310' OR SQLSTATE 'VG312' OR dependent_objects_still_exist OR object_in_use OR integrity_constraint_violation OR data_exception OR raise_exception THEN
                 GET STACKED DIAGNOSTICS v_message = MESSAGE_TEXT, v_detail = PG_EXCEPTION_DETAIL, v_hint = PG_EXCEPTION_HINT, v_name = CONSTRAINT_NAME;
                 v_result := pggit._result(p_merge_id, 'refused', jsonb_strip_nulls(jsonb_build_object(
                     'reason', v_message, 'rows', nullif(v_detail, ''), 'hint', nullif(v_hint, ''), 'constraint', nullif(v_name, ''), 'sqlstate', SQLSTATE)));
