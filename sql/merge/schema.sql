@@ -786,14 +786,14 @@ BEGIN
                 SELECT r.object_type, r.object_name FROM pggit._own_readers(p_branch_id) AS r
             )
             SELECT ARRAY(SELECT m FROM unnest(p_merged) AS m
-                          WHERE m.object_type NOT IN ('function', 'procedure', 'aggregate', 'view', 'materialized view')
+                          WHERE m.object_type NOT IN ('function', 'procedure', 'aggregate', 'view')
                              OR (m.object_type, m.object_name) IN (SELECT r.object_type, r.object_name FROM readers AS r)
                              OR NOT EXISTS (SELECT FROM unnest(p_now) AS n WHERE n.object_type = m.object_type AND n.object_name = m.object_name AND n.hash = m.hash)));
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._without_unmade(integer, pggit._schema_object[], pggit._schema_object[]) IS
-'What a merge wants of a branch, without the views and functions that are main''s and that it leaves alone: when the branch stands on another main, it shows those of that one, or has none.';
+'What a merge wants of a branch, without the views and functions that are main''s and that it leaves alone: when the branch stands on another main, it shows those of that one, or has none. Materialized views are views there.';
 
 CREATE OR REPLACE FUNCTION pggit._uncopied_readers(p_branch_id integer)
     RETURNS TABLE (object_name text, classid oid, objid oid)
