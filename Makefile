@@ -9,7 +9,7 @@ RANDOM_HISTORIES := tests/sql/keyless/test_random_histories.py tests/sql/gc/test
 	tests/sql/merge/test_schema_at_random.py tests/sql/history/test_random_columns.py tests/sql/branch/test_random_older_columns.py
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check crds bench load fuzz image e2e e2e-kind clean
+.PHONY: help venv demo test check crds bench nightly load fuzz image e2e e2e-kind clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,6 +42,9 @@ crds: venv ## write crds/ and the chart's copy from operator/pggit_operator/api
 
 bench: venv ## print ratios beside plain PostgreSQL (OPTIONS=--quick: 100,000 rows)
 	$(PY) bench/run.py $(OPTIONS)
+
+nightly: venv ## the SQL core's tests on PostgreSQL 16 and 17: as long as `make test`
+	$(PY) -m pytest tests/sql tests/model tests/migrations -q -n 2 --pg 16,17
 
 load: venv ## 50 clients for a minute, a server killed under them 30 times, a session that dies at each statement of a merge: two hours
 	$(PY) -m pytest tests/load -q -n 2 --load-clients 50 --load-seconds 60 --load-kills 30 --deaths 0
