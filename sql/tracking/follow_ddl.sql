@@ -631,7 +631,7 @@ BEGIN
       WHERE EXISTS (SELECT FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id) JOIN pg_class AS c ON c.oid = t.relation
                      WHERE t.table_id = p_table_id AND bt.form = 'view' AND c.relrowsecurity);
     v_branches := (SELECT string_agg(b.name, ', ' ORDER BY b.name) FROM pggit.branch_tables AS bt JOIN pggit.branches AS b USING (branch_id) JOIN pggit.tables AS t USING (table_id)
-                     JOIN pg_class AS c ON c.oid = t.relation WHERE t.table_id = p_table_id AND bt.form = 'view' AND c.relrowsecurity);
+                     JOIN pg_class AS c ON c.oid = t.relation WHERE t.table_id = p_table_id AND b.mode <> 'detached' AND bt.form = 'view' AND c.relrowsecurity);
     IF v_branches IS NOT NULL THEN
         RAISE WARNING USING
             MESSAGE = format('row-level security of table %s does not hold on branches that show it as a view: %s', (SELECT t.relation::regclass FROM pggit.tables AS t WHERE t.table_id = p_table_id), v_branches),
