@@ -143,7 +143,7 @@ AS $$
         SELECT h.inhrelid AS relation, t.relation AS root FROM tables AS t JOIN pg_class AS c ON c.oid = t.relation AND c.relkind = 'p' JOIN pg_inherits AS h ON h.inhparent = c.oid WHERE t.is_detached OR NOT t.is_there
         UNION ALL SELECT h.inhrelid, p.root FROM partitions AS p JOIN pg_inherits AS h ON h.inhparent = p.relation
     ), missing AS MATERIALIZED (
-        SELECT t.relation, 'What main has by that name now was not there, or not under version control, in the state that is shown.' AS hint FROM tables AS t WHERE t.is_detached OR NOT t.is_there
+        SELECT t.relation, 'What main has by that name now was not there, not under version control, or had another primary key, in the state that is shown.' AS hint FROM tables AS t WHERE t.is_detached OR NOT t.is_there
         UNION ALL
         SELECT p.relation, format('It is a partition of table %s.', p.root::regclass) FROM partitions AS p
     ), absent AS MATERIALIZED (
@@ -151,7 +151,7 @@ AS $$
     )
     SELECT m.relation, m.hint FROM missing AS m
     UNION ALL
-    SELECT r.objid, 'It reads a table that was not there, or not under version control, in the state that is shown.'
+    SELECT r.objid, 'It reads a table that was not there, not under version control, or had another primary key, in the state that is shown.'
       FROM pggit._readers(ARRAY(SELECT a.relation FROM absent AS a), pggit._schemas_of(1)) AS r WHERE r.classid = 'pg_class'::regclass AND EXISTS (SELECT FROM absent);
 $$;
 

@@ -669,7 +669,10 @@ BEGIN
     IF pggit._presence(p_table, p_position) <> 'present' THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG005', SCHEMA = 'pggit',
-            MESSAGE = format('table %I.%I was %s at %L', p_table.schema_name, p_table.table_name, CASE WHEN pggit._is_away(p_table.table_id, p_position) THEN 'not there' ELSE 'not tracked yet' END,
+            MESSAGE = format('table %I.%I was %s at %L', p_table.schema_name, p_table.table_name,
+                             CASE WHEN pggit._is_away(p_table.table_id, p_position) THEN 'not there'
+                                  WHEN EXISTS (SELECT FROM pggit.tables AS t WHERE t.relation = p_table.relation AND t.untracked_at IS NOT NULL AND pggit._mark_in(t.tracked_at, pggit._base_mark(p_position)))
+                                  THEN 'tracked before its primary key changed or it was untracked; its history has begun anew since, and can''t be read' ELSE 'not tracked yet' END,
                              coalesce(p_ref, 'HEAD'));
     END IF;
 END;
