@@ -23,6 +23,39 @@ $$;
 COMMENT ON FUNCTION pggit._session_branch() IS
 'The branch that this session has checked out; NULL on main.';
 
+CREATE OR REPLACE FUNCTION pggit._branch_for_ddl()
+    RETURNS pggit.branches
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_branch pggit.branches := pggit._session_branch();
+BEGIN
+    IF v_branch.branch_id IS NULL AND coalesce(current_setting('pggit.branch', true), '') NOT IN ('', 'main') THEN
+        PERFORM pggit._branch(current_setting('pggit.branch'));
+    END IF;
+    RETURN v_branch;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._branch_for_ddl() IS
+'The branch that this session has checked out; NULL on main. Raises VG001 where the setting pggit.branch has no branch''s name, so that what was meant for a branch does not change main.';
+
+CREATE OR REPLACE FUNCTION pggit._is_of_main(p_schema text)
+    RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN (SELECT EXISTS (SELECT FROM pggit.branch_schemas AS s WHERE s.base_schema = p_schema)
+                   OR EXISTS (SELECT FROM pggit.tracked_schemas AS s WHERE s.schema_name = p_schema)
+                   OR EXISTS (SELECT FROM pggit.tables AS t WHERE t.schema_name = p_schema AND t.untracked_at IS NULL AND t.on_main));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._is_of_main(text) IS
+'Whether main has something under version control in a schema, whatever a branch has of it.';
+
 CREATE OR REPLACE FUNCTION pggit._plain_names(p_text text)
     RETURNS text
     LANGUAGE plpgsql STABLE
@@ -248,7 +281,7 @@ AS $$
 BEGIN
     RETURN (WITH spaces AS MATERIALIZED (
                 SELECT n.oid, n.nspacl FROM pg_namespace AS n
-                 WHERE EXISTS (SELECT FROM pggit.branch_schemas AS s WHERE n.nspname = s.base_schema OR (n.nspname = s.schema_name AND s.branch_id <> p_branch_id))
+                 WHERE pggit._is_of_main(n.nspname) OR EXISTS (SELECT FROM pggit.branch_schemas AS s WHERE n.nspname = s.schema_name AND s.branch_id <> p_branch_id)
             ), relations AS MATERIALIZED (
                 SELECT c.oid, c.relacl FROM pg_class AS c JOIN spaces AS s ON c.relnamespace = s.oid
             ), rights AS (
@@ -624,7 +657,7 @@ BEGIN
     IF pggit._is_own_ddl(v_context) THEN
         RETURN;
     END IF;
-    v_branch := pggit._session_branch();
+    v_branch := pggit._branch_for_ddl();
     IF v_branch.branch_id IS NOT NULL AND TG_TAG IN ('GRANT', 'REVOKE', 'ALTER DEFAULT PRIVILEGES')
        AND current_setting('pggit.other_rights', true) IS DISTINCT FROM pggit._other_rights(v_branch.branch_id) THEN
         PERFORM pggit._refuse_on_branch(v_branch, 'rights on something');
@@ -639,7 +672,7 @@ BEGIN
               LEFT JOIN LATERAL pg_identify_object_as_address(d.classid, d.objid, d.objsubid) AS a ON d.schema_name IS NULL AND d.classid <> 0 AND d.objid <> 0
         )
         SELECT DISTINCT d.object_type, d.object_identity, d.objid, s.branch_id AS other_branch,
-               EXISTS (SELECT FROM pggit.branch_schemas AS b WHERE b.base_schema = d.schema_name) AS is_main,
+               pggit._is_of_main(d.schema_name) AS is_main,
                EXISTS (SELECT FROM pggit.branch_schemas AS b WHERE b.schema_name = d.schema_name AND b.branch_id = v_branch.branch_id) AS is_own, pggit._state_of(d.schema_name) AS state
           FROM done AS d
           LEFT JOIN pggit.branch_schemas AS s ON s.schema_name = d.schema_name AND s.branch_id <> v_branch.branch_id
@@ -742,7 +775,7 @@ BEGIN
     IF pggit._is_own_ddl(v_context) THEN
         RETURN;
     END IF;
-    v_branch := pggit._session_branch();
+    v_branch := pggit._branch_for_ddl();
     DELETE FROM pggit.branch_copies AS c USING pg_event_trigger_dropped_objects() AS d
      WHERE (d.classid = 'pg_class'::regclass AND c.relation = d.objid AND d.objsubid = 0) OR (d.classid = 'pg_proc'::regclass AND c.routine IS NOT NULL AND to_regprocedure(c.routine) IS NULL);
     FOR v_one IN
@@ -757,7 +790,7 @@ BEGIN
                bt.form = 'view' AND NOT d.original AS is_taken,
                (SELECT o.name FROM pggit.branch_schemas AS s JOIN pggit.branches AS o USING (branch_id)
                  WHERE v_branch.branch_id IS NULL AND s.schema_name = d.schema_name AND CASE WHEN d.original THEN d.object_type = 'schema' ELSE NOT d.is_meant END) AS taken_from,
-               EXISTS (SELECT FROM pggit.branch_schemas AS s WHERE s.base_schema = d.schema_name) AS is_main,
+               pggit._is_of_main(d.schema_name) AS is_main,
                EXISTS (SELECT FROM pggit.branch_schemas AS s WHERE s.schema_name = d.schema_name AND s.branch_id <> v_branch.branch_id) AS is_others,
                CASE WHEN v_branch.branch_id IS NOT NULL OR (d.original AND TG_TAG <> 'DROP OWNED') THEN pggit._state_of(d.schema_name) END AS state
           FROM told AS d

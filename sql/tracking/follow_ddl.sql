@@ -470,9 +470,16 @@ CREATE OR REPLACE FUNCTION pggit._forget_dropped(p_relations oid[])
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    v_table pggit.tables;
 BEGIN
     DELETE FROM pggit.partitions AS p USING pggit.tables AS t WHERE t.table_id = p.table_id AND t.relation = ANY (p_relations);
     IF cardinality(p_relations) > 0 THEN
+        FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.relation = ANY (p_relations) AND t.untracked_at IS NULL AND EXISTS (SELECT FROM pggit.commits) ORDER BY t.table_id LOOP
+            RAISE WARNING USING
+                MESSAGE = format('table %I.%I is dropped, and its history with it: commits and tags that have it do not show it any more', v_table.schema_name, v_table.table_name),
+                HINT    = 'A branch that has the table keeps it, and its history: make one before you drop it, or drop it on a branch and merge that.';
+        END LOOP;
         PERFORM pg_current_xact_id();  -- so that the mark names it
         UPDATE pggit.tables AS t SET untracked_at = pggit._mark_now(), relation = 0 WHERE t.relation = ANY (p_relations) AND t.untracked_at IS NULL;
     END IF;
@@ -643,6 +650,39 @@ $$;
 COMMENT ON FUNCTION pggit._warn_of_row_security(integer) IS
 'A branch view reads with the rights of who installed pggit. A table with row-level security is a real one on new branches; one that gets it later is a view on those that there are.';
 
+CREATE OR REPLACE FUNCTION pggit._keep_capturing(p_relation oid)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_trigger  record;
+    v_disabled text[] := '{}';
+BEGIN
+    FOR v_trigger IN
+        -- Those on rows are for replicas' writes alone (pggit._put_row_capture).
+        SELECT g.tgname, g.tgenabled, d.due FROM pg_trigger AS g JOIN pg_proc AS p ON p.oid = g.tgfoid CROSS JOIN LATERAL (SELECT CASE WHEN g.tgname LIKE '  %' THEN 'REPLICA' ELSE 'ALWAYS' END) AS d(due)
+         WHERE g.tgrelid = p_relation AND g.tgenabled <> left(d.due, 1)::"char" AND p.pronamespace = 'pggit'::regnamespace AND p.proname ~ '^(_before_statement|_capture_|_after_truncate)'
+           AND EXISTS (SELECT FROM pggit.tables AS t WHERE t.relation = p_relation AND t.untracked_at IS NULL UNION ALL SELECT FROM pggit.partitions AS r WHERE r.relation = p_relation)
+         ORDER BY g.tgname
+    LOOP
+        IF v_trigger.tgenabled = 'D' THEN
+            v_disabled := v_disabled || format('ENABLE %s TRIGGER %I', v_trigger.due, v_trigger.tgname);
+        ELSE
+            EXECUTE format('ALTER TABLE %s ENABLE %s TRIGGER %I', p_relation::regclass, v_trigger.due, v_trigger.tgname);
+        END IF;
+    END LOOP;
+    IF v_disabled <> '{}' THEN
+        RAISE WARNING USING
+            MESSAGE = format('what is written to table %s from now on is in no history: pggit''s triggers on it are disabled', p_relation::regclass),
+            HINT    = format('ALTER TABLE %s %s; pggit.verify() finds what was written meanwhile.', p_relation::regclass, array_to_string(v_disabled, ', '));
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._keep_capturing(oid) IS
+'After ALTER TABLE: warns of capture triggers that are disabled, and enables those as they were that ENABLE TRIGGER ALL has enabled otherwise, so that they would miss what replicas write.';
+
 CREATE OR REPLACE FUNCTION pggit._on_ddl_end()
     RETURNS event_trigger
     LANGUAGE plpgsql
@@ -656,10 +696,12 @@ DECLARE
     v_relation oid;
     v_table_id integer;
     v_changed  oid[];
+    v_context  text;
 BEGIN
     IF current_setting('pggit.following', true) = 'on' THEN
         RETURN;
     END IF;
+    GET DIAGNOSTICS v_context = PG_CONTEXT;
     PERFORM set_config('pggit.following', 'on', true);
     IF TG_TAG = 'ALTER SCHEMA' THEN
         PERFORM pggit._follow_schemas();
@@ -687,6 +729,7 @@ BEGIN
         UPDATE pggit.tables AS t SET is_made = true
          WHERE TG_TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO') AND v_table_id IS NULL AND t.relation = v_relation AND t.untracked_at IS NULL;
         PERFORM pggit._warn_of_row_security(v_table_id);
+        PERFORM pggit._keep_capturing(v_relation) WHERE TG_TAG = 'ALTER TABLE' AND NOT pggit._is_own_ddl(v_context);
         v_saved := v_saved - coalesce(v_table_id::text, '');
     END LOOP;
     IF current_setting('pggit.numbered', true) <> '' THEN

@@ -224,9 +224,16 @@ CREATE OR REPLACE FUNCTION pggit.track_table(p_table text)
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_relation oid := pggit._relation(p_table);
+    v_relation oid  := pggit._relation(p_table);
+    v_schema   name := (SELECT n.nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = v_relation);
 BEGIN
     IF NOT EXISTS (SELECT FROM pggit.tables AS t WHERE t.relation = v_relation AND t.untracked_at IS NULL) THEN
+        IF v_schema = 'pggit' OR EXISTS (SELECT FROM pggit.branch_schemas AS s WHERE s.schema_name = v_schema) THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'VG203', SCHEMA = 'pggit',
+                MESSAGE = format('table %s can''t be tracked: it is %s', v_relation::regclass, CASE v_schema WHEN 'pggit' THEN 'pggit''s own' ELSE 'a branch''s, whose tables have their history from that of main' END),
+                HINT    = 'Track the tables of your schemas, on main: SELECT pggit.track_schema(''public'');';
+        END IF;
         PERFORM pggit._lock_bases(ARRAY[v_relation], 'SHARE ROW EXCLUSIVE') WHERE pggit._unsupported(v_relation) IS NULL;
         PERFORM pggit._track(v_relation);
     END IF;

@@ -155,7 +155,7 @@ def test_a_key_that_comes_or_goes_begins_a_new_history(db: Database) -> None:
         assert db.rows("SELECT form FROM pggit.tracked_tables") == [(form,)]
         db.run("SELECT pggit.commit('next'); DELETE FROM log WHERE line = 'x'; SELECT pggit.commit('again')")
         assert db.rows("SELECT * FROM pggit.verify()") == []
-        with raises("VG005", "not tracked yet"):
+        with raises("VG005", "has begun anew"):
             db.run("SELECT pggit.as_of(NULL::log, 'v1')")
         there = db.connect(branch="side")
         query(there, "INSERT INTO log VALUES ('on the branch', 1)")
