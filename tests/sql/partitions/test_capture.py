@@ -117,10 +117,16 @@ def test_a_tracked_table_that_becomes_a_partition(history: History) -> None:
     assert history.rows("SELECT v FROM pggit.as_of(NULL::own, 'HEAD')") == [("x",)]
 
 
-def test_a_drop_that_nothing_names_is_a_gap(history: History) -> None:
-    """What was before can't be read, with an error that says so; what comes after can."""
+def test_a_drop_in_a_function_is_followed(history: History) -> None:
     query(history.session, "CREATE FUNCTION away() RETURNS void LANGUAGE sql AS 'DROP TABLE p1'")
     query(history.session, "SELECT away()")
+    assert history.wrong() == []
+    assert history.after("UPDATE p SET r = 2 WHERE r = 3") == []
+
+
+def test_a_drop_that_nothing_names_is_a_gap(history: History) -> None:
+    """What was before can't be read, with an error that says so; what comes after can."""
+    query(history.session, "DROP TABLE U&\"p!0031\" UESCAPE '!'")
     with raises("VG306"):
         history.wrong()
     history.states.clear()

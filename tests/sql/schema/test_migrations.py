@@ -99,7 +99,7 @@ def test_everything_goes_and_comes_again(db: Database) -> None:
         ("ALTER TABLE days_1 ALTER note SET DEFAULT 'q', ALTER note SET NOT NULL", None),
         ("ALTER SEQUENCE loose OWNED BY orders.status", None),
         (
-            "CREATE UNIQUE INDEX region ON customers (region); ALTER TABLE customers ALTER region SET NOT NULL, REPLICA IDENTITY USING INDEX region",
+            "UPDATE customers SET region = id; CREATE UNIQUE INDEX region ON customers (region); ALTER TABLE customers ALTER region SET NOT NULL, REPLICA IDENTITY USING INDEX region",
             None,
         ),
         (
