@@ -660,6 +660,19 @@ $$;
 COMMENT ON FUNCTION pggit._key_json(integer, text, pggit._position) IS
 'Expression: the key, by column name, of a row given as jsonb; where there is none the row itself, without generated columns.';
 
+CREATE OR REPLACE FUNCTION pggit._has_begun_anew(p_table pggit.tables, p_position pggit._position)
+    RETURNS boolean
+    LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    RETURN (SELECT EXISTS (SELECT FROM pggit.tables AS t WHERE t.relation = p_table.relation AND t.untracked_at IS NOT NULL AND pggit._mark_in(t.tracked_at, pggit._base_mark(p_position))))
+           AND pggit._presence(p_table, p_position) = 'absent' AND NOT pggit._is_away(p_table.table_id, p_position);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._has_begun_anew(pggit.tables, pggit._position) IS
+'Whether the history of a table begins after a position at which it was tracked: its primary key has changed since, or it was untracked and tracked again.';
+
 CREATE OR REPLACE FUNCTION pggit._require_table_at(p_table pggit.tables, p_position pggit._position, p_ref text)
     RETURNS void
     LANGUAGE plpgsql
@@ -671,8 +684,7 @@ BEGIN
             ERRCODE = 'VG005', SCHEMA = 'pggit',
             MESSAGE = format('table %I.%I was %s at %L', p_table.schema_name, p_table.table_name,
                              CASE WHEN pggit._is_away(p_table.table_id, p_position) THEN 'not there'
-                                  WHEN EXISTS (SELECT FROM pggit.tables AS t WHERE t.relation = p_table.relation AND t.untracked_at IS NOT NULL AND pggit._mark_in(t.tracked_at, pggit._base_mark(p_position)))
-                                  THEN 'tracked before its primary key changed or it was untracked; its history has begun anew since, and can''t be read' ELSE 'not tracked yet' END,
+                                  WHEN pggit._has_begun_anew(p_table, p_position) THEN 'tracked before its primary key changed or it was untracked; its history has begun anew since, and can''t be read' ELSE 'not tracked yet' END,
                              coalesce(p_ref, 'HEAD'));
     END IF;
 END;

@@ -37,6 +37,7 @@ BEGIN
     PERFORM pggit._follow_changed();
     v_from := pggit._ref(p_from);
     v_to   := pggit._ref(p_to);
+    PERFORM pggit._require_table_at(t, v_from.at, p_from) FROM pggit.tables AS t WHERE t.untracked_at IS NULL AND pggit._has_begun_anew(t, v_from.at) AND pggit._presence(t, v_to.at) = 'present';
     RETURN QUERY SELECT d.* FROM pggit._diff(v_from.at, v_to.at) AS d;
     PERFORM pggit._require_readable(v_from.commit_id, v_from.at), pggit._require_readable(v_to.commit_id, v_to.at);
 END;
@@ -45,7 +46,7 @@ $$;
 COMMENT ON FUNCTION pggit.diff(text, text) IS
 'Net rows inserted, updated and deleted between two refs, table by table; WORKING is the current branch as it is now.
 Cost follows the changes, not the tables. Tables tracked at p_to are compared. Rows are compared in the columns that both refs have; a table whose columns alone are others
-comes with zeros. Raises VG001, VG002, VG009, VG205, VG306 (what dropped or retyped columns held was not saved).';
+comes with zeros. Raises VG001, VG002, VG005 (the history of a table has begun anew in between, as when its primary key changes), VG009, VG205, VG306 (what dropped or retyped columns held was not saved).';
 
 CREATE OR REPLACE FUNCTION pggit._without_unshared_sql(p_table_id integer, p_from pggit._position, p_to pggit._position)
     RETURNS text
