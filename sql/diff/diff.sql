@@ -37,7 +37,9 @@ BEGIN
     PERFORM pggit._follow_changed();
     v_from := pggit._ref(p_from);
     v_to   := pggit._ref(p_to);
-    PERFORM pggit._require_table_at(t, v_from.at, p_from) FROM pggit.tables AS t WHERE t.untracked_at IS NULL AND pggit._has_begun_anew(t, v_from.at) AND pggit._presence(t, v_to.at) = 'present';
+    PERFORM pggit._require_table_at(t, v_from.at, p_from) FROM pggit.tables AS t
+      WHERE t.untracked_at IS NULL AND t.relation IN (SELECT o.relation FROM pggit.tables AS o WHERE o.untracked_at IS NOT NULL)
+        AND pggit._has_begun_anew(t, v_from.at) AND pggit._presence(t, v_to.at) = 'present';
     RETURN QUERY SELECT d.* FROM pggit._diff(v_from.at, v_to.at) AS d;
     PERFORM pggit._require_readable(v_from.commit_id, v_from.at), pggit._require_readable(v_to.commit_id, v_to.at);
 END;
