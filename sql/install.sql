@@ -4,6 +4,8 @@
 \ir core/tables.sql
 \ir core/epochs.sql
 \ir core/errors.sql
+\ir core/near_names.sql
+\ir core/help.sql
 \ir core/actor.sql
 \ir core/version.sql
 \ir core/repository.sql

@@ -17,7 +17,8 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG006', SCHEMA = 'pggit',
-            MESSAGE = format('there is no merge %s', p_merge_id);
+            MESSAGE = format('there is no merge %s', p_merge_id),
+            HINT    = 'pggit.merge_status() lists the merges that wait, with their ids.';
     END IF;
 END;
 $$;

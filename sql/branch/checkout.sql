@@ -159,7 +159,10 @@ BEGIN
         EXCEPTION WHEN SQLSTATE 'VG001' THEN
             -- A state of the past that was there may just have been taken, for nobody had it checked out.
             IF v_name = p_branch OR v_name NOT LIKE '@%' THEN
-                RAISE;
+                RAISE EXCEPTION USING
+                    ERRCODE = 'VG001', SCHEMA = 'pggit',
+                    MESSAGE = SQLERRM,
+                    HINT    = pggit._near_refs(p_branch) || 'pggit.list_branches() shows the branches; a tag, a commit id of 4 digits or more, or a time can be checked out too.';
             END IF;
         END;
     END LOOP;

@@ -319,12 +319,14 @@ BEGIN
     IF p_mode IN ('database', 'instance') THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG307', SCHEMA = 'pggit',
-            MESSAGE = format('the SQL core makes branches in schema mode only, not in %s mode', p_mode);
+            MESSAGE = format('the SQL core makes branches in schema mode only, not in %s mode', p_mode),
+            HINT    = 'Leave p_mode out.';
     ELSIF (p_mode IS DISTINCT FROM 'schema' AND NOT coalesce(p_mode = 'detached' AND p_name LIKE '@%', false)) OR p_materialize IS NULL THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG202', SCHEMA = 'pggit',
             MESSAGE = CASE WHEN p_materialize IS NULL THEN 'p_materialize is NULL, but must be auto, none, all or a list of tables'
-                           ELSE format('there is no branch mode %L', p_mode) END;
+                           ELSE format('there is no branch mode %L', p_mode) END,
+            HINT    = 'SELECT pggit.create_branch(''name''); with neither makes a branch in schema mode.';
     END IF;
 
     v_fork := pggit._fork_point(p_from);
@@ -442,6 +444,7 @@ DECLARE
 BEGIN
     PERFORM pggit._check_branch_name(p_name);
     v_branch := pggit._create_branch(p_name, p_from, p_mode, p_materialize);
+    PERFORM pggit._tell_of_hidden_tag(p_name);
     RETURN pggit._branch_info(v_branch);
 END;
 $$;

@@ -228,6 +228,31 @@ $$;
 COMMENT ON FUNCTION pggit._follow_places(pggit.branches) IS
 'After ALTER TABLE … SET SCHEMA on a branch: where a schema of main was named, the table goes to the one that shows it on the branch; its history goes on under the name that it has there.';
 
+CREATE OR REPLACE FUNCTION pggit._refuse_refresh(p_branch pggit.branches, p_statement text)
+    RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_name text := (regexp_match(p_statement, 'refresh\s+materialized\s+view\s+(?:concurrently\s+)?((?:"[^"]*"|[^\s;"])+)'))[1];
+    v_view text := (SELECT c.relname
+                      FROM pggit.branch_copies AS k JOIN pg_class AS c ON c.oid = k.relation JOIN pg_namespace AS n ON n.oid = c.relnamespace JOIN pggit.branch_schemas AS s ON s.schema_name = n.nspname
+                     WHERE k.branch_id = p_branch.branch_id AND c.relkind = 'v' AND replace(v_name, '"', '') IN (lower(c.relname), lower(n.nspname || '.' || c.relname))
+                       AND EXISTS (SELECT FROM pg_class AS m JOIN pg_namespace AS w ON w.oid = m.relnamespace WHERE w.nspname = s.base_schema AND m.relname = c.relname AND m.relkind = 'm')
+                     LIMIT 1);
+BEGIN
+    IF v_view IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG307', SCHEMA = 'pggit',
+            MESSAGE = format('materialized view %I needs no REFRESH on branch %L: it is a plain view there', v_view, p_branch.name),
+            HINT    = 'It always shows the branch''s rows of now. Leave REFRESH out on a branch, or run it on main.';
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._refuse_refresh(pggit.branches, text) IS
+'Raises VG307 where PostgreSQL would say that what REFRESH MATERIALIZED VIEW names is none: a branch''s copy of one is a plain view.';
+
 CREATE OR REPLACE FUNCTION pggit._on_branch_start()
     RETURNS event_trigger
     LANGUAGE plpgsql
@@ -251,6 +276,9 @@ BEGIN
             v_statement := pggit._statement_text(v_context);
             IF TG_TAG IN ('ALTER TYPE', 'ALTER DOMAIN', 'DROP TYPE', 'DROP DOMAIN') THEN
                 PERFORM pggit._copy_types_for_ddl(v_branch, v_statement);
+                RETURN;
+            ELSIF TG_TAG = 'REFRESH MATERIALIZED VIEW' THEN
+                PERFORM pggit._refuse_refresh(v_branch, v_statement);
                 RETURN;
             END IF;
             IF TG_TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE VIEW', 'ALTER TABLE', 'DROP TABLE') THEN
@@ -963,7 +991,7 @@ BEGIN
     DROP EVENT TRIGGER IF EXISTS pggit_main_end;
     CREATE EVENT TRIGGER pggit_branch_start ON ddl_command_start
         WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE VIEW', 'DROP TABLE', 'CREATE INDEX', 'ALTER INDEX', 'DROP INDEX', 'CREATE TRIGGER', 'ALTER TRIGGER', 'DROP TRIGGER',
-                     'ALTER TYPE', 'ALTER DOMAIN', 'DROP TYPE', 'DROP DOMAIN',
+                     'ALTER TYPE', 'ALTER DOMAIN', 'DROP TYPE', 'DROP DOMAIN', 'REFRESH MATERIALIZED VIEW',
                      'CREATE POLICY', 'ALTER POLICY', 'DROP POLICY', 'CREATE RULE', 'ALTER RULE', 'DROP RULE', 'CREATE STATISTICS', 'COMMENT', 'GRANT', 'REVOKE', 'ALTER DEFAULT PRIVILEGES')
         EXECUTE FUNCTION pggit._on_branch_start();
     CREATE EVENT TRIGGER pggit_branch_end ON ddl_command_end EXECUTE FUNCTION pggit._on_branch_end();

@@ -136,7 +136,8 @@ BEGIN
     -- A state of the past has no rows that others may have committed since.
     PERFORM pggit._require_read_committed('deleting a branch') WHERE NOT EXISTS (SELECT FROM pggit.branches AS b WHERE b.name = p_name AND b.mode = 'detached' AND b.deleted_at IS NULL);
     v_branch := pggit._try_branch((SELECT b.branch_id FROM pggit.branches AS b WHERE b.name = p_name AND b.deleted_at IS NULL));
-    IF v_branch.name IS DISTINCT FROM p_name THEN
+    IF v_branch.name IS DISTINCT FROM p_name OR p_name IS NULL THEN
+        RAISE NOTICE 'there is no branch %', quote_nullable(p_name) USING HINT = pggit._near_branches(p_name) || 'pggit.list_branches() shows the branches there are.';
         RETURN false;
     END IF;
     PERFORM pggit._refuse_protected(v_branch, 'deleted');
@@ -217,7 +218,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit.delete_branch(text, boolean) IS
-'Delete a branch; false when there is none of that name.
+'Delete a branch; false, with a NOTICE, when there is none of that name.
 Its last commit stays readable for the retention (pggit.retention, 30 days), all others as pggit.gc says; what nothing needs goes when pggit.gc(false) runs. Raises VG202 (main),
 VG301 (protected), VG308 (checked out by this session, or objects of others in its schemas or depending on it), VG311 (without p_force: it has changes or
 commits that nobody else has) and VG401 (other sessions have it checked out or use it for longer than pggit.lock_timeout, 5s; the message says who;

@@ -42,7 +42,8 @@ BEGIN
     EXCEPTION WHEN unique_violation THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG101', SCHEMA = 'pggit',
-            MESSAGE = format('branch %L exists already', p_new_name);
+            MESSAGE = format('branch %L exists already', p_new_name),
+            HINT    = 'Give another name, or rename or delete that one first.';
     END;
 
     FOR v_schema IN SELECT s.base_schema, s.schema_name FROM pggit.branch_schemas AS s WHERE s.branch_id = v_branch.branch_id LOOP
@@ -67,6 +68,7 @@ BEGIN
     IF v_current THEN
         PERFORM pggit.checkout(p_new_name);
     END IF;
+    PERFORM pggit._tell_of_hidden_tag(p_new_name);
 END;
 $$;
 
@@ -100,7 +102,8 @@ BEGIN
     IF p_branch.branch_id = 1 THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG202', SCHEMA = 'pggit',
-            MESSAGE = format('main can''t be %s: it is the tables themselves', p_what);
+            MESSAGE = format('main can''t be %s: it is the tables themselves', p_what),
+            HINT    = 'pggit.create_branch makes branches, which can. sql/uninstall.sql takes pggit away and leaves the tables.';
     END IF;
     PERFORM pggit._require_unprotected(p_branch);
 END;

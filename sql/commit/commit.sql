@@ -234,7 +234,8 @@ BEGIN
     IF coalesce(btrim(p_message), '') = '' THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG202', SCHEMA = 'pggit',
-            MESSAGE = 'a commit needs a message';
+            MESSAGE = 'a commit needs a message',
+            HINT    = 'SELECT pggit.commit(''what changed, and why'');';
     END IF;
     v_commit := pggit._commit_pending(v_branch.branch_id, p_message, p_author, p_allow_empty, p_committed_at);
     IF v_commit IS NULL THEN

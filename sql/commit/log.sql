@@ -21,7 +21,7 @@ COMMENT ON FUNCTION pggit.log(text, integer) IS
 rows_changed counts rows inserted, updated and deleted against the first parent; objects_changed counts objects of the schema that were created, altered or dropped. Raises
 VG001, VG002, VG009, VG202, VG205.';
 
-CREATE OR REPLACE FUNCTION pggit.show(p_ref text)
+CREATE OR REPLACE FUNCTION pggit.show(p_ref text DEFAULT 'HEAD')
     RETURNS TABLE (commit_id text, parents text[], author text, message text, committed_at timestamptz, rows_changed bigint, objects_changed integer, changes jsonb)
     LANGUAGE plpgsql STABLE
 AS $$
@@ -37,6 +37,6 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit.show(text) IS
-'One commit as pggit.log shows it, and its changes: an object with a member a table, {inserted, updated, deleted, digest} against the first parent, and
+'One commit (HEAD when none is given) as pggit.log shows it, and its changes: an object with a member a table, {inserted, updated, deleted, digest} against the first parent, and
 {tracked: {rows, digest, columns}} where the table came under version control, {reshaped: {columns}} where its columns changed (with rows and digest where what they held before
 was not saved); and, where the schema changed, {schema: {created, altered, dropped, digest, objects: [{type, name, change}]}}. Raises VG001, VG002, VG009, VG205.';

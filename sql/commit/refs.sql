@@ -11,7 +11,7 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = 'VG001', SCHEMA = 'pggit',
             MESSAGE = format('there is no branch %L', v_name),
-            HINT    = 'pggit.list_branches() shows the branches there are.';
+            HINT    = pggit._near_branches(v_name) || 'pggit.list_branches() shows the branches there are.';
     END IF;
     RETURN v_branch;
 END;
@@ -150,13 +150,14 @@ BEGIN
         IF v_commit IS NULL THEN
             RAISE EXCEPTION USING
                 ERRCODE = 'VG002', SCHEMA = 'pggit',
-                MESSAGE = format('branch %L has no commit at or before %s', (SELECT b.name FROM pggit.branches AS b WHERE b.branch_id = p_branch_id), p_ref);
+                MESSAGE = format('branch %L has no commit at or before %s', (SELECT b.name FROM pggit.branches AS b WHERE b.branch_id = p_branch_id), p_ref),
+                HINT    = 'pggit.log() shows its commits with their times.';
         END IF;
     ELSIF v_commit IS NULL THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG002', SCHEMA = 'pggit',
             MESSAGE = format('%L is no branch, tag, commit or time', p_ref),
-            HINT    = 'A commit id needs at least 4 digits; HEAD~1 and main^2 count back from a ref.';
+            HINT    = pggit._near_refs(p_ref) || 'pggit.list_branches() shows the branches, pggit.tags the tags, pggit.log() the commits of a branch. A commit id needs at least 4 digits; HEAD~1 and main^2 count back from a ref.';
     END IF;
     RETURN v_commit;
 END;
@@ -269,7 +270,9 @@ BEGIN
     IF v_commit IS NULL THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG002', SCHEMA = 'pggit',
-            MESSAGE = format('there is no commit %L: the history does not go back that far', v_ref);
+            MESSAGE = format('there is no commit %L: the history does not go back that far', v_ref),
+            HINT    = format('%s goes back to %1$s~%s along first parents, and only merges have a ^2. SELECT * FROM pggit.log(%1$L); shows the commits there are.', v_name,
+                             (SELECT max(p.depth) FROM pggit._first_parents(pggit._find_commit(v_name, coalesce(p_branch_id, (pggit._branch(NULL)).branch_id))) AS p));
     END IF;
     RETURN v_commit;
 END;

@@ -16,6 +16,21 @@ $$;
 COMMENT ON FUNCTION pggit._require_ref_name(text, text) IS
 'Raises VG201 unless the text can name a branch or tag: Git''s rules for refs (git-check-ref-format).';
 
+CREATE OR REPLACE FUNCTION pggit._tell_of_hidden_tag(p_name text)
+    RETURNS void
+    LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    IF pggit._is_branch(p_name) AND EXISTS (SELECT FROM pggit.tags AS t WHERE t.name = p_name) THEN
+        RAISE NOTICE 'branch % hides the tag of the same name: as a ref the name means the branch', quote_literal(p_name)
+            USING HINT = 'pggit.rename_branch gives the branch another name; the commit of the tag is in pggit.tags.';
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._tell_of_hidden_tag(text) IS
+'Says in a NOTICE when a branch and a tag have this name.';
+
 CREATE OR REPLACE FUNCTION pggit.tag(p_name text, p_ref text DEFAULT 'HEAD', p_message text DEFAULT NULL)
     RETURNS text
     LANGUAGE plpgsql
@@ -35,6 +50,7 @@ BEGIN
             MESSAGE = format('tag %L already names commit %s', p_name, left(v_there, 12)),
             HINT    = 'A tag stays where it is: delete it first with pggit.delete_tag, or choose another name.';
     END IF;
+    PERFORM pggit._tell_of_hidden_tag(p_name);
     RETURN v_commit;
 END;
 $$;
@@ -50,9 +66,13 @@ CREATE OR REPLACE FUNCTION pggit.delete_tag(p_name text)
 AS $$
 BEGIN
     DELETE FROM pggit.tags AS t WHERE t.name = p_name;
-    RETURN FOUND;
+    IF NOT FOUND THEN
+        RAISE NOTICE 'there is no tag %', quote_nullable(p_name) USING HINT = pggit._near_names(p_name, ARRAY(SELECT t.name FROM pggit.tags AS t)) || 'pggit.tags lists them.';
+        RETURN false;
+    END IF;
+    RETURN true;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit.delete_tag(text) IS
-'Removes a tag; the commit stays. Returns whether there was such a tag.';
+'Removes a tag; the commit stays. False, with a NOTICE, when there is none of that name.';

@@ -8,7 +8,8 @@ BEGIN
     IF p_merge_id IS NOT NULL AND NOT EXISTS (SELECT FROM pggit.merges AS m WHERE m.merge_id = p_merge_id) THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG006', SCHEMA = 'pggit',
-            MESSAGE = format('there is no merge %s', p_merge_id);
+            MESSAGE = format('there is no merge %s', p_merge_id),
+            HINT    = 'pggit.merge_status() lists the merges that wait, with their ids.';
     END IF;
     p_merge_id := coalesce(p_merge_id, (SELECT m.merge_id FROM pggit.merges AS m
                                          WHERE m.result IN ('planned', 'conflicted', 'refused') AND EXISTS (SELECT FROM pggit.conflicts AS c WHERE c.merge_id = m.merge_id)

@@ -26,7 +26,7 @@ $$;
 COMMENT ON FUNCTION pggit._diff(pggit._position, pggit._position) IS
 'Net changes between two positions, table by table; tables whose columns alone are others come with zeros, and those that came or went with all their rows.';
 
-CREATE OR REPLACE FUNCTION pggit.diff(p_from text, p_to text DEFAULT 'WORKING')
+CREATE OR REPLACE FUNCTION pggit.diff(p_from text DEFAULT 'HEAD', p_to text DEFAULT 'WORKING')
     RETURNS TABLE (table_name text, inserted bigint, updated bigint, deleted bigint)
     LANGUAGE plpgsql
 AS $$
@@ -46,7 +46,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit.diff(text, text) IS
-'Net rows inserted, updated and deleted between two refs, table by table; WORKING is the current branch as it is now.
+'Net rows inserted, updated and deleted between two refs, table by table; WORKING is the current branch as it is now. Without refs: what is not committed.
 Cost follows the changes, not the tables. Tables tracked at p_to are compared. Rows are compared in the columns that both refs have; a table whose columns alone are others
 comes with zeros. Raises VG001, VG002, VG005 (the history of a table has begun anew in between, as when its primary key changes), VG009, VG205, VG306 (what dropped or retyped columns held was not saved).';
 

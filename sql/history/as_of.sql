@@ -59,7 +59,7 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = 'VG202', SCHEMA = 'pggit',
             MESSAGE = format('%s is not the row type of a table', pg_typeof(p_type)),
-            HINT    = 'SELECT * FROM pggit.as_of(NULL::public.orders, ''v1.2'');';
+            HINT    = 'Name the table by its type: SELECT * FROM pggit.as_of(NULL::public.orders, ''v1.2'');';
     END IF;
     PERFORM pggit._follow_changed(v_relation);
     v_table := pggit._table(v_relation::regclass::text);
@@ -77,3 +77,28 @@ COMMENT ON FUNCTION pggit.as_of(anyelement, text) IS
 Exact at commits and tags. A time means the current branch as it was then: exact where the server keeps commit times or at a tick (pggit.tick), with a NOTICE where not. The rows have
 the columns of the type given: one that the table did not have then is NULL, one that had another type is converted. Cost follows the table. Raises VG001, VG002, VG005 (not tracked, or not
 yet), VG009, VG202, VG205, VG302 (a column that pggit has not noticed yet), VG306 (a value does not fit the column''s type of now, or what dropped or retyped columns held was not saved).';
+
+CREATE OR REPLACE FUNCTION pggit.as_of(p_type anyelement, p_at timestamptz)
+    RETURNS SETOF anyelement
+    LANGUAGE sql
+AS $$
+    SELECT * FROM pggit.as_of(p_type, CASE WHEN isfinite(p_at) THEN to_char(p_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') ELSE p_at::text END);
+$$;
+
+COMMENT ON FUNCTION pggit.as_of(anyelement, timestamptz) IS
+'All rows of a table as they were at a time: SELECT * FROM pggit.as_of(NULL::public.orders, now() - interval ''1 hour''). As pggit.as_of with that time as a ref.';
+
+CREATE OR REPLACE FUNCTION pggit.as_of(p_table text, p_ref text)
+    RETURNS SETOF text
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    RAISE EXCEPTION USING
+        ERRCODE = 'VG202', SCHEMA = 'pggit',
+        MESSAGE = format('the table of pggit.as_of is given by its row type, not as text %L', p_table),
+        HINT    = format('SELECT * FROM pggit.as_of(NULL::%s, %L);', CASE WHEN p_table IS NULL THEN 'public.orders' ELSE pggit._relation(p_table)::regclass::text END, p_ref);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit.as_of(text, text) IS
+'Says how pggit.as_of wants its table, whose columns PostgreSQL has to know beforehand: as NULL::public.orders. Raises VG202, VG004 (no such table).';

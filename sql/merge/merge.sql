@@ -775,7 +775,9 @@ BEGIN
         v_result.result := 'refused';
         v_result.detail := v_result.detail || jsonb_build_object('approved_plan', v_merge.options -> 'approved_plan', 'reason', CASE WHEN v_target.is_protected THEN format('branch %L is protected: ', v_target.name) ELSE '' END || format(
             CASE WHEN v_merge.options ->> 'approved_plan' IS NULL THEN 'plan %s has to be approved' ELSE 'what was approved is not what would be done now, which is plan %s' END,
-            v_result.plan_hash));
+            v_result.plan_hash),
+            'way_out', format('approve that plan, by p_options => %L', jsonb_build_object('approved_plan', v_result.plan_hash))
+                       || CASE WHEN v_target.is_protected THEN format(', or SELECT pggit.unprotect_branch(%L)', v_target.name) ELSE '' END);
         RETURN v_result;
     ELSIF NOT p_apply THEN
         v_result.detail := v_result.detail || jsonb_build_object('fast_forward', v_forward);
@@ -1010,6 +1012,27 @@ $$;
 COMMENT ON FUNCTION pggit._open_merge(text, text, text, text, jsonb) IS
 'Records the wish to merge, revert, cherry-pick, reset or unstash and returns its id. Raises VG001, VG002, VG009, VG202, VG205, VG307.';
 
+CREATE OR REPLACE FUNCTION pggit._tell_of_waiting(p_kind text, p_source text, p_target text)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_target  text := coalesce(p_target, pggit.current_branch());
+    v_waiting uuid := (SELECT m.merge_id FROM pggit.merges AS m JOIN pggit.branches AS b ON b.branch_id = m.target_id
+                        WHERE m.kind = p_kind AND m.source = p_source AND b.name = v_target AND b.deleted_at IS NULL AND m.result = 'conflicted'
+                          AND NOT EXISTS (SELECT FROM pggit.branches AS s WHERE s.branch_id = m.source_id AND s.deleted_at IS NOT NULL)
+                        ORDER BY m.created_at DESC, m.merge_id LIMIT 1);
+BEGIN
+    IF v_waiting IS NOT NULL THEN
+        RAISE NOTICE '% of % into % waits already for decisions about conflicts; this is another one', p_kind, quote_literal(p_source), quote_literal(v_target)
+            USING HINT = format('SELECT pggit.continue_merge(%L); goes on with the one that waits, SELECT pggit.abort_merge(%1$L); drops it.', v_waiting);
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._tell_of_waiting(text, text, text) IS
+'Says in a NOTICE that the same merge has been begun before and waits for decisions.';
+
 CREATE OR REPLACE FUNCTION pggit.plan_merge(p_source text, p_target text DEFAULT NULL, p_options jsonb DEFAULT '{}')
     RETURNS pggit.merge_result
     LANGUAGE plpgsql
@@ -1029,6 +1052,7 @@ CREATE OR REPLACE FUNCTION pggit.merge(p_source text, p_target text DEFAULT NULL
     LANGUAGE plpgsql
 AS $$
 BEGIN
+    PERFORM pggit._tell_of_waiting('merge', p_source, p_target);
     RETURN pggit._run(pggit._open_merge('merge', p_source, p_target, p_message, p_options), true);
 END;
 $$;
@@ -1066,13 +1090,18 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG006', SCHEMA = 'pggit',
-            MESSAGE = format('there is no merge %s', p_merge_id);
+            MESSAGE = format('there is no merge %s', p_merge_id),
+            HINT    = 'pggit.merge_status() lists the merges that wait, with their ids.';
     END IF;
     PERFORM pggit._work_in_columns_of(v_merge.target_id);
     IF v_merge.result NOT IN ('planned', 'conflicted', 'refused') THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG303', SCHEMA = 'pggit',
-            MESSAGE = format('merge %s is settled: %s', p_merge_id, v_merge.result);
+            MESSAGE = format('merge %s is settled: %s', p_merge_id, v_merge.result),
+            HINT    = CASE WHEN v_merge.result = 'aborted' THEN 'It wrote nothing. pggit.merge begins another; pggit.merge_status() lists those that wait.'
+                           WHEN v_merge.commit_id IS NOT NULL THEN format('Nothing is left to decide. SELECT pggit.revert(%L, %L); undoes it; pggit.merge_status() lists merges that wait.', left(v_merge.commit_id, 12),
+                                                                          (SELECT b.name FROM pggit.branches AS b WHERE b.branch_id = v_merge.target_id))
+                           ELSE 'Nothing is left to decide. pggit.merge_status() lists merges that wait.' END;
     END IF;
     RETURN v_merge;
 END;

@@ -35,7 +35,8 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG006', SCHEMA = 'pggit',
-            MESSAGE = format('there is no merge %s', p_merge_id);
+            MESSAGE = format('there is no merge %s', p_merge_id),
+            HINT    = 'pggit.merge_status() lists the merges that wait, with their ids.';
     END IF;
     RETURN QUERY
     SELECT row_number() OVER (ORDER BY array_position('{prepare,apply,finish}'::text[], s.phase), s.n)::integer, s.phase, s.ddl, c.lock, c.bytes

@@ -52,7 +52,9 @@ BEGIN
     IF to_regnamespace(quote_ident(p_schema)) IS NULL THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG008', SCHEMA = 'pggit',
-            MESSAGE = format('there is no schema %L', p_schema);
+            MESSAGE = format('there is no schema %L', p_schema),
+            HINT    = pggit._near_names(p_schema, ARRAY(SELECT n.nspname FROM pg_namespace AS n WHERE n.nspname NOT LIKE 'pg\_%' AND n.nspname NOT LIKE '%@%' AND n.nspname NOT IN ('pggit', 'information_schema')))
+                      || 'Write the name alone, without quotes.';
     END IF;
     IF p_schema IN ('pggit', 'information_schema') OR p_schema LIKE 'pg\_%'
        OR EXISTS (SELECT FROM pggit.branch_schemas AS s WHERE s.schema_name = p_schema) THEN

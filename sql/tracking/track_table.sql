@@ -3,8 +3,9 @@ CREATE OR REPLACE FUNCTION pggit._relation_of_past(p_table text)
     LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-    v_parts text[] := parse_ident(p_table);
+    v_parts text[];
 BEGIN
+    v_parts := parse_ident(p_table);
     -- The branch's own comes first, then the youngest.
     RETURN (SELECT t.relation
               FROM pggit.tables AS t LEFT JOIN pggit.table_changes AS c ON c.table_id = t.table_id AND c.branch_id = (pggit._branch(NULL)).branch_id
@@ -38,7 +39,7 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = 'VG004', SCHEMA = 'pggit',
             MESSAGE = format('there is no table %L', p_table),
-            HINT    = 'Write the name as in SQL: orders, public.orders or "Odd Name".';
+            HINT    = pggit._near_tables(p_table) || 'Write the name as in SQL: orders, public.orders or "Odd Name".';
     END IF;
     RETURN v_relation;
 END;

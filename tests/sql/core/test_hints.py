@@ -1,0 +1,182 @@
+"""What is refused, and what is done all the same, says the way out."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from fixtures.postgres import Connection, Database, query, raises
+
+
+@pytest.fixture
+def shop(db: Database) -> Database:
+    db.run("""
+        CREATE TABLE customers (id integer PRIMARY KEY, name text);
+        CREATE TABLE "Odd Name" (id integer PRIMARY KEY);
+        CREATE MATERIALIZED VIEW totals AS SELECT count(*) FROM customers;
+        INSERT INTO customers VALUES (1, 'Ada');
+        SELECT pggit.track_schema('public');
+        SELECT pggit.tag('release-1', pggit.commit('first'));
+        INSERT INTO customers VALUES (2, 'Bob');
+        SELECT pggit.commit('second');
+        SELECT pggit.create_branch('dev'), pggit.create_branch('feature/prices', p_materialize => 'none');
+    """)
+    return db
+
+
+def told(session: Connection, sql: str, *args: object) -> list[tuple[str, str]]:
+    """Messages and hints of the notices of a statement."""
+    said: list[tuple[str, str]] = []
+
+    def heard(notice: psycopg.errors.Diagnostic) -> None:
+        said.append((notice.message_primary or "", notice.message_hint or ""))
+
+    session.add_notice_handler(heard)
+    query(session, sql, *args)
+    session.remove_notice_handler(heard)
+    return said
+
+
+@pytest.mark.parametrize(
+    ("call", "hint"),
+    [
+        ("checkout('devv')", "Did you mean 'dev'? "),
+        ("checkout('mian')", "Did you mean 'main'? "),
+        ("checkout('DEV')", "Did you mean 'dev'? "),
+        ("checkout('prices')", "Did you mean 'feature/prices'? "),
+        ("checkout('feat')", "Did you mean 'feature/prices'? "),
+        ("checkout('release1')", "Did you mean 'release-1'? "),
+        ("merge('dve')", "Did you mean 'dev'? "),
+        ("merge('dev', 'amin')", "Did you mean 'main'? "),
+        ("diff('relaese-1')", "Did you mean 'release-1'? "),
+        ("as_of(NULL::customers, 'relaese-1')", "Did you mean 'release-1'? "),
+        ("checkout('another')", "pggit.list_branches() shows the branches"),
+        ("status('another')", "There is 'dev', 'feature/prices', 'main'. "),
+        ("status('')", "There is 'dev', 'feature/prices', 'main'. "),
+        ("blame('Odd Name')", """Did you mean '"Odd Name"'? """),
+        ("diff_rows('public.cutsomers', 'HEAD')", "Did you mean 'public.customers'? "),
+        ("track_schema('pubic')", "Did you mean 'public'? "),
+        ("as_of('\"Odd Name\"', 'HEAD')", """SELECT * FROM pggit.as_of(NULL::"Odd Name", 'HEAD');"""),
+        ("show('HEAD~9')", "HEAD goes back to HEAD~1 along first parents"),
+        ("help('chekout')", "Did you mean 'checkout'? "),
+    ],
+)
+def test_a_name_that_is_not_there_has_near_ones(shop: Database, call: str, hint: str) -> None:
+    with pytest.raises(psycopg.Error) as refused:
+        shop.run(f"SELECT pggit.{call}")
+    assert (refused.value.sqlstate or "").startswith("VG")
+    assert (refused.value.diag.message_hint or "").startswith(hint)
+
+
+def test_a_table_that_is_there_under_another_spelling_is_not_guessed(shop: Database) -> None:
+    for name in ("Odd Name", "", "a b", '"', "x.y.z.customers"):
+        with raises("VG004", "there is no table"):
+            shop.run("SELECT pggit.blame(%s)", name)
+
+
+def test_a_materialized_view_is_refreshed_on_main_alone(shop: Database) -> None:
+    session = shop.connect(branch="feature/prices")
+    for sql in ("REFRESH MATERIALIZED VIEW totals", 'refresh  materialized view CONCURRENTLY "totals";'):
+        with raises("VG307", "totals needs no REFRESH on branch 'feature/prices'"):
+            query(session, sql)
+    query(session, "DO $$ BEGIN CREATE MATERIALIZED VIEW names AS SELECT name FROM customers; END $$")
+    query(session, "REFRESH MATERIALIZED VIEW names")
+    shop.run("REFRESH MATERIALIZED VIEW totals")
+
+
+def test_as_of_takes_a_time(shop: Database) -> None:
+    at = shop.value("SELECT clock_timestamp()")
+    shop.run("DELETE FROM customers WHERE id = 1")
+    for call, value in (("%s", at), ("%s::timestamptz", str(at)), ("%s", None)):
+        found = shop.rows(f"SELECT id FROM pggit.as_of(NULL::customers, {call}) ORDER BY id", value)
+        assert found == [(1,), (2,)]
+    assert shop.rows("SELECT id FROM pggit.as_of(NULL::customers, 'infinity'::timestamptz)") == [(2,)]
+
+
+def test_without_refs_it_is_what_git_shows(shop: Database) -> None:
+    assert shop.rows("SELECT * FROM pggit.diff()") == []
+    shop.run("DELETE FROM customers WHERE id = 1")
+    assert shop.rows("SELECT * FROM pggit.diff()") == [("public.customers", 0, 0, 1)]
+    assert shop.value("SELECT message FROM pggit.show()") == "second"
+
+
+def test_deleting_what_is_not_there_says_so(shop: Database) -> None:
+    assert told(shop.conn, "SELECT pggit.delete_branch('devv')") == [
+        ("there is no branch 'devv'", "Did you mean 'dev'? pggit.list_branches() shows the branches there are.")
+    ]
+    assert shop.value("SELECT pggit.delete_branch(NULL)") is False
+    assert told(shop.conn, "SELECT pggit.delete_tag('release')") == [
+        ("there is no tag 'release'", "Did you mean 'release-1'? pggit.tags lists them.")
+    ]
+    assert shop.value("SELECT pggit.delete_tag(NULL)") is False
+    assert told(shop.conn, "SELECT pggit.delete_tag('release-1')") == []
+
+
+def test_a_branch_that_hides_a_tag_says_so(shop: Database) -> None:
+    hidden = "branch 'release-1' hides the tag of the same name: as a ref the name means the branch"
+    assert told(shop.conn, "SELECT pggit.create_branch('release-1')")[0][0] == hidden
+    shop.run("SELECT pggit.rename_branch('release-1', 'release-2')")
+    assert told(shop.conn, "SELECT pggit.rename_branch('release-2', 'release-1')")[0][0] == hidden
+    assert told(shop.conn, "SELECT pggit.tag('dev')")[0][0].startswith("branch 'dev' hides the tag")
+
+
+def conflict(shop: Database) -> None:
+    dev = shop.connect(branch="dev")
+    query(dev, "UPDATE customers SET name = 'theirs' WHERE id = 1")
+    shop.run("UPDATE customers SET name = 'ours' WHERE id = 1")
+
+
+def test_the_same_merge_once_more_names_the_one_that_waits(shop: Database) -> None:
+    conflict(shop)
+    waiting = shop.value("SELECT (pggit.merge('dev')).merge_id")
+    assert told(shop.conn, "SELECT pggit.plan_merge('dev')") == []
+    (said,) = told(shop.conn, "SELECT pggit.merge('dev')")
+    assert said[0] == "merge of 'dev' into 'main' waits already for decisions about conflicts; this is another one"
+    assert "continue_merge" in said[1]
+    shop.run("SELECT pggit.abort_merge(m.merge_id) FROM pggit.merge_status() AS m")
+    assert told(shop.conn, "SELECT pggit.merge('dev')") == []
+    with raises("VG303", "is settled: aborted") as refused:
+        shop.run("SELECT pggit.continue_merge(%s)", waiting)
+    assert refused.value.diag.message_hint.startswith("It wrote nothing. pggit.merge begins another")
+
+
+def test_a_settled_merge_says_how_it_is_undone(shop: Database) -> None:
+    conflict(shop)
+    shop.run("SELECT pggit.commit('ours')")
+    merge, commit = shop.row(
+        """SELECT (m).merge_id, (m).commit_id FROM pggit.merge('dev', p_options => '{"on_conflict": "ours"}') AS m"""
+    )
+    with raises("VG303", "is settled: merged") as refused:
+        shop.run("SELECT pggit.abort_merge(%s)", merge)
+    assert f"SELECT pggit.revert('{commit[:12]}', 'main'); undoes it" in refused.value.diag.message_hint
+
+
+def test_a_stash_that_waits_is_named(shop: Database) -> None:
+    shop.run("UPDATE customers SET name = 'aside' WHERE id = 1")
+    shop.run("SELECT pggit.stash()")
+    shop.run("UPDATE customers SET name = 'other' WHERE id = 1")
+    assert shop.value("SELECT (pggit.unstash()).result") == "conflicted"
+    (said,) = told(shop.conn, "SELECT pggit.unstash()")
+    assert "waits already for decisions" in said[0]
+
+
+def test_into_a_protected_branch_says_how(shop: Database) -> None:
+    dev = shop.connect(branch="dev")
+    query(dev, "DELETE FROM customers")
+    shop.run("SELECT pggit.protect_branch('main')")
+    detail, plan = shop.row("SELECT (m).detail, (m).plan_hash FROM pggit.merge('dev') AS m")
+    assert detail["way_out"] == (
+        f"""approve that plan, by p_options => '{{"approved_plan": "{plan}"}}', or SELECT pggit.unprotect_branch('main')"""
+    )
+
+
+def test_help_knows_all_that_it_names(shop: Database) -> None:
+    everyday = shop.rows("SELECT topic, split_part(call, '(', 1), meaning FROM pggit.help()")
+    names = shop.value("""
+        SELECT array_agg(DISTINCT n) FROM pg_proc AS p, regexp_matches(p.prosrc, '''\\{([a-z_,]+)\\}''', 'g') AS m, string_to_array(m[1], ',') AS l, unnest(l) AS n
+         WHERE p.oid = 'pggit.help(text)'::regprocedure""")
+    assert {name for _, name, _ in everyday} == set(names)
+    assert all(meaning for *_, meaning in everyday)
+    assert shop.rows("SELECT call FROM pggit.help('keep') LIMIT 1") == [("tag(p_name, [p_ref], [p_message])",)]
+    assert "Raises VG201" in shop.value("SELECT meaning FROM pggit.help('tag')")
+    assert ("stash([p_message], [p_branch])",) in shop.rows("SELECT call FROM pggit.help('stash')")
