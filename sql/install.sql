@@ -1,4 +1,6 @@
 -- Installs pggit into the current database; safe to run again. psql -v ON_ERROR_STOP=1 -1 -f install.sql
+\set ON_ERROR_STOP on
+\ir core/same_version.sql
 \ir core/schema.sql
 \ir core/types.sql
 \ir core/tables.sql

@@ -1,4 +1,4 @@
--- Installs pggit into the current database, or brings it up to date, and says so in one line. psql -1 -f sql/setup.sql
+-- Installs pggit into the current database, or goes over what this version has installed, and says so in one line. psql -1 -f sql/setup.sql
 \set pggit_quiet :QUIET
 \set pggit_stop :ON_ERROR_STOP
 \set QUIET on

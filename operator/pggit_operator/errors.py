@@ -315,6 +315,12 @@ class CoreTooNew(_Refused):
     retry = Retry.LATER
 
 
+class CoreTooOld(_Refused):
+    """The SQL core in the database is older than this operator, which can't take it over."""
+
+    retry = Retry.LATER
+
+
 class DatabaseError(PgGitError):
     """PostgreSQL refused a statement for a reason of its own."""
 

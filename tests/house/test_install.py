@@ -35,6 +35,7 @@ SELECT 'relation', c.oid::regclass::text FROM pg_class AS c WHERE c.relnamespace
  UNION ALL SELECT 'default privilege', d.defaclacl::text FROM pg_default_acl AS d
  UNION ALL SELECT 'large object', l.oid::text FROM pg_largeobject_metadata AS l
 """
+WHEN_MADE = " UNION ALL SELECT 'row of pg_proc', p.ctid::text FROM pg_proc AS p"
 
 
 def typed(db: Database, file: Path, *, transaction: bool) -> str:
@@ -66,6 +67,24 @@ def test_setup_leaves_the_session_as_it_was_and_says_nothing_where_it_fails(empt
     done = subprocess.run([*command, "-f", str(SETUP)], capture_output=True, text=True, check=False)
     assert done.returncode == 3
     assert "is installed" not in done.stdout
+
+
+@pytest.mark.parametrize("transaction", [True, False])
+def test_another_version_is_not_gone_over(db: Database, transaction: bool) -> None:
+    db.run("CREATE OR REPLACE FUNCTION pggit.version() RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT '0.0.9' $$")
+    before = sorted(db.rows(OBJECTS + WHEN_MADE))
+    for file in (INSTALL, SETUP):
+        command = [str(db.server.bin / "psql"), "-X", *(["-1"] if transaction else []), "-f", str(file), db.dsn]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 3
+        assert (
+            f"pggit 0.0.9 is installed in this database, and pggit {bundled_version()} can't take it over"
+            in done.stderr
+        )
+        assert "sql/uninstall.sql" in done.stderr
+        assert sorted(db.rows(OBJECTS + WHEN_MADE)) == before
+    typed(db, UNINSTALL, transaction=transaction)
+    assert typed(db, SETUP, transaction=transaction) == INSTALLED
 
 
 @pytest.mark.pg(15, 16, 17, 18)

@@ -144,17 +144,27 @@ def test_a_database_that_is_not_there(site: Site) -> None:
     assert 'database "nowhere" does not exist' in condition(site.wait("vdb", name, "SecretInvalid"))["message"]
 
 
-def test_a_core_newer_than_the_operator_is_left_alone(site: Site) -> None:
+@pytest.mark.parametrize(
+    ("version", "reason", "said", "way_out"),
+    [
+        ("99.0.0", "CoreTooNew", "newer than", "Upgrade the operator."),
+        ("0.0.9", "CoreTooOld", "can't take over", "Use the operator of 0.0.9."),
+    ],
+)
+def test_a_core_of_another_version_is_left_alone(
+    site: Site, version: str, reason: str, said: str, way_out: str
+) -> None:
     name, database = site.versioned()
     database.run(
-        "CREATE OR REPLACE FUNCTION pggit.version() RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT '99.0.0' $$"
+        f"CREATE OR REPLACE FUNCTION pggit.version() RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT '{version}' $$"
     )
 
-    body = site.wait("vdb", name, "CoreTooNew")
+    body = site.wait("vdb", name, reason)
 
-    assert "the database has pggit 99.0.0, newer than" in condition(body)["message"]
-    assert "Upgrade the operator." in condition(body)["message"]
-    assert database.rows("SELECT pggit.version()") == [("99.0.0",)]
+    assert f"the database has pggit {version}, " in condition(body)["message"]
+    assert said in condition(body)["message"]
+    assert way_out in condition(body)["message"]
+    assert database.rows("SELECT pggit.version()") == [(version,)]
 
 
 # What no version can track: rows that do not survive a crash.

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from pggit_operator.errors import CoreTooNew, InternalError, ServerTooOld
+from pggit_operator.errors import CoreTooNew, CoreTooOld, InternalError, ServerTooOld
 from pggit_operator.pggit.call import (
     Connection,
     installed,
@@ -45,10 +45,10 @@ def bundled_files() -> tuple[tuple[str, str], ...]:
     folder, files = sql_folder(), []
     for line in (folder / "install.sql").read_text().splitlines():
         words = line.split()
-        if not words or line.startswith("--"):
+        if not words or line.startswith(("--", r"\set ")):
             continue
         if len(words) != 2 or words[0] != r"\ir":
-            raise InternalError(rf"sql/install.sql may hold only \ir lines, not: {line}")
+            raise InternalError(rf"sql/install.sql may hold only \ir and \set lines, not: {line}")
         files.append((words[1], (folder / words[1]).read_text()))
     return tuple(files)
 
@@ -62,7 +62,7 @@ class Core:
 
 
 def ensure_core(conn: Connection, *, timeout: float) -> Core:
-    """Have our version of the core in the database: install, upgrade, or leave alone what is right already."""
+    """Have our version of the core in the database: install it, or leave alone what is right already."""
     server = setting(conn, "server_version") or ""
     require_server(setting(conn, "server_version_num") or "0", server)
     if _there(conn) != bundled_version():
@@ -84,16 +84,22 @@ def require_server(number: str, name: str) -> None:
 
 
 def require_core(there: str, ours: str) -> None:
-    """Refuse a core that is newer than what we know."""
+    """Refuse a core of another version: neither takes over what the other has made."""
     if _order(there) > _order(ours):
         raise CoreTooNew(
             f"the database has pggit {there}, newer than the {ours} of this operator; nothing was touched",
             "Upgrade the operator.",
         )
+    if _order(there) < _order(ours):
+        raise CoreTooOld(
+            f"the database has pggit {there}, which the {ours} of this operator can't take over; nothing was touched",
+            f"Use the operator of {there}. Or take pggit out of the database with sql/uninstall.sql of {there}: "
+            f"history and branches go, the tables of main stay, and {ours} is installed.",
+        )
 
 
 def _there(conn: Connection) -> str | None:
-    """The version in the database, None without; never one that is newer than ours."""
+    """The version in the database, None without; never another than ours."""
     if not installed(conn):
         return None
     there = str(value(conn, "version"))
