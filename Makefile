@@ -50,7 +50,7 @@ load: venv ## 50 clients for a minute, a server killed under them 30 times, a se
 	$(PY) -m pytest tests/load -q -n 2 --load-clients 50 --load-seconds 60 --load-kills 30 --deaths 0
 
 fuzz: venv ## random histories against models for hours, wrong engines that they have to find, and a million random rows merged
-	$(PY) -m pytest tests/model -q -s -n 2 --model-examples 2000 --model-steps 60 --merged-rows 1000000 --mutants all
+	$(PY) -m pytest tests/model -q -s -n 2 --model-examples 2000 --model-steps 60 --merged-rows 1000000 --worlds 5000 --mutants all
 	$(PY) -m pytest $(RANDOM_HISTORIES) -q -n 2 --model-examples 200 --gc-histories 200
 
 image: ## build the container image with docker, podman or buildah

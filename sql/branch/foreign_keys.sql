@@ -270,6 +270,9 @@ AS $$
 DECLARE
     v_check pggit.pending_checks;
 BEGIN
+    IF current_setting('pggit.settle', true) = 'later' THEN
+        RETURN NULL;
+    END IF;
     FOR v_check IN
         SELECT c.* FROM pggit.pending_checks AS c WHERE c.xid = pg_current_xact_id_if_assigned() AND NOT c.is_deferred ORDER BY c.check_id
     LOOP
@@ -280,7 +283,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._settle_statement() IS
-'AFTER STATEMENT trigger of branch relations with foreign keys: what was noted during the statement must hold now.';
+'AFTER STATEMENT trigger of branch relations with foreign keys: what was noted during the statement must hold now. What referential actions do is part of the statement that caused them (pggit.settle is ''later'' meanwhile).';
 
 CREATE OR REPLACE FUNCTION pggit._settle_deferred()
     RETURNS trigger
@@ -317,6 +320,7 @@ DECLARE
     v_action "char" := CASE p_operation WHEN 'DELETE' THEN v_key.on_delete ELSE v_key.on_update END;
     v_child  text   := pggit._branch_relation(p_branch_id, v_key.child_id);
     v_where  text;
+    v_outer  text   := coalesce(current_setting('pggit.settle', true), '');
 BEGIN
     IF v_child IS NULL OR NOT pggit._has_foreign_key(p_branch_id, p_constraint) THEN
         RETURN;
@@ -330,6 +334,7 @@ BEGIN
             HINT    = 'Materialize both tables on the branch: then PostgreSQL itself does it.';
     END IF;
 
+    PERFORM set_config('pggit.settle', 'later', true);
     CASE v_action
         WHEN 'a' THEN
             IF pggit._has_child(p_branch_id, p_constraint, p_old) THEN
@@ -357,6 +362,7 @@ BEGIN
                 VALUES (pg_current_xact_id(), p_branch_id, p_constraint, p_old, true, false);
             END IF;
     END CASE;
+    PERFORM set_config('pggit.settle', v_outer, true);
 END;
 $$;
 

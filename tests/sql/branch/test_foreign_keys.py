@@ -65,6 +65,31 @@ def test_the_end_of_the_statement_counts(db: Database, form: str) -> None:
         query(work, "INSERT INTO tree VALUES (2, 3)")
 
 
+@pytest.mark.parametrize("form", ["none", "all", "p", "q"])
+def test_what_a_statement_cascades_to_is_looked_at_in_its_end(db: Database, form: str) -> None:
+    """Rows that go one after the other, with the parents of one statement, may refer to each other."""
+    cascading = """
+        CREATE TABLE p (id integer PRIMARY KEY);
+        CREATE TABLE q (id integer PRIMARY KEY, p integer REFERENCES p ON DELETE CASCADE);
+        CREATE TABLE kid (id integer PRIMARY KEY, p integer REFERENCES p ON DELETE CASCADE, q integer CONSTRAINT k_q REFERENCES q, up integer CONSTRAINT k_up REFERENCES kid);
+        INSERT INTO p VALUES (1), (2), (3);
+        INSERT INTO q VALUES (1, 1), (2, 2);
+        INSERT INTO kid VALUES (1, 1, 2, NULL), (2, 2, 1, 1), (3, 3, NULL, NULL);
+    """
+    work = tracked(db, cascading, form)
+    query(work, "DELETE FROM p WHERE id < 3")
+    assert rows(work, "SELECT id FROM kid") == [(3,)]
+    query(
+        work,
+        "INSERT INTO p VALUES (1); INSERT INTO q VALUES (1, 1); INSERT INTO kid VALUES (4, 3, NULL, 3), (5, 1, NULL, 4)",
+    )
+    query(work, "UPDATE kid SET q = 1 WHERE id = 3")
+    with raises("23503", "k_q"):
+        query(work, "DELETE FROM p WHERE id = 1")
+    assert rows(work, "SELECT id FROM kid ORDER BY id") == [(3,), (4,), (5,)]
+    assert db.value("SELECT count(*) FROM pggit.pending_checks") == 0
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_deferred(db: Database, form: str) -> None:
     tracked(db, FAMILIES, form)

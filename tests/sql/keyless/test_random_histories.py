@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from fixtures.postgres import Connection, Database, query
-
-from .counts import Graph, Rows, merged
+from model.counts import Graph, Rows, merged
 
 TABLE = '"odd \' %"'
 COLUMNS = 'v::text, "n %s"::text'
