@@ -264,6 +264,7 @@ DECLARE
     v_tables pggit.tables[];
     v_real   integer[];
     v_new    integer[];
+    v_past   integer[];
     v_table  pggit.tables;
 BEGIN
     v_tables := ARRAY(SELECT t FROM pggit._tables_at(p_at) AS t ORDER BY t.table_id);
@@ -276,7 +277,11 @@ BEGIN
         END IF;
     END LOOP;
     v_new    := ARRAY(SELECT t.table_id FROM unnest(v_tables) AS t WHERE NOT t.on_main);
+    v_past   := ARRAY(SELECT n FROM unnest(v_new) AS n WHERE NOT EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.branch_id = (p_at).branch_id AND bt.table_id = n));
     v_real   := pggit._real_tables(ARRAY(SELECT t FROM unnest(v_tables) AS t WHERE t.on_main), p_materialize) || pggit._parents_of_new((p_at).branch_id);
+    IF v_past <> '{}' THEN
+        v_real := v_real || pggit._past_parents(p_branch.branch_id, v_past);
+    END IF;
     PERFORM pggit._require_relatives(v_tables);
     FOREACH v_table IN ARRAY v_tables LOOP
         IF (p_at).branch_id <> 1 AND pggit._is_keyless(v_table.table_id) THEN
@@ -284,7 +289,9 @@ BEGIN
         ELSIF (p_at).branch_id <> 1 THEN
             PERFORM pggit._copy_owned(v_table.table_id, (p_at).branch_id, (p_at).x, p_branch.branch_id);
         END IF;
-        IF v_table.table_id = ANY (v_new) THEN
+        IF v_table.table_id = ANY (v_past) THEN
+            PERFORM pggit._copy_past_table(v_table.table_id, p_branch.branch_id);
+        ELSIF v_table.table_id = ANY (v_new) THEN
             PERFORM pggit._copy_new_table(v_table.table_id, (p_at).branch_id, p_branch.branch_id);
         ELSIF v_table.table_id = ANY (v_real) THEN
             PERFORM pggit._create_real(p_branch.branch_id, v_table.table_id);
@@ -295,7 +302,9 @@ BEGIN
         PERFORM pggit._give_name(v_table.table_id, p_branch.branch_id, v_name) WHERE v_name <> pggit._shown_name(v_table.table_id, p_branch.branch_id) AND (p_at).branch_id <> 1;
     END LOOP;
     FOREACH v_table IN ARRAY v_tables LOOP
-        IF v_table.table_id = ANY (v_new) THEN
+        IF v_table.table_id = ANY (v_past) THEN
+            PERFORM pggit._past_keys(v_table.table_id, p_branch.branch_id);
+        ELSIF v_table.table_id = ANY (v_new) THEN
             PERFORM pggit._copy_new_keys(v_table.table_id, (p_at).branch_id, p_branch.branch_id);
         ELSIF v_table.table_id = ANY (v_real) THEN
             PERFORM pggit._real_foreign_keys(p_branch.branch_id, v_table.table_id);
@@ -359,6 +368,7 @@ BEGIN
     FOR v_schema IN
         SELECT DISTINCT t.schema_name FROM pggit.tables AS t WHERE t.untracked_at IS NULL AND to_regnamespace(quote_ident(t.schema_name)) IS NOT NULL
         UNION SELECT s.schema_name FROM pggit.tracked_schemas AS s WHERE to_regnamespace(quote_ident(s.schema_name)) IS NOT NULL
+        UNION SELECT n.schema_name FROM pggit.tables AS t CROSS JOIN LATERAL pggit._name_at(t.table_id, v_fork.at) AS n WHERE t.untracked_at IS NULL AND NOT t.on_main AND pggit._presence(t, v_fork.at) = 'present'
         ORDER BY 1
     LOOP
         PERFORM pggit._create_branch_schema(v_branch, v_schema.schema_name);

@@ -1,4 +1,4 @@
--- DROP TABLE on main of a table that branches have: it stays theirs. Main gets an empty one in its place, as where a merge drops a table.
+-- DROP TABLE on main: the history of the table stays, with an empty table in its place, as where a merge drops one. Branches that have it keep it.
 
 CREATE OR REPLACE FUNCTION pggit._refuse_leaving(p_table pggit.tables, p_reason text)
     RETURNS void
@@ -94,6 +94,18 @@ $$;
 COMMENT ON FUNCTION pggit._let_branches_keep(pggit.tables) IS
 'Before a table goes from main: branches that show it get tables of their own, with numbers of their own. Locks the table. Raises VG307 where that is too much, and what pggit.materialize raises.';
 
+CREATE OR REPLACE FUNCTION pggit._is_in_history(p_table pggit.tables)
+    RETURNS boolean
+    LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    RETURN (SELECT b.head_at IS NOT NULL AND pggit._mark_in(p_table.tracked_at, (b.head_at).x) FROM pggit.branches AS b WHERE b.branch_id = 1);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._is_in_history(pggit.tables) IS
+'Whether commits of main''s may have a table.';
+
 CREATE OR REPLACE FUNCTION pggit._leaving(p_tag text, p_statement text)
     RETURNS SETOF integer
     LANGUAGE sql STABLE
@@ -104,20 +116,43 @@ AS $$
         SELECT concat_ws(';', p_statement, regexp_replace(regexp_replace(p_statement, '/\*.*?\*/', ' ', 'g'), '--[^\n]*', ' ', 'g')) AS statement
     ), named AS MATERIALIZED (
         SELECT t.table_id, t.relation::oid AS relation, x.statement ~ '\mcascade\M' AS cascades
-          FROM text AS x CROSS JOIN pggit.tables AS t
+          FROM text AS x CROSS JOIN pggit.tables AS t JOIN pg_class AS c ON c.oid = t.relation JOIN pg_namespace AS n ON n.oid = c.relnamespace
          WHERE t.untracked_at IS NULL AND t.on_main
            AND CASE p_tag WHEN 'DROP TABLE' THEN x.statement ~ ('\mdrop\s+table\M[^;]*' || pggit._word(t.table_name))
-                          WHEN 'DROP SCHEMA' THEN x.statement ~ '\mcascade\M' AND x.statement ~ ('\mdrop\s+schema\M[^;]*' || pggit._word(t.schema_name)) END
+                          WHEN 'DROP SCHEMA' THEN x.statement ~ '\mcascade\M' AND x.statement ~ ('\mdrop\s+schema\M[^;]*' || pggit._word(t.schema_name))
+                          WHEN 'DROP OWNED' THEN x.statement ~ ('\mdrop\s+owned\M[^;]*(?:\m(?:current_user|current_role|session_user)\M|' || pggit._word(pg_get_userbyid(c.relowner)) || ')') END
+           AND (pg_has_role(pggit._actor()::name, c.relowner, 'USAGE') OR pg_has_role(pggit._actor()::name, n.nspowner, 'USAGE'))
     ), leaving AS MATERIALIZED (
         SELECT n.table_id FROM named AS n
         UNION
         SELECT t.table_id FROM pggit._descendants(ARRAY(SELECT n.relation FROM named AS n WHERE n.cascades)) AS d JOIN pggit.tables AS t ON t.relation = d AND t.untracked_at IS NULL
     )
-    SELECT l.table_id FROM leaving AS l WHERE EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.table_id = l.table_id) ORDER BY 1;
+    SELECT l.table_id FROM leaving AS l JOIN pggit.tables AS t USING (table_id)
+     WHERE EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.table_id = l.table_id) OR pggit._is_in_history(t) ORDER BY 1;
 $$;
 
 COMMENT ON FUNCTION pggit._leaving(text, text) IS
-'The tables of main that a DROP TABLE, or a DROP SCHEMA … CASCADE, in lower case, is going to drop, and that branches have. Not a parser: one that is meant too much gets real tables on the branches.';
+'The tables of main that a DROP TABLE, DROP SCHEMA … CASCADE or DROP OWNED, in lower case, is going to drop, and that branches or commits have. Not a parser: of one that is meant too much branches get real tables,
+and its rows are logged and taken out of the log again.';
+
+CREATE OR REPLACE FUNCTION pggit._why_not_kept(p_table pggit.tables, p_tag text)
+    RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN (SELECT coalesce(pggit._why_not_saved(p_table.relation),
+                            (SELECT format('column %I is of a type that goes with the schema', a.attname)
+                               FROM pg_attribute AS a JOIN pg_type AS y ON y.oid = a.atttypid JOIN pg_class AS c ON c.oid = a.attrelid LEFT JOIN pg_type AS e ON e.oid = y.typelem
+                              WHERE p_tag IN ('DROP SCHEMA', 'DROP OWNED') AND a.attrelid = p_table.relation AND a.attnum > 0 AND NOT a.attisdropped
+                                AND 'pg_catalog'::regnamespace NOT IN (y.typnamespace, coalesce(e.typnamespace, y.typnamespace)) ORDER BY a.attnum LIMIT 1)));
+EXCEPTION WHEN OTHERS THEN
+    RETURN SQLERRM;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._why_not_kept(pggit.tables, text) IS
+'Why the rows of a table that no branch has are not kept for the history when it is dropped by a command (its tag); NULL when they are.';
 
 CREATE OR REPLACE FUNCTION pggit._prepare_to_leave(p_tag text, p_statement text)
     RETURNS void
@@ -127,61 +162,77 @@ CREATE OR REPLACE FUNCTION pggit._prepare_to_leave(p_tag text, p_statement text)
 AS $$
 DECLARE
     v_leaving  jsonb := '{}';
+    v_unsaved  jsonb := '{}';
     v_table    pggit.tables;
+    v_shown    boolean;
+    v_reason   text;
     v_seq      bigint;
-    v_stand_in regclass;
 BEGIN
     FOR v_table IN
         SELECT t.* FROM pggit._leaving(p_tag, p_statement) AS l JOIN pggit.tables AS t ON t.table_id = l ORDER BY t.table_id
     LOOP
         PERFORM pggit._collect_detached(false);
-        CONTINUE WHEN NOT EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.table_id = v_table.table_id);
-        PERFORM pggit._let_branches_keep(v_table);
+        v_shown := EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.table_id = v_table.table_id);
+        CONTINUE WHEN NOT v_shown AND NOT pggit._is_in_history(v_table) OR v_shown AND p_tag = 'DROP OWNED';
+        IF v_shown THEN
+            PERFORM pggit._let_branches_keep(v_table);
+        ELSE
+            v_reason := pggit._why_not_kept(v_table, p_tag);
+            IF v_reason IS NOT NULL THEN
+                v_unsaved := v_unsaved || jsonb_build_object(v_table.relation::oid::bigint, v_reason);
+                CONTINUE;
+            END IF;
+            EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', v_table.relation::regclass);
+        END IF;
         PERFORM pggit._record_transaction();
         v_seq := nextval('pggit._ordinal');
         PERFORM pggit._log_all_rows(v_table.table_id, 'D', v_seq);
-        v_stand_in := pggit._create_stand_in(v_table.table_id, v_table.relation);
-        v_leaving  := v_leaving || jsonb_build_object(v_table.table_id, jsonb_build_object('relation', v_table.relation::oid::bigint, 'seq', v_seq));
+        PERFORM pggit._create_stand_in(v_table.table_id, v_table.relation);
+        v_leaving := v_leaving || jsonb_build_object(v_table.table_id, jsonb_build_object('relation', v_table.relation::oid::bigint, 'seq', v_seq));
     END LOOP;
-    PERFORM set_config('pggit.leaving', v_leaving::text, true);
+    PERFORM set_config('pggit.leaving', v_leaving::text, true), set_config('pggit.unsaved', v_unsaved::text, true);
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._prepare_to_leave(text, text) IS
-'Before a DROP TABLE or DROP SCHEMA on main names tables that branches have: their views become tables, with numbers of their own, the rows are logged, and what is to stand in for the table is made. The local setting
-pggit.leaving tells pggit._leave_main: by table id, the table''s oid and the ordinal of its rows. Raises VG307 where that is too much, and what pggit.materialize raises.';
+'Before a DROP on main names tables that branches or commits have: on branches views become tables, with numbers of their own, the rows are logged, and what is to stand in for the table is made. The local setting
+pggit.leaving tells pggit._leave_main: by table id, the table''s oid and the ordinal of its rows; pggit.unsaved, by oid, why rows that no branch needs are not kept. Raises VG307 where it is too much for branches, and what pggit.materialize raises.';
 
-CREATE OR REPLACE FUNCTION pggit._leave_main(p_dropped oid[])
+CREATE OR REPLACE FUNCTION pggit._leave_stand_in(p_table pggit.tables, p_stand_in regclass)
     RETURNS void
     LANGUAGE plpgsql
-    SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    v_table    pggit.tables;
-    v_stand_in regclass;
 BEGIN
-    FOR v_table IN
-        SELECT t.* FROM jsonb_object_keys(coalesce(nullif(current_setting('pggit.leaving', true), ''), '{}')::jsonb) AS l(id) JOIN pggit.tables AS t ON t.table_id = l.id::integer
-         WHERE t.relation = ANY (p_dropped) ORDER BY t.table_id
-    LOOP
-        v_stand_in := format('pggit._main_%s', v_table.table_id)::regclass;
-        IF NOT EXISTS (SELECT FROM pggit.table_changes AS c WHERE c.table_id = v_table.table_id AND c.branch_id = 1) THEN
-            PERFORM pggit._note_table(v_table.table_id, 1, NULL, false, v_table.schema_name, v_table.table_name);
-            PERFORM pggit._note_table(v_table.table_id, 1, v_table.tracked_at, true, v_table.schema_name, v_table.table_name);
-        END IF;
-        UPDATE pggit.tables AS t SET relation = v_stand_in, on_main = false, fingerprint = pggit._fingerprint(v_stand_in), storage = pggit._storage(v_stand_in), place = pggit._place()
-         WHERE t.table_id = v_table.table_id;
-        UPDATE pggit.columns AS c SET attnum = a.attnum, catalog_row = pggit._row_version(a.xmin, a.ctid)
-          FROM pg_attribute AS a WHERE c.table_id = v_table.table_id AND c.dropped_at IS NULL AND a.attrelid = v_stand_in AND a.attname = c.name;
-        DELETE FROM pggit.partitions AS p WHERE p.table_id = v_table.table_id;
-        PERFORM pggit._note_table(v_table.table_id, 1, pggit._next_mark(), false, v_table.schema_name, v_table.table_name);
-    END LOOP;
+    IF NOT EXISTS (SELECT FROM pggit.table_changes AS c WHERE c.table_id = p_table.table_id AND c.branch_id = 1) THEN
+        PERFORM pggit._note_table(p_table.table_id, 1, NULL, false, p_table.schema_name, p_table.table_name);
+        PERFORM pggit._note_table(p_table.table_id, 1, p_table.tracked_at, true, p_table.schema_name, p_table.table_name);
+    END IF;
+    UPDATE pggit.tables AS t SET relation = p_stand_in, on_main = false, fingerprint = pggit._fingerprint(p_stand_in), storage = pggit._storage(p_stand_in), place = pggit._place()
+     WHERE t.table_id = p_table.table_id;
+    UPDATE pggit.columns AS c SET attnum = a.attnum, catalog_row = pggit._row_version(a.xmin, a.ctid)
+      FROM pg_attribute AS a WHERE c.table_id = p_table.table_id AND c.dropped_at IS NULL AND a.attrelid = p_stand_in AND a.attname = c.name;
+    DELETE FROM pggit.partitions AS p WHERE p.table_id = p_table.table_id;
+    PERFORM pggit._note_table(p_table.table_id, 1, pggit._next_mark(), false, p_table.schema_name, p_table.table_name);
 END;
 $$;
 
+COMMENT ON FUNCTION pggit._leave_stand_in(pggit.tables, regclass) IS
+'A table that main has no more gets an empty one in its place (pggit._create_stand_in): it is not there from now on, and its history, in which all rows are, stays.';
+
+CREATE OR REPLACE FUNCTION pggit._leave_main(p_dropped oid[])
+    RETURNS void
+    LANGUAGE sql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT pggit._leave_stand_in(t, format('pggit._main_%s', t.table_id)::regclass)
+      FROM (SELECT t.* FROM jsonb_object_keys(coalesce(nullif(current_setting('pggit.leaving', true), ''), '{}')::jsonb) AS l(id) JOIN pggit.tables AS t ON t.table_id = l.id::integer
+             WHERE t.relation = ANY (p_dropped) ORDER BY t.table_id) AS t;
+$$;
+
 COMMENT ON FUNCTION pggit._leave_main(oid[]) IS
-'Tables that branches have were dropped on main: an empty one stands in for each (pggit._prepare_to_leave), and its history goes on on the branches.';
+'Tables that branches or commits have were dropped on main: an empty one stands in for each (pggit._prepare_to_leave), and its history stays.';
 
 CREATE OR REPLACE FUNCTION pggit._unprepare_to_leave()
     RETURNS void
@@ -198,7 +249,7 @@ BEGIN
         EXECUTE format('DROP TABLE pggit._main_%s', v_one.table_id);
         EXECUTE format('DELETE FROM pggit._log_%s AS l WHERE l._xid = pggit._transaction_number() AND l._seq = $1', v_one.table_id) USING (v_one.value ->> 'seq')::bigint;
     END LOOP;
-    PERFORM set_config('pggit.leaving', '', true);
+    PERFORM set_config('pggit.leaving', '', true), set_config('pggit.unsaved', '', true);
 END;
 $$;
 

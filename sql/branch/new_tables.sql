@@ -203,7 +203,7 @@ DECLARE
     v_stand_in oid;
     v_missing  text;
 BEGIN
-    IF NOT EXISTS (SELECT FROM pggit.tables AS t WHERE t.table_id = p_table_id AND NOT t.on_main)
+    IF v_relation IS NULL OR NOT EXISTS (SELECT FROM pggit.tables AS t WHERE t.table_id = p_table_id AND NOT t.on_main)
        OR (SELECT jsonb_agg(to_jsonb(c) - 'attnum' - 'catalog_row' ORDER BY c.column_id) FROM pggit._columns_at(p_table_id, NULL) AS c)
           = (SELECT jsonb_agg(to_jsonb(c) - 'attnum' - 'catalog_row' || '{"added_at": null}' ORDER BY c.column_id) FROM pggit._columns_at(p_table_id, pggit._branch_now(p_branch_id)) AS c) THEN
         RETURN;

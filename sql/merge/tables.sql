@@ -166,11 +166,10 @@ CREATE OR REPLACE FUNCTION pggit._drop_on_main(p_tables integer[], p_ours pggit.
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_table    pggit.tables;
-    v_stand_in regclass;
-    v_rows     bigint;
-    v_names    text[] := '{}';
-    v_done     text[] := '{}';
+    v_table pggit.tables;
+    v_rows  bigint;
+    v_names text[] := '{}';
+    v_done  text[] := '{}';
 BEGIN
     FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.table_id = ANY (p_tables) ORDER BY t.table_id LOOP
         PERFORM pggit._let_branches_keep(v_table) WHERE EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.table_id = v_table.table_id);
@@ -181,13 +180,7 @@ BEGIN
         PERFORM pggit._log_all_rows(v_table.table_id, 'D', nextval('pggit._ordinal'));
         v_names    := v_names || pggit._base_relation(v_table.table_id);
         v_done     := v_done || format('DROP TABLE %s -- with %s rows', pggit._base_relation(v_table.table_id), v_rows);
-        v_stand_in := pggit._create_stand_in(v_table.table_id, v_table.relation);
-        UPDATE pggit.tables AS t SET relation = v_stand_in, on_main = false, fingerprint = pggit._fingerprint(v_stand_in), storage = pggit._storage(v_stand_in), place = pggit._place()
-         WHERE t.table_id = v_table.table_id;
-        UPDATE pggit.columns AS c SET attnum = a.attnum, catalog_row = pggit._row_version(a.xmin, a.ctid)
-          FROM pg_attribute AS a WHERE c.table_id = v_table.table_id AND c.dropped_at IS NULL AND a.attrelid = v_stand_in AND a.attname = c.name;
-        DELETE FROM pggit.partitions AS p WHERE p.table_id = v_table.table_id;
-        PERFORM pggit._note_table(v_table.table_id, 1, pggit._next_mark(), false, v_table.schema_name, v_table.table_name);
+        PERFORM pggit._leave_stand_in(v_table, pggit._create_stand_in(v_table.table_id, v_table.relation));
     END LOOP;
     EXECUTE 'DROP TABLE ' || array_to_string(v_names, ', ');
     RETURN v_done;
@@ -311,7 +304,7 @@ CREATE OR REPLACE FUNCTION pggit._why_not_again(p_base_id text, p_their_id text)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT format('table %s was dropped on main when no branch had it, and its history ended with it, so that it can''t be made again with its rows; make it on main, or leave it out', t.object_name)
+    SELECT format('table %s was dropped on main, and its rows were not saved, so that it can''t be made again with them; make it on main, or leave it out', t.object_name)
       FROM pggit.schema_commits AS c CROSS JOIN LATERAL pggit._tree_entries(c.tree_id) AS t JOIN pggit.tables AS k ON k.table_id = t.table_id AND k.untracked_at IS NOT NULL
      WHERE c.commit_id = p_their_id AND CASE WHEN t.object_type = 'table' THEN to_regclass(t.object_name) IS NULL END
        AND NOT EXISTS (SELECT FROM pggit.schema_commits AS o CROSS JOIN LATERAL pggit._tree_entries(o.tree_id) AS b
@@ -682,6 +675,83 @@ $$;
 
 COMMENT ON FUNCTION pggit._show_again(integer, integer, regclass) IS
 'A table that main does not have has been made on a branch again, without rows: it goes on with the history that it had there.';
+
+CREATE OR REPLACE FUNCTION pggit._copy_past_table(p_table_id integer, p_branch_id integer)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_at      pggit._position         := pggit._working_position(p_branch_id);
+    v_objects pggit._schema_object[]  := ARRAY(SELECT o FROM pggit._objects_below(p_branch_id) AS o);
+    v_named   pggit.table_changes;
+    v_then    text;
+    v_name    text;
+    v_numbers record;
+BEGIN
+    SELECT n.* INTO v_named FROM pggit._name_at(p_table_id, v_at) AS n;
+    v_then := format('%I.%I', v_named.schema_name, v_named.table_name);
+    v_name := (SELECT format('%I.%I', s.schema_name, v_named.table_name) FROM pggit.branch_schemas AS s WHERE s.branch_id = p_branch_id AND s.base_schema = v_named.schema_name);
+    IF v_name IS NULL
+       OR ARRAY(SELECT c.name FROM pggit._columns_at(p_table_id, v_at) AS c ORDER BY 1)
+          <> ARRAY(SELECT a.name FROM unnest(v_objects) AS o CROSS JOIN LATERAL (SELECT (parse_ident(o.object_name))[3] AS name) AS a WHERE o.object_type = 'column' AND o.parent = v_then ORDER BY 1) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG302', SCHEMA = 'pggit',
+            MESSAGE = format('a branch can''t have table %s, which main has dropped since: nobody knows its definition of then', v_then),
+            HINT    = 'Begin the branch at a commit. pggit.as_of and pggit.diff_rows show the rows of then.';
+    END IF;
+    PERFORM pggit._migrate(p_branch_id, '{}', pggit._definition_then(v_objects, v_then, false));
+    INSERT INTO pggit.branch_columns (branch_id, table_id, column_id, attnum, name, type_name, key_position, generated_as, origin)
+    SELECT p_branch_id, p_table_id, c.column_id, a.attnum, c.name, c.type_name, c.key_position, c.generated_as, c.origin
+      FROM pggit._columns_at(p_table_id, v_at) AS c JOIN pg_attribute AS a ON a.attrelid = v_name::regclass AND a.attname = c.name;
+    EXECUTE format('ALTER TABLE %s DISABLE TRIGGER USER', v_name);
+    EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE %s', v_name,
+                   (SELECT string_agg(quote_ident(c.name), ', ' ORDER BY c.column_id) FROM pggit._columns_at(p_table_id, v_at) AS c WHERE c.generated_as IS NULL),
+                   pggit._state_sql(p_table_id, v_at));
+    EXECUTE format('ALTER TABLE %s ENABLE TRIGGER USER', v_name);
+    EXECUTE format('DELETE FROM pggit._delta_%s AS d WHERE d._b = %s', p_table_id, p_branch_id);
+    FOR v_numbers IN SELECT o.sequence::regclass AS name, o.column_name, CASE WHEN q.seqincrement < 0 THEN 'min' ELSE 'max' END AS last FROM pggit._own_sequences(v_name::regclass) AS o JOIN pg_sequence AS q ON q.seqrelid = o.sequence LOOP
+        EXECUTE format('SELECT setval(%L, m.last) FROM (SELECT %s(%I)::bigint AS last FROM %s) AS m WHERE m.last IS NOT NULL', v_numbers.name, v_numbers.last, v_numbers.column_name, v_name);
+    END LOOP;
+    PERFORM pggit._show_again(p_table_id, p_branch_id, v_name::regclass);
+    EXECUTE format('ANALYZE %s', v_name);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._copy_past_table(integer, integer) IS
+'Gives a new branch a table that main has dropped since: made as main had it where the branch begins, without foreign keys, with its rows of then; numbers go on behind the highest. Raises VG302 when no tree has its
+definition.';
+
+CREATE OR REPLACE FUNCTION pggit._past_parents(p_branch_id integer, p_tables integer[])
+    RETURNS integer[]
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    RETURN (WITH objects AS MATERIALIZED (
+                SELECT o.object_name, o.object_type, o.parent, o.definition, o.table_id FROM pggit._objects_below(p_branch_id) AS o
+            )
+            SELECT ARRAY(SELECT DISTINCT p.table_id
+                           FROM objects AS t JOIN objects AS k ON k.object_type = 'constraint' AND k.parent = t.object_name JOIN objects AS p ON p.object_type = 'table' AND p.object_name = k.definition ->> 'references'
+                          WHERE t.object_type = 'table' AND t.table_id = ANY (p_tables) AND p.table_id IS NOT NULL));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._past_parents(integer, integer[]) IS
+'The tables to which foreign keys of some tables pointed where a branch begins. Both ends of a foreign key are real.';
+
+CREATE OR REPLACE FUNCTION pggit._past_keys(p_table_id integer, p_branch_id integer)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_objects pggit._schema_object[] := ARRAY(SELECT o FROM pggit._objects_below(p_branch_id) AS o);
+    v_then    text                   := (SELECT format('%I.%I', n.schema_name, n.table_name) FROM pggit._name_at(p_table_id, pggit._branch_now(p_branch_id)) AS n);
+BEGIN
+    PERFORM pggit._migrate(p_branch_id, pggit._definition_then(v_objects, v_then, false), pggit._definition_then(v_objects, v_then, true));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._past_keys(integer, integer) IS
+'Gives a branch''s table that main has dropped since the foreign keys that it had where the branch begins, when all tables are there.';
 
 CREATE OR REPLACE FUNCTION pggit._create_step(p_table_id integer, p_target_id integer, p_theirs pggit._position, p_objects pggit._schema_object[])
     RETURNS text[]

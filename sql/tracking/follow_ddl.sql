@@ -475,10 +475,13 @@ DECLARE
 BEGIN
     DELETE FROM pggit.partitions AS p USING pggit.tables AS t WHERE t.table_id = p.table_id AND t.relation = ANY (p_relations);
     IF cardinality(p_relations) > 0 THEN
-        FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.relation = ANY (p_relations) AND t.untracked_at IS NULL AND EXISTS (SELECT FROM pggit.commits) ORDER BY t.table_id LOOP
+        FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.relation = ANY (p_relations) AND t.untracked_at IS NULL AND pggit._is_in_history(t) ORDER BY t.table_id LOOP
             RAISE WARNING USING
                 MESSAGE = format('table %I.%I is dropped, and its history with it: commits and tags that have it do not show it any more', v_table.schema_name, v_table.table_name),
-                HINT    = 'A branch that has the table keeps it, and its history: make one before you drop it, or drop it on a branch and merge that.';
+                DETAIL  = format('Its rows are not saved because %s.', coalesce(nullif(current_setting('pggit.unsaved', true), '')::jsonb ->> v_table.relation::oid::bigint::text,
+                                 CASE WHEN pggit._is_told_of_ddl() THEN 'the statement does not name the table' ELSE 'no event trigger tells pggit of such statements' END)),
+                HINT    = CASE WHEN pggit._is_told_of_ddl() THEN 'To keep them, roll back, and drop the table in READ COMMITTED by a DROP TABLE that names it, with pggit.save_limit above its size.'
+                               ELSE 'A branch that has the table keeps it, and its history: make one before you drop it, or drop it on a branch and merge that.' END;
         END LOOP;
         PERFORM pg_current_xact_id();  -- so that the mark names it
         UPDATE pggit.tables AS t SET untracked_at = pggit._mark_now(), relation = 0 WHERE t.relation = ANY (p_relations) AND t.untracked_at IS NULL;

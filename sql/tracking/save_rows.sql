@@ -221,7 +221,7 @@ BEGIN
     v_statement := pggit._statement_text(v_context);
     IF TG_TAG LIKE 'DROP %' THEN
         PERFORM pggit._save_partitions(TG_TAG, v_statement);
-        IF TG_TAG IN ('DROP TABLE', 'DROP SCHEMA') AND coalesce(current_setting('pggit.following', true), '') <> 'on' AND ((pggit._session_branch())).branch_id IS NULL AND NOT pggit._is_own_ddl(v_context) THEN
+        IF TG_TAG IN ('DROP TABLE', 'DROP SCHEMA', 'DROP OWNED') AND coalesce(current_setting('pggit.following', true), '') <> 'on' AND ((pggit._session_branch())).branch_id IS NULL AND NOT pggit._is_own_ddl(v_context) THEN
             PERFORM set_config('pggit.following', 'on', true);
             PERFORM pggit._prepare_to_leave(TG_TAG, v_statement);
             PERFORM set_config('pggit.following', '', true);

@@ -242,11 +242,11 @@ def test_a_partitioned_table_comes_again_with_its_partitions(shop: Database) -> 
     assert intact(shop)
 
 
-def test_what_main_dropped_while_nobody_had_it_is_not_made_again(shop: Database) -> None:
-    shop.run("DROP TABLE logs; SELECT pggit.commit('no logs')")
+def test_what_main_dropped_without_saving_it_is_not_made_again(shop: Database) -> None:
+    shop.run("SET pggit.save_limit = '0'; DROP TABLE logs; SELECT pggit.commit('no logs')")
     result, reason = shop.row("SELECT result, detail ->> 'reason' FROM pggit.revert('HEAD')")
     assert result == "refused"
-    assert "table public.logs was dropped on main when no branch had it" in reason
+    assert "table public.logs was dropped on main, and its rows were not saved" in reason
     with raises("VG302", "public.logs was dropped on main"):
         shop.run("SELECT pggit.reset('main', 'HEAD~1')")
 
