@@ -111,6 +111,12 @@ AS $$
         SELECT k.object_type, k.object_name FROM pggit.schema_copies AS k
          WHERE k.branch_id = p_branch_id
            AND NOT EXISTS (SELECT FROM own AS o WHERE o.object_name = k.object_name AND o.object_type = CASE k.object_type WHEN 'materialized view' THEN 'view' ELSE k.object_type END)
+    ), mains_alone AS MATERIALIZED (  -- copies of what main has without versions: they come from no commit, and are the branch's to read only
+        SELECT o.object_type, o.object_name
+          FROM own AS o JOIN pggit.schema_copies AS k ON k.branch_id = p_branch_id AND k.object_name = o.object_name AND o.object_type = CASE k.object_type WHEN 'materialized view' THEN 'view' ELSE k.object_type END
+          JOIN pggit._schema_spaces(1) AS s ON quote_ident(s.base_schema) = o.parent
+         WHERE o.object_type IN ('view', 'function', 'procedure')
+           AND (NOT s.is_whole OR EXISTS (SELECT FROM unnest(s.excluded) AS e(name) WHERE o.object_name = format('%I.%I', s.base_schema, e.name)))
     ), patched AS (
         -- A branch shows a partitioned table as one relation, and no table of a type or without WAL.
         SELECT o.object_type, o.object_name, o.parent,
@@ -118,6 +124,7 @@ AS $$
                o.table_id, o.column_id
           FROM own AS o LEFT JOIN tables AS t ON o.object_type = 'table' AND t.table_id = o.table_id
          WHERE NOT (o.object_type = 'view' AND EXISTS (SELECT FROM base AS b WHERE b.object_type = 'materialized view' AND b.object_name = o.object_name))
+           AND NOT EXISTS (SELECT FROM mains_alone AS m WHERE (m.object_type = o.object_type AND m.object_name = o.object_name) OR m.object_name = o.parent)
     )
     SELECT p.object_type, p.object_name, p.parent, p.definition, pggit._object_hash(p.definition), p.table_id, p.column_id FROM patched AS p
     UNION ALL

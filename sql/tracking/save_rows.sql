@@ -206,6 +206,24 @@ COMMENT ON FUNCTION pggit._save_for_statement(text, text[], jsonb) IS
 'Saves the rows of tracked tables whose columns a statement, in lower case, is going to drop or retype, and has branches'' views let go of these columns. Returns, by table id, the ordinal or the reason why not,
 with what has been saved before.';
 
+CREATE OR REPLACE FUNCTION pggit._tell_of_branches_left()
+    RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_left text := (SELECT string_agg(quote_ident(s.schema_name), ', ' ORDER BY s.schema_name) FROM pggit.branch_schemas AS s);
+BEGIN
+    IF v_left IS NOT NULL THEN
+        RAISE WARNING 'DROP SCHEMA pggit leaves schemas of branches behind, with their real tables: %', v_left
+            USING HINT = format('sql/uninstall.sql takes all of pggit away instead. Afterwards: DROP SCHEMA IF EXISTS %s CASCADE;', v_left);
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._tell_of_branches_left() IS
+'Says in a WARNING what stays when somebody drops pggit''s own schema.';
+
 CREATE OR REPLACE FUNCTION pggit._on_ddl_start()
     RETURNS event_trigger
     LANGUAGE plpgsql
@@ -220,6 +238,7 @@ BEGIN
     GET DIAGNOSTICS v_context = PG_CONTEXT;
     v_statement := pggit._statement_text(v_context);
     IF TG_TAG LIKE 'DROP %' THEN
+        PERFORM pggit._tell_of_branches_left() WHERE TG_TAG = 'DROP SCHEMA' AND v_statement ~ '\mdrop\s+schema\s[^;]*\mpggit\M';
         PERFORM pggit._save_partitions(TG_TAG, v_statement);
         IF TG_TAG IN ('DROP TABLE', 'DROP SCHEMA', 'DROP OWNED') AND coalesce(current_setting('pggit.following', true), '') <> 'on' AND ((pggit._session_branch())).branch_id IS NULL AND NOT pggit._is_own_ddl(v_context) THEN
             PERFORM set_config('pggit.following', 'on', true);

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.postgres import INSTALL, ROOT, Database
+from fixtures.postgres import INSTALL, ROOT, Database, query
 from pggit_operator.pggit.schema import bundled_version
 
 SETUP = ROOT / "sql" / "setup.sql"
@@ -125,3 +125,80 @@ def test_installing_after_uninstalling_starts_anew(db: Database) -> None:
     db.psql("-1", "-f", str(INSTALL))
     db.run("CREATE TABLE t (id integer PRIMARY KEY); SELECT pggit.track_schema('public'); SELECT pggit.commit('first')")
     assert db.value("SELECT count(*) FROM pggit.log()") == 1
+
+
+TABLES = """
+    CREATE TYPE mood AS ENUM ('good', 'bad');
+    CREATE TABLE customers (id integer PRIMARY KEY, name text UNIQUE, feels mood DEFAULT 'good');
+    CREATE TABLE orders (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, customer integer REFERENCES customers);
+    CREATE TABLE log (line text);
+    CREATE TABLE parted (id integer, k integer, PRIMARY KEY (id, k)) PARTITION BY LIST (k);
+    CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1);
+    CREATE TABLE swaps (id integer PRIMARY KEY DEFERRABLE);
+    CREATE VIEW names AS SELECT name FROM customers;
+    CREATE MATERIALIZED VIEW totals AS SELECT count(*) FROM orders;
+    CREATE FUNCTION counted() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM customers';
+    ALTER TABLE log ENABLE ROW LEVEL SECURITY;
+    CREATE POLICY everybody ON log USING (true);
+    INSERT INTO customers VALUES (1, 'Ada');
+    INSERT INTO log VALUES ('a line');
+"""
+WRITES = """
+    INSERT INTO customers VALUES (7, 'Gil'); UPDATE customers SET feels = 'bad', name = 'Ida' WHERE id = 1;
+    INSERT INTO log VALUES ('another'); UPDATE log SET line = 'x'; INSERT INTO orders (customer) VALUES (7);
+    INSERT INTO parted VALUES (1, 1); UPDATE parted SET id = 2; INSERT INTO swaps VALUES (1), (2);
+"""
+MORE_ON_MAIN = """
+    UPDATE swaps SET id = 3 - id; DELETE FROM parted_1; TRUNCATE parted, log; REFRESH MATERIALIZED VIEW totals;
+    ALTER TABLE customers ADD note text; ALTER TABLE customers DROP note; CREATE TABLE t (i integer); DROP TABLE t;
+"""
+
+
+def used(db: Database) -> None:
+    """A database that has had a life with pggit, and whose own tables are as they were."""
+    db.run("SELECT pggit.track_schema('public'); SELECT pggit.tag('v1', pggit.commit('first'))")
+    db.run("SELECT pggit.create_branch('views', p_materialize => 'none')")
+    db.run("SELECT pggit.create_branch('real', p_materialize => 'all')")
+    for branch in ("views", "real"):
+        query(db.connect(branch=branch), WRITES + "SELECT pggit.commit('writes')")
+    query(db.sessions[-1], "ALTER TABLE orders ADD note text")
+    query(db.connect(branch="v1"), "SELECT count(*) FROM customers")
+    db.run("UPDATE customers SET name = 'Eva' WHERE id = 1")
+    assert db.value("SELECT (pggit.merge('views')).result") == "conflicted"
+    db.run("UPDATE customers SET name = 'aside'; SELECT pggit.stash(); SELECT pggit.tick(); SELECT pggit.gc(false)")
+    for session in db.sessions[1:]:
+        session.close()
+
+
+def definitions(db: Database, *options: str) -> list[str]:
+    """What pg_dump writes down of the schema, without what it says about itself."""
+    command = [str(db.server.bin / "pg_dump"), "--schema-only", *options, db.dsn]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    return [line for line in said if line.strip() and not line.startswith(("--", "\\restrict", "\\unrestrict"))]
+
+
+def test_a_dump_after_uninstalling_is_the_one_from_before(empty_db: Database) -> None:
+    empty_db.run(TABLES)
+    before = definitions(empty_db)
+    typed(empty_db, SETUP, transaction=True)
+    used(empty_db)
+    assert typed(empty_db, UNINSTALL, transaction=True) == GONE
+    assert definitions(empty_db) == before
+    assert empty_db.rows("SELECT id, name FROM customers") == [(1, "Eva")]
+    empty_db.run(WRITES + MORE_ON_MAIN)
+
+
+def test_dropping_the_schema_leaves_main_as_it_was_and_says_what_stays(empty_db: Database) -> None:
+    empty_db.run(TABLES)
+    before = definitions(empty_db)
+    typed(empty_db, SETUP, transaction=True)
+    used(empty_db)
+    said = empty_db.psql("-c", "DROP SCHEMA pggit CASCADE")
+    assert (
+        'HINT:  sql/uninstall.sql takes all of pggit away instead. Afterwards: DROP SCHEMA IF EXISTS "public@' in said
+    )
+    assert definitions(empty_db, "--exclude-schema=*@*") == before
+    empty_db.run(WRITES + MORE_ON_MAIN)
+    way_out = said.partition("Afterwards: ")[2].partition("\n")[0]
+    empty_db.run(f"SET client_min_messages = error; {way_out}")
+    assert definitions(empty_db) == before
