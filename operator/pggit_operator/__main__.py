@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import logging
 import os
@@ -10,6 +11,8 @@ import threading
 import time
 
 import kopf
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from pggit_operator import logs
 from pggit_operator.api import GROUP, KINDS, VERSION
@@ -25,15 +28,28 @@ from pggit_operator.kube.secrets import Secrets
 from pggit_operator.kube.seen import Seen
 from pggit_operator.pggit.pools import Pools
 from pggit_operator.pggit.schema import bundled_version
+from pggit_operator.reconcile.ways_out import told
 from pggit_operator.reconcile.world import World
 from pggit_operator.settings import Settings
 
 log = logging.getLogger("pggit")
 
+AS_WRITTEN = argparse.RawDescriptionHelpFormatter
+ABOUT = """The Kubernetes operator of pgGit. It runs in the pod that the Helm chart makes, or outside with KUBECONFIG.
 
-def main() -> None:
+It is told by environment variables, all of which have defaults:
+{}
+Exit codes: 0 told to stop, 1 it can't work (the last line says why), 2 a wrong argument or variable."""
+
+
+def main(arguments: list[str] | None = None) -> None:
     """Run until told to stop. Whatever hangs then, the process ends within the deadline."""
-    settings = Settings()
+    parser = argparse.ArgumentParser(
+        prog="pggit-operator", description=ABOUT.format(_variables()), formatter_class=AS_WRITTEN
+    )
+    parser.add_argument("--version", action="version", version=f"pggit-operator with core {bundled_version()}")
+    parser.parse_args(arguments)
+    settings = _settings(parser)
     logs.configure(settings.log_level, settings.log_format)
     stop, ready = threading.Event(), threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -42,12 +58,32 @@ def main() -> None:
     code = 1
     try:
         code = _run(settings, stop, ready)
+    except PgGitError as error:
+        log.error("%s", told(error))  # noqa: TRY400 (it says all that there is to know)
     except Exception:
         log.exception("the operator failed")
     finally:
         stop.set()
         logging.shutdown()
         os._exit(code)
+
+
+def _settings(parser: argparse.ArgumentParser) -> Settings:
+    """What the environment says; what it says wrong ends the program with code 2, without the values."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = [f"PGGIT_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors()]
+    except SettingsError as error:
+        wrong = [f"{error}: lists are written as JSON"]
+    return parser.exit(2, "".join(f"pggit-operator: {one}\n" for one in wrong))
+
+
+def _variables() -> str:
+    fields = Settings.model_fields.items()
+    return "".join(
+        f"  PGGIT_{name.upper()}={field.get_default(call_default_factory=True)!r}\n" for name, field in fields
+    )
 
 
 def _run(settings: Settings, stop: threading.Event, ready: threading.Event) -> int:
@@ -132,14 +168,13 @@ def _served(objects: Objects, settings: Settings, stop: threading.Event) -> bool
     while not stop.is_set():
         try:
             missing = [kind.plural for kind in KINDS if not objects.is_served(kind.plural, namespace)]
+            if not missing:
+                return True
+            problem = f"the API server does not serve {', '.join(missing)} of {GROUP}: install the CRDs of the chart"
         except PgGitError as error:
-            missing = [str(error)]
-        if not missing:
-            return True
+            problem = str(error)
         if time.monotonic() > until:
-            log.error(
-                "the API server does not serve %s of %s: install the CRDs of the chart", ", ".join(missing), GROUP
-            )
+            log.error("%s", problem)
             return False
         stop.wait(1)
     return False

@@ -37,6 +37,16 @@ class ApiUnavailable(PgGitError):
     stalls = False
 
 
+def _load_kubeconfig() -> None:
+    try:
+        _config.load_kube_config()
+    except Exception as error:  # noqa: BLE001 (whatever is wrong with the file: it has secrets, so we tell nothing of it)
+        raise ApiUnavailable(
+            f"this is no pod with a service account, and KUBECONFIG names no usable file ({type(error).__name__})",
+            "Set KUBECONFIG to the file of a cluster, or run the operator by its Helm chart.",
+        ) from None
+
+
 class Api:
     """JSON in, JSON out. Login, TLS and proxy are the kubernetes client's; its generated methods are not needed."""
 
@@ -45,7 +55,7 @@ class Api:
         try:
             _config.load_incluster_config()
         except _config.ConfigException:
-            _config.load_kube_config()
+            _load_kubeconfig()
         self._config = _client.Configuration.get_default_copy()
         self._wire: urllib3.PoolManager = _client.ApiClient(self._config).rest_client.pool_manager
 
