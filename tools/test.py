@@ -45,6 +45,11 @@ def main() -> int:
 
     workers = str(min(os.cpu_count() or 1, 4))
     code, closing = pytest("-q", "-n", workers, "--dist=worksteal", f"--ignore={E2E}")
+    if code == 0:
+        code, without = pytest(
+            "-q", "-rs", "-n", workers, str(ROOT / "tests" / "sql" / "schema"), "--no-event-triggers"
+        )
+        print(f"schemas without event triggers: {without}")
     reason = why_no_e2e()
     if reason:
         print(f"end to end: not run: {reason}")

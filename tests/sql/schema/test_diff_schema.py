@@ -52,7 +52,9 @@ def test_each_object_that_differs_and_how_it_becomes_the_other(db: Database) -> 
         db.run("SELECT * FROM pggit.diff_schema('nothing')")
 
 
-@pytest.mark.parametrize("form", ["none", "all"])
+@pytest.mark.parametrize(
+    "form", [pytest.param("none", marks=pytest.mark.event_triggers("DDL of a branch finds views")), "all"]
+)
 def test_what_a_branch_changed_is_brought_to_main_and_what_main_changed_to_the_branch(db: Database, form: str) -> None:
     db.run(SHOP)
     db.run("SELECT pggit.create_branch('work', p_materialize => %s)", form)

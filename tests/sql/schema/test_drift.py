@@ -72,6 +72,7 @@ def test_what_is_tracked_later_is_accepted_by_the_next_commit(shop: Connection) 
     assert query(shop, DRIFT).fetchall() == []
 
 
+@pytest.mark.event_triggers("nobody tells of statements")
 def test_who_when_and_by_which_statement(db: Database) -> None:
     db.run(SHOP + "SELECT pggit.track_schema('public'); SELECT pggit.commit('first')")
     db.run("SET application_name = 'psql of ann'; SET ROLE pg_database_owner; RESET ROLE")

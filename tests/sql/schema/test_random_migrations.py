@@ -139,6 +139,7 @@ def started(db: Database) -> Database:
     return db
 
 
+@pytest.mark.event_triggers("history holds types until the next commit")
 def test_random_changes_go_there_and_back(started: Database, request: pytest.FixtureRequest) -> None:
     @settings(
         max_examples=request.config.getoption("--migrations"),

@@ -67,6 +67,7 @@ def test_ids_cover_changes_of_the_schema_and_are_as_before_where_there_are_none(
     assert ids[0] == ids[2] != ids[1]
 
 
+@pytest.mark.event_triggers("DDL of a branch finds views")
 def test_a_branch_stands_on_the_schema_that_main_had(db: Database) -> None:
     db.run(RICH)
     db.run(TRACKED)

@@ -83,6 +83,7 @@ def test_versions_go_on_and_are_raised_by_hand(shop: Connection) -> None:
     assert rows(shop, "SELECT pggit.compute_ddl_hash('table', 'public', 'orders')") == first
 
 
+@pytest.mark.event_triggers("nobody tells of statements")
 def test_history_tells_who_and_how_on_main_and_on_branches(db: Database) -> None:
     db.run(SHOP + "SELECT pggit.track_schema('public'); SELECT pggit.commit('first')")
     db.run("SELECT pggit.create_branch('work'); SELECT pggit.checkout('work')")
