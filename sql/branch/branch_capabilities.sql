@@ -33,7 +33,7 @@ BEGIN
       CROSS JOIN LATERAL (
           VALUES ('on_conflict', 'INSERT … ON CONFLICT is refused by PostgreSQL on a view', NULL),
                  ('truncate', 'TRUNCATE is refused by PostgreSQL on a view', 'Use DELETE, or: ' || s.real),
-                 ('row_locks', 'SELECT … FOR UPDATE locks nothing; a concurrent change of the row gives 40001 when it is written', NULL),
+                 ('row_locks', 'SELECT … FOR UPDATE locks nothing; who writes a row that another transaction has just updated gets 40001', NULL),
                  ('foreign_key_target', 'a new foreign key can''t point at a view', NULL),
                  ('catalog', 'the catalog shows no constraints and indexes of it, though they hold', NULL),
                  ('ddl', 'ALTER TABLE and CREATE INDEX copy its rows first: it becomes a real table',

@@ -1,4 +1,4 @@
-CREATE OR REPLACE FUNCTION pggit._lock_base(p_branch_id integer)
+CREATE OR REPLACE FUNCTION pggit._lock_base(p_branch_id integer, p_has_read_base boolean DEFAULT false)
     RETURNS void
     LANGUAGE plpgsql
     SECURITY DEFINER
@@ -7,8 +7,8 @@ AS $$
 BEGIN
     PERFORM FROM pggit.branch_bases AS b WHERE b.branch_id = p_branch_id FOR SHARE SKIP LOCKED;
     IF NOT FOUND THEN
-        -- A merge that moves the branch needs its views, which this statement has locked already: to wait would be a deadlock.
-        IF EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.form = 'view') THEN
+        -- pggit._hold_branch_still keeps writers of views from coming here; what they have read would be of another place on main.
+        IF p_has_read_base THEN
             RAISE EXCEPTION USING
                 ERRCODE = '40001',
                 MESSAGE = 'could not serialize access due to a concurrent merge into this branch',
@@ -20,9 +20,9 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._lock_base(integer) IS
-'Keeps a branch where it stands on main until this transaction ends; the local setting pggit.base<branch id> tells the next caller that it is done.
-Raises 40001 when a merge is moving the branch just now.';
+COMMENT ON FUNCTION pggit._lock_base(integer, boolean) IS
+'Keeps a branch where it stands on main until this transaction ends; the local setting pggit.base<branch id> tells the next caller that it is done. Waits for a merge that moves the branch just now; p_has_read_base: raises 40001 then, for what
+this statement has read by the branch''s place on main may be another after it.';
 
 CREATE OR REPLACE FUNCTION pggit._claim_key(p_branch_id integer, p_object_id oid, p_purpose "char", p_hash bigint)
     RETURNS void

@@ -88,18 +88,18 @@ BEGIN
     SELECT array_agg(r.command ORDER BY r.n) AS commands, array_agg(r.objid) || v_shown.relation AS known INTO v_readers FROM pggit._told_readers(v_shown.relation, v_branch.branch_id) AS r;
     PERFORM pggit._require_no_reader(v_shown.relation, coalesce(v_readers.known, ARRAY[v_shown.relation]));
 
+    v_old := format('pggit_view_%s', v_table.table_id);
+    PERFORM pggit._bounded(ARRAY[format('ALTER VIEW %I.%I RENAME TO %I', v_shown.nspname, v_shown.relname, v_old)], ARRAY[v_shown.relation],
+                           format('table %I.%I', v_shown.nspname, v_shown.relname));
     BEGIN
         -- Who writes the branch may in turn wait for its row, which this transaction has locked.
-        PERFORM pggit._execute_soon(format('SELECT FROM pggit.branch_bases AS b WHERE b.branch_id = %s FOR UPDATE', v_branch.branch_id), clock_timestamp());
+        PERFORM pggit._hold_branch_still(v_branch.branch_id, false);
     EXCEPTION WHEN lock_not_available THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG401', SCHEMA = 'pggit',
             MESSAGE = format('branch %L is being written to by an open transaction', v_branch.name),
             HINT    = 'Try again when it is done; nothing was changed.';
     END;
-    v_old := format('pggit_view_%s', v_table.table_id);
-    PERFORM pggit._bounded(ARRAY[format('ALTER VIEW %I.%I RENAME TO %I', v_shown.nspname, v_shown.relname, v_old)], ARRAY[v_shown.relation],
-                           format('table %I.%I', v_shown.nspname, v_shown.relname));
     PERFORM pggit._open_name(v_branch.branch_id, v_shown.nspname, v_table.table_name) WHERE v_shown.relname <> v_table.table_name;
     PERFORM pggit._create_real(v_branch.branch_id, v_table.table_id);
     PERFORM pggit._copy_grants(v_shown.relation, (SELECT bt.relation FROM pggit.branch_tables AS bt

@@ -326,6 +326,42 @@ COMMENT ON FUNCTION pggit._execute_soon(text, timestamptz) IS
 'Runs a command that takes locks. All of them together, from p_begun on, wait no longer than 0.9 seconds, so that nobody who waits for a lock held
 here for as long as PostgreSQL''s deadlock_timeout (1 s) finds it waiting too: it gives up (55P03) before that, and none of them waits longer than the session''s lock_timeout. What comes after these 0.9 seconds of work goes on as long as it need not wait.';
 
+CREATE OR REPLACE FUNCTION pggit._hold_branch_still(p_branch_id integer, p_from_readers boolean)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_begun   timestamptz := clock_timestamp();
+    v_replica text        := current_setting('session_replication_role');
+    v_view    record;
+BEGIN
+    IF pggit._may_replicate() THEN
+        PERFORM set_config('session_replication_role', 'replica', true);  -- no event trigger need look at this
+    END IF;
+    -- Commands that change nothing: LOCK TABLE would lock what the views read, too.
+    FOR v_view IN
+        SELECT bt.relation::regclass AS name, substr(p.proname, length('_write_') + 1) AS shape, pg_get_userbyid(c.relowner) AS owner
+          FROM pggit.branch_tables AS bt
+          JOIN pg_class AS c ON c.oid = bt.relation
+          JOIN pg_trigger AS g ON g.tgrelid = bt.relation AND g.tgname = 'pggit_write'
+          JOIN pg_proc AS p ON p.oid = g.tgfoid
+         WHERE bt.branch_id = p_branch_id AND bt.form = 'view' ORDER BY bt.table_id
+    LOOP
+        PERFORM pggit._execute_soon(CASE WHEN p_from_readers THEN format('ALTER VIEW %s OWNER TO %I', v_view.name, v_view.owner)
+                                         ELSE pggit._write_trigger_sql(v_view.name::text, v_view.shape, p_branch_id) END, v_begun);
+    END LOOP;
+    PERFORM pggit._execute_soon(format('SELECT FROM pggit.branch_bases AS b WHERE b.branch_id = %s FOR UPDATE', p_branch_id), v_begun);
+    IF pggit._may_replicate() THEN
+        PERFORM set_config('session_replication_role', v_replica, true);
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._hold_branch_still(integer, boolean) IS
+'Keeps writers of a branch away until this transaction ends: from here on none is in flight. Those of its views wait for the view''s lock, so before they have a snapshot, and then write as if they had come later; those of its real tables wait for the branch''s place on main.
+p_from_readers: who reads the views waits, too. Who is going to change a view has to say so, for a stronger lock that is asked for later makes PostgreSQL end, at once, whoever has read the view and goes on to write it. Raises 55P03 where writers are not done within 0.9 seconds.';
+
 CREATE OR REPLACE FUNCTION pggit._remake_view(p_shown pggit.branch_tables)
     RETURNS void
     LANGUAGE plpgsql

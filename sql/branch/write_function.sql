@@ -410,6 +410,28 @@ $$;
 COMMENT ON FUNCTION pggit._set_sql(pggit.columns, text) IS
 'What an UPDATE of the delta, alias d, by a write function sets a column to, out of the field of NEW. A large value that stays is that of the delta''s row: PostgreSQL then leaves it where it is, and writes it to no WAL.';
 
+CREATE OR REPLACE FUNCTION pggit._gone_sql(p_table_id integer, p_held text, p_old text)
+    RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN format($w$current_setting('transaction_isolation') IN ('read committed', 'read uncommitted')
+                  AND EXISTS (SELECT FROM (SELECT d.* FROM pggit._undo_%1$s AS d WHERE d._b = v_branch AND %2$s ORDER BY d._at DESC LIMIT 1) AS d
+                               WHERE (d._live IS NULL OR ROW(%3$s)::record *= ROW(%4$s)::record)
+                                 AND NOT EXISTS (SELECT FROM pggit._undo_%1$s AS m
+                                                  WHERE m._b = v_branch AND m._xid = d._xid AND m._live IS DISTINCT FROM true
+                                                    AND (EXISTS (SELECT FROM pggit._delta_%1$s AS n WHERE n._b = v_branch AND %5$s)
+                                                         OR EXISTS (SELECT FROM pggit._undo_%1$s AS n WHERE n._b = v_branch AND %5$s AND n._at > m._at))))
+                  AND NOT EXISTS (SELECT FROM pggit._delta_%1$s AS d WHERE d._b = v_branch AND %2$s)$w$,
+                  p_table_id, pggit._same_key(p_table_id, 'd', 'OLD', false, true), p_held, p_old, pggit._same_key(p_table_id, 'n', 'm'));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._gone_sql(integer, text, text) IS
+'Condition, in a write function, for a row that is not as the statement has read it: another transaction, which has been committed since, deleted that very row, so that there is nothing to write, as in a table. Not one that may have given the row another key: it brought
+rows that are there now, or that others have written since. p_held, p_old: the stored columns, of alias d and of OLD.';
+
 CREATE OR REPLACE FUNCTION pggit._ensure_write_function(p_table_id integer, p_shown pggit.branch_tables DEFAULT NULL)
     RETURNS void
     LANGUAGE plpgsql
@@ -508,7 +530,7 @@ DECLARE
     END IF;
     v_xid := pggit._transaction_number();
     IF current_setting('pggit.base' || v_branch, true) IS DISTINCT FROM pg_current_xact_id()::text THEN
-        PERFORM pggit._lock_base(v_branch);
+        PERFORM pggit._lock_base(v_branch, true);
     END IF;
     IF v_around THEN
         SELECT (b.s).own, (b.s).watermark, (b.s).snapshot, least(pg_snapshot_xmin((b.s).snapshot), (b.s).own)
@@ -530,6 +552,8 @@ DECLARE
                 VALUES (nextval('pggit._ordinal'), v_xid, v_branch, false, NULL, %12$s);
             ELSIF EXISTS (SELECT FROM pggit._undo_%5$s AS d WHERE d._b = v_branch AND %7$s AND d._xid IS NOT DISTINCT FROM v_xid) THEN
                 RETURN NULL;
+            ELSIF %29$s THEN
+                RETURN NULL;
             ELSE
                 PERFORM pggit._violation('40001', 'could not serialize access due to concurrent update', '', TG_TABLE_SCHEMA, TG_TABLE_NAME);
             END IF;
@@ -545,6 +569,8 @@ DECLARE
                 INSERT INTO pggit._undo_%5$s (_seq, _xid, _b, _owned, _live, %11$s)
                 VALUES (nextval('pggit._ordinal'), v_xid, v_branch, false, NULL, %12$s);
             ELSIF EXISTS (SELECT FROM pggit._undo_%5$s AS d WHERE d._b = v_branch AND %7$s AND d._xid IS NOT DISTINCT FROM v_xid) THEN
+                RETURN NULL;
+            ELSIF %29$s THEN
                 RETURN NULL;
             ELSE
                 PERFORM pggit._violation('40001', 'could not serialize access due to concurrent update', '', TG_TABLE_SCHEMA, TG_TABLE_NAME);
@@ -594,7 +620,7 @@ END$w$,
         format('duplicate key value violates unique constraint "%s"', v_key_name),
         format('Key (%s)=(%%s) already exists.', replace(v_key_list, '%', '%%')), v_key_name, v_foreign.body,
         pggit._same_key(p_table_id, 'h', 'NEW', false, true), pggit._var_out_sql('h'), pggit._base_rows(p_table_id), v_enter, v_leave_old, v_leave_new, pggit._hold_around_sql(v_table),
-        pggit._looks_around_sql(v_table.relation, v_missing)));
+        pggit._looks_around_sql(v_table.relation, v_missing), pggit._gone_sql(p_table_id, v_held, v_old)));
 END;
 $$;
 

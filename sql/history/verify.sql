@@ -95,4 +95,4 @@ commit id: every commit''s id follows from what is stored of it. schema definiti
 schemas are what their hashes say, and give the changes each commit recorded. commit content: the logs still give the changes each commit recorded. table rows: undoing all history gives the
 rows the table had when tracking began, which fails when rows or history were changed past the triggers. branch rows: a table without a primary key has
 the rows on each branch that the branch''s history gives. Where columns were dropped or retyped and what they held was not saved, the history
-before that is left out, and so is that of tables with an enum, a label of which was renamed, for it then has the new one. Reads everything; repeatable, changes nothing.';
+before that is left out, and so is that of tables with types of the user''s where a label of an enum was renamed, or an attribute of a composite type added or dropped: all values then are as if it had always been so. Reads everything; repeatable, changes nothing.';

@@ -611,14 +611,11 @@ BEGIN
     PERFORM pggit._shut_out_writers(v_merge, v_source) WHERE p_alone AND v_merge.target_id = 1;
     -- Two branches: always in the order of their numbers.
     PERFORM pggit._lock_branch(b.id) FROM (SELECT DISTINCT unnest(ARRAY[v_merge.target_id, v_source.branch_id]) AS id ORDER BY 1) AS b WHERE b.id IS NOT NULL;
-    IF v_merge.target_id <> 1 THEN
-        -- Its writers hold this row in share mode: none is in flight from here on.
-        PERFORM FROM pggit.branch_bases AS s WHERE s.branch_id = v_merge.target_id FOR UPDATE;
-    END IF;
     PERFORM pg_current_xact_id() WHERE p_apply;
-    -- What needs no table of main held still is done before writers have to wait.
+    -- What needs no table of main held still, and no branch, is done before writers have to wait.
     PERFORM pggit._commit_pending(v_source.branch_id, format('pending changes of %s', v_source.name), p_at => pggit._working_position(v_source.branch_id))
       WHERE p_apply AND v_source.branch_id IS NOT NULL;
+    PERFORM pggit._hold_branch_still(v_merge.target_id, p_apply) WHERE v_merge.target_id <> 1;
     PERFORM pggit._lock_tables(p_still::integer[]) WHERE p_still IS NOT NULL;
     -- The target is looked at once: what others commit to main from here on is in no commit yet and stays pending.
     v_ours := pggit._working_position(v_merge.target_id);

@@ -391,7 +391,7 @@ DECLARE
     v_rows     bigint;
     v_target   text    := coalesce(current_setting('pggit.merge_target', true), '');
 BEGIN
-    PERFORM FROM pggit.branch_bases AS s WHERE s.branch_id = p_branch_id FOR UPDATE;
+    PERFORM pggit._hold_branch_still(p_branch_id, false);
     -- All this is done in the columns that the branch has.
     PERFORM pggit._note_branch_columns(p_branch_id), pggit._work_in_columns_of(p_branch_id);
     SELECT b.* INTO STRICT v_branch FROM pggit.branches AS b WHERE b.branch_id = p_branch_id;

@@ -128,12 +128,17 @@ CREATE OR REPLACE FUNCTION pggit._labels()
     SET search_path = pg_catalog
 AS $$
 BEGIN
-    RETURN (SELECT coalesce(jsonb_object_agg(e.oid, e.enumlabel), '{}') FROM pg_enum AS e);
+    RETURN (SELECT coalesce(jsonb_object_agg(l.of, l.label), '{}')
+              FROM (SELECT 'enum ' || e.oid, e.enumlabel::text FROM pg_enum AS e
+                    UNION ALL
+                    SELECT 'type ' || c.oid, coalesce(string_agg(a.attnum::text, ',' ORDER BY a.attnum), '')
+                      FROM pg_class AS c LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+                     WHERE c.relkind = 'c' GROUP BY c.oid) AS l(of, label));
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._labels() IS
-'The labels of all enums, by oid.';
+'The labels of all enums and the attributes, by number, of all composite types: what the text of a value is made of.';
 
 CREATE OR REPLACE FUNCTION pggit._note_relabelled(p_before jsonb)
     RETURNS void
@@ -147,13 +152,13 @@ BEGIN
            SET relabelled_at = pggit._mark_now()
          WHERE t.untracked_at IS NULL
            AND EXISTS (SELECT FROM pg_attribute AS a JOIN pg_type AS y ON y.oid = a.atttypid
-                        WHERE a.attrelid = to_regclass(format('pggit._log_%s', t.table_id)) AND NOT a.attisdropped AND y.typnamespace <> 'pg_catalog'::regnamespace);
+                        WHERE a.attrelid IN (to_regclass(format('pggit._log_%s', t.table_id)), to_regclass(format('pggit._delta_%s', t.table_id))) AND NOT a.attisdropped AND y.typnamespace <> 'pg_catalog'::regnamespace);
     END IF;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._note_relabelled(jsonb) IS
-'After ALTER TYPE … RENAME VALUE all history shows the new label, and the digests that commits made of the old one can''t be made again: notes it for pggit.verify.';
+'After ALTER TYPE … RENAME VALUE all history shows the new label, after ADD ATTRIBUTE and DROP ATTRIBUTE the attributes of now, and the digests that commits made of the old values can''t be made again: notes it for pggit.verify.';
 
 CREATE OR REPLACE FUNCTION pggit._on_types_start()
     RETURNS event_trigger

@@ -78,6 +78,14 @@ _options = st.fixed_dictionaries(
 )
 
 
+class DiffersError(AssertionError):
+    """Rows are other ones than the model's."""
+
+
+class VerifyComplainsError(AssertionError):
+    """`pggit.verify()` finds something."""
+
+
 @dataclass(eq=False)
 class Flight:
     """A transaction that stays open over what others do.
@@ -153,7 +161,9 @@ class Machine(RuleBasedStateMachine):
                 for commit in self.lost:
                     with raises_gone():
                         self.check_commit(commit)
-                assert self.db.rows("SELECT * FROM pggit.verify()") == []
+                complaints = self.db.rows("SELECT * FROM pggit.verify()")
+                if complaints:
+                    raise VerifyComplainsError(f"verify says {complaints}")
         finally:
             self.drop(self.db)
 
@@ -1004,7 +1014,8 @@ def rule_json(one: Rule) -> dict[str, Any]:
 def require_same(found: Mapping[Any, Row], wanted: Mapping[Any, Row], what: str) -> None:
     differing = {key: (found.get(key), wanted.get(key)) for key in found.keys() | wanted.keys()}
     differing = {key: sides for key, sides in differing.items() if sides[0] != sides[1]}
-    assert not differing, f"{what}: the server has (the model has) {differing}"
+    if differing:
+        raise DiffersError(f"{what}: the server has (the model has) {differing}")
 
 
 @contextmanager

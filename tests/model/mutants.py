@@ -85,7 +85,7 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "sync_candidates": Mutant(
         "a branch that moves on main looks only at the rows that are merged",
-        "pggit._write_branch",
+        "pggit._put_rows",
         "pggit._between_sql('l', (p_ours).s, p_s_new)",
         "'false'",
     ),

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from fixtures.postgres import Database, query
+from fixtures.postgres import Connection, Database, query
 
-from .schema import FORMS, race, shop
+from .schema import FORMS, branch, intact, race, shop
 
 LEVELS = [psycopg.IsolationLevel.READ_COMMITTED, psycopg.IsolationLevel.REPEATABLE_READ]
 
@@ -32,16 +32,84 @@ def test_no_lost_update(db: Database, form: str, touched: bool, isolation: psyco
 
 
 def test_update_and_delete(db: Database) -> None:
+    """What another deleted is left out, as in a table, if it was deleted for sure and not given another key."""
     shop(db)
     for isolation in LEVELS:
-        for number, first, second in [
-            (5, "DELETE FROM orders WHERE id = 5", "UPDATE orders SET amount = 9 WHERE id = 5"),
-            (6, "UPDATE orders SET amount = 9 WHERE id = 6", "DELETE FROM orders WHERE id = 6"),
-            (7, "UPDATE orders SET id = 999 WHERE id = 7", "UPDATE orders SET amount = 8 WHERE id = 7"),
+        for number, first, second, ended in [
+            (1, "DELETE FROM orders WHERE id = 5", "UPDATE orders SET amount = 9 WHERE id = 5", None),
+            (2, "DELETE FROM orders WHERE id = 5", "DELETE FROM orders WHERE id = 5", None),
+            (3, "DELETE FROM orders WHERE id IN (4, 5, 6)", "UPDATE orders SET id = 999 WHERE id = 5", None),
+            (4, "UPDATE orders SET amount = 9 WHERE id = 6", "DELETE FROM orders WHERE id = 6", "40001"),
+            (5, "UPDATE orders SET id = 999 WHERE id = 7", "UPDATE orders SET amount = 8 WHERE id = 7", "40001"),
+            (
+                6,
+                "DELETE FROM orders WHERE id = 7; UPDATE orders SET id = 999 WHERE id = 1",
+                "DELETE FROM orders WHERE id = 7",
+                "40001",
+            ),
         ]:
-            assert race(db, isolation, first, second) == "40001"
-            db.run('DELETE FROM "public@work".orders WHERE id IN (%s, 999)', number)
-            db.run('INSERT INTO "public@work".orders (id, customer_id) VALUES (%s, 1)', number)
+            wanted = ended if isolation == psycopg.IsolationLevel.READ_COMMITTED else "40001"
+            assert race(db, isolation, first, second) == wanted, (isolation, number)
+            db.run('DELETE FROM "public@work".orders WHERE id IN (1, 4, 5, 6, 7, 999)')
+            db.run(
+                'INSERT INTO "public@work".orders (id, customer_id) SELECT u, 1 FROM unnest(ARRAY[1, 4, 5, 6, 7]) AS u'
+            )
+
+
+def until_blocked(db: Database, session: Connection) -> None:
+    ends = time.monotonic() + 10
+    while not db.value("SELECT cardinality(pg_blocking_pids(%s)) > 0", session.info.backend_pid):
+        assert time.monotonic() < ends
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    "mover", ["merge('main', 'work')", "merge('other', 'work')", "materialize('work', 'customers')"]
+)
+def test_writers_wait_for_what_holds_their_branch(db: Database, mover: str) -> None:
+    """And then write as if they had come later: one more than what the merge brought."""
+    shop(db)
+    branch(db, "other")
+    query(db.connect(branch="other"), "UPDATE customers SET region = 2 WHERE id = 3")
+    db.run("UPDATE orders SET amount = 50 WHERE id = 5")
+    before = db.value('SELECT amount FROM "public@work".orders WHERE id = 5')
+    holder = db.connect(autocommit=False)
+    query(holder, f"SELECT pggit.{mover}")
+    writers = [db.connect(branch="work") for _ in range(3)]
+    sql = [
+        "UPDATE orders SET amount = amount + 1 WHERE id = 5",
+        "DELETE FROM orders WHERE id = 6",
+        "INSERT INTO orders (id, customer_id) VALUES (999, 2)",
+    ]
+    with ThreadPoolExecutor(3) as pool:
+        ended = [pool.submit(query, *of) for of in zip(writers, sql, strict=True)]
+        try:
+            for writer in writers:
+                until_blocked(db, writer)
+        finally:
+            holder.commit()
+        assert [one.result().rowcount for one in ended] == [1, 1, 1]
+    found = db.rows('SELECT id, amount FROM "public@work".orders WHERE id IN (5, 6, 999) ORDER BY 1')
+    assert found == [(5, 51 if "main" in mover else before + 1), (999, 1)]
+    assert intact(db)
+
+
+def test_who_reads_a_view_and_then_writes_it_beside_a_merge(db: Database) -> None:
+    """The merge lets him go first: PostgreSQL has no deadlock to end."""
+    shop(db)
+    db.run("UPDATE orders SET amount = 50 WHERE id = 5")
+    reader, merger = db.connect(branch="work", autocommit=False), db.connect()
+    query(reader, "SELECT FROM orders")
+    with ThreadPoolExecutor(1) as pool:
+        merge = pool.submit(query, merger, "SELECT result FROM pggit.merge('main', 'work')")
+        try:
+            until_blocked(db, merger)
+            query(reader, "UPDATE orders SET amount = amount + 1 WHERE id = 6")
+        finally:
+            reader.commit()
+        assert merge.result().fetchone() == ("merged",)
+    found = db.rows('SELECT id, amount FROM "public@work".orders WHERE id IN (5, 6) ORDER BY 1')
+    assert found == [(5, 50), (6, 7)]
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -92,10 +160,7 @@ def test_a_writer_waits_for_ddl_of_main_before_it_has_what_ddl_needs(db: Databas
     query(ddl, f"LOCK TABLE public.{held} IN ACCESS EXCLUSIVE MODE")
     with ThreadPoolExecutor(1) as pool:
         writer = pool.submit(query, work, "INSERT INTO orders (id, customer_id) VALUES (998, 1)")
-        ends = time.monotonic() + 10
-        while not db.value("SELECT cardinality(pg_blocking_pids(%s)) > 0", work.info.backend_pid):
-            assert time.monotonic() < ends
-            time.sleep(0.01)
+        until_blocked(db, work)
         try:
             for store in ("log", "delta", "mask", "undo"):
                 query(ddl, f"LOCK TABLE pggit._{store}_{table_id} IN ACCESS EXCLUSIVE MODE NOWAIT")

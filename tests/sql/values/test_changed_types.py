@@ -140,6 +140,30 @@ def test_a_table_of_a_type_follows_it(db: Database) -> None:
     assert db.rows("SELECT * FROM pggit.verify()") == []
 
 
+@pytest.mark.parametrize("change", ["DROP ATTRIBUTE b", "ADD ATTRIBUTE c integer"])
+def test_attributes_of_a_type_that_history_uses_come_and_go(db: Database, change: str) -> None:
+    """History shows the attributes that the type has, and what digests were made of is known no more: no complaint."""
+    db.run("""
+        CREATE TYPE pair AS (a integer, b text);
+        CREATE TABLE t (id integer PRIMARY KEY, c pair, list pair[]);
+        CREATE TABLE loose (c pair, n integer);
+        INSERT INTO t VALUES (1, (1, 'x'), ARRAY[(3, 'y')::pair]);
+        INSERT INTO loose VALUES ((1, 'x'), 1);
+        SELECT pggit.track_schema('public');
+        SELECT pggit.tag('v1', pggit.commit('v1'));
+        UPDATE t SET c = (2, 'x');
+        SELECT pggit.create_branch('dev', p_materialize => 'none');
+    """)
+    query(db.connect(branch="dev"), "UPDATE t SET c = (5, 'x'); SELECT pggit.commit('on dev')")
+    db.run(f"ALTER TYPE pair {change}")
+    assert db.rows("SELECT * FROM pggit.verify()") == []
+    assert db.value("SELECT (c).a FROM pggit.as_of(NULL::t, 'v1')") == 1
+    db.run("UPDATE t SET list = NULL; SELECT pggit.commit('v2')")
+    assert db.rows("SELECT result FROM pggit.merge('dev', 'main')") == [("merged",)]
+    assert db.rows("SELECT id, (c).a, list FROM t") == [(1, 5, None)]
+    assert db.rows("SELECT * FROM pggit.verify()") == []
+
+
 def test_another_collation_of_a_key_goes_into_the_stores(db: Database) -> None:
     """The key of a branch view is read by the indexes of main and of the branch's rows, sorted in one way."""
     db.run("""
