@@ -304,8 +304,9 @@ CREATE OR REPLACE FUNCTION pggit._read_first(p_table_id integer, p_position pggi
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_log text := format(CASE (p_position).branch_id WHEN 1 THEN 'pggit._log_%s' ELSE 'pggit._undo_%s' END, p_table_id);
-    v_out text := concat_ws(' AND ', CASE WHEN (p_position).branch_id <> 1 THEN format('h._b = %s', (p_position).branch_id) END, pggit._out_sql('h', (p_position).x));
+    v_branch integer := (p_position).branch_id;
+    v_log    text := format(CASE v_branch WHEN 1 THEN 'pggit._log_%s' ELSE 'pggit._undo_%s' END, p_table_id);
+    v_out    text := concat_ws(' AND ', CASE WHEN v_branch <> 1 THEN format('h._b = %s', v_branch) END, pggit._out_sql('h', (p_position).x));
 BEGIN
     IF p_keys < 100 OR pggit._is_away(p_table_id, p_position) OR pggit._how_many(format('SELECT FROM %s AS h WHERE %s', v_log, v_out), 4 * p_keys + 1) > 4 * p_keys THEN
         with_sql := '';
@@ -314,13 +315,19 @@ BEGIN
     END IF;
     first    := p_alias || '_first';
     with_sql := format('%s AS MATERIALIZED (%s), ', first, pggit._all_first_out_sql(v_log, pggit._key_columns(p_table_id, 'h'), v_out));
+    IF v_branch <> 1 AND pggit._dense_relation(v_branch, p_table_id) IS NULL
+       AND pggit._how_many(format('SELECT FROM pggit._mask_%s AS m WHERE m._b = %s', p_table_id, v_branch), 4 * p_keys + 1) <= 4 * p_keys THEN
+        first    := p_alias || '_own';
+        with_sql := with_sql || format('%s AS MATERIALIZED (%s), ', first, pggit._own_first_sql(p_table_id, p_position, p_alias || '_first'));
+    END IF;
     join_sql := format(' LEFT JOIN %s ON %s', first, pggit._same_key(p_table_id, first, 'k'));
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._read_first(integer, pggit._position, text, bigint) IS
 'How the first log rows out of a position come to so many keys k: where the keys are many, and what the log has since the position is not much more, read once (with_sql) and joined (join_sql) as
-alias first, for pggit._row_sql. Otherwise first is NULL: they are looked up by key. Whoever runs it sets enable_nestloop = off: the planner does not know how many there are, and only a join by hash takes any number.
+alias first, for pggit._row_sql; where a branch owns not many more keys, with what it owns (pggit._own_first_sql), so that no key that it owns is looked up. Otherwise first is NULL: they are looked up by key.
+Whoever runs it sets enable_nestloop = off: the planner does not know how many there are, and only joins by hash and merge joins take any number.
 What is LATERAL, and by index, is not touched by that.';
 
 CREATE OR REPLACE FUNCTION pggit._main_state_sql(p_table_id integer, p_mark pggit._mark, p_at pggit._position)
@@ -403,6 +410,22 @@ $$;
 
 COMMENT ON FUNCTION pggit._own_columns(integer, text, text, pggit._position) IS
 'Stored columns of a mark, of one alias; where it has no row, the key of another. A key of the mask may be written otherwise than the row''s, as 1.0 is for 1.00.';
+
+CREATE OR REPLACE FUNCTION pggit._own_first_sql(p_table_id integer, p_position pggit._position, p_first text)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT format($sql$
+        SELECT h._b, h._live, %1$s FROM %2$s AS h
+        UNION ALL
+        SELECT m._b, d._b IS NOT NULL, %3$s FROM pggit._mask_%4$s AS m LEFT JOIN pggit._delta_%4$s AS d ON d._b = %5$s AND %6$s
+         WHERE m._b = %5$s AND NOT EXISTS (SELECT FROM %2$s AS h WHERE %7$s)$sql$,
+        pggit._stored_columns(p_table_id, 'h', p_position), p_first, pggit._own_columns(p_table_id, 'm', 'd', p_position), p_table_id, (p_position).branch_id,
+        pggit._same_key(p_table_id, 'd', 'm'), pggit._same_key(p_table_id, 'h', 'm'));
+$$;
+
+COMMENT ON FUNCTION pggit._own_first_sql(integer, pggit._position, text) IS
+'SELECT (_b, _live, columns) of all that a branch which is a view says of its rows at a position: the first log rows out of it (relation p_first), and of other keys what the branch owns now.';
 
 CREATE OR REPLACE FUNCTION pggit._keys_at_sql(p_table_id integer, p_position pggit._position)
     RETURNS text

@@ -213,7 +213,7 @@ CREATE OR REPLACE FUNCTION pggit._plan_rows(p_table_id integer, p_keys text, p_n
                                             p_base_missing jsonb DEFAULT '{}', p_ours_missing jsonb DEFAULT '{}', p_theirs_missing jsonb DEFAULT '{}')
     RETURNS void
     LANGUAGE plpgsql
-    SET enable_nestloop = off SET enable_memoize = off
+    SET enable_nestloop = off SET enable_memoize = off SET enable_hashjoin = off  -- merge joins keep the keys in their order, and rows that follow each other are looked up in half the time
 AS $$
 DECLARE
     v_base        text   := pggit._base_row_sql(p_table_id, p_bases);
@@ -248,7 +248,7 @@ BEGIN
                ELSE format('CASE WHEN (w.torn && ''{0,%1$s}'' AND ROW((w.o).c%1$s)::record *<> ROW((w.t).c%1$s)::record) OR ROW((w.t).c%1$s)::record *<> ROW((w.b).c%1$s)::record AND ROW((w.o).c%1$s)::record *<> ROW((w.b).c%1$s)::record
                                   AND ROW((w.o).c%1$s)::record *<> ROW((w.t).c%1$s)::record THEN %1$s END', c.column_id) END,
                ', ' ORDER BY c.column_id) FILTER (WHERE NOT c.column_id IS NULL AND c.key_position IS NULL),
-           string_agg(format(' LEFT JOIN LATERAL (SELECT f.* FROM %2$s AS f WHERE w.outcome = ''cells'') AS j%1$s ON true', c.column_id, k.merge), ''
+           string_agg(format(' LEFT JOIN LATERAL (SELECT f.* FROM %2$s AS f WHERE w.outcome = ''cells'' OFFSET 0) AS j%1$s ON true', c.column_id, k.merge), ''
                ORDER BY c.column_id) FILTER (WHERE k.merge IS NOT NULL)
       INTO v_want, v_cells, v_json
       FROM pggit._store_columns(p_table_id) AS s
@@ -258,7 +258,7 @@ BEGIN
     PERFORM pggit._drop_temporary(format('pg_temp.pggit_plan_%s', p_table_id));
     EXECUTE format($sql$
         CREATE TEMPORARY TABLE pggit_plan_%1$s ON COMMIT DROP AS
-        WITH %14$s keys AS (%2$s)
+        WITH %14$s keys AS (SELECT * FROM (%2$s) AS q ORDER BY %18$s)
         SELECT %17$s, m.torn, m.outcome, %16$s, m.o, m.want, m.cells, row_number() OVER () AS row_no, CASE WHEN m.o IS NULL AND NOT m.want IS NULL THEN 'insert' WHEN m.want IS NULL AND NOT m.o IS NULL THEN 'delete'
                          WHEN m.o *<> m.want THEN 'update' ELSE 'none' END AS action
           FROM (
@@ -298,7 +298,7 @@ BEGIN
         v_base_first.with_sql || v_ours_first.with_sql || v_their_first.with_sql, v_base_first.join_sql || v_ours_first.join_sql || v_their_first.join_sql,
         CASE WHEN EXISTS (SELECT FROM pg_temp.pggit_merged_columns AS c WHERE c.table_id = p_table_id) THEN 'm.b, m.t'
                     ELSE 'CASE WHEN m.outcome NOT IN (''take'', ''keep'') THEN m.b END AS b, CASE WHEN m.outcome NOT IN (''take'', ''keep'') THEN m.t END AS t' END,
-        pggit._key_columns(p_table_id, 'm'));
+        pggit._key_columns(p_table_id, 'm'), pggit._key_columns(p_table_id, 'q'));
     EXECUTE format('CREATE INDEX ON pg_temp.pggit_plan_%s (%s)', p_table_id, pggit._key_columns(p_table_id));
 END;
 $$;
