@@ -183,27 +183,28 @@ $$;
 COMMENT ON FUNCTION pggit._first_out_sql(text, text) IS
 'SELECT of the first of the log rows (alias h) that a condition on one key leaves.';
 
-CREATE OR REPLACE FUNCTION pggit._main_row_sql(p_table_id integer, p_mark pggit._mark, p_at pggit._position, p_first text DEFAULT NULL)
+CREATE OR REPLACE FUNCTION pggit._main_row_sql(p_table_id integer, p_mark pggit._mark, p_at pggit._position, p_first text DEFAULT NULL, p_place boolean DEFAULT false)
     RETURNS text
     LANGUAGE plpgsql STABLE
 AS $$
 BEGIN
     RETURN (SELECT CASE WHEN pggit._is_away(p_table_id, (1, p_mark, p_mark)::pggit._position) THEN pggit._no_rows_sql(p_table_id, p_at) ELSE format($sql$
-                    SELECT %1$s FROM (%2$s) AS f WHERE f._op <> 'I'
+                    SELECT %1$s%7$s FROM (%2$s) AS f WHERE f._op <> 'I'
                     UNION ALL
-                    SELECT %3$s FROM %4$s AS b WHERE %5$s AND %6$s$sql$,
+                    SELECT %3$s%8$s FROM %4$s AS b WHERE %5$s AND %6$s$sql$,
                 pggit._log_columns(p_table_id, 'f', p_at),
                 CASE WHEN p_first IS NULL THEN pggit._first_out_sql(format('pggit._log_%s', p_table_id), pggit._same_key(p_table_id, 'h', 'k') || ' AND ' || pggit._key_out_sql('h', p_mark))
                      ELSE format('SELECT %s.*', p_first) END,
                 pggit._base_columns(p_table_id, 'b', p_at), pggit._base_rows(p_table_id), pggit._same_key(p_table_id, 'b', 'k', true, false),
                 CASE WHEN p_first IS NULL THEN format('NOT EXISTS (SELECT FROM pggit._log_%s AS h WHERE %s AND %s)', p_table_id, pggit._same_key(p_table_id, 'h', 'k'), pggit._key_out_sql('h', p_mark))
-                     ELSE format('%s._xid IS NULL', p_first) END) END);
+                     ELSE format('%s._xid IS NULL', p_first) END,
+                CASE WHEN p_place THEN ', NULL::tid AS _place' ELSE '' END, CASE WHEN p_place THEN ', b.ctid' ELSE '' END) END);
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._main_row_sql(integer, pggit._mark, pggit._position, text) IS
+COMMENT ON FUNCTION pggit._main_row_sql(integer, pggit._mark, pggit._position, text, boolean) IS
 'SELECT of main''s row at a mark that has the key of the outer alias k: one row or none, with the columns of a position. p_first: the outer alias that has the key''s first log row out of the mark, or NULLs;
-without one it is looked up.';
+without one it is looked up. p_place: also where in the table the row is (_place), NULL of one that is in the log.';
 
 CREATE OR REPLACE FUNCTION pggit._row_sql(p_table_id integer, p_position pggit._position, p_first text DEFAULT NULL)
     RETURNS text

@@ -126,6 +126,16 @@ $$;
 COMMENT ON FUNCTION pggit._planned_row_sql(integer) IS
 'Condition: row b of a real table is the one that row p of the plan changes.';
 
+CREATE OR REPLACE FUNCTION pggit._planned_place_sql(p_table_id integer)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT concat_ws(' AND ', 'b.ctid = p.at', CASE WHEN NOT pggit._is_keyless(p_table_id) THEN pggit._planned_row_sql(p_table_id) END);
+$$;
+
+COMMENT ON FUNCTION pggit._planned_place_sql(integer) IS
+'pggit._planned_row_sql where the plan knows all places: found without an index, and not found once it was written by others.';
+
 CREATE OR REPLACE FUNCTION pggit._is_as_planned(p_table_id integer, p_log text, p_watermark bigint)
     RETURNS boolean
     LANGUAGE plpgsql

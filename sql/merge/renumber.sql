@@ -340,7 +340,7 @@ BEGIN
             PERFORM pggit._drop_temporary(format('pg_temp.pggit_plan_%s', v_table));
             EXECUTE format($sql$
                 CREATE TEMPORARY TABLE pggit_plan_%1$s ON COMMIT DROP AS
-                SELECT w.*, 'take' AS outcome, row_number() OVER () AS row_no
+                SELECT w.*, NULL::tid AS at, 'take' AS outcome, row_number() OVER () AS row_no
                   FROM (SELECT %2$s, m.old AS o, CASE WHEN %3$s THEN m.new END AS want, CASE WHEN %3$s THEN 'update' ELSE 'delete' END AS action
                           FROM pg_temp.pggit_moved_%1$s AS m WHERE m.old *<> m.new
                         UNION ALL

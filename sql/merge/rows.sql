@@ -223,18 +223,28 @@ DECLARE
     v_their_first record := pggit._read_first(p_table_id, p_theirs, 't', p_number);
     v_first text := 'c' || (SELECT c.column_id FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position = 1);
     v_ours  text := pggit._row_now_sql(p_table_id, p_ours, v_ours_first.first);
+    v_from  pggit._position := (pggit._ref(p_bases[1])).at;
+    v_placed boolean := false;
     v_want  text;
     v_cells text;
     v_json  text;
 BEGIN
     -- Where the base is made of several, or rows have got other keys since, each key is looked up.
-    v_base_first := pggit._read_first(p_table_id, (pggit._ref(p_bases[1])).at, 'b', CASE WHEN cardinality(p_bases) = 1 AND v_with_given = v_base THEN p_number ELSE 0 END);
-    v_base       := CASE WHEN v_base_first.first IS NULL THEN v_with_given ELSE pggit._one_base_sql(p_table_id, (pggit._ref(p_bases[1])).at, v_base_first.first) END;
-    IF v_base_first.first IS NOT NULL AND v_ours_first.first IS NOT NULL AND (p_ours).branch_id = 1 AND ((pggit._ref(p_bases[1])).at).branch_id = 1
+    v_base_first := pggit._read_first(p_table_id, v_from, 'b', CASE WHEN cardinality(p_bases) = 1 AND v_with_given = v_base THEN p_number ELSE 0 END);
+    v_base       := CASE WHEN v_base_first.first IS NULL THEN v_with_given ELSE pggit._one_base_sql(p_table_id, v_from, v_base_first.first) END;
+    IF v_base_first.first IS NOT NULL AND v_ours_first.first IS NOT NULL AND (p_ours).branch_id = 1 AND (v_from).branch_id = 1
        AND NOT EXISTS (SELECT FROM pg_temp.pggit_merged_columns AS c WHERE c.table_id = p_table_id) THEN
+        v_placed := v_ours = pggit._row_sql(p_table_id, p_ours, v_ours_first.first)
+                    AND pggit._row_now_sql(p_table_id, v_from, v_base_first.first) = pggit._row_sql(p_table_id, v_from, v_base_first.first)
+                    AND EXISTS (SELECT FROM pggit.tables AS t JOIN pg_class AS c ON c.oid = t.relation WHERE t.table_id = p_table_id AND c.relkind = 'r');
+        IF v_placed THEN
+            v_base := format('SELECT %s, ''{}''::integer[] AS _torn, q._place FROM (SELECT) AS one LEFT JOIN LATERAL (%s) AS q ON true',
+                             pggit._stored_columns(p_table_id, 'q', pggit._target()), pggit._main_row_sql(p_table_id, (v_from).x, v_from, v_base_first.first, true));
+            v_ours := pggit._main_row_sql(p_table_id, (p_ours).x, p_ours, v_ours_first.first, true);
+        END IF;
         -- What main has not changed since the base is read once.
-        v_ours := format('SELECT %1$s WHERE %2$s AND b.%3$s IS DISTINCT FROM NULL UNION ALL SELECT q.* FROM (%4$s) AS q WHERE NOT (%2$s)', pggit._stored_columns(p_table_id, 'b', pggit._target()),
-                         format('%s._xid IS NULL AND %s._xid IS NULL', v_base_first.first, v_ours_first.first), v_first, v_ours);
+        v_ours := format('SELECT %1$s%5$s WHERE %2$s AND b.%3$s IS DISTINCT FROM NULL UNION ALL SELECT q.* FROM (%4$s) AS q WHERE NOT (%2$s)', pggit._stored_columns(p_table_id, 'b', pggit._target()),
+                         format('%s._xid IS NULL AND %s._xid IS NULL', v_base_first.first, v_ours_first.first), v_first, v_ours, CASE WHEN v_placed THEN ', b._place' ELSE '' END);
     END IF;
 
     SELECT string_agg(CASE WHEN c.column_id IS NULL THEN 'NULL'
@@ -259,7 +269,7 @@ BEGIN
     EXECUTE format($sql$
         CREATE TEMPORARY TABLE pggit_plan_%1$s ON COMMIT DROP AS
         WITH %14$s keys AS (SELECT * FROM (%2$s) AS q ORDER BY %18$s)
-        SELECT %17$s, m.torn, m.outcome, %16$s, m.o, m.want, m.cells, row_number() OVER () AS row_no, CASE WHEN m.o IS NULL AND NOT m.want IS NULL THEN 'insert' WHEN m.want IS NULL AND NOT m.o IS NULL THEN 'delete'
+        SELECT %17$s, m.at, m.torn, m.outcome, %16$s, m.o, m.want, m.cells, row_number() OVER () AS row_no, CASE WHEN m.o IS NULL AND NOT m.want IS NULL THEN 'insert' WHEN m.want IS NULL AND NOT m.o IS NULL THEN 'delete'
                          WHEN m.o *<> m.want THEN 'update' ELSE 'none' END AS action
           FROM (
             SELECT w.*, CASE w.outcome WHEN 'take' THEN w.t WHEN 'cells' THEN ROW(0, %11$s)::pggit._delta_%1$s ELSE w.o END AS want,
@@ -281,7 +291,7 @@ BEGIN
                     WHEN w.o *= w.t THEN 'keep'
                     ELSE 'cells' END AS outcome
                   FROM (
-                    SELECT %6$s, b._torn AS torn, CASE WHEN b.%7$s IS DISTINCT FROM NULL THEN %8$s END AS b, CASE WHEN o.%7$s IS DISTINCT FROM NULL THEN %9$s END AS o,
+                    SELECT %6$s, %19$s AS at, b._torn AS torn, CASE WHEN b.%7$s IS DISTINCT FROM NULL THEN %8$s END AS b, CASE WHEN o.%7$s IS DISTINCT FROM NULL THEN %9$s END AS o,
                            CASE WHEN t.%7$s IS DISTINCT FROM NULL THEN %10$s END AS t
                       FROM keys AS k%15$s LEFT JOIN LATERAL (%3$s) AS b ON true LEFT JOIN LATERAL (%5$s) AS t ON true LEFT JOIN LATERAL (%4$s) AS o ON true
                      WHERE b._torn <> '{}' OR (b.%7$s IS NOT DISTINCT FROM NULL) <> (t.%7$s IS NOT DISTINCT FROM NULL) OR (%8$s *<> %10$s)
@@ -298,13 +308,14 @@ BEGIN
         v_base_first.with_sql || v_ours_first.with_sql || v_their_first.with_sql, v_base_first.join_sql || v_ours_first.join_sql || v_their_first.join_sql,
         CASE WHEN EXISTS (SELECT FROM pg_temp.pggit_merged_columns AS c WHERE c.table_id = p_table_id) THEN 'm.b, m.t'
                     ELSE 'CASE WHEN m.outcome NOT IN (''take'', ''keep'') THEN m.b END AS b, CASE WHEN m.outcome NOT IN (''take'', ''keep'') THEN m.t END AS t' END,
-        pggit._key_columns(p_table_id, 'm'), pggit._key_columns(p_table_id, 'q'));
+        pggit._key_columns(p_table_id, 'm'), pggit._key_columns(p_table_id, 'q'), CASE WHEN v_placed THEN 'o._place' ELSE 'NULL::tid' END);
     EXECUTE format('CREATE INDEX ON pg_temp.pggit_plan_%s (%s)', p_table_id, pggit._key_columns(p_table_id));
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._plan_rows(integer, text, bigint, text[], pggit._position, pggit._position, jsonb, jsonb, jsonb) IS
-'Merges the rows of one table three ways, for a query of keys and their number, into the temporary table pggit_plan_<table id>: key, torn (as in pggit._base_row_sql), the rows b, o and t (b and t not where the outcome is take or keep, unless
+'Merges the rows of one table three ways, for a query of keys and their number, into the temporary table pggit_plan_<table id>: key, at (where in a table of main the row of ours is, if
+that is known), torn (as in pggit._base_row_sql), the rows b, o and t (b and t not where the outcome is take or keep, unless
 columns are merged), outcome, want (the merged row, NULL: none; for what is in conflict ours), cells (the column ids in conflict), row_no and action (insert, update, delete or none: what turns ours into want). Only keys that theirs changed against base are in it.
 outcome is take, keep, cells, or the kind of a conflict of whole rows: insert_insert, update_delete, delete_update. p_base_missing, p_ours_missing, p_theirs_missing: expressions over o
 and t, by column id, for what a column that a state has not got counts as there.';

@@ -111,7 +111,7 @@ BEGIN
     PERFORM pggit._drop_temporary(format('pg_temp.pggit_plan_%s', p_table_id));
     EXECUTE format($sql$
         CREATE TEMPORARY TABLE pggit_plan_%1$s ON COMMIT DROP AS
-        SELECT w.*, CASE WHEN w.o IS NULL AND NOT w.want IS NULL THEN 'insert' WHEN w.want IS NULL AND NOT w.o IS NULL THEN 'delete'
+        SELECT w.*, NULL::tid AS at, CASE WHEN w.o IS NULL AND NOT w.want IS NULL THEN 'insert' WHEN w.want IS NULL AND NOT w.o IS NULL THEN 'delete'
                          WHEN w.o *<> w.want THEN 'update' ELSE 'none' END AS action FROM pg_temp.pggit_put_%1$s AS w$sql$, p_table_id);
 END;
 $$;

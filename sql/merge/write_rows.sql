@@ -157,10 +157,15 @@ DECLARE
     v_set     text;
     v_delete  bigint;
     v_update  bigint;
+    v_placed  boolean;
     v_done    bigint;
 BEGIN
-    EXECUTE format('SELECT count(*) FILTER (WHERE p.action = ''delete'' OR (p.action = ''update'' AND (%1$s))), count(*) FILTER (WHERE p.action = ''update'' AND NOT (%1$s)) FROM %2$s AS p',
-                   p_anew, v_plan) INTO v_delete, v_update;
+    EXECUTE format('SELECT count(*) FILTER (WHERE p.action = ''delete'' OR (p.action = ''update'' AND (%1$s))), count(*) FILTER (WHERE p.action = ''update'' AND NOT (%1$s)),
+                           bool_and(p.at IS NOT NULL) FILTER (WHERE p.action IN (''delete'', ''update'')) FROM %2$s AS p',
+                   p_anew, v_plan) INTO v_delete, v_update, v_placed;
+    IF v_placed AND EXISTS (SELECT FROM pggit.tables AS t WHERE t.table_id = p_table_id AND pggit._writes_alone(t)) THEN
+        v_same := pggit._planned_place_sql(p_table_id);
+    END IF;
     IF v_delete > 0 THEN
         EXECUTE format('DELETE FROM %s AS b USING %s AS p WHERE %s AND (p.action = ''delete'' OR (p.action = ''update'' AND (%s))) AND %s',
                        v_rows, v_plan, v_same, p_anew, v_guard);
@@ -196,19 +201,28 @@ DECLARE
     v_ends   timestamptz := clock_timestamp() + interval '900 milliseconds';
     v_table  integer;
     v_rows   text;
-    v_wanted bigint;
+    v_same   text;
+    v_delete bigint;
+    v_update bigint;
+    v_placed boolean;
     v_locked bigint;
     v_there  bigint;
 BEGIN
     FOREACH v_table IN ARRAY p_tables LOOP
-        v_rows := format('FROM %s AS b JOIN pg_temp.pggit_plan_%s AS p ON %s WHERE p.action', pggit._rows_of(pggit._base_relation(v_table)::regclass), v_table, pggit._planned_row_sql(v_table));
-        EXECUTE format('SELECT count(*) FROM pg_temp.pggit_plan_%s AS p WHERE p.action IN (''delete'', ''update'')', v_table) INTO v_wanted;
-        CONTINUE WHEN v_wanted = 0;
+        EXECUTE format('SELECT count(*) FILTER (WHERE p.action = ''delete''), count(*) FILTER (WHERE p.action = ''update''), bool_and(p.at IS NOT NULL) FROM pg_temp.pggit_plan_%s AS p
+                         WHERE p.action IN (''delete'', ''update'')', v_table) INTO v_delete, v_update, v_placed;
+        CONTINUE WHEN v_delete + v_update = 0;
+        v_rows := format('FROM %s AS b JOIN pg_temp.pggit_plan_%s AS p', pggit._rows_of(pggit._base_relation(v_table)::regclass), v_table);
+        v_same := CASE WHEN v_placed THEN pggit._planned_place_sql(v_table) ELSE pggit._planned_row_sql(v_table) END;
         LOOP
-            EXECUTE format('SELECT (SELECT count(*) FROM (SELECT %1$s = ''delete'' FOR UPDATE OF b SKIP LOCKED) AS d) + (SELECT count(*) FROM (SELECT %1$s = ''update'' FOR NO KEY UPDATE OF b SKIP LOCKED) AS u)',
-                           v_rows) INTO v_locked;
-            EXIT WHEN v_locked >= v_wanted;
-            EXECUTE format('SELECT count(*) %s IN (''delete'', ''update'')', v_rows) INTO v_there;
+            EXECUTE 'SELECT ' || concat_ws(' + ',
+                    CASE WHEN v_delete > 0 THEN format('(SELECT count(*) FROM (SELECT %s ON %s WHERE p.action = ''delete'' FOR UPDATE OF b SKIP LOCKED) AS d)', v_rows, v_same) END,
+                    CASE WHEN v_update > 0 THEN format('(SELECT count(*) FROM (SELECT %s ON %s WHERE p.action = ''update'' FOR NO KEY UPDATE OF b SKIP LOCKED) AS u)', v_rows, v_same) END)
+               INTO v_locked;
+            EXIT WHEN v_locked >= v_delete + v_update;
+            -- A row that others have written since is somewhere else.
+            v_same := pggit._planned_row_sql(v_table);
+            EXECUTE format('SELECT count(*) %s ON %s WHERE p.action IN (''delete'', ''update'')', v_rows, v_same) INTO v_there;
             EXIT WHEN v_locked >= v_there;
             IF clock_timestamp() >= v_ends THEN
                 RAISE EXCEPTION USING
@@ -752,6 +766,21 @@ $$;
 COMMENT ON FUNCTION pggit._refuse_meddling(integer, integer, text, text, integer[]) IS
 'Raises VG310: something else than the plan was written to a table of a branch. p_plan: the temporary table that has the wanted rows, if there is one, p_log: what the merge has logged, p_written: the tables that it has written to.';
 
+CREATE OR REPLACE FUNCTION pggit._writes_alone(p_table pggit.tables)
+    RETURNS boolean
+    LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    RETURN NOT p_table.fires AND EXISTS (SELECT FROM pg_class AS c WHERE c.oid = p_table.relation AND c.relkind = 'r' AND NOT c.relhasrules)
+           AND NOT EXISTS (SELECT FROM pg_trigger AS g JOIN pg_proc AS f ON f.oid = g.tgfoid
+                            WHERE g.tgrelid = p_table.relation AND NOT g.tgisinternal AND f.pronamespace <> 'pggit'::regnamespace AND g.tgenabled <> 'D'
+                              AND NOT (g.tgenabled = 'O' AND current_setting('session_replication_role') = 'replica'));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._writes_alone(pggit.tables) IS
+'Whether a merge writes a table of main, which has no partitions, without any trigger or rule of the user taking part.';
+
 CREATE OR REPLACE FUNCTION pggit._is_logged_as_planned(p_table pggit.tables, p_watermark bigint)
     RETURNS boolean
     LANGUAGE plpgsql
@@ -760,10 +789,7 @@ AS $$
 DECLARE
     v_right boolean := false;
 BEGIN
-    IF NOT p_table.fires AND EXISTS (SELECT FROM pg_class AS c WHERE c.oid = p_table.relation AND c.relkind = 'r' AND NOT c.relhasrules)
-       AND NOT EXISTS (SELECT FROM pg_trigger AS g JOIN pg_proc AS f ON f.oid = g.tgfoid
-                        WHERE g.tgrelid = p_table.relation AND NOT g.tgisinternal AND f.pronamespace <> 'pggit'::regnamespace AND g.tgenabled <> 'D'
-                          AND NOT (g.tgenabled = 'O' AND current_setting('session_replication_role') = 'replica')) THEN
+    IF pggit._writes_alone(p_table) THEN
         EXECUTE format($sql$
             WITH logged AS MATERIALIZED (SELECT %2$s FROM pggit._log_%1$s AS l WHERE l._xid = %3$L::xid8 AND l._seq > %4$s)
             SELECT (SELECT count(*) FROM logged) = (SELECT count(*) FROM pg_temp.pggit_plan_%1$s AS p WHERE p.action <> 'none')
