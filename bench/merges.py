@@ -22,6 +22,21 @@ RELATED = """
 """
 MERGE = "SELECT (pggit.merge('{0}', '{1}', NULL, '{{\"on_conflict\": \"theirs\"}}')).result"
 PLAN = "SELECT (pggit.plan_merge('{0}', '{1}')).result"
+# The least that a merge has to do: three states of the rows that theirs changed, merged cell by cell.
+PLANNED_BY_HAND = """
+    CREATE TEMPORARY TABLE by_hand AS
+    SELECT t.c{key} AS id, o.ctid AS at, {merged}, {in_conflict} AS in_conflict
+      FROM (SELECT d.* FROM pggit._delta_{table} AS d WHERE d._b = {branch} ORDER BY d.c{key} OFFSET 0) AS t
+      LEFT JOIN (
+        SELECT l.* FROM pggit._log_{table} AS l
+         WHERE l._xid = (SELECT n._xid FROM pggit._log_{table} AS n ORDER BY n._at DESC LIMIT 1)
+      ) AS b ON b.c{key} = t.c{key}
+      JOIN orders AS o ON o.id = t.c{key};
+    ANALYZE by_hand (id);
+"""
+APPLIED_BY_HAND = """
+    UPDATE orders AS o SET ({names}) = ROW({values}) FROM by_hand AS p WHERE o.ctid = p.at AND o.id = p.id;
+"""
 
 
 def changed(pair: Pair, changes: int, number: int) -> Session:
@@ -67,6 +82,35 @@ def merged_into_a_branch(pair: Pair, changes: int, number: int, materialize: str
     return cpu
 
 
+def by_hand(pair: Pair, changes: int, number: int) -> tuple[float, float]:
+    """The CPU of SQL written by hand that plans the same merge, and of all of it; no check, no digest, no commit."""
+    pair.leave(changed(pair, changes, number))
+    session = pair.pggit
+    ((table, branch),) = session.run(
+        "SELECT t.table_id, b.branch_id FROM pggit.tables AS t, pggit.branches AS b"
+        " WHERE t.table_name = 'orders' AND b.name = %s",
+        f"m{number}",
+    )
+    columns = session.run("SELECT c.name, c.column_id FROM pggit.columns AS c WHERE c.table_id = %s ORDER BY 2", table)
+    before = {n: f"CASE WHEN b._xid IS NULL THEN o.{name} ELSE b.c{n} END" for name, n in columns}
+    theirs = {n: f"t.c{n} IS DISTINCT FROM {before[n]}" for _, n in columns}
+    plan = PLANNED_BY_HAND.format(
+        table=table,
+        branch=branch,
+        key=columns[0][1],
+        merged=", ".join(f"CASE WHEN {theirs[n]} THEN t.c{n} ELSE o.{name} END AS c{n}" for name, n in columns),
+        in_conflict=" OR ".join(f"{theirs[n]} AND o.{name} IS DISTINCT FROM {before[n]}" for name, n in columns),
+    )
+    write = APPLIED_BY_HAND.format(
+        names=", ".join(name for name, _ in columns), values=", ".join(f"p.c{n}" for _, n in columns)
+    )
+    session.run("SET random_page_cost = 0.1; SET enable_hashjoin = off")
+    planned = session.cpu(lambda s: s.run(plan))
+    written = session.cpu(lambda s: s.run(write))
+    session.run("DROP TABLE by_hand; RESET random_page_cost; RESET enable_hashjoin")
+    return planned, planned + written
+
+
 def updated(pair: Pair, changes: int, number: int) -> float:
     """The CPU of one UPDATE … FROM of as many rows without pggit."""
     new = f"new_{changes}_{number}"
@@ -106,6 +150,9 @@ def merges(lab: Lab) -> Iterator[Figure]:
         )
         changed(large, few, 3)
         planned = spent(large, PLAN, "m3", "planned")
+        planned_by_hand, all_by_hand = (
+            statistics.median(times) for times in zip(*(by_hand(large, few, n) for n in range(50, 53)), strict=True)
+        )
         into_view, into_table = (
             statistics.median(merged_into_a_branch(large, few, first + n, how) for n in range(3))
             for first, how in ((30, "none"), (40, "all"))
@@ -124,11 +171,16 @@ def merges(lab: Lab) -> Iterator[Figure]:
         yield Figure(f"merge of {few // 10:,} changes / UPDATE … FROM", fewer_cpu, fewer_plain_cpu, None)
         yield Figure(f"merge of {few:,} changes / UPDATE … FROM", large_cpu, plain_cpu, 2.5)
         yield Figure(f"merge of {few:,} changes, plan alone / UPDATE … FROM", planned, plain_cpu, 0.5)
+        yield Figure(f"merge of {few:,} changes / by hand", large_cpu, all_by_hand, None)
+        yield Figure(f"merge of {few:,} changes, plan alone / by hand", planned, planned_by_hand, None)
+        yield Figure(f"merge of {few:,} changes by hand / UPDATE … FROM", all_by_hand, plain_cpu, None)
         yield Figure(f"merge of {few:,} changes in {large.rows:,} / {small.rows:,} rows", large_cpu, small_cpu, 1.5)
         yield Figure(f"merge of {few:,} changes into a view / into main", into_view, large_cpu, 2)
         yield Figure(f"merge of {few:,} changes into a table / into main", into_table, large_cpu, 2)
     with lab.pair() as pair:
-        yield Figure(f"merge of {many:,} changes / UPDATE … FROM", merged(pair, many, 0), updated(pair, many, 0), 2.5)
+        many_cpu = merged(pair, many, 0)
+        yield Figure(f"merge of {many:,} changes / UPDATE … FROM", many_cpu, updated(pair, many, 0), 2.5)
+        yield Figure(f"merge of {many:,} changes / by hand", many_cpu, by_hand(pair, many, 1)[1], None)
     if lab.large:
         with lab.pair(lab.rows * 10) as huge:
             cpu = statistics.median(merged(huge, few, n) for n in range(3))
