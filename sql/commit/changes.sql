@@ -68,8 +68,8 @@ BEGIN
     IF pggit._is_keyless(p_table_id) THEN
         RETURN pggit._keyless_changes_sql(p_table_id, p_from, p_to);
     END IF;
-    v_old := pggit._read_first(p_table_id, p_from, 'o', p_keys);
-    v_new := pggit._read_first(p_table_id, p_to, 'n', p_keys);
+    v_old := pggit._read_first(p_table_id, p_from, 'o', p_keys, NULL);
+    v_new := pggit._read_first(p_table_id, p_to, 'n', p_keys, NULL);
     RETURN format($sql$
         WITH %8$s keys AS (%1$s)
         SELECT CASE WHEN o.%4$s IS NOT DISTINCT FROM NULL THEN 'insert' WHEN n.%4$s IS NOT DISTINCT FROM NULL THEN 'delete' ELSE 'update' END AS change,

@@ -301,7 +301,7 @@ $$;
 COMMENT ON FUNCTION pggit._how_many(text, bigint) IS
 'The number of rows of a query, counted up to a limit.';
 
-CREATE OR REPLACE FUNCTION pggit._read_first(p_table_id integer, p_position pggit._position, p_alias text, p_keys bigint, OUT first text, OUT with_sql text, OUT join_sql text)
+CREATE OR REPLACE FUNCTION pggit._read_first(p_table_id integer, p_position pggit._position, p_alias text, p_keys bigint, p_among text, OUT first text, OUT with_sql text, OUT join_sql text)
     LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -315,7 +315,8 @@ BEGIN
         RETURN;
     END IF;
     first    := p_alias || '_first';
-    with_sql := format('%s AS MATERIALIZED (%s), ', first, pggit._all_first_out_sql(v_log, pggit._key_columns(p_table_id, 'h'), v_out));
+    with_sql := format('%s AS MATERIALIZED (%s), ', first, pggit._all_first_out_sql(v_log, pggit._key_columns(p_table_id, 'h'),
+                    v_out || CASE WHEN p_among IS NULL THEN '' ELSE format(' AND EXISTS (SELECT FROM %s AS k WHERE %s)', p_among, pggit._same_key(p_table_id, 'h', 'k')) END));
     IF v_branch <> 1 AND pggit._dense_relation(v_branch, p_table_id) IS NULL
        AND pggit._how_many(format('SELECT FROM pggit._mask_%s AS m WHERE m._b = %s', p_table_id, v_branch), 4 * p_keys + 1) <= 4 * p_keys THEN
         first    := p_alias || '_own';
@@ -325,9 +326,9 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._read_first(integer, pggit._position, text, bigint) IS
+COMMENT ON FUNCTION pggit._read_first(integer, pggit._position, text, bigint, text) IS
 'How the first log rows out of a position come to so many keys k: where the keys are many, and what the log has since the position is not much more, read once (with_sql) and joined (join_sql) as
-alias first, for pggit._row_sql; where a branch owns not many more keys, with what it owns (pggit._own_first_sql), so that no key that it owns is looked up. Otherwise first is NULL: they are looked up by key.
+alias first, for pggit._row_sql (p_among: the relation of these keys, if what else the log has is to be left out first); where a branch owns not many more keys, with what it owns (pggit._own_first_sql), so that no key that it owns is looked up. Otherwise first is NULL: they are looked up by key.
 Whoever runs it sets enable_nestloop = off: the planner does not know how many there are, and only joins by hash and merge joins take any number.
 What is LATERAL, and by index, is not touched by that.';
 

@@ -219,8 +219,8 @@ DECLARE
     v_base        text   := pggit._base_row_sql(p_table_id, p_bases);
     v_with_given  text   := pggit._base_with_given_keys_sql(p_table_id, v_base);
     v_base_first  record;
-    v_ours_first  record := pggit._read_first(p_table_id, p_ours, 'o', p_number);
-    v_their_first record := pggit._read_first(p_table_id, p_theirs, 't', p_number);
+    v_ours_first  record := pggit._read_first(p_table_id, p_ours, 'o', p_number, 'keys');
+    v_their_first record := pggit._read_first(p_table_id, p_theirs, 't', p_number, 'keys');
     v_first text := 'c' || (SELECT c.column_id FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position = 1);
     v_ours  text := pggit._row_now_sql(p_table_id, p_ours, v_ours_first.first);
     v_from  pggit._position := (pggit._ref(p_bases[1])).at;
@@ -230,7 +230,7 @@ DECLARE
     v_json  text;
 BEGIN
     -- Where the base is made of several, or rows have got other keys since, each key is looked up.
-    v_base_first := pggit._read_first(p_table_id, v_from, 'b', CASE WHEN cardinality(p_bases) = 1 AND v_with_given = v_base THEN p_number ELSE 0 END);
+    v_base_first := pggit._read_first(p_table_id, v_from, 'b', CASE WHEN cardinality(p_bases) = 1 AND v_with_given = v_base THEN p_number ELSE 0 END, 'keys');
     v_base       := CASE WHEN v_base_first.first IS NULL THEN v_with_given ELSE pggit._one_base_sql(p_table_id, v_from, v_base_first.first) END;
     IF v_base_first.first IS NOT NULL AND v_ours_first.first IS NOT NULL AND (p_ours).branch_id = 1 AND (v_from).branch_id = 1
        AND NOT EXISTS (SELECT FROM pg_temp.pggit_merged_columns AS c WHERE c.table_id = p_table_id) THEN
@@ -268,7 +268,7 @@ BEGIN
     PERFORM pggit._drop_temporary(format('pg_temp.pggit_plan_%s', p_table_id));
     EXECUTE format($sql$
         CREATE TEMPORARY TABLE pggit_plan_%1$s ON COMMIT DROP AS
-        WITH %14$s keys AS (SELECT * FROM (%2$s) AS q ORDER BY %18$s)
+        WITH keys AS MATERIALIZED (SELECT * FROM (%2$s) AS q ORDER BY %18$s)%14$s
         SELECT %17$s, m.at, m.torn, m.outcome, %16$s, m.o, m.want, m.cells, row_number() OVER () AS row_no, CASE WHEN m.o IS NULL AND NOT m.want IS NULL THEN 'insert' WHEN m.want IS NULL AND NOT m.o IS NULL THEN 'delete'
                          WHEN m.o *<> m.want THEN 'update' ELSE 'none' END AS action
           FROM (
@@ -305,7 +305,7 @@ BEGIN
         pggit._key_columns(p_table_id, 'k'), v_first,
         pggit._merged_row_sql(p_table_id, 'b', p_base_missing), pggit._merged_row_sql(p_table_id, 'o', p_ours_missing), pggit._merged_row_sql(p_table_id, 't', p_theirs_missing),
         v_want, v_cells, coalesce(v_json, ''),
-        v_base_first.with_sql || v_ours_first.with_sql || v_their_first.with_sql, v_base_first.join_sql || v_ours_first.join_sql || v_their_first.join_sql,
+        rtrim(', ' || v_base_first.with_sql || v_ours_first.with_sql || v_their_first.with_sql, ', '), v_base_first.join_sql || v_ours_first.join_sql || v_their_first.join_sql,
         CASE WHEN EXISTS (SELECT FROM pg_temp.pggit_merged_columns AS c WHERE c.table_id = p_table_id) THEN 'm.b, m.t'
                     ELSE 'CASE WHEN m.outcome NOT IN (''take'', ''keep'') THEN m.b END AS b, CASE WHEN m.outcome NOT IN (''take'', ''keep'') THEN m.t END AS t' END,
         pggit._key_columns(p_table_id, 'm'), pggit._key_columns(p_table_id, 'q'), CASE WHEN v_placed THEN 'o._place' ELSE 'NULL::tid' END);

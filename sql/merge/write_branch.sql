@@ -15,8 +15,8 @@ DECLARE
     v_keys    text := format('SELECT %s FROM pggit._log_%s AS l WHERE %s %s', pggit._key_columns(p_table_id, 'l'), p_table_id, pggit._between_sql('l', (p_ours).s, p_s_new),
                              coalesce(nullif(v_also, ''), 'GROUP BY ' || pggit._key_columns(p_table_id, 'l')));
     v_number  bigint := pggit._how_many(v_keys, 10000000);
-    v_o_first record := pggit._read_first(p_table_id, p_ours, 'o', v_number);
-    v_m_first record := pggit._read_first(p_table_id, v_main, 'm', v_number);
+    v_o_first record := pggit._read_first(p_table_id, p_ours, 'o', v_number, NULL);
+    v_m_first record := pggit._read_first(p_table_id, v_main, 'm', v_number, NULL);
     -- The plan has ours as it is, unless it has filled columns that ours had not.
     v_known   boolean := p_planned AND NOT pggit._is_merged_in_columns(p_table_id);
     v_o       text := pggit._row_now_sql(p_table_id, p_ours, v_o_first.first);
