@@ -39,6 +39,7 @@ def plan_of_changes(db: Database, branch: str, keys: int) -> str:
 def test_many_changes_are_read_once_and_their_rows_by_index(db: Database, branch: str) -> None:
     plan = plan_of_changes(db, branch, 5000)
     assert "CTE Scan on o_first" in plan
+    assert ("CTE Scan on o_own" in plan) == (branch == "side")  # what it owns is not looked up either
     assert "Join Filter" not in plan, plan  # that would be each key with each log row
     assert "Seq Scan on t" not in plan, plan
     assert "Index Scan using t_pkey" in plan, plan
