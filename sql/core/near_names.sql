@@ -10,8 +10,22 @@ DECLARE
     v_b       text[] := string_to_array(p_b, NULL);
     v_earlier integer[];
     v_before  integer[];
-    v_row     integer[] := ARRAY(SELECT generate_series(0, cardinality(v_b)));
+    v_row     integer[];
+    v_same    integer := 0;
 BEGIN
+    -- What both begin and end with has no errors, and need not be compared letter by letter.
+    WHILE v_a[v_same + 1] = v_b[v_same + 1] LOOP
+        v_same := v_same + 1;
+    END LOOP;
+    v_a    := v_a[v_same + 1 :];
+    v_b    := v_b[v_same + 1 :];
+    v_same := 0;
+    WHILE v_a[cardinality(v_a) - v_same] = v_b[cardinality(v_b) - v_same] LOOP
+        v_same := v_same + 1;
+    END LOOP;
+    v_a   := v_a[: cardinality(v_a) - v_same];
+    v_b   := v_b[: cardinality(v_b) - v_same];
+    v_row := ARRAY(SELECT generate_series(0, cardinality(v_b)));
     FOR i IN 1 .. cardinality(v_a) LOOP
         v_earlier := v_before;
         v_before  := v_row;
@@ -41,7 +55,7 @@ DECLARE
     v_near   text[];
 BEGIN
     WITH candidates AS MATERIALIZED (
-        SELECT n.name, lower(left(replace(n.name, '"', ''), 63)) AS plain FROM unnest(p_names) AS n(name) WHERE n.name <> p_name LIMIT 10000
+        SELECT n.name, lower(left(replace(n.name, '"', ''), 63)) AS plain FROM unnest(p_names) AS n(name) WHERE n.name <> p_name ORDER BY abs(length(n.name) - length(p_name)) LIMIT 2000
     ), counted AS MATERIALIZED (
         SELECT c.name, CASE WHEN length(v_name) >= 3 AND (starts_with(c.plain, v_name) OR c.plain ~ ('[/.]' || regexp_replace(v_name, '\W', '\\&', 'g') || '$')) THEN 1
                             WHEN abs(length(c.plain) - length(v_name)) <= v_errors THEN pggit._typing_errors(v_name, c.plain) END AS errors

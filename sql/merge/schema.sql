@@ -911,7 +911,10 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = 'VG310', SCHEMA = 'pggit',
             MESSAGE = format('the merged schema would not be what was planned: %s', v_other),
-            HINT    = 'Nothing was written. Make this change on both sides, and merge again.';
+            HINT    = 'Nothing was written. Make this change on both sides, and merge again.'
+                      || coalesce((SELECT format(' Schema %I is not tracked as a whole, and views and functions are versioned in such schemas alone: SELECT pggit.track_schema(%L);', s.base_schema, s.base_schema)
+                                     FROM pggit._schema_spaces(1) AS s, unnest(p_merged) AS m WHERE NOT s.is_whole AND starts_with(m.object_name, quote_ident(s.base_schema) || '.')
+                                      AND m.object_type IN ('view', 'materialized view', 'function', 'procedure', 'aggregate', 'type', 'domain', 'sequence') LIMIT 1), '');
     END IF;
     RETURN v_done;
 END;

@@ -180,3 +180,30 @@ def test_help_knows_all_that_it_names(shop: Database) -> None:
     assert shop.rows("SELECT call FROM pggit.help('keep') LIMIT 1") == [("tag(p_name, [p_ref], [p_message])",)]
     assert "Raises VG201" in shop.value("SELECT meaning FROM pggit.help('tag')")
     assert ("stash([p_message], [p_branch])",) in shop.rows("SELECT call FROM pggit.help('stash')")
+
+
+def test_typing_errors_are_counted_as_people_make_them(conn: Connection) -> None:
+    counted = {
+        ("main", "main"): 0,
+        ("main", "mian"): 1,
+        ("main", "ma"): 2,
+        ("main", "mainn"): 1,
+        ("aab", "ab"): 1,
+        ("", "dev"): 3,
+        ("dev", ""): 3,
+        ("", ""): 0,
+        ("feature/prices-1", "feature/prcies-2"): 2,
+        ("kitten", "sitting"): 3,
+        ("ab", "ba"): 1,
+        ("größe", "grösse"): 2,
+    }
+    for (a, b), errors in counted.items():
+        assert query(conn, "SELECT pggit._typing_errors(%s, %s)", a, b).fetchone() == (errors,), (a, b)
+
+
+def test_thousands_of_names_are_looked_through_at_once(conn: Connection) -> None:
+    query(conn, "SET LOCAL statement_timeout = '20s'")
+    names = "SELECT array_agg('feature/prices-of-' || g) FROM generate_series(1000, 9999) AS g"
+    said = query(conn, f"SELECT pggit._near_names('feature/prices-of-1x00', ({names}))").fetchone()
+    assert said is not None
+    assert "Did you mean 'feature/prices-of-1" in said[0]

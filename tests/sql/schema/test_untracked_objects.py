@@ -34,3 +34,16 @@ def test_a_merge_leaves_them_as_they_are(db: Database, track: str) -> None:
     ) == [("m",)]
     assert db.value("SELECT counted()") == 1
     assert db.rows("SELECT * FROM pggit.verify()") == []
+
+
+def test_a_view_made_on_a_branch_says_what_has_to_be_tracked(db: Database) -> None:
+    db.run("CREATE TABLE customers (id integer PRIMARY KEY); SELECT pggit.track_table('customers')")
+    db.run("SELECT pggit.commit('first'); SELECT pggit.create_branch('dev')")
+    dev = db.connect(branch="dev")
+    query(dev, "CREATE VIEW ids AS SELECT id FROM customers; SELECT pggit.commit('view')")
+    result, detail = db.row("SELECT result, detail FROM pggit.merge('dev')")
+    assert result == "refused"
+    assert detail["hint"].endswith("SELECT pggit.track_schema('public');")
+    db.run("SELECT pggit.track_schema('public')")
+    assert db.value("SELECT result FROM pggit.merge('dev')") == "merged"
+    assert db.rows("SELECT * FROM ids") == []
