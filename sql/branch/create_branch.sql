@@ -136,7 +136,7 @@ CREATE OR REPLACE FUNCTION pggit._real_tables(p_tables pggit.tables[], p_materia
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_limit  bigint := pg_size_bytes(coalesce(nullif(current_setting('pggit.materialize_limit', true), ''), '64MB'));
+    v_limit  bigint := pg_size_bytes(pggit._size_setting('pggit.materialize_limit', '64MB'));
     v_table  pggit.tables;
     v_real   integer[] := '{}';
     v_room   bigint := pggit._room_for_locks() * 3 / 4 - 5 * cardinality(p_tables);

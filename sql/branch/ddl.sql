@@ -104,7 +104,7 @@ CREATE OR REPLACE FUNCTION pggit._make_real_within_limit(p_branch pggit.branches
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_limit text := coalesce(nullif(current_setting('pggit.materialize_ddl_limit', true), ''), '1GB');
+    v_limit text := pggit._size_setting('pggit.materialize_ddl_limit', '1GB');
     v_table record;
 BEGIN
     FOR v_table IN

@@ -73,7 +73,7 @@ AS $$
 DECLARE
     v_branch pggit.branches;
     v_reason text;
-    v_limit  text := coalesce(nullif(current_setting('pggit.materialize_ddl_limit', true), ''), '1GB');
+    v_limit  text := pggit._size_setting('pggit.materialize_ddl_limit', '1GB');
 BEGIN
     SELECT format('copies for %s of them would have %s, and pggit.materialize_ddl_limit is %s', v.n, pg_size_pretty(v.size), v_limit) INTO v_reason
       FROM (SELECT count(*) AS n, count(*) * pggit._total_size(p_table.relation) AS size FROM pggit.branch_tables AS bt WHERE bt.table_id = p_table.table_id AND bt.form = 'view') AS v

@@ -9,13 +9,44 @@ SELECT 'main', pggit._actor()
 
 CREATE OR REPLACE FUNCTION pggit._patience_ends()
     RETURNS timestamptz
-    LANGUAGE sql VOLATILE
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT clock_timestamp() + regexp_replace(coalesce(nullif(current_setting('pggit.lock_timeout', true), ''), '5s'), '^[0-9]+$', '\&ms')::interval;
+DECLARE
+    v_patience text := coalesce(nullif(current_setting('pggit.lock_timeout', true), ''), '5s');
+BEGIN
+    RETURN clock_timestamp() + regexp_replace(v_patience, '^[0-9]+$', '\&ms')::interval;
+EXCEPTION WHEN data_exception THEN
+    RAISE EXCEPTION USING
+        ERRCODE = 'VG202', SCHEMA = 'pggit',
+        MESSAGE = format('the setting pggit.lock_timeout is %L, but must be a time such as 5s, or milliseconds', v_patience),
+        HINT    = 'SET pggit.lock_timeout = ''5s''; or RESET pggit.lock_timeout;';
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._patience_ends() IS
-'When what begins to wait now gives up: after the setting pggit.lock_timeout (5s; a number alone is milliseconds).';
+'When what begins to wait now gives up: after the setting pggit.lock_timeout (5s; a number alone is milliseconds). Raises VG202 when that is no time.';
+
+CREATE OR REPLACE FUNCTION pggit._size_setting(p_name text, p_default text)
+    RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_size text := coalesce(nullif(current_setting(p_name, true), ''), p_default);
+BEGIN
+    PERFORM pg_size_bytes(v_size);
+    RETURN v_size;
+EXCEPTION WHEN data_exception THEN
+    RAISE EXCEPTION USING
+        ERRCODE = 'VG202', SCHEMA = 'pggit',
+        MESSAGE = format('the setting %s is %L, but must be a size such as %s', p_name, v_size, p_default),
+        HINT    = format('SET %s = %L; or RESET %1$s;', p_name, p_default);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._size_setting(text, text) IS
+'A setting that is a size, in words. Raises VG202 when it is none.';
 
 CREATE OR REPLACE FUNCTION pggit._ask_for_lock(p_class integer, p_id integer, p_shared boolean)
     RETURNS boolean

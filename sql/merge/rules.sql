@@ -31,7 +31,8 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = 'VG202', SCHEMA = 'pggit',
             MESSAGE = format('merge rule %s: %s', coalesce(v_rule, p_rule::text), v_reason),
-            HINT    = format('Rules: %s. Tables and columns may have * in them; the only rule for a column of the key is renumber.', array_to_string(v_known, ', '));
+            HINT    = CASE WHEN v_rule <> ALL (v_known) THEN pggit._near_names(v_rule, v_known) WHEN v_reason LIKE 'no tracked table has it%' THEN pggit._near_tables(v_table) ELSE '' END
+                      || format('Rules: %s. Tables and columns may have * in them; the only rule for a column of the key is renumber.', array_to_string(v_known, ', '));
     END IF;
 END;
 $$;

@@ -588,7 +588,7 @@ BEGIN
                        pggit._key_columns(p_table.table_id, 'm'), pggit._main_state_sql(p_table.table_id, (SELECT b.s FROM pggit.branch_bases AS b WHERE b.branch_id = p_branch_id), NULL));
     END IF;
     IF pggit._is_keyless(p_table.table_id) OR pggit._why_no_view(p_table.relation) IS NOT NULL
-       OR (pggit._total_size(p_table.relation) <= pg_size_bytes(coalesce(nullif(current_setting('pggit.materialize_limit', true), ''), '64MB'))
+       OR (pggit._total_size(p_table.relation) <= pg_size_bytes(pggit._size_setting('pggit.materialize_limit', '64MB'))
            AND NOT EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.form = 'view')) THEN
         PERFORM pggit._create_real(p_branch_id, p_table.table_id, false);
     ELSE

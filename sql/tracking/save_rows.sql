@@ -72,8 +72,8 @@ BEGIN
                             THEN format('the table has %s, and pggit.materialize_ddl_limit is %s', pg_size_pretty(s.size), s.for_branches)
                         WHEN NOT s.is_shown AND s.size > pg_size_bytes(s.allowed) THEN format('the table has %s, and pggit.save_limit is %s', pg_size_pretty(s.size), s.allowed) END
               FROM (SELECT (pg_table_size(p_relation) + coalesce((SELECT sum(pg_table_size(p.relation)) FROM pggit._partitions(p_relation) AS p), 0))::bigint AS size,
-                           coalesce(nullif(current_setting('pggit.save_limit', true), ''), '256MB') AS allowed,
-                           coalesce(nullif(current_setting('pggit.materialize_ddl_limit', true), ''), '1GB') AS for_branches,
+                           pggit._size_setting('pggit.save_limit', '256MB') AS allowed,
+                           pggit._size_setting('pggit.materialize_ddl_limit', '1GB') AS for_branches,
                            EXISTS (SELECT FROM pggit.tables AS t WHERE t.relation = p_relation AND t.untracked_at IS NULL AND pggit._is_shown(t.table_id)) AS is_shown) AS s);
 END;
 $$;
@@ -238,7 +238,7 @@ BEGIN
     GET DIAGNOSTICS v_context = PG_CONTEXT;
     v_statement := pggit._statement_text(v_context);
     IF TG_TAG LIKE 'DROP %' THEN
-        PERFORM pggit._tell_of_branches_left() WHERE TG_TAG = 'DROP SCHEMA' AND v_statement ~ '\mdrop\s+schema\s[^;]*\mpggit\M';
+        PERFORM pggit._tell_of_branches_left() WHERE TG_TAG = 'DROP SCHEMA' AND NOT pggit._is_own_ddl(v_context) AND current_query() ~* '\mdrop\s+schema\s([^;]*[\s,"])?pggit($|[\s,;"])';
         PERFORM pggit._save_partitions(TG_TAG, v_statement);
         IF TG_TAG IN ('DROP TABLE', 'DROP SCHEMA', 'DROP OWNED') AND coalesce(current_setting('pggit.following', true), '') <> 'on' AND ((pggit._session_branch())).branch_id IS NULL AND NOT pggit._is_own_ddl(v_context) THEN
             PERFORM set_config('pggit.following', 'on', true);

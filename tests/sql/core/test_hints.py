@@ -60,6 +60,8 @@ def told(session: Connection, sql: str, *args: object) -> list[tuple[str, str]]:
         ("track_schema('pubic')", "Did you mean 'public'? "),
         ("as_of('\"Odd Name\"', 'HEAD')", """SELECT * FROM pggit.as_of(NULL::"Odd Name", 'HEAD');"""),
         ("show('HEAD~9')", "HEAD goes back to HEAD~1 along first parents"),
+        ("add_merge_rule('customers', 'name', 'sume')", "Did you mean 'sum'? "),
+        ("add_merge_rule('custmers', 'name', 'ours')", "Did you mean 'customers'? "),
         ("help('chekout')", "Did you mean 'checkout'? "),
     ],
 )
@@ -207,3 +209,20 @@ def test_thousands_of_names_are_looked_through_at_once(conn: Connection) -> None
     said = query(conn, f"SELECT pggit._near_names('feature/prices-of-1x00', ({names}))").fetchone()
     assert said is not None
     assert "Did you mean 'feature/prices-of-1" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("setting", "call"),
+    [
+        ("pggit.lock_timeout", "SELECT pggit.delete_branch('dev', true)"),
+        ("pggit.materialize_limit", "SELECT pggit.create_branch('new')"),
+        ("pggit.save_limit", "ALTER TABLE customers DROP COLUMN name"),
+        ("pggit.materialize_ddl_limit", "ALTER TABLE customers DROP COLUMN name"),
+        ("pggit.retention", "SELECT pggit.gc()"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_named(shop: Database, setting: str, call: str) -> None:
+    shop.run(f"SET {setting} = 'much'")
+    with pytest.raises(psycopg.Error, match=f"the setting {setting} is 'much', but must be a ") as refused:
+        shop.run(call)
+    assert (refused.value.sqlstate or "").startswith("VG")
