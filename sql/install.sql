@@ -42,6 +42,7 @@
 \ir tracking/tracked_tables.sql
 \ir tracking/pause_tracking.sql
 \ir tracking/save_rows.sql
+\ir tracking/generations.sql
 \ir tracking/follow_ddl.sql
 \ir tracking/follow_types.sql
 -- diff, history

@@ -107,7 +107,7 @@ CREATE OR REPLACE FUNCTION pggit._copy_of_then(p_branch_id integer, p_table pggi
 AS $$
 DECLARE
     v_name  text := pggit._name_then(p_branch_id, p_table.table_id, p_at);
-    v_like  oid  := CASE WHEN p_table.on_main THEN p_table.relation ELSE (SELECT bt.relation FROM pggit.branch_tables AS bt WHERE bt.branch_id = (p_at).branch_id AND bt.table_id = p_table.table_id) END;
+    v_like  oid  := CASE WHEN p_table.on_main THEN p_table.relation ELSE coalesce((SELECT bt.relation FROM pggit.branch_tables AS bt WHERE bt.branch_id = (p_at).branch_id AND bt.table_id = p_table.table_id), pggit._table_of_now(p_table.table_id)) END;
     v_key   text := (SELECT string_agg(quote_ident(c.name), ', ' ORDER BY c.key_position) FROM pggit._shown_columns(p_table.table_id, p_at) AS c WHERE c.key_position IS NOT NULL);
 BEGIN
     IF EXISTS (SELECT FROM pg_class AS c WHERE c.oid = v_like AND c.relrowsecurity) THEN

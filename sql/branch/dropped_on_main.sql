@@ -64,6 +64,26 @@ $$;
 COMMENT ON FUNCTION pggit._own_numbers(integer, text[]) IS
 'Branches'' real tables of a table that leaves main, or of columns that do, get sequences of their own, which go on where main''s was.';
 
+CREATE OR REPLACE FUNCTION pggit._make_real_on_branches(p_table pggit.tables)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_branch pggit.branches;
+BEGIN
+    -- Both ends of a foreign key are real, for main does not tell of it any more.
+    FOR v_branch IN SELECT b.* FROM pggit.branch_tables AS bt JOIN pggit.branches AS b USING (branch_id) WHERE bt.table_id = p_table.table_id ORDER BY b.branch_id LOOP
+        PERFORM pggit._make_real_within_limit(v_branch, p_table.table_id || ARRAY(
+            SELECT o.table_id FROM pg_constraint AS k JOIN pggit.tables AS o ON o.relation IN (k.conrelid, k.confrelid)
+             WHERE k.contype = 'f' AND p_table.relation IN (k.conrelid, k.confrelid)));
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._make_real_on_branches(pggit.tables) IS
+'Makes a table of main real on all branches that have it, with those that foreign keys tie to it. Raises what pggit._make_real_within_limit raises.';
+
 CREATE OR REPLACE FUNCTION pggit._let_branches_keep(p_table pggit.tables)
     RETURNS void
     LANGUAGE plpgsql
@@ -71,7 +91,6 @@ CREATE OR REPLACE FUNCTION pggit._let_branches_keep(p_table pggit.tables)
     SET row_security = off
 AS $$
 DECLARE
-    v_branch pggit.branches;
     v_reason text;
     v_limit  text := pggit._size_setting('pggit.materialize_ddl_limit', '1GB');
 BEGIN
@@ -80,12 +99,7 @@ BEGIN
      WHERE v.size > pg_size_bytes(v_limit);
     v_reason := coalesce(v_reason, pggit._why_not_saved(p_table.relation));
     PERFORM pggit._refuse_leaving(p_table, v_reason) WHERE v_reason IS NOT NULL;
-    -- Both ends of a foreign key are real, for main does not tell of it any more.
-    FOR v_branch IN SELECT b.* FROM pggit.branch_tables AS bt JOIN pggit.branches AS b USING (branch_id) WHERE bt.table_id = p_table.table_id ORDER BY b.branch_id LOOP
-        PERFORM pggit._make_real_within_limit(v_branch, p_table.table_id || ARRAY(
-            SELECT o.table_id FROM pg_constraint AS k JOIN pggit.tables AS o ON o.relation IN (k.conrelid, k.confrelid)
-             WHERE k.contype = 'f' AND p_table.relation IN (k.conrelid, k.confrelid)));
-    END LOOP;
+    PERFORM pggit._make_real_on_branches(p_table);
     EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', p_table.relation::regclass);
     PERFORM pggit._own_numbers(p_table.table_id);
 END;
@@ -198,16 +212,33 @@ COMMENT ON FUNCTION pggit._prepare_to_leave(text, text) IS
 'Before a DROP on main names tables that branches or commits have: on branches views become tables, with numbers of their own, the rows are logged, and what is to stand in for the table is made. The local setting
 pggit.leaving tells pggit._leave_main: by table id, the table''s oid and the ordinal of its rows; pggit.unsaved, by oid, why rows that no branch needs are not kept. Raises VG307 where it is too much for branches, and what pggit.materialize raises.';
 
+CREATE OR REPLACE FUNCTION pggit._note_begin(p_table pggit.tables)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF EXISTS (SELECT FROM pggit.table_changes AS c WHERE c.table_id = p_table.table_id AND c.branch_id = 1) THEN
+        RETURN;
+    END IF;
+    PERFORM pggit._note_table(p_table.table_id, 1, NULL, false, p_table.schema_name, p_table.table_name)
+      WHERE NOT EXISTS (SELECT FROM pggit.tables AS l
+                         WHERE l.table_id < p_table.table_id AND l.untracked_at IS NOT NULL AND (l.relation = p_table.relation OR (l.schema_name, l.table_name) = (p_table.schema_name, p_table.table_name))
+                           AND pggit._is_in_history(l));
+    PERFORM pggit._note_table(p_table.table_id, 1, p_table.tracked_at, true, p_table.schema_name, p_table.table_name);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._note_begin(pggit.tables) IS
+'Notes that a table of main''s is there since it is tracked, and was not there before, unless main had it then with a history that is lost: of that time nobody knows.';
+
 CREATE OR REPLACE FUNCTION pggit._leave_stand_in(p_table pggit.tables, p_stand_in regclass)
     RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM pggit.table_changes AS c WHERE c.table_id = p_table.table_id AND c.branch_id = 1) THEN
-        PERFORM pggit._note_table(p_table.table_id, 1, NULL, false, p_table.schema_name, p_table.table_name);
-        PERFORM pggit._note_table(p_table.table_id, 1, p_table.tracked_at, true, p_table.schema_name, p_table.table_name);
-    END IF;
+    PERFORM pggit._note_begin(p_table);
     UPDATE pggit.tables AS t SET relation = p_stand_in, on_main = false, fingerprint = pggit._fingerprint(p_stand_in), storage = pggit._storage(p_stand_in), place = pggit._place()
      WHERE t.table_id = p_table.table_id;
     UPDATE pggit.columns AS c SET attnum = a.attnum, catalog_row = pggit._row_version(a.xmin, a.ctid)

@@ -100,7 +100,7 @@ BEGIN
         PERFORM pggit._require_comparable(v_table, p_from, p_to);
         PERFORM pggit._hold_base(v_table.table_id);
         EXECUTE format('SELECT EXISTS (%s)', pggit._candidates_sql(v_table.table_id, p_from, p_to)) INTO v_changed;
-        IF v_changed OR pggit._is_reshaped(v_table.table_id, p_from, p_to) OR pggit._is_away(v_table.table_id, p_from) THEN
+        IF v_changed OR pggit._is_reshaped(v_table.table_id, p_from, p_to) OR pggit._is_away(v_table.table_id, p_from) OR (pggit._generation_at(v_table, p_from)).table_id <> v_table.table_id THEN
             RETURN NEXT v_table;
         END IF;
     END LOOP;
@@ -108,7 +108,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._changed_tables(pggit._position, pggit._position) IS
-'The tables in which any key may differ between two positions, or that have other columns, or came. Raises VG306.';
+'The tables in which any key may differ between two positions, or that have other columns, or came, or were another one (pggit._generation_at). Raises VG306.';
 
 CREATE OR REPLACE FUNCTION pggit._count_changes(p_table_id integer, p_from pggit._position, p_to pggit._position,
                                                 OUT inserted bigint, OUT updated bigint, OUT deleted bigint)

@@ -110,6 +110,13 @@ CREATE TABLE IF NOT EXISTS pggit.table_changes (
 );
 CREATE INDEX IF NOT EXISTS table_changes_table_id_idx ON pggit.table_changes (table_id, branch_id);
 
+-- A table that goes on from another one of main's, whose key it changed or whose name it took after a DROP. columns: by the id of each of its columns, that of the same column of the other one's.
+CREATE TABLE IF NOT EXISTS pggit.generations (
+    table_id  integer PRIMARY KEY REFERENCES pggit.tables,
+    continues integer NOT NULL REFERENCES pggit.tables,
+    columns   jsonb   NOT NULL
+);
+
 -- namespace: the schema's oid at place, by which it is found when it gets another name.
 CREATE TABLE IF NOT EXISTS pggit.tracked_schemas (
     schema_name text   PRIMARY KEY,

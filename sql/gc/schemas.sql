@@ -1,4 +1,4 @@
--- What gc takes of schemas: trees and definitions that nothing refers to, and what stands in for tables that only deleted branches had.
+-- What gc takes of schemas: trees and definitions that nothing refers to, and what stands in for tables that nothing has any more that can be read.
 
 CREATE OR REPLACE FUNCTION pggit._kept_trees()
     RETURNS TABLE (tree_id bigint)
@@ -59,6 +59,22 @@ $$;
 COMMENT ON FUNCTION pggit._collect_schemas(boolean, timestamptz) IS
 'Removes the trees and definitions of schemas that nothing refers to, what was known of the schemas of deleted branches, and who changed what before a time, but for the last change of each object.';
 
+CREATE OR REPLACE FUNCTION pggit._is_past(p_table pggit.tables)
+    RETURNS boolean
+    LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    RETURN (SELECT EXISTS (SELECT FROM pggit.table_changes AS c JOIN pg_temp.pggit_gc_lines AS l ON l.branch_id = 1
+                            WHERE c.table_id = p_table.table_id AND c.branch_id = 1 AND NOT c.is_there AND (l.before).snapshot IS NOT NULL AND pggit._mark_in(c.at, l.before)
+                              AND NOT EXISTS (SELECT FROM pggit.table_changes AS o WHERE o.table_id = p_table.table_id AND o.branch_id = 1 AND o.change_no > c.change_no))
+                   AND NOT EXISTS (SELECT FROM pg_temp.pggit_gc_states AS s CROSS JOIN LATERAL (VALUES (s.at), (s.since)) AS p(position)
+                                    WHERE s.is_readable AND (p.position).branch_id IS NOT NULL AND pggit._presence(p_table, p.position) <> 'absent'));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._is_past(pggit.tables) IS
+'Whether main lost a table before the retention, and no readable state has it.';
+
 CREATE OR REPLACE FUNCTION pggit._left_stand_ins()
     RETURNS SETOF pggit.tables
     LANGUAGE plpgsql
@@ -67,8 +83,9 @@ BEGIN
     RETURN QUERY
     SELECT t.* FROM pggit.tables AS t
      WHERE NOT t.on_main AND t.untracked_at IS NULL
-       AND NOT EXISTS (SELECT FROM pggit.table_changes AS c LEFT JOIN pg_temp.pggit_gc_lines AS l USING (branch_id)
+       AND (NOT EXISTS (SELECT FROM pggit.table_changes AS c LEFT JOIN pg_temp.pggit_gc_lines AS l USING (branch_id)
                         WHERE c.table_id = t.table_id AND CASE WHEN c.branch_id = 1 THEN c.at IS NOT NULL OR c.is_there ELSE coalesce(l.is_live OR l.is_needed, true) END)
+            OR pggit._is_past(t))
        AND EXISTS (SELECT FROM pggit.table_changes AS c WHERE c.table_id = t.table_id AND c.branch_id = 1)
        AND NOT EXISTS (SELECT FROM pggit.branch_tables AS b WHERE b.table_id = t.table_id)
        AND NOT EXISTS (SELECT FROM pggit.conflicts AS c WHERE c.table_id = t.table_id)
@@ -78,7 +95,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._left_stand_ins() IS
-'Tables that main never had, and that only branches had which are gone and on which no readable commit lies.';
+'Tables that main never had, and that only branches had which are gone and on which no readable commit lies; and those that main had before the retention and no readable state has.';
 
 CREATE OR REPLACE FUNCTION pggit._drop_stand_in(p_table pggit.tables)
     RETURNS void
@@ -88,6 +105,10 @@ AS $$
 DECLARE
     v_routine text;
 BEGIN
+    -- Who went on from it goes on from what it went on from.
+    UPDATE pggit.generations AS g SET continues = o.continues, columns = (SELECT coalesce(jsonb_object_agg(c.key, o.columns -> (c.value #>> '{}')), '{}') FROM jsonb_each(g.columns) AS c WHERE o.columns ? (c.value #>> '{}'))
+      FROM pggit.generations AS o WHERE g.continues = p_table.table_id AND o.table_id = p_table.table_id;
+    DELETE FROM pggit.generations AS g WHERE p_table.table_id IN (g.table_id, g.continues);
     DELETE FROM pggit.table_changes AS c WHERE c.table_id = p_table.table_id;
     DELETE FROM pggit.branch_columns AS c WHERE c.table_id = p_table.table_id;
     DELETE FROM pggit.branch_gaps AS g WHERE g.table_id = p_table.table_id;
@@ -120,7 +141,7 @@ BEGIN
         object := format('%I.%I', v_table.schema_name, v_table.table_name);
         rows   := 1;
         bytes  := 0;
-        reason := 'a table that only deleted branches had';
+        reason := 'a table that nothing has any more that can be read';
         BEGIN
             IF NOT p_dry_run THEN
                 PERFORM pggit._drop_stand_in(v_table);

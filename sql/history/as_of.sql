@@ -13,7 +13,7 @@ $$;
 COMMENT ON FUNCTION pggit._unknown_column(text) IS
 'Raises VG302 instead of a value that nobody recorded.';
 
-CREATE OR REPLACE FUNCTION pggit._as_type_sql(p_table_id integer, p_relation oid, p_at pggit._position)
+CREATE OR REPLACE FUNCTION pggit._as_type_sql(p_table_id integer, p_relation oid, p_then integer, p_at pggit._position)
     RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -28,6 +28,8 @@ BEGIN
                             THEN (SELECT a.attnum FROM pg_attribute AS a WHERE a.attrelid = p_relation AND a.attname = c.name) ELSE row_number() OVER (ORDER BY c.origin) END, c.origin
                   FROM pggit.branch_tables AS bt CROSS JOIN LATERAL pggit._columns_at(p_table_id, pggit._branch_now(bt.branch_id)) AS c
                  WHERE bt.relation = p_relation
+            ), same AS (
+                SELECT w.a, w.b FROM pggit._same_columns(p_table_id, p_then) AS w
             )
             -- Stores keep a domain's values in its base type; the row type asked for has the domain.
             SELECT string_agg(CASE WHEN o.origin IS NULL THEN format('pggit._unknown_column(%L)::%s', format('%s.%I', p_relation::regclass, a.attname), y.name)
@@ -38,13 +40,14 @@ BEGIN
               FROM pg_attribute AS a
              CROSS JOIN LATERAL (SELECT format_type(a.atttypid, a.atttypmod) AS name) AS y
               LEFT JOIN own AS o ON o.attnum = a.attnum
-              LEFT JOIN pggit._shown_columns(p_table_id, p_at) AS s ON s.origin = o.origin
+              LEFT JOIN same AS w ON w.a = o.origin AND p_then <> p_table_id
+              LEFT JOIN pggit._shown_columns(p_then, p_at) AS s ON s.origin = CASE p_then WHEN p_table_id THEN o.origin ELSE w.b END
              WHERE a.attrelid = p_relation AND a.attnum > 0 AND NOT a.attisdropped);
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._as_type_sql(integer, oid, pggit._position) IS
-'Select list that turns a table''s rows at a mark, under their names (alias s), into the row type that the table, or what stands for it on a branch, has now.';
+COMMENT ON FUNCTION pggit._as_type_sql(integer, oid, integer, pggit._position) IS
+'Select list that turns the rows at a position of a table, or of the one by which it was there then (p_then), under their names (alias s), into the row type that the table, or what stands for it on a branch, has now.';
 
 CREATE OR REPLACE FUNCTION pggit.as_of(p_type anyelement, p_ref text)
     RETURNS SETOF anyelement
@@ -53,6 +56,7 @@ AS $$
 DECLARE
     v_relation oid := (SELECT t.typrelid FROM pg_type AS t WHERE t.oid = pg_typeof(p_type));
     v_table    pggit.tables;
+    v_then     pggit.tables;
     v_ref      record;
 BEGIN
     IF coalesce(v_relation, 0) = 0 THEN
@@ -65,9 +69,10 @@ BEGIN
     v_table := pggit._table(v_relation::regclass::text);
     PERFORM pggit._hold_base(v_table.table_id);
     v_ref   := pggit._ref(p_ref);
-    PERFORM pggit._require_table_at(v_table, v_ref.at, p_ref);
-    RETURN QUERY EXECUTE format('SELECT %s FROM (%s) AS s', pggit._as_type_sql(v_table.table_id, v_relation, v_ref.at),
-        pggit._named_sql(v_table.table_id, pggit._state_sql(v_table.table_id, v_ref.at), v_ref.at));
+    v_then  := pggit._generation_at(v_table, v_ref.at);
+    PERFORM pggit._require_table_at(v_then, v_ref.at, p_ref);
+    RETURN QUERY EXECUTE format('SELECT %s FROM (%s) AS s', pggit._as_type_sql(v_table.table_id, v_relation, v_then.table_id, v_ref.at),
+        pggit._named_sql(v_then.table_id, pggit._state_sql(v_then.table_id, v_ref.at), v_ref.at));
     PERFORM pggit._require_readable(v_ref.commit_id, v_ref.at);
 END;
 $$;

@@ -70,6 +70,7 @@ BEGIN
     END IF;
     PERFORM pggit._hold_base(v_table.table_id);
     v_ref := pggit._ref(p_ref);
+    v_table := pggit._generation_at(v_table, v_ref.at);
     PERFORM pggit._require_table_at(v_table, v_ref.at, p_ref);
     IF v_ref.commit_id IS NULL THEN
         RAISE EXCEPTION USING

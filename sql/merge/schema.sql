@@ -545,11 +545,15 @@ COMMENT ON FUNCTION pggit._readers_of_columns(integer, pggit._schema_object[]) I
 
 CREATE OR REPLACE FUNCTION pggit._new_tables(p_base pggit._schema_object[], p_theirs pggit._schema_object[])
     RETURNS text[]
-    LANGUAGE plpgsql IMMUTABLE
+    LANGUAGE plpgsql STABLE
 AS $$
 BEGIN
     RETURN (SELECT ARRAY(SELECT t.object_name FROM unnest(p_theirs) AS t
-                          WHERE t.object_type = 'table' AND NOT EXISTS (SELECT FROM unnest(p_base) AS b WHERE b.object_type = 'table' AND b.object_name = t.object_name)));
+                          WHERE t.object_type = 'table'
+                            AND NOT EXISTS (SELECT FROM unnest(p_base) AS b
+                                             WHERE b.object_type = 'table' AND b.object_name = t.object_name
+                                               -- Another one by the same name is new.
+                                               AND (SELECT count(*) FROM pggit.tables AS k WHERE k.table_id IN (b.table_id, t.table_id) AND k.untracked_at IS NULL) < 2)));
 END;
 $$;
 

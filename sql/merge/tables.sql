@@ -64,7 +64,8 @@ BEGIN
           OR (SELECT array_agg(c.name ORDER BY c.column_id) FROM pggit.columns AS c WHERE c.table_id = p_table_id)
              <> (SELECT array_agg(c.name ORDER BY c.column_id) FROM pggit.columns AS c WHERE c.table_id = p_other AND c.dropped_at IS NULL) THEN
         RETURN format('%L and %L both made a table %s, and columns of it were changed since', v_theirs, v_ours, p_name);
-    ELSIF NOT EXISTS (SELECT FROM pggit.tables AS t WHERE t.table_id IN (p_table_id, p_other) AND NOT t.on_main) THEN
+    ELSIF NOT EXISTS (SELECT FROM pggit.tables AS t WHERE t.table_id IN (p_table_id, p_other) AND NOT t.on_main)
+          OR EXISTS (SELECT FROM pggit.tables AS t JOIN pggit.table_changes AS c USING (table_id) WHERE t.table_id IN (p_table_id, p_other) AND NOT t.on_main AND c.branch_id = 1 AND c.is_there) THEN
         RETURN format('%L and %L have different tables by the name %s', v_theirs, v_ours, p_name);
     END IF;
     RETURN NULL;
@@ -153,6 +154,8 @@ BEGIN
     RETURN CASE WHEN v_changed THEN (
         SELECT CASE WHEN d.branch_id = k.branch_id OR NOT p_is_merge
                     THEN format('table %s is not in the state to go back to, and has been changed on %L since: DROP TABLE it if that may go (its history stays), and ask again', p_name, k.name)
+                    WHEN d.branch_id = 1 AND pggit._table_of_now(p_table.table_id) IS NOT NULL
+                    THEN format('table %s is another one on main by now, with another primary key or made anew, and %L has changed it as it was: merge main into a branch that has not, and make the changes there', p_name, k.name)
                     ELSE format('%L dropped table %s, and %L has changed it since', d.name, p_name, k.name) END
           FROM pggit.branches AS d, pggit.branches AS k WHERE d.branch_id = (p_dropped).branch_id AND k.branch_id = (p_kept).branch_id) END;
 END;

@@ -1,34 +1,56 @@
-CREATE OR REPLACE FUNCTION pggit._begin_anew(p_table pggit.tables, p_in_statement boolean)
+CREATE OR REPLACE FUNCTION pggit._begin_anew(p_table pggit.tables, p_in_statement boolean, p_saved jsonb, p_is_changed boolean)
     RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_reason text := pggit._unsupported(p_table.relation);
-    v_change text := CASE WHEN pggit._is_keyless(p_table.table_id) THEN 'a primary key now'
-                          WHEN EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = p_table.relation AND i.indisprimary) THEN 'another primary key, or is logged in another way' ELSE 'no primary key any more' END;
+    v_reason  text  := pggit._unsupported(p_table.relation);
+    v_change  text  := CASE WHEN pggit._is_keyless(p_table.table_id) THEN 'a primary key now'
+                            WHEN EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = p_table.relation AND i.indisprimary) THEN 'another primary key, or is logged in another way' ELSE 'no primary key any more' END;
+    v_columns jsonb := (SELECT jsonb_object_agg(c.attnum, c.column_id) FROM pggit.columns AS c WHERE c.table_id = p_table.table_id AND c.dropped_at IS NULL);
+    v_shown   boolean;
+    v_why     text;
+    v_new     integer;
 BEGIN
     IF pggit._is_released(p_table.table_id) THEN
         PERFORM pggit._refuse_for_views(p_table, format('it has %s', coalesce(v_reason, v_change)), 'Keep the key''s columns and their types.');
     END IF;
-    UPDATE pggit.tables AS t SET untracked_at = pggit._mark_now() WHERE t.table_id = p_table.table_id;
+    PERFORM pggit._collect_detached(false) WHERE pggit._is_shown(p_table.table_id);
+    v_shown := EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.table_id = p_table.table_id);
+    IF pggit._is_told_of_ddl() AND pggit._is_shown(p_table.table_id) THEN
+        PERFORM pggit._refuse_for_views(p_table, format('it has %s', coalesce(v_reason, v_change)), 'Change it by an ALTER TABLE that names the table, with pggit.materialize_ddl_limit above its size.');
+    ELSIF pggit._is_shown(p_table.table_id) THEN
+        v_why := 'branches show the table as a view';
+    ELSIF v_shown OR pggit._is_in_history(p_table) THEN
+        v_why := pggit._end_generation(p_table, p_saved, p_is_changed, p_in_statement);
+    END IF;
+    IF EXISTS (SELECT FROM pggit.tables AS t WHERE t.table_id = p_table.table_id AND t.on_main) THEN
+        UPDATE pggit.tables AS t SET untracked_at = pggit._mark_now() WHERE t.table_id = p_table.table_id;
+    END IF;
     IF p_in_statement THEN
         PERFORM pggit._stop_capture(p_table.table_id);
         RAISE WARNING 'table %.% is not tracked %', p_table.schema_name, p_table.table_name, coalesce('any more: ' || v_reason, 'until the next commit: it has ' || v_change);
-        RETURN;
-    END IF;
-    PERFORM pggit._drop_all_capture(p_table);
-    IF v_reason IS NULL THEN
-        PERFORM pggit._track(p_table.relation);
-        RAISE WARNING 'table %.% has %: its history begins anew', p_table.schema_name, p_table.table_name, v_change;
     ELSE
-        RAISE WARNING 'table %.% is no longer tracked: %', p_table.schema_name, p_table.table_name, v_reason;
+        PERFORM pggit._drop_all_capture(p_table);
+        IF v_reason IS NULL THEN
+            v_new := pggit._track(p_table.relation);
+            PERFORM pggit._continue_columns(v_new, p_table.table_id, v_columns);
+        ELSE
+            RAISE WARNING 'table %.% is no longer tracked: %', p_table.schema_name, p_table.table_name, v_reason;
+        END IF;
+    END IF;
+    IF v_why IS NOT NULL THEN
+        RAISE WARNING USING
+            MESSAGE = format('table %I.%I has %s: its history begins anew, and its states from before can''t be read any more (VG005)', p_table.schema_name, p_table.table_name, v_change),
+            DETAIL  = format('Its rows are not saved because %s.', v_why),
+            HINT    = CASE WHEN pggit._is_told_of_ddl() THEN 'To keep them, roll back, and change the table in READ COMMITTED by a statement that names table and column, with pggit.save_limit above the table''s size.'
+                           ELSE 'A superuser who runs sql/setup.sql lets pggit know of such statements in time.' END;
     END IF;
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._begin_anew(pggit.tables, boolean) IS
-'Ends the tracking of a table whose key has changed or that can''t be tracked any more, and tracks it anew if it can be.';
+COMMENT ON FUNCTION pggit._begin_anew(pggit.tables, boolean, jsonb, boolean) IS
+'Ends the history of a table whose key has changed or that can''t be tracked any more, and goes on with another one if it can be. p_saved and p_is_changed: of pggit._end_generation.';
 
 CREATE OR REPLACE FUNCTION pggit._find_columns(p_table_id integer)
     RETURNS void
@@ -83,7 +105,7 @@ DECLARE
     v_log   text := format('pggit._log_%s AS l WHERE l._xid = pggit._transaction_number() AND l._seq = $1', p_table_id);
     v_keeps boolean;
 BEGIN
-    IF jsonb_typeof(p_saved) = 'number' AND array_position(v_whole, p_old) < array_position(v_whole, p_new) THEN
+    IF jsonb_typeof(p_saved) = 'number' AND (p_old = p_new OR array_position(v_whole, p_old) < array_position(v_whole, p_new)) THEN
         EXECUTE format('SELECT (SELECT count(*) FROM %1$s) = (SELECT count(*) FROM %2$s) AND NOT EXISTS (SELECT FROM %1$s AND NOT EXISTS (SELECT FROM %2$s AS b WHERE %3$s))',
                        v_log, pggit._base_rows(p_table_id), pggit._same_key(p_table_id, 'l', 'b', false, true)) INTO v_keeps USING p_saved::bigint;
     END IF;
@@ -92,7 +114,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._keeps_keys(integer, jsonb, text, text) IS
-'Whether a key column became a larger whole number and every row kept its key: the rows saved before, by ordinal p_saved, and those of now have the same keys.';
+'Whether a key column has the type that it had, or became a larger whole number, and every row kept its key: the rows saved before, by ordinal p_saved, and those of now have the same keys.';
 
 CREATE OR REPLACE FUNCTION pggit._retype_stores(p_table_id integer, p_column_id integer, p_type text, p_is_key boolean)
     RETURNS void
@@ -329,6 +351,20 @@ $$;
 COMMENT ON FUNCTION pggit._before_view_statement() IS
 'Where no event trigger tells of DDL: before a branch view is written, main''s new names go into the function that writes it. Argument: table id.';
 
+CREATE OR REPLACE FUNCTION pggit._may_differ(p_table_id integer, p_relation oid, p_is_rewritten boolean)
+    RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT EXISTS (SELECT FROM pggit.columns AS c LEFT JOIN pggit._live_columns(p_relation) AS l USING (attnum) LEFT JOIN pg_attribute AS a ON a.attrelid = p_relation AND a.attnum = c.attnum
+                    WHERE c.table_id = p_table_id AND c.dropped_at IS NULL AND c.generated_as IS NULL
+                      AND (l.attnum IS NULL OR l.type_name <> c.type_name OR l.generated_as IS NOT NULL
+                           OR (p_is_rewritten AND (pggit._is_told_of_ddl() OR c.catalog_row IS DISTINCT FROM pggit._row_version(a.xmin, a.ctid)))));
+$$;
+
+COMMENT ON FUNCTION pggit._may_differ(integer, oid, boolean) IS
+'Whether the values of a changed table may be others than its history knows: columns are gone or have another type, or were computed anew.';
+
 CREATE OR REPLACE FUNCTION pggit._follow_shape(p_relation oid, p_in_statement boolean DEFAULT false, p_saved jsonb DEFAULT NULL)
     RETURNS void
     LANGUAGE plpgsql
@@ -379,7 +415,8 @@ BEGIN
                 WHERE c IS NULL OR l IS NULL)
        OR pggit._unsupported(p_relation) IS NOT NULL
        OR (NOT v_told AND pggit._is_row_by_row(p_relation) AND NOT pggit._is_captured_row_by_row(p_relation)) THEN
-        PERFORM pggit._begin_anew(v_table, p_in_statement);
+        PERFORM pggit._begin_anew(v_table, p_in_statement, p_saved,
+                                  pggit._may_differ(v_table.table_id, p_relation, v_rewritten) OR (NOT v_told AND pggit._is_row_by_row(p_relation) <> pggit._is_captured_row_by_row(p_relation)));
         RETURN;
     ELSIF NOT p_in_statement AND pggit._is_row_by_row(p_relation) <> pggit._is_captured_row_by_row(p_relation) THEN
         PERFORM pggit._create_capture(v_table.table_id);
@@ -401,6 +438,10 @@ BEGIN
             PERFORM pggit._add_column(v_table.table_id, v_column, NULL, v_mark);
         ELSIF (v_column.type_name, v_column.generated_as) IS NOT DISTINCT FROM (v_column.old_type, v_column.old_generated) THEN
             v_lost := v_lost OR (v_column.may_differ AND v_column.generated_as IS NULL);
+            IF v_column.may_differ AND v_column.key_position IS NOT NULL AND jsonb_typeof(p_saved) = 'number' AND NOT pggit._keeps_keys(v_table.table_id, p_saved, v_column.old_type, v_column.type_name) THEN
+                PERFORM pggit._begin_anew(v_table, p_in_statement, p_saved, true);
+                RETURN;
+            END IF;
             IF v_column.name <> v_column.old_name THEN
                 v_anew := true;
                 UPDATE pggit.columns AS c SET name = v_column.name WHERE c.table_id = v_table.table_id AND c.column_id = v_column.column_id;
@@ -410,7 +451,7 @@ BEGIN
                     PERFORM pggit._retype_stores(v_table.table_id, v_column.column_id, v_column.type_name, v_column.key_position IS NOT NULL);
                 EXCEPTION WHEN unique_violation THEN
                     -- Keys of history are equal by now.
-                    PERFORM pggit._begin_anew(v_table, p_in_statement);
+                    PERFORM pggit._begin_anew(v_table, p_in_statement, p_saved, pggit._may_differ(v_table.table_id, p_relation, v_rewritten));
                     RETURN;
                 END;
             END IF;
@@ -425,7 +466,7 @@ BEGIN
             v_anew := true;
             v_lost := v_lost OR v_column.old_generated IS NULL;
             IF v_column.key_position IS NOT NULL THEN
-                PERFORM pggit._begin_anew(v_table, p_in_statement);
+                PERFORM pggit._begin_anew(v_table, p_in_statement, p_saved, true);
                 RETURN;
             END IF;
             UPDATE pggit.columns AS c SET dropped_at = v_mark, names = CASE WHEN c.generated_as IS NOT NULL THEN v_names END
@@ -462,7 +503,7 @@ $$;
 COMMENT ON FUNCTION pggit._follow_shape(oid, boolean, jsonb) IS
 'Brings capture in line with a table after DDL: tracks a new table of a tracked schema, follows renames, and added, dropped and retyped columns. What dropped or retyped columns held must
 have been saved: p_saved is the ordinal of the rows that were, or the reason why not; without it, states from before can''t be read any more (VG306), with a WARNING.
-A table with another key begins its history anew. p_in_statement: a statement on the table is running, so that its triggers can''t be changed.';
+A table with another key goes on as another one (pggit._begin_anew). p_in_statement: a statement on the table is running, so that its triggers can''t be changed.';
 
 CREATE OR REPLACE FUNCTION pggit._forget_dropped(p_relations oid[])
     RETURNS void

@@ -33,6 +33,18 @@ COMMENT ON FUNCTION pggit._takes_columns(text, text, text[]) IS
 'Whether a statement, in lower case, may drop or retype a column of a table: it names the table, and says so of one of its columns. Where statements may be put together at run time, any mention of the
 names counts. Not a parser: a statement that is missed leaves a gap, one that is meant too much costs the time to save.';
 
+CREATE OR REPLACE FUNCTION pggit._takes_key(p_statement text, p_table pggit.tables)
+    RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT EXISTS (SELECT FROM pg_constraint AS k
+                    WHERE k.conrelid = p_table.relation AND k.contype = 'p' AND p_statement ~ ('\mdrop\M.*\mconstraint\M.*' || pggit._word(k.conname)));
+$$;
+
+COMMENT ON FUNCTION pggit._takes_key(text, pggit.tables) IS
+'Whether a statement, in lower case, may drop the primary key of a table. Branches that show the table as a view need it, so they get real tables first.';
+
 CREATE OR REPLACE FUNCTION pggit._log_all_rows(p_table_id integer, p_op "char", p_seq bigint)
     RETURNS void
     LANGUAGE plpgsql
@@ -183,6 +195,11 @@ BEGIN
          ORDER BY t.table_id
     LOOP
         PERFORM pggit._collect_detached(false);
+        IF pggit._is_shown(v_table.table_id) AND pggit._takes_key(p_statement, v_table) THEN
+            PERFORM set_config('pggit.following', 'on', true);
+            PERFORM pggit._make_real_on_branches(v_table);
+            PERFORM set_config('pggit.following', '', true);
+        END IF;
         v_columns := ARRAY(SELECT c.name FROM pggit._columns_at(v_table.table_id, NULL) AS c
                             WHERE c.generated_as IS NULL AND pggit._takes_columns(p_statement, v_table.table_name, ARRAY[c.name]));
         IF v_columns <> '{}' AND NOT v_saved ? v_table.table_id::text THEN

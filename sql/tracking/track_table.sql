@@ -213,6 +213,7 @@ BEGIN
            (SELECT d.digest, d.row_count, pggit._mark_now(), pggit._mark_now()
               FROM pggit._digest(format('SELECT row(%s)::text FROM %s AS b', pggit._user_columns(v_table_id, 'b'), pggit._base_rows(v_table_id))) AS d)
      WHERE t.table_id = v_table_id;
+    PERFORM pggit._continue_by_name(v_table_id);
     RETURN v_table_id;
 END;
 $$;

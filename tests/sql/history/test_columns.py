@@ -331,15 +331,50 @@ def test_a_key_may_become_a_bigint(t: Database) -> None:
     assert is_sound(t)
 
 
-def test_a_key_that_gets_other_values_begins_a_new_history(t: Database) -> None:
+def test_a_key_may_get_other_values(t: Database) -> None:
     heard = warnings(t.conn)
     t.run("ALTER TABLE t ALTER id TYPE bigint USING id + 1")
-    assert "begins anew" in heard[0]
     t.run("SELECT pggit.commit('moved'); DELETE FROM t")
     assert as_of(t, "HEAD") == [(2, "a", 10), (3, "b", 20)]
-    for read in ("SELECT * FROM pggit.as_of(NULL::t, 'old')", "SELECT * FROM pggit.diff('old')"):
-        with raises("VG005", "its primary key changed"):
+    assert as_of(t, "old") == [(1, "a", 10), (2, "b", 20)]
+    assert t.rows("SELECT * FROM pggit.diff('old', 'HEAD')") == [("public.t", 2, 0, 2)]
+    assert heard == []
+    assert is_sound(t)
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        "SET pggit.save_limit = '0'; ALTER TABLE t DROP CONSTRAINT t_pkey",
+        "SELECT pggit.untrack_table('t'), pggit.track_table('t')",
+    ],
+)
+def test_a_history_that_begins_anew_is_not_read(t: Database, lost: str) -> None:
+    heard = warnings(t.conn)
+    t.run(f"{lost}; SELECT pggit.commit('anew', p_allow_empty => true); DELETE FROM t")
+    assert ["pggit.save_limit" in lost] * len(heard) == ["VG005" in warning for warning in heard]
+    for read in (
+        "SELECT * FROM pggit.as_of(NULL::t, 'old')",
+        "SELECT * FROM pggit.diff('old')",
+        "SELECT * FROM pggit.diff_rows('t', 'old')",
+    ):
+        with raises("VG005", "its history has begun anew"):
             t.run(read)
+    # Also when it goes on after that.
+    t.run("RESET pggit.save_limit; INSERT INTO t VALUES (7, 'x', 1); SELECT pggit.tag('new', pggit.commit('new'))")
+    t.run(
+        "ALTER TABLE t DROP CONSTRAINT IF EXISTS t_pkey, ADD CONSTRAINT k PRIMARY KEY (n); SELECT pggit.commit('third')"
+    )
+    assert t.rows("SELECT * FROM pggit.diff('new')") == [("public.t", 0, 0, 0)]
+    assert as_of(t, "new") == [(7, "x", 1)]
+    for read in (
+        "SELECT * FROM pggit.as_of(NULL::t, 'old')",
+        "SELECT * FROM pggit.diff('old')",
+        "SELECT * FROM pggit.diff_rows('t', 'old')",
+    ):
+        with raises("VG005", "not tracked yet|its history has begun anew"):
+            t.run(read)
+    assert is_sound(t)
 
 
 # --- generated columns ------------------------------------------------------------------------------------------------

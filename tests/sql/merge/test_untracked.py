@@ -13,7 +13,8 @@ from fixtures.postgres import Database, query
         ("DROP TABLE t", "'main' dropped table public.t, and 'dev' has changed it since"),
         (
             "ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (a)",
-            "table public.t is on branch 'dev' but is no longer tracked on main",
+            "table public.t is another one on main by now, with another primary key or made anew,"
+            " and 'dev' has changed it as it was: merge main into a branch that has not, and make the changes there",
         ),
     ],
 )

@@ -63,13 +63,15 @@ def test_a_new_table_is_tracked_at_the_next_commit(plain: Connection) -> None:
     assert rows(plain, "SELECT id FROM pggit.as_of(NULL::other, 'HEAD')") == [(1,)]
 
 
-def test_another_primary_key_begins_a_new_history(plain: Connection) -> None:
+def test_another_primary_key(plain: Connection) -> None:
     query(plain, "ALTER TABLE t DROP CONSTRAINT t_pkey; ALTER TABLE t ADD PRIMARY KEY (v)")
     query(plain, "UPDATE t SET w = 'z'")
     query(plain, "SELECT pggit.commit('second')")
     query(plain, "UPDATE t SET w = 'zz' WHERE v = 'a'")
     assert rows(plain, "SELECT table_name, updated FROM pggit.status()") == [("public.t", 1)]
     assert rows(plain, "SELECT w FROM pggit.as_of(NULL::t, 'HEAD')") == [("z",), ("z",)]
+    assert ("z",) not in rows(plain, "SELECT w FROM pggit.as_of(NULL::t, 'HEAD~1')")
+    assert rows(plain, "SELECT inserted, updated, deleted FROM pggit.diff('HEAD~1', 'HEAD')") == [(2, 0, 2)]
 
 
 def test_a_dropped_table_is_forgotten(plain: Connection) -> None:
@@ -169,6 +171,8 @@ def test_a_table_that_inherits_begins_its_history_anew(plain: Connection) -> Non
     query(plain, "CREATE TABLE above (id integer NOT NULL); ALTER TABLE t INHERIT above")
     query(plain, "UPDATE t SET v = 'c'")
     query(plain, "SELECT pggit.commit('second', p_allow_empty => true)")
+    with raises("VG005", "its history has begun anew"):
+        query(plain, "SELECT * FROM pggit.as_of(NULL::t, 'HEAD~1')")
     query(plain, "UPDATE above SET id = id + 10; SELECT pggit.commit('third')")
     query(plain, "ALTER TABLE above ADD n integer; UPDATE above SET n = id; SELECT pggit.commit('fourth')")
     assert rows(plain, "SELECT id, n FROM pggit.as_of(NULL::t, 'HEAD~2') ORDER BY id") == [(1, None), (2, None)]
