@@ -903,8 +903,8 @@ DECLARE
 BEGIN
     IF p_apply THEN
         PERFORM pggit._require_read_committed('a merge');
-        PERFORM pggit._follow_unseen();
     END IF;
+    PERFORM pggit._follow_unseen();
     PERFORM set_config('pggit.merge_patience', current_setting('lock_timeout'), true);
     LOOP
         v_attempts := v_attempts + 1;
