@@ -121,10 +121,12 @@
 \ir merge/merge_lines.sql
 \ir merge/merge_sets.sql
 \ir merge/rows.sql
+\ir merge/held.sql
 \ir merge/columns.sql
 \ir merge/schema.sql
 \ir merge/keyless.sql
 \ir merge/keyless_columns.sql
+\ir merge/new_constraints.sql
 \ir merge/violations.sql
 \ir merge/fire_triggers.sql
 \ir merge/write_rows.sql
@@ -160,6 +162,7 @@
 \ir access/logins.sql
 \ir access/snapshots.sql
 \ir access/merge_runs.sql
+\ir access/finish_merge.sql
 \ir access/describe_merge.sql
 -- gc
 \ir gc/kept_commits.sql

@@ -230,6 +230,10 @@ class TargetMoved(_Busy):
     sqlstate = "VG402"
 
 
+class HeldTooLong(_Busy):
+    sqlstate = "VG403"
+
+
 # VG9: our own data is wrong.
 
 

@@ -22,7 +22,7 @@ SELECT v.merge_id, v.violation_id, v.kind, v.constraint_name, format('%I.%I', t.
 
 COMMENT ON VIEW pggit.merge_violations IS
 'Constraints that the merged state would violate, a row each: kind is not_null, check (a domain''s too), unique, exclusion, foreign_key or partition (no partition takes the row); side is theirs, both or resolution, and NULL for a row of ours that would be
-left without what it refers to.';
+left without what it refers to, or that a constraint of theirs does not take.';
 
 CREATE OR REPLACE VIEW pggit.merge_schema_conflicts AS
 SELECT c.merge_id, c.conflict_id, c.object_type, c.object_name, c.kind, c.base, c.ours, c.theirs, c.resolution, c.resolved_value, c.resolved_by, c.resolved_at

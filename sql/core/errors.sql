@@ -34,6 +34,7 @@ VALUES
     ('VG312', 'CheckFailed',          'authority', 'on change'),
     ('VG401', 'Busy',                 'nobody',    'soon'),
     ('VG402', 'TargetMoved',          'nobody',    'soon'),
+    ('VG403', 'HeldTooLong',          'nobody',    'soon'),
     ('VG901', 'StoreDamaged',         'us',        'loudly'),
     ('VG902', 'IndexPathLost',        'us',        'loudly');
 

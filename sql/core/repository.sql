@@ -7,15 +7,15 @@ INSERT INTO pggit.branches (name, created_by)
 SELECT 'main', pggit._actor()
  WHERE NOT EXISTS (SELECT FROM pggit.branches);
 
-CREATE OR REPLACE FUNCTION pggit._patience_ends()
-    RETURNS timestamptz
-    LANGUAGE plpgsql VOLATILE
+CREATE OR REPLACE FUNCTION pggit._patience()
+    RETURNS interval
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_patience text := coalesce(nullif(current_setting('pggit.lock_timeout', true), ''), '5s');
 BEGIN
-    RETURN clock_timestamp() + regexp_replace(v_patience, '^[0-9]+$', '\&ms')::interval;
+    RETURN regexp_replace(v_patience, '^[0-9]+$', '\&ms')::interval;
 EXCEPTION WHEN data_exception THEN
     RAISE EXCEPTION USING
         ERRCODE = 'VG202', SCHEMA = 'pggit',
@@ -24,8 +24,18 @@ EXCEPTION WHEN data_exception THEN
 END;
 $$;
 
+COMMENT ON FUNCTION pggit._patience() IS
+'For how long pggit waits for others, and others for pggit: the setting pggit.lock_timeout (5s; a number alone is milliseconds). Raises VG202 when that is no time.';
+
+CREATE OR REPLACE FUNCTION pggit._patience_ends()
+    RETURNS timestamptz
+    LANGUAGE sql VOLATILE
+AS $$
+    SELECT clock_timestamp() + pggit._patience();
+$$;
+
 COMMENT ON FUNCTION pggit._patience_ends() IS
-'When what begins to wait now gives up: after the setting pggit.lock_timeout (5s; a number alone is milliseconds). Raises VG202 when that is no time.';
+'When what begins to wait now gives up. Raises VG202 when pggit.lock_timeout is no time.';
 
 CREATE OR REPLACE FUNCTION pggit._size_setting(p_name text, p_default text)
     RETURNS text

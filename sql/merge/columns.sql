@@ -587,15 +587,15 @@ BEGIN
     UNION ALL
     SELECT format('ALTER TABLE %s ADD COLUMN %I %s%s%s', v_table, m.name, m.d ->> 'type', ' COLLATE ' || (m.d ->> 'collation'),
                   CASE WHEN m.d ? 'generated' THEN format(' GENERATED ALWAYS AS (%s) %s', m.d ->> 'generated', m.d ->> 'generated_kind')
-                       ELSE ' DEFAULT ' || pggit._value_of_old_rows(m.their_relation, m.their_name) END), 5
+                       ELSE ' DEFAULT ' || coalesce(pggit._value_of_old_rows(m.their_relation, m.their_name), pggit._constant_default(m.their_relation, m.their_name)) END), 5
       FROM merged AS m WHERE m.change = 'add';
     PERFORM set_config('search_path', v_before, true);
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._column_commands(integer, integer, pggit._schema_object[]) IS
-'The commands, in order (n), that give the merge''s target the merged columns of one table, on the search_path pggit._schema_path; p_theirs has the definitions. A new column gets in all rows what the source''s old rows have in it; what
-else its definition says comes with the other objects.';
+'The commands, in order (n), that give the merge''s target the merged columns of one table, on the search_path pggit._schema_path; p_theirs has the definitions. A new column gets in all rows what the source''s old rows have in it, or, where
+nobody knows that, its default, if that is a constant: so most rows need no other value. What else its definition says comes with the other objects.';
 
 CREATE OR REPLACE FUNCTION pggit._reshaped_tables()
     RETURNS integer[]
@@ -615,6 +615,7 @@ CREATE OR REPLACE FUNCTION pggit._lock_tables(p_table_ids integer[])
 AS $$
 BEGIN
     PERFORM pggit._lock_bases(ARRAY(SELECT t.relation::oid FROM pggit.tables AS t WHERE t.table_id = ANY (p_table_ids) ORDER BY t.table_id), 'ACCESS EXCLUSIVE');
+    PERFORM pggit._begin_hold();
     PERFORM set_config('pggit.held_still', (coalesce(nullif(current_setting('pggit.held_still', true), ''), '{}')::integer[] || p_table_ids)::text, true);
 END;
 $$;
@@ -631,6 +632,36 @@ $$;
 
 COMMENT ON FUNCTION pggit._is_held_still(integer[]) IS
 'Whether this transaction has locked tables by pggit._lock_tables.';
+
+CREATE OR REPLACE FUNCTION pggit._is_relabel(p_from text, p_to text)
+    RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT coalesce(p_to IN ('text', 'character varying') AND p_from ~ '^(text|character varying)'
+                    OR (regexp_match(p_from, '^character varying\((\d+)\)$'))[1]::integer <= (regexp_match(p_to, '^character varying\((\d+)\)$'))[1]::integer, false);
+$$;
+
+COMMENT ON FUNCTION pggit._is_relabel(text, text) IS
+'Whether a column gets a type that PostgreSQL gives it in the catalog alone: text that may be longer.';
+
+CREATE OR REPLACE FUNCTION pggit._whole_passes(p_table pggit.tables)
+    RETURNS bigint
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    -- The values of columns that go, or become others, are saved first.
+    RETURN (SELECT count(*) FILTER (WHERE m.change = 'retype' AND NOT pggit._is_relabel(l.type_name, t.type_name) OR m.change = 'add' AND m.is_generated)
+                   + max((m.change IN ('drop', 'retype'))::integer)
+              FROM pg_temp.pggit_merged_columns AS m
+              LEFT JOIN pggit._live_columns(p_table.relation) AS l ON l.name = m.ours_name
+              LEFT JOIN pggit.columns AS t ON t.table_id = m.table_id AND t.column_id = m.theirs_id
+             WHERE m.table_id = p_table.table_id);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._whole_passes(pggit.tables) IS
+'How many times the change of a table''s columns reads or writes all of its rows.';
 
 CREATE OR REPLACE FUNCTION pggit._change_columns(p_target_id integer, p_source_id integer, p_theirs pggit._schema_object[], OUT statements text[], OUT reason text)
     LANGUAGE plpgsql
@@ -658,6 +689,7 @@ BEGIN
                     WHERE EXISTS (SELECT FROM pg_temp.pggit_merged_columns AS m WHERE m.table_id = t.table_id AND m.change <> 'none') ORDER BY t.table_id LOOP
         v_saved := NULL;
         IF p_target_id = 1 THEN
+            PERFORM pggit._begin_hold(), pggit._mind_waiters(), pggit._mind_size(v_table.relation, pggit._total_size(v_table.relation) * pggit._whole_passes(v_table));
             IF EXISTS (SELECT FROM pg_temp.pggit_merged_columns AS m WHERE m.table_id = v_table.table_id AND m.change IN ('drop', 'retype')) THEN
                 PERFORM pggit._release_views(v_table);
                 v_saved := pggit._save_rows(v_table);

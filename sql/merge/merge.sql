@@ -225,6 +225,21 @@ $$;
 COMMENT ON FUNCTION pggit._result(uuid, text, jsonb) IS
 'A merge result with the counts of conflicts (open ones) and violations recorded for the merge, and no rows.';
 
+CREATE OR REPLACE FUNCTION pggit._with_violations(p_result pggit.merge_result)
+    RETURNS pggit.merge_result
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    p_result.result     := 'refused';
+    p_result.violations := (SELECT count(*) FROM pggit.violations AS v WHERE v.merge_id = p_result.merge_id);
+    p_result.detail     := p_result.detail || jsonb_build_object('reason', format('the merged state would violate constraints in %s places (pggit.merge_violations)', p_result.violations));
+    RETURN p_result;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._with_violations(pggit.merge_result) IS
+'The result of a merge that is refused for the violations recorded for it.';
+
 CREATE OR REPLACE FUNCTION pggit._kept_resolutions(p_merge pggit.merges)
     RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -286,6 +301,7 @@ BEGIN
 
     FOR v_table IN SELECT t.* FROM pggit._tables_at(p_theirs) AS t LOOP
         CONTINUE WHEN pggit._stays_dropped(v_table.table_id, p_merge.target_id, p_ours);
+        PERFORM pggit._mind_waiters();
         IF v_table.table_id = ANY (v_reshaped) AND pggit._is_keyless(v_table.table_id) THEN
             v_tables := v_tables || v_table.table_id;
             PERFORM pggit._plan_keyless_columns(p_merge, v_table, p_bases, p_before, p_ours, p_theirs);
@@ -343,9 +359,11 @@ BEGIN
     END LOOP;
     FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.table_id = ANY (v_tables) ORDER BY t.schema_name, t.table_name LOOP
         v_table.relation := coalesce(pggit._relation_at(v_table.table_id, p_merge.target_id), v_table.relation);
+        PERFORM pggit._mind_waiters();
         PERFORM pggit._check_rows(p_merge.merge_id, v_table);
         PERFORM pggit._check_unique(p_merge.merge_id, v_table, p_merge.target_id);
     END LOOP;
+    PERFORM pggit._mind_waiters();
     PERFORM pggit._check_foreign_keys(p_merge.merge_id, v_tables, p_merge.target_id);
 
     v_result := pggit._result(p_merge.merge_id, 'planned');
@@ -423,12 +441,14 @@ BEGIN
             PERFORM pggit._write_together(v_tables, ARRAY(SELECT pggit._base_relation(u.e) FROM unnest(v_tables) WITH ORDINALITY AS u(e, n) ORDER BY u.n));
         END IF;
         FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.table_id = ANY (v_tables) ORDER BY t.table_id LOOP
+            PERFORM pggit._mind_waiters();
             IF current_setting('session_replication_role') = 'replica' THEN
                 PERFORM pggit._write_rows(v_table.table_id, pggit._base_relation(v_table.table_id));
             END IF;
             PERFORM pggit._pass_sequences(v_table.table_id, pggit._base_relation(v_table.table_id));
         END LOOP;
         PERFORM pggit._release_triggers(v_held);
+        PERFORM pggit._mind_waiters();
         PERFORM pggit._recheck_foreign_keys(v_tables);
         PERFORM pggit._require_periods(v_tables, 1);
         PERFORM pggit._require_as_planned(v_tables, v_start);
@@ -442,7 +462,6 @@ BEGIN
         v_rows := (SELECT o.last_value FROM pggit._ordinal AS o);
         PERFORM pggit._write_dense(p_target.branch_id);
         PERFORM pggit._require_branch_as_planned(p_target.branch_id, v_start, v_rows);
-        PERFORM pggit._require_own_foreign_keys(p_target.branch_id);
         IF v_s::text <> (p_ours).s::text THEN
             PERFORM pggit._rebase_views(p_target.branch_id, v_s);
         END IF;
@@ -600,6 +619,8 @@ DECLARE
     v_base_objects  pggit._schema_object[];
     v_settled   text[];
     v_finish    text[];
+    v_finished  jsonb;
+    v_written   integer[];
 BEGIN
     -- The session's lock_timeout holds where it is the shorter one.
     PERFORM set_config('lock_timeout', w.own, true) FROM current_setting('pggit.merge_patience', true) AS w(own) WHERE w.own::interval > '0' AND w.own::interval < '900ms';
@@ -664,6 +685,9 @@ BEGIN
         RETURN pggit._attempt_renumbered(v_merge, pggit._branch_to_renumber(v_merge), p_apply, p_rehearse, p_still);
     END IF;
 
+    IF NOT p_apply AND v_target.branch_id <> 1 AND EXISTS (SELECT FROM pggit._own_foreign_keys(v_target.branch_id)) THEN
+        RETURN pggit._result(p_merge_id, 'rehearse');
+    END IF;
     PERFORM pggit._note_made(v_theirs) WHERE v_merge.kind <> 'merge' AND v_target.branch_id = 1;
     v_steps := pggit._table_steps(v_bases, v_ours, v_theirs, v_merge.kind = 'merge');
     v_names := pggit._rename_table_steps(v_bases[1], v_source.branch_id, v_their_id, v_target.branch_id);
@@ -764,8 +788,8 @@ BEGIN
         v_result.result := CASE WHEN p_apply THEN 'conflicted' ELSE 'planned' END;
         RETURN v_result;
     ELSIF v_result.violations > 0 THEN
+        v_result        := pggit._with_violations(v_result);
         v_result.result := CASE WHEN p_apply THEN 'refused' ELSE 'planned' END;
-        v_result.detail := v_result.detail || jsonb_build_object('reason', format('the merged state would violate constraints in %s places (pggit.merge_violations)', v_result.violations));
         RETURN v_result;
     ELSIF p_apply AND NOT p_rehearse AND (v_merge.options ? 'approved_plan' OR (v_target.is_protected AND v_merge.kind IN ('merge', 'revert', 'cherry_pick')))
           AND v_result.plan_hash IS DISTINCT FROM v_merge.options ->> 'approved_plan' THEN
@@ -787,11 +811,20 @@ BEGIN
         RETURN v_result;
     END IF;
 
-    v_after := pggit._apply(v_merge, v_target, v_result, v_ours, v_theirs);
+    v_after   := pggit._apply(v_merge, v_target, v_result, v_ours, v_theirs);
+    v_written := ARRAY(SELECT t::integer FROM jsonb_array_elements_text(v_result.detail -> 'planned_tables') AS t);
+    IF v_target.branch_id <> 1 AND pggit._find_orphans(p_merge_id, v_target.branch_id, v_written) THEN
+        PERFORM set_config('pggit.merge_touched', 'on', true);
+        RETURN pggit._with_violations(v_result);
+    END IF;
     PERFORM pggit._note_synced(v_target.branch_id) WHERE v_target.branch_id <> 1;
     PERFORM pggit._late_keys(v_steps.steps, v_target.branch_id);
     IF v_merged IS NOT NULL THEN
-        v_commands      := v_commands || ARRAY(SELECT jsonb_array_elements_text(pggit._finish_schema(v_target.branch_id, v_merged, v_settled, v_schema.now)));
+        v_finished := pggit._try_finish(p_merge_id, v_target.branch_id, v_written, v_merged, v_settled, v_schema.now);
+        IF v_finished IS NULL THEN
+            RETURN pggit._with_violations(v_result);
+        END IF;
+        v_commands      := v_commands || ARRAY(SELECT jsonb_array_elements_text(v_finished));
         PERFORM pggit._pass_sequences(t.id::integer, pggit._relation_at(t.id::integer, v_target.branch_id)::text)
            FROM jsonb_array_elements_text(v_result.detail -> 'planned_tables') AS t(id) WHERE pggit._relation_at(t.id::integer, v_target.branch_id) IS NOT NULL;
         v_result.detail := v_result.detail || jsonb_build_object('ddl', v_commands);
@@ -799,7 +832,9 @@ BEGIN
         v_x.watermark   := (SELECT o.last_value FROM pggit._ordinal AS o);
         v_after         := (v_target.branch_id, v_x, CASE WHEN v_target.branch_id = 1 THEN v_x ELSE (v_after).s END)::pggit._position;
     END IF;
+    PERFORM pggit._mind_waiters();
     PERFORM pggit._run_checks(v_merge, v_target.name);
+    PERFORM pggit._mind_waiters();
     IF v_target.branch_id <> 1 AND v_shape = 0 AND v_commands = '{}' AND v_merged IS NULL THEN
         -- pggit._require_branch_as_planned has seen to it, and rows that the branch only moves over stay as they are.
         v_planned := (SELECT coalesce(jsonb_object_agg(bt.table_id, v_result.detail -> 'planned_content' -> bt.table_id::text), '{}') FROM pggit.branch_tables AS bt
@@ -830,14 +865,17 @@ BEGIN
             CASE v_merge.kind WHEN 'cherry_pick' THEN (SELECT c.author FROM pggit.commits AS c WHERE c.commit_id = v_their_id) ELSE v_merge.requested_by END,
             coalesce(v_merge.message, format('Merge %s into %s', v_merge.source, v_target.name)), clock_timestamp(), v_merge.base_commit, v_tree);
     END IF;
+    IF pggit._held() IS NOT NULL THEN
+        v_result.detail := v_result.detail || jsonb_build_object('held_seconds', round(extract(epoch FROM pggit._held())::numeric, 3));
+    END IF;
     PERFORM pggit._accept_since(v_target.head) WHERE v_target.branch_id = 1 AND v_merge.kind <> 'unstash' AND v_result.schema_changes > 0 AND NOT p_rehearse;
     RETURN v_result;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._attempt(uuid, boolean, boolean, text, boolean, jsonb) IS
-'One attempt at a merge (or revert, cherry-pick, reset, unstash), from locks to commit; p_apply false plans only, and returns the result rehearse where the columns of the target have to change first:
-then the plan is a merge (p_rehearse) that is undone. Where main''s columns change, it is begun anew with their tables locked (p_still: their ids; VG402 has them as its detail), and likewise where rows of the branch
+'One attempt at a merge (or revert, cherry-pick, reset, unstash), from locks to commit; p_apply false plans only, and returns the result rehearse where the columns of the target have to change first, or a branch has
+foreign keys of its own: then the plan is a merge (p_rehearse) that is undone. Where main''s columns change, it is begun anew with their tables locked (p_still: their ids; VG402 has them as its detail), and likewise where rows of the branch
 get new keys before (p_drawn: the keys, pggit._drawn_keys). p_alone: writers of the tables of main that it writes are kept out from the beginning (pggit._shut_out_writers). Waits for no lock longer than 0.9 seconds (under PostgreSQL''s deadlock_timeout) or the lock_timeout of the session (pggit.merge_patience), so that it never
 takes part in a deadlock. Raises VG402, VG310, 55P03, or a constraint''s own error.';
 
@@ -909,15 +947,15 @@ BEGIN
     LOOP
         v_attempts := v_attempts + 1;
         v_undone   := false;
-        PERFORM set_config('pggit.merge_touched', '', true);
+        PERFORM set_config('pggit.merge_touched', '', true), set_config('pggit.held_since', '', true), set_config('pggit.locked_bytes', '', true);
         BEGIN
             v_result := pggit._attempt(p_merge_id, p_apply OR v_rehearse, v_rehearse, v_still, p_apply AND v_attempts > 2, v_drawn);
             IF v_result.result = 'rehearse' THEN
-                PERFORM pggit._require_read_committed('planning a merge that changes columns');
+                PERFORM pggit._require_read_committed('planning this merge');
                 v_rehearse := true;
                 CONTINUE;
             END IF;
-            EXIT WHEN coalesce(current_setting('pggit.merge_touched', true), '') = '' OR (p_apply AND v_result.result IN ('merged', 'fast_forward'));
+            EXIT WHEN (NOT v_rehearse AND coalesce(current_setting('pggit.merge_touched', true), '') = '') OR (p_apply AND v_result.result IN ('merged', 'fast_forward'));
             v_found := pggit._findings(p_merge_id);
             SELECT m.* INTO v_merge FROM pggit.merges AS m WHERE m.merge_id = p_merge_id;
             v_undone := true;
@@ -957,7 +995,7 @@ BEGIN
                 END IF;
                 -- Who asked for a branch meanwhile (pggit._try_branch) has its turn.
                 PERFORM pg_sleep(0.05 + random() * 0.05);
-            WHEN SQLSTATE 'VG308' OR SQLSTATE 'VG310' OR SQLSTATE 'VG312' OR dependent_objects_still_exist OR object_in_use OR integrity_constraint_violation OR data_exception OR raise_exception THEN
+            WHEN SQLSTATE 'VG308' OR SQLSTATE 'VG310' OR SQLSTATE 'VG312' OR SQLSTATE 'VG403' OR dependent_objects_still_exist OR object_in_use OR integrity_constraint_violation OR data_exception OR raise_exception THEN
                 GET STACKED DIAGNOSTICS v_message = MESSAGE_TEXT, v_detail = PG_EXCEPTION_DETAIL, v_hint = PG_EXCEPTION_HINT, v_name = CONSTRAINT_NAME;
                 v_result := pggit._result(p_merge_id, 'refused', jsonb_strip_nulls(jsonb_build_object(
                     'reason', v_message, 'rows', nullif(v_detail, ''), 'hint', nullif(v_hint, ''), 'constraint', nullif(v_name, ''), 'sqlstate', SQLSTATE)));
@@ -969,13 +1007,13 @@ BEGIN
         v_result.detail    := v_result.detail || jsonb_build_object('fast_forward', v_result.result = 'fast_forward');
         v_result.commit_id := NULL;
     END IF;
-    IF v_rehearse AND v_result.result <> 'up_to_date' AND v_result.detail ->> 'reason' IS NULL THEN
+    IF v_rehearse AND v_result.result <> 'up_to_date' AND (v_result.detail ->> 'reason' IS NULL OR v_result.violations > 0) THEN
         v_result.result := 'planned';
     END IF;
     v_result.detail := v_result.detail - '{planned_tables,planned_content}'::text[]
                        || coalesce((SELECT jsonb_build_object('left_behind', pggit._unversioned_tables(m.source)) FROM pggit.merges AS m
                                      WHERE m.merge_id = p_merge_id AND m.kind = 'merge' AND pggit._unversioned_tables(m.source) IS NOT NULL), '{}');
-    PERFORM pggit._record_result(v_result);
+    PERFORM pggit._record_result(v_result), set_config('pggit.held_since', '', true);
     RETURN v_result;
 END;
 $$;
@@ -1062,7 +1100,7 @@ that must be true on the merged state, read only, else the merge is refused), ch
 the statements of detail.finish, phase finish of pggit.merge_steps, have run), approved_plan (the plan_hash of pggit.plan_merge: with
 other effects than those, or null, the result is refused and has the plan_hash to approve; into a protected branch only an approved plan is merged), approved_by (a text to keep beside it). The merged state is checked for NOT NULL, CHECK, unique indexes and foreign keys before
 anything is written; triggers take no part. result: merged (commit_id is the merge commit), fast_forward, up_to_date, conflicted (nothing written; pggit.resolve_conflict, then
-pggit.continue_merge), or refused (nothing written; detail.reason). Raises VG001, VG002, VG007, VG009, VG202, VG204, VG205, VG206, VG307, VG401 (locked by others, or
+pggit.continue_merge), or refused (nothing written; detail.reason, and detail.sqlstate VG403 where main''s tables would be locked for too long: settings pggit.lock_timeout and pggit.max_locked_bytes). Raises VG001, VG002, VG007, VG009, VG202, VG204, VG205, VG206, VG307, VG401 (locked by others, or
 the transaction is not READ COMMITTED), VG402 (others kept changing the same rows).';
 
 CREATE OR REPLACE FUNCTION pggit._work_in_columns_of(p_branch_id integer)

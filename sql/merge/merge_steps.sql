@@ -1,4 +1,4 @@
-CREATE OR REPLACE FUNCTION pggit._step_cost(p_ddl text, OUT lock text, OUT bytes bigint)
+CREATE OR REPLACE FUNCTION pggit._step_cost(p_ddl text, OUT relation regclass, OUT lock text, OUT bytes bigint)
     LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
@@ -6,6 +6,7 @@ DECLARE
     v_table regclass := to_regclass((regexp_match(p_ddl, CASE WHEN p_ddl ~ '^\w+ (OR REPLACE )?(UNIQUE INDEX|INDEX|CONSTRAINT TRIGGER|TRIGGER|POLICY|RULE) .*\sON ' THEN '\sON (?:ONLY )?'
                                                             ELSE '^(?:ALTER|DROP|COMMENT ON|CREATE OR REPLACE) (?:TABLE|INDEX|VIEW|MATERIALIZED VIEW|COLUMN) (?:ONLY )?' END || v_name))[1]);
 BEGIN
+    relation := v_table;
     lock := CASE
         WHEN v_table IS NULL AND p_ddl !~ '^(COMMENT ON COLUMN|\w+ STATISTICS)'   THEN NULL
         WHEN p_ddl ~ '^CREATE (UNIQUE )?INDEX'                                     THEN 'ShareLock'
@@ -21,7 +22,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._step_cost(text) IS
-'The strongest lock that a statement of a plan takes on a table that is there already, NULL for none, and how large the table is that it reads or writes whole.';
+'The strongest lock that a statement of a plan takes on a table that is there already, NULL for none, and how large the table (relation) is that it reads or writes whole.';
 
 CREATE OR REPLACE FUNCTION pggit.merge_steps(p_merge_id uuid)
     RETURNS TABLE (step integer, phase text, ddl text, lock text, bytes bigint)

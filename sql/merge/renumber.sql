@@ -352,7 +352,13 @@ BEGIN
     v_plan.detail := jsonb_build_object('planned_tables', v_tables);
     -- As a cherry-pick does: the branch stays where it is on main.
     p_merge.kind  := 'cherry_pick';
-    RETURN pggit._apply(p_merge, p_branch, v_plan, v_at, v_at);
+    v_at := pggit._apply(p_merge, p_branch, v_plan, v_at, v_at);
+    IF pggit._find_orphans(p_merge.merge_id, p_branch.branch_id, '{}') THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'foreign_key_violation', SCHEMA = 'pggit',
+            MESSAGE = format('rows of branch %L, with the new keys that they get, would violate foreign keys that are on the branch alone', p_branch.name);
+    END IF;
+    RETURN v_at;
 END;
 $$;
 

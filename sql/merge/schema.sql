@@ -348,6 +348,7 @@ BEGIN
           LEFT JOIN unnest(p_from) AS f ON f.object_type = s.object_type AND f.object_name = s.object_name
          ORDER BY s.step
     LOOP
+        PERFORM pggit._mind_step(v_step.ddl) WHERE p_branch_id = 1;
         PERFORM pggit._free_types(false) WHERE v_step.ddl ~ '^DROP (?:TYPE|DOMAIN) ';
         PERFORM pggit._take_step(pggit._owner_on(p_branch_id, v_step.object_type, v_step.object_name, CASE WHEN v_step.parent LIKE '%.%' THEN v_step.parent END), v_path, v_step.ddl,
                                  concat_ws(' ', v_step.object_type, v_step.object_name));

@@ -881,6 +881,7 @@ DECLARE
     v_id        integer;
     v_gone      integer[] := ARRAY(SELECT (s ->> 'table')::integer FROM jsonb_array_elements(p_steps) AS s WHERE s ->> 'do' = 'drop');
 BEGIN
+    PERFORM pggit._begin_hold() WHERE (p_ours).branch_id = 1 AND p_steps <> '[]';
     PERFORM set_config('pggit.following', 'on', true);
     IF v_gone <> '{}' THEN
         v_done := v_done || pggit._drop_users_of_tables((p_ours).branch_id, v_gone, p_base, p_objects,

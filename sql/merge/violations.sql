@@ -101,37 +101,53 @@ $$;
 COMMENT ON FUNCTION pggit._untouched_sql(integer, text) IS
 'Condition: the plan does not write the row of the alias.';
 
-CREATE OR REPLACE FUNCTION pggit._add_violations(p_merge_id uuid, p_table_id integer, p_kind text, p_constraint text, p_rows text, p_detail text)
+CREATE OR REPLACE FUNCTION pggit._note_violations(p_merge_id uuid, p_table_id integer, p_kind text, p_constraint text, p_keys text, p_detail text, p_is_planned boolean)
     RETURNS void
     LANGUAGE plpgsql
     SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres'
 AS $$
+DECLARE
+    v_plan text := format('pg_temp.pggit_plan_%s', p_table_id);
 BEGIN
+    IF p_is_planned AND NOT EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = to_regclass(v_plan) AND a.attname = 'outcome') THEN
+        v_plan := format('pg_temp.pggit_told_%s', p_table_id);
+    END IF;
     EXECUTE format($sql$
         WITH found AS MATERIALIZED (
-            SELECT DISTINCT %1$s AS key FROM (SELECT to_jsonb(v.*) AS j FROM (%2$s) AS v) AS v
+            SELECT DISTINCT k.key FROM (%1$s) AS k
         )
         INSERT INTO pggit.violations (merge_id, violation_no, violation_id, kind, constraint_name, table_id, key, side, detail)
         SELECT $1, (SELECT coalesce(max(x.violation_no), 0) FROM pggit.violations AS x WHERE x.merge_id = $1) + row_number() OVER (ORDER BY f.key),
                left(encode(sha256(convert_to(jsonb_build_array($2, $3, $4, f.key)::text, 'UTF8')), 'hex'), 16), $3, $4, $2, f.key, s.side, $5
           FROM found AS f
-          LEFT JOIN LATERAL (
-              SELECT CASE WHEN p.outcome = 'take' THEN 'theirs' WHEN p.outcome = 'cells' THEN 'both' ELSE 'resolution' END AS side
-                FROM pg_temp.pggit_plan_%3$s AS p
-               WHERE p.action <> 'none' AND %4$s
-               LIMIT 1
-          ) AS s ON true$sql$,
-        pggit._key_json(p_table_id, 'v.j', pggit._target()), p_rows, p_table_id,
-        CASE WHEN pggit._is_keyless(p_table_id) THEN format('p.action = ''insert'' AND %s = f.key', pggit._key_json(p_table_id, pggit._row_json_sql(p_table_id, 'p.want'), pggit._target()))
-             ELSE (SELECT string_agg(format('to_jsonb(p.c%s) = f.key -> %L', c.column_id, c.name), ' AND ') FROM pggit._columns_at(p_table_id, pggit._target()) AS c
-                    WHERE c.key_position IS NOT NULL) END)
+          LEFT JOIN LATERAL (%2$s) AS s ON true$sql$,
+        p_keys,
+        CASE WHEN p_is_planned
+             THEN format('SELECT CASE WHEN p.outcome = ''take'' THEN ''theirs'' WHEN p.outcome = ''cells'' THEN ''both'' ELSE ''resolution'' END AS side FROM %s AS p WHERE p.action <> ''none'' AND %s LIMIT 1',
+                         v_plan,
+                         CASE WHEN pggit._is_keyless(p_table_id) THEN format('p.action = ''insert'' AND %s = f.key', pggit._key_json(p_table_id, pggit._row_json_sql(p_table_id, 'p.want'), pggit._target()))
+                              ELSE (SELECT string_agg(format('to_jsonb(p.c%s) = f.key -> %L', c.column_id, c.name), ' AND ') FROM pggit._columns_at(p_table_id, pggit._target()) AS c
+                                     WHERE c.key_position IS NOT NULL) END)
+             ELSE 'SELECT NULL::text AS side' END)
       USING p_merge_id, p_table_id, p_kind, p_constraint, p_detail;
 END;
 $$;
 
+COMMENT ON FUNCTION pggit._note_violations(uuid, integer, text, text, text, text, boolean) IS
+'Records a violation for each key (column key, as pggit._key_json has it) of a query. side is theirs, both (cells of both sides together), resolution, or NULL for
+a row of ours that the plan does not write; p_is_planned: whether there is a plan of the table.';
+
+CREATE OR REPLACE FUNCTION pggit._add_violations(p_merge_id uuid, p_table_id integer, p_kind text, p_constraint text, p_rows text, p_detail text)
+    RETURNS void
+    LANGUAGE sql
+    SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres'
+AS $$
+    SELECT pggit._note_violations(p_merge_id, p_table_id, p_kind, p_constraint,
+                                  format('SELECT %s AS key FROM (SELECT to_jsonb(v.*) AS j FROM (%s) AS v) AS v', pggit._key_json(p_table_id, 'v.j', pggit._target()), p_rows), p_detail, true);
+$$;
+
 COMMENT ON FUNCTION pggit._add_violations(uuid, integer, text, text, text, text) IS
-'Records a violation for each row of a query over a planned table''s named rows. side is theirs, both (cells of both sides together), resolution, or NULL where
-a row of ours that the plan does not write is what is left hanging.';
+'Records a violation for each row of a query over a planned table''s named rows.';
 
 -- pg_constraint.conenforced is there from PostgreSQL 18.
 CREATE OR REPLACE FUNCTION pggit._is_enforced(p_constraint pg_constraint)
@@ -222,6 +238,18 @@ $$;
 COMMENT ON FUNCTION pggit._takes(text, anyelement) IS
 'Whether a domain takes a value. One at a time costs much more than pggit._takes_all.';
 
+CREATE OR REPLACE FUNCTION pggit._why_clash(p_is_exclusion boolean, p_index name)
+    RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT format(CASE WHEN p_is_exclusion THEN 'exclusion constraint %I keeps it from another row of the merged state'
+                       ELSE 'another row of the merged state has the same value in unique index %I' END, p_index);
+$$;
+
+COMMENT ON FUNCTION pggit._why_clash(boolean, name) IS
+'What a violation of a unique index or exclusion constraint says.';
+
 CREATE OR REPLACE FUNCTION pggit._check_unique(p_merge_id uuid, p_table pggit.tables, p_target_id integer)
     RETURNS void
     LANGUAGE plpgsql
@@ -233,23 +261,11 @@ DECLARE
     v_wants text;
     v_there text;
 BEGIN
-    FOR v_index IN
-        SELECT c.relname, i.indisexclusion, i.indnullsnotdistinct, coalesce(pg_get_expr(i.indpred, i.indrelid), 'true') AS predicate,
-               (SELECT string_agg(format('(%s)%s AS pggit_u%s', pg_get_indexdef(i.indexrelid, k, false),
-                                         (SELECT format(' COLLATE %I.%I', cn.nspname, co.collname) FROM pg_collation AS co JOIN pg_namespace AS cn ON cn.oid = co.collnamespace
-                                           WHERE co.oid = i.indcollation[k - 1]), k), ', ' ORDER BY k) FROM generate_series(1, i.indnkeyatts) AS k) AS expressions,
-               (SELECT string_agg(format('w.pggit_u%1$s %2$s r.pggit_u%1$s', k.n, k.operator)
-                                  || CASE WHEN i.indnullsnotdistinct THEN format(' IS NOT FALSE AND (w.pggit_u%1$s IS NOT DISTINCT FROM NULL) = (r.pggit_u%1$s IS NOT DISTINCT FROM NULL)', k.n) ELSE '' END, ' AND ' ORDER BY k.n)
-                  FROM pggit._index_keys(i.indexrelid) AS k) AS same,
-               (SELECT format('%I (%s)', m.amname, string_agg(format('pggit_u%s %s', k.n, k.opclass), ', ' ORDER BY k.n)) FROM pggit._index_keys(i.indexrelid) AS k) AS keys
-          FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid JOIN pg_am AS m ON m.oid = c.relam
-         WHERE i.indrelid = p_table.relation AND (i.indisunique AND NOT i.indisprimary OR i.indisexclusion)
-         ORDER BY c.relname
-    LOOP
+    FOR v_index IN SELECT x.* FROM pggit._clashes(p_table.relation) AS x LOOP
         v_wants := format('SELECT row_number() OVER () AS pggit_no, %s, %s FROM (%s) AS n WHERE %s', v_keys, v_index.expressions, pggit._wants_sql(p_table.table_id), v_index.predicate);
         v_there := format('SELECT %s, %s%s FROM %s AS n WHERE %s', v_keys, v_index.expressions, CASE WHEN pggit._is_keyless(p_table.table_id) THEN ', n.ctid AS ctid' ELSE '' END,
                           pggit._relation_on(p_target_id, p_table.relation), v_index.predicate);
-        IF v_index.indisexclusion THEN
+        IF v_index.is_exclusion THEN
             -- What overlaps is found by an index alone.
             PERFORM pggit._drop_temporary('pg_temp.pggit_wants');
             EXECUTE format('CREATE TEMPORARY TABLE pggit_wants ON COMMIT DROP AS %s', v_wants);
@@ -257,14 +273,13 @@ BEGIN
             ANALYZE pg_temp.pggit_wants;
             v_wants := 'SELECT * FROM pg_temp.pggit_wants';
         END IF;
-        PERFORM pggit._add_violations(p_merge_id, p_table.table_id, CASE WHEN v_index.indisexclusion THEN 'exclusion' ELSE 'unique' END, v_index.relname,
+        PERFORM pggit._add_violations(p_merge_id, p_table.table_id, CASE WHEN v_index.is_exclusion THEN 'exclusion' ELSE 'unique' END, v_index.relname,
             format('WITH wants AS %6$s (%1$s)
                     SELECT %5$s FROM wants AS w JOIN (%2$s) AS r ON %3$s WHERE %4$s
                     UNION ALL SELECT %5$s FROM wants AS w JOIN wants AS r ON %3$s AND w.pggit_no <> r.pggit_no',
                    v_wants, v_there, v_index.same, pggit._untouched_sql(p_table.table_id, 'r'), v_found,
-                   CASE WHEN v_index.indisexclusion THEN 'NOT MATERIALIZED' ELSE 'MATERIALIZED' END),
-            format(CASE WHEN v_index.indisexclusion THEN 'exclusion constraint %I keeps it from another row of the merged state'
-                        ELSE 'another row of the merged state has the same value in unique index %I' END, v_index.relname));
+                   CASE WHEN v_index.is_exclusion THEN 'NOT MATERIALIZED' ELSE 'MATERIALIZED' END),
+            pggit._why_clash(v_index.is_exclusion, v_index.relname));
     END LOOP;
 END;
 $$;
@@ -343,7 +358,7 @@ BEGIN
     FOR v_key IN SELECT f.* FROM pggit._foreign_keys(v_relations) AS f LOOP
         -- What a single partition says holds on main alone.
         CONTINUE WHEN p_target_id <> 1 AND EXISTS (SELECT FROM pggit.partitions AS p WHERE p.relation IN (v_key.child, v_key.parent));
-        -- With columns of its own, a branch has foreign keys of its own, which pggit._require_own_foreign_keys looks at.
+        -- With columns of its own, a branch has foreign keys of its own, which pggit._find_orphans looks at.
         CONTINUE WHEN p_target_id <> 1 AND 2 = (SELECT count(*) FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id)
                                                  WHERE bt.branch_id = p_target_id AND bt.form = 'table' AND t.relation IN (pggit._root(v_key.child), pggit._root(v_key.parent)))
                                        + (v_key.child = v_key.parent)::integer

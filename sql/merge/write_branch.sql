@@ -74,7 +74,7 @@ BEGIN
     PERFORM pggit._put_rows(p_table_id, p_branch_id, p_ours, p_s_new, p_planned, v_dense IS NULL AND pggit._is_reshaped(p_table_id, p_ours, pggit._target()));
 
     IF v_dense IS NOT NULL THEN
-        PERFORM pggit._plan_dense(p_table_id);
+        PERFORM pggit._plan_dense(p_table_id, p_planned);
         RETURN;
     END IF;
 
@@ -103,12 +103,17 @@ COMMENT ON FUNCTION pggit._write_branch(integer, integer, pggit._position, pggit
 'Writes one table of a merge into a branch whose writers are locked out, straight into its stores: for the keys of the plan and those that main changed between the
 old and the new base, the branch owns the wanted row unless it is main''s row at the new base. p_planned: there is a plan for this table.';
 
-CREATE OR REPLACE FUNCTION pggit._plan_dense(p_table_id integer)
+CREATE OR REPLACE FUNCTION pggit._plan_dense(p_table_id integer, p_planned boolean)
     RETURNS void
     LANGUAGE plpgsql
 AS $$
 BEGIN
-    PERFORM pggit._drop_temporary(format('pg_temp.pggit_plan_%s', p_table_id));
+    PERFORM pggit._drop_temporary(format('pg_temp.pggit_told_%s', p_table_id));
+    IF p_planned THEN
+        EXECUTE format('ALTER TABLE pg_temp.pggit_plan_%1$s RENAME TO pggit_told_%1$s', p_table_id);
+    ELSE
+        PERFORM pggit._drop_temporary(format('pg_temp.pggit_plan_%s', p_table_id));
+    END IF;
     EXECUTE format($sql$
         CREATE TEMPORARY TABLE pggit_plan_%1$s ON COMMIT DROP AS
         SELECT w.*, NULL::tid AS at, CASE WHEN w.o IS NULL AND NOT w.want IS NULL THEN 'insert' WHEN w.want IS NULL AND NOT w.o IS NULL THEN 'delete'
@@ -116,8 +121,8 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._plan_dense(integer) IS
-'The same for a table that is real on the branch: what has to be written, as pggit._write_dense takes it.';
+COMMENT ON FUNCTION pggit._plan_dense(integer, boolean) IS
+'The same for a table that is real on the branch: what has to be written, as pggit._write_dense takes it. The plan of the merge itself is pggit_told_<table id> from here on.';
 
 CREATE OR REPLACE FUNCTION pggit._written_relations(p_table_ids integer[], p_relations text[], p_fire boolean)
     RETURNS oid[]
@@ -223,43 +228,62 @@ $$;
 COMMENT ON FUNCTION pggit._require_branch_as_planned(integer, bigint, bigint) IS
 'Raises VG310 unless what this transaction has written to a branch since a watermark is exactly the plan, and nothing of main. p_before_rows: the watermark from which on rows were written to its real tables.';
 
-CREATE OR REPLACE FUNCTION pggit._require_own_foreign_keys(p_branch_id integer)
-    RETURNS void
+CREATE OR REPLACE FUNCTION pggit._own_foreign_keys(p_branch_id integer)
+    RETURNS TABLE (conname name, child regclass, parent regclass, table_id integer, nspname name, relname name, columns text, same text, given text)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT c.conname, c.conrelid::regclass, c.confrelid::regclass, (SELECT bt.table_id FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.relation = c.conrelid), n.nspname, k.relname,
+           string_agg(quote_ident(ca.attname), ', ' ORDER BY u.nth),
+           string_agg(format('p.%I OPERATOR(%I.%s) c.%I', pa.attname, os.nspname, o.oprname, ca.attname), ' AND '),
+           string_agg(format('c.%I IS NOT NULL', ca.attname), ' AND ')
+      FROM pg_constraint AS c
+      JOIN pg_class AS k ON k.oid = c.conrelid
+      JOIN pg_namespace AS n ON n.oid = k.relnamespace
+     CROSS JOIN LATERAL unnest(c.conkey, c.confkey, c.conpfeqop) WITH ORDINALITY AS u(child, parent, operator, nth)
+      JOIN pg_attribute AS ca ON ca.attrelid = c.conrelid AND ca.attnum = u.child
+      JOIN pg_attribute AS pa ON pa.attrelid = c.confrelid AND pa.attnum = u.parent
+      JOIN pg_operator AS o ON o.oid = u.operator
+      JOIN pg_namespace AS os ON os.oid = o.oprnamespace
+     WHERE c.contype = 'f' AND c.convalidated
+       AND EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.form = 'table' AND bt.relation IN (c.conrelid, c.confrelid))
+       AND (NOT EXISTS (SELECT FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id) JOIN pg_constraint AS m ON m.conrelid = t.relation
+                         WHERE bt.branch_id = p_branch_id AND bt.relation = c.conrelid AND m.contype = 'f' AND m.conname = c.conname)
+            OR EXISTS (SELECT FROM pggit.branch_tables AS bt JOIN pggit.branch_columns AS bc USING (branch_id, table_id)
+                        WHERE bt.branch_id = p_branch_id AND bt.relation IN (c.conrelid, c.confrelid)))
+     GROUP BY c.oid, c.conname, c.conrelid, c.confrelid, n.nspname, k.relname
+     ORDER BY c.conname;
+$$;
+
+COMMENT ON FUNCTION pggit._own_foreign_keys(integer) IS
+'The foreign keys that only a branch has, or whose tables have columns of their own there: what main''s catalog says is not enough to know whether merged rows satisfy them, and no trigger of theirs fires.';
+
+CREATE OR REPLACE FUNCTION pggit._find_orphans(p_merge_id uuid, p_branch_id integer, p_tables integer[])
+    RETURNS boolean
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_key     record;
-    v_orphans boolean;
+    v_orphans text;
+    v_any     boolean;
+    v_found   boolean := false;
 BEGIN
-    FOR v_key IN
-        SELECT c.conname, c.conrelid::regclass AS child, c.confrelid::regclass AS parent, n.nspname, k.relname,
-               string_agg(format('p.%I OPERATOR(%I.%s) c.%I', pa.attname, os.nspname, o.oprname, ca.attname), ' AND ') AS same,
-               string_agg(format('c.%I IS NOT NULL', ca.attname), ' AND ') AS given
-          FROM pg_constraint AS c
-          JOIN pg_class AS k ON k.oid = c.conrelid
-          JOIN pg_namespace AS n ON n.oid = k.relnamespace
-         CROSS JOIN LATERAL unnest(c.conkey, c.confkey, c.conpfeqop) AS u(child, parent, operator)
-          JOIN pg_attribute AS ca ON ca.attrelid = c.conrelid AND ca.attnum = u.child
-          JOIN pg_attribute AS pa ON pa.attrelid = c.confrelid AND pa.attnum = u.parent
-          JOIN pg_operator AS o ON o.oid = u.operator
-          JOIN pg_namespace AS os ON os.oid = o.oprnamespace
-         WHERE c.contype = 'f' AND c.convalidated
-           AND EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.form = 'table' AND bt.relation IN (c.conrelid, c.confrelid))
-           AND (NOT EXISTS (SELECT FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id) JOIN pg_constraint AS m ON m.conrelid = t.relation
-                             WHERE bt.branch_id = p_branch_id AND bt.relation = c.conrelid AND m.contype = 'f' AND m.conname = c.conname)
-                OR EXISTS (SELECT FROM pggit.branch_tables AS bt JOIN pggit.branch_columns AS bc USING (branch_id, table_id)
-                            WHERE bt.branch_id = p_branch_id AND bt.relation IN (c.conrelid, c.confrelid)))
-         GROUP BY c.oid, c.conname, c.conrelid, c.confrelid, n.nspname, k.relname
-    LOOP
-        EXECUTE format('SELECT EXISTS (SELECT FROM %s AS c WHERE %s AND NOT EXISTS (SELECT FROM %s AS p WHERE %s))', v_key.child, v_key.given, v_key.parent, v_key.same) INTO v_orphans;
-        IF v_orphans THEN
+    FOR v_key IN SELECT f.* FROM pggit._own_foreign_keys(p_branch_id) AS f LOOP
+        v_orphans := format('SELECT to_jsonb(c.*) AS j FROM %s AS c WHERE %s AND NOT EXISTS (SELECT FROM %s AS p WHERE %s)', v_key.child, v_key.given, v_key.parent, v_key.same);
+        EXECUTE format('SELECT EXISTS (%s)', v_orphans) INTO v_any;
+        CONTINUE WHEN NOT v_any;
+        IF v_key.table_id IS NULL THEN
             PERFORM pggit._violation('23503', format('the merged rows of table %s violate foreign key constraint "%s", which is on the branch alone', v_key.child, v_key.conname), '',
                                      v_key.nspname, v_key.relname, '', v_key.conname);
         END IF;
+        v_found := true;
+        PERFORM pggit._note_violations(p_merge_id, v_key.table_id, 'foreign_key', v_key.conname, format('SELECT %s AS key FROM (%s LIMIT 10000) AS v', pggit._key_json(v_key.table_id, 'v.j', pggit._target()), v_orphans),
+                                       format('(%s) is not present in %s', v_key.columns, v_key.parent), v_key.table_id = ANY (p_tables));
     END LOOP;
+    RETURN v_found;
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._require_own_foreign_keys(integer) IS
-'Checks, after a merge into a branch, the foreign keys that only the branch has, or whose tables have columns of their own there: no plan knows them, and no trigger of theirs has fired. Reads the tables. Raises 23503.';
+COMMENT ON FUNCTION pggit._find_orphans(uuid, integer, integer[]) IS
+'Records, after a merge into a branch, the first 10,000 rows that each of its own foreign keys (pggit._own_foreign_keys) does not take; p_tables: the tables of which there is a plan. Reads the tables. Whether there were any: then the caller undoes the merge.';

@@ -503,6 +503,31 @@ def test_a_migration_shows_its_statements_and_takes_what_fills_its_columns(site:
     ]
 
 
+def test_constraints_are_validated_after_the_merge(site: Site) -> None:
+    """While rows of main are in the way they bind new rows, and the status says which; later they are valid."""
+    database, owner = site.versioned()
+    branch, _ = site.branch(database, materialize="All")
+    added = "ALTER TABLE items ADD CONSTRAINT dear CHECK (price > 1), ADD CONSTRAINT named CHECK (name <> '')"
+    owner.run(f"SELECT pggit.checkout('{branch}'); {added}; SELECT pggit.checkout('main')")
+    owner.run("INSERT INTO items (id, name, price) VALUES (77, 'cheap', 0.5)")
+    name = a_name("merge")
+    site.namespace.apply("Merge", name, {"databaseRef": {"name": database}, "source": branch, "validation": "Later"})
+
+    status = site.wait("dbm", name, "Merged")["status"]
+    assert (status["validation"]["done"], status["validation"]["open"]) == (1, 1)
+    assert 'check constraint "dear" of relation "items" is violated by some row' in status["validation"]["message"]
+    found = condition(site.namespace.get("dbm", name), "Unvalidated")
+    assert (found["status"], found["reason"]) == ("True", "NotYetValid")
+    with pytest.raises(psycopg.errors.CheckViolation):
+        owner.run("INSERT INTO items (id, name, price) VALUES (78, 'cheap, too', 0.5)")
+
+    owner.run("UPDATE items SET price = 2 WHERE id = 77")
+    site.until("dbm", name, lambda body: body["status"]["validation"]["open"] == 0)
+    here = "conrelid = 'public.items'::regclass AND conname IN ('dear', 'named')"
+    assert owner.rows(f"SELECT convalidated FROM pg_constraint WHERE {here}") == [(True,), (True,)]
+    assert condition(site.namespace.get("dbm", name), "Unvalidated")["status"] == "False"
+
+
 def _refused(body: Body, said: str) -> bool:
     return condition(body)["reason"] == "Refused" and said in condition(body)["message"]
 

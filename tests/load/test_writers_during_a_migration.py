@@ -14,6 +14,8 @@ import pytest
 from fixtures.postgres import Database, query
 
 WRITERS = 4
+#: pggit.lock_timeout, in seconds.
+PATIENCE = 30
 BEFORE = """
     CREATE TABLE customers (id int PRIMARY KEY, email text NOT NULL);
     CREATE TABLE orders (id bigserial PRIMARY KEY, customer int NOT NULL REFERENCES customers,
@@ -63,6 +65,7 @@ def write(db: Database, number: int, stop: threading.Event) -> Told:
 def test_no_writer_fails_or_waits_for_long(db: Database, merge: str, rows: int) -> None:
     db.run(BEFORE.replace("ROWS", str(rows)))
     query(db.connect(branch="dev"), MIGRATION)
+    db.run(f"SET pggit.lock_timeout = '{PATIENCE}s'")
     stop = threading.Event()
     with ThreadPoolExecutor(WRITERS) as pool:
         writers = [pool.submit(write, db, number, stop) for number in range(WRITERS)]
@@ -75,10 +78,18 @@ def test_no_writer_fails_or_waits_for_long(db: Database, merge: str, rows: int) 
         finally:
             stop.set()
         told = [writer.result() for writer in writers]
+    # Wall time is the machine's, too: what is promised is that nobody waits longer, or the merge gives up.
+    if result == "refused":
+        assert detail["sqlstate"] == "VG403", detail
+        pytest.skip(f"the machine is so slow that the merge gave up: {detail['reason']}")
     assert result == ("merged" if merge == "merge" else "planned"), detail
+    assert detail["held_seconds"] < PATIENCE
     longest = max(one.longest for one in told)
     written = sum(len(one.inserted) for one in told)
-    print(f"{merge} of {rows} rows took {took:.2f} s, {written} transactions, the longest waited {longest:.2f} s")
+    print(
+        f"{merge} of {rows} rows took {took:.2f} s, held the tables for {detail['held_seconds']} s (lock_timeout "
+        f"{PATIENCE} s), {written} transactions, the longest waited {longest:.2f} s"
+    )
     counted = sum((one.counted for one in told), Counter[int]())
     assert dict(db.rows("SELECT id, n FROM orders WHERE n > 0")) == dict(counted)
     assert {key for (key,) in db.rows("SELECT id FROM orders WHERE id > %s", rows)} == {

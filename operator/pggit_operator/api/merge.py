@@ -54,6 +54,13 @@ class FastForward(StrEnum):
     ONLY = "Only"
 
 
+class Validation(StrEnum):
+    """When constraints that come to main are validated."""
+
+    NOW = "Now"
+    LATER = "Later"
+
+
 class Approval(StrEnum):
     """Whether somebody has to approve the plan before it is carried out."""
 
@@ -260,6 +267,13 @@ class MergeSpec(Model):
         description="What must hold on the merged rows, before anybody can see them; if one does not, the merge is "
         "refused. The database's login needs CREATEROLE: each runs as a role that is there only meanwhile.",
     )
+    validation: Validation = Field(
+        default=Validation.NOW,
+        description="When checks and foreign keys that come to main are validated. Now: in the merge, which keeps "
+        "writers of their tables waiting meanwhile. Later: they bind new rows at once, and when the merge is done the "
+        "operator validates them, one after the other, while others read and write; status.validation and the "
+        "condition Unvalidated say how far it is.",
+    )
     approval: Approval = Field(
         default=Approval.NONE,
         description="Required: nothing is written before approvedPlan names the plan that status.plan shows.",
@@ -382,6 +396,14 @@ class Violations(Model):
     )
 
 
+class Validated(Model):
+    """What became of constraints that are validated after the merge."""
+
+    done: Count = Field(description="Constraints that are valid.")
+    open: Count = Field(description="Constraints that bind new rows only, so far.")
+    message: str = Field(max_length=4096, description="The same in words, with the reason where one is not valid.")
+
+
 class SourceBranch(Model):
     """What became of a source that is to be deleted."""
 
@@ -405,6 +427,7 @@ class MergeStatus(Status):
     plan: Plan | None = Field(default=None, description="What changes in the target.")
     conflicts: Conflicts | None = Field(default=None, description="What both sides changed differently.")
     violations: Violations | None = Field(default=None, description="Constraints that the merged rows would break.")
+    validation: Validated | None = Field(default=None, description="Only with validation: Later.")
     approved_by: str | None = Field(
         default=None,
         max_length=300,

@@ -51,6 +51,16 @@ class SourceBranch:
 
 
 @dataclass(frozen=True)
+class FinishStep:
+    """A statement that a merge has left for afterwards, one of so many: whether it is done, and why not."""
+
+    ddl: str | None
+    is_done: bool
+    reason: str | None
+    steps: int
+
+
+@dataclass(frozen=True)
 class Wish:
     """What an owner wants, once: a source merged into the target, or an earlier merge undone there."""
 
@@ -130,6 +140,11 @@ def plan_merge(conn: Connection, wish: Wish) -> UUID:
 def delete_merged_source(conn: Connection, *, owner: Owner) -> SourceBranch:
     """Delete the branch that the owner's merge has merged, unless somebody uses it."""
     return one(conn, SourceBranch, "delete_merged_source", owner=owner.record)
+
+
+def run_finish_step(conn: Connection, *, owner: Owner, step: int) -> FinishStep:
+    """Validate one of the constraints that the owner's merge has brought; done already, it does nothing."""
+    return one(conn, FinishStep, "run_finish_step", owner=owner.record, step=step)
 
 
 def describe_merge(conn: Connection, merge_id: UUID) -> Merge:

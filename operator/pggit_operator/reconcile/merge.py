@@ -22,6 +22,8 @@ from pggit_operator.api.merge import (
     SourceBranch,
     TablePlan,
     Take,
+    Validated,
+    Validation,
     Violation,
     Violations,
 )
@@ -29,7 +31,7 @@ from pggit_operator.errors import ConflictNotFound, InvalidResolution, PgGitErro
 from pggit_operator.pggit import merge as sql
 from pggit_operator.pggit.call import Connection, transaction
 from pggit_operator.reconcile.connection import connected, database_of, owner_of
-from pggit_operator.reconcile.verdict import Verdict, failure, ready, stalled, suspended
+from pggit_operator.reconcile.verdict import Finding, Verdict, failure, ready, stalled, suspended
 from pggit_operator.reconcile.world import World
 
 _SHOWN = 50
@@ -59,7 +61,7 @@ def decide(world: World, merge: Merge) -> Verdict | None:
     if merge.spec.suspend:
         return suspended()
     if settled := _settled(merge):
-        return _tidied(world, merge, settled)
+        return _tidied(world, merge, _validated(world, merge, settled))
     spec, limit = merge.spec, world.settings.long_timeout
     values = database_of(world, merge, spec.database_ref).spec.conflict_values is ConflictValues.SHOW
     with connected(world, merge, spec.database_ref, patience=limit) as (conn, _):
@@ -77,7 +79,7 @@ def decide(world: World, merge: Merge) -> Verdict | None:
                 if verdict.stalled or spec.dry_run
                 else verdict
             )
-    return _tidied(world, merge, verdict)
+    return _tidied(world, merge, _validated(world, merge, verdict))
 
 
 def _merged(conn: Connection, merge: Merge, wish: sql.Wish, *, values: bool) -> Verdict:
@@ -129,6 +131,8 @@ def _options(merge: Merge, *, verified: bool, approved_by_policy: bool) -> dict[
         options["rules"] = [_rule(one) for one in spec.rules]
     if spec.fill:
         options["fill"] = {f"{one.table}.{one.column}": _filling(one) for one in spec.fill}
+    if spec.validation is Validation.LATER:
+        options["validate"] = "later"
     if spec.checks:
         options["checks"] = [{"name": one.name, "sql": one.sql} for one in spec.checks]
     if spec.approval is Approval.REQUIRED or approved_by_policy:
@@ -136,6 +140,43 @@ def _options(merge: Merge, *, verified: bool, approved_by_policy: bool) -> dict[
         if spec.approved_by is not None:
             options["approved_by"] = spec.approved_by if verified else f"{spec.approved_by} (unverified)"
     return options
+
+
+def _validated(world: World, merge: Merge, verdict: Verdict) -> Verdict:
+    """What has merged has its constraints validated; whatever comes of that, the merge itself stays as it is."""
+    if not (verdict.ready and merge.spec.validation is Validation.LATER and verdict.reason != "Planned"):
+        return verdict
+    now = merge.status.validation
+    if now is None or now.open:
+        now = _validate(world, merge)
+    facts = verdict.facts if isinstance(verdict.facts, MergeStatus) else merge.status
+    return replace(
+        verdict,
+        facts=facts.model_copy(update={"validation": now}),
+        finding=Finding("Unvalidated", bool(now.open), "NotYetValid" if now.open else "Validated", now.message),
+    )
+
+
+def _validate(world: World, merge: Merge) -> Validated:
+    """Each constraint in a transaction of its own: none is locked for longer than it takes."""
+    limit, owner = world.settings.long_timeout, owner_of(world, merge)
+    number, steps, done = 1, 1, 0
+    left: list[str] = []
+    try:
+        with connected(world, merge, merge.spec.database_ref, patience=limit) as (conn, _):
+            while number <= steps:
+                with transaction(conn, timeout=limit):
+                    step = sql.run_finish_step(conn, owner=owner, step=number)
+                number, steps = number + 1, step.steps
+                if not step.is_done:
+                    left.append(f"{step.ddl}: {step.reason}")
+                elif step.ddl is not None:
+                    done += 1
+    except PgGitError as error:
+        said = f"{done} constraints are valid, the others wait for now: {error.message}"
+        return Validated(done=done, open=max(steps - done, 1), message=_short(said, _LONGEST_STATEMENT) or "")
+    said = f"{done} constraints are valid" + (f"; rows are in the way of others: {'; '.join(left)}" if left else "")
+    return Validated(done=done, open=len(left), message=_short(said, _LONGEST_STATEMENT) or "")
 
 
 def _tidied(world: World, merge: Merge, verdict: Verdict) -> Verdict:

@@ -282,3 +282,25 @@ def test_what_a_writer_commits_while_the_source_is_being_deleted_is_kept(branche
 
     assert found == [(False, "it has changed since the merge")]
     assert branched.rows('SELECT a FROM "public@dev".t WHERE id = 1') == [("late",)]
+
+
+def test_what_is_left_is_validated_step_by_step_and_is_no_drift(db: Database) -> None:
+    db.run("""
+        CREATE TABLE t (id integer PRIMARY KEY, n integer); INSERT INTO t VALUES (1, -1);
+        SELECT pggit.track_schema('public'), pggit.commit('first'), pggit.create_branch('dev', p_materialize => 'all');
+        UPDATE t SET n = 1;
+        SELECT pggit.commit('main moves on');
+    """)
+    step = "SELECT is_done, reason, steps, ddl IS NULL FROM pggit.run_finish_step(%s, %s)"
+    with raises("VG006"):
+        db.row(step, owner("m"), 1)
+    dev(db, "UPDATE t SET n = 2; ALTER TABLE t ADD CONSTRAINT above CHECK (n > 0), ADD CONSTRAINT below CHECK (n < 9)")
+    assert run(db, options={"on_conflict": "theirs", "validate": "later"})[0] == "merged"
+    db.run("ALTER TABLE t DROP CONSTRAINT below; SELECT pggit.accept_drift()")
+    assert db.row(step, owner("m"), 1) == (True, None, 2, False)
+    assert db.row(step, owner("m"), 2) == (True, 'constraint "below" of relation "t" does not exist', 2, False)
+    assert db.row(step, owner("m"), 3) == (True, None, 2, True)
+    assert db.value(
+        "SELECT convalidated FROM pg_constraint WHERE conname = 'above' AND conrelid = 'public.t'::regclass"
+    )
+    assert db.rows("SELECT * FROM pggit.schema_drift()") == []

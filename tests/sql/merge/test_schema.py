@@ -195,32 +195,6 @@ def test_both_sides_change_one_table_in_different_places(shop: Database, dev: Co
     assert objects(shop, "dev") == main
 
 
-@pytest.mark.parametrize(
-    ("there", "here", "state"),
-    [
-        (
-            "ALTER TABLE orders ADD CONSTRAINT cheap CHECK (total < 100)",
-            "UPDATE orders SET total = 500 WHERE id = 1",
-            "23514",
-        ),
-        ("ALTER TABLE customers ADD UNIQUE (email)", "UPDATE customers SET email = 'c2' WHERE id = 1", "23505"),
-        ("ALTER TABLE orders ALTER note SET NOT NULL", "UPDATE orders SET note = NULL WHERE id = 1", "23502"),
-    ],
-)
-def test_rows_of_one_side_under_a_constraint_of_the_other(
-    shop: Database, dev: Connection, there: str, here: str, state: str
-) -> None:
-    query(dev, there)
-    shop.run(here)
-    before = objects(shop, "main"), shop.rows("SELECT * FROM orders ORDER BY id")
-    result, reason, found = shop.row(
-        "SELECT result, detail ->> 'reason', detail ->> 'sqlstate' FROM pggit.merge('dev', 'main')"
-    )
-    assert (result, found) == ("refused", state), reason
-    assert (objects(shop, "main"), shop.rows("SELECT * FROM orders ORDER BY id")) == before
-    assert shop.rows("SELECT * FROM pggit.verify()") == []
-
-
 def test_new_labels_come_before_the_rows_that_have_them(shop: Database, dev: Connection) -> None:
     query(dev, "CREATE TYPE size AS ENUM ('s', 'l'); ALTER TABLE orders ADD size size")
     assert merge(shop)[0] == "fast_forward"
