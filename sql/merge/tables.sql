@@ -690,26 +690,29 @@ DECLARE
     v_then    text;
     v_name    text;
     v_numbers record;
+    v_rows    text;
+    v_names   jsonb;  -- of then, by origin; the columns may have got others before the table went
 BEGIN
     SELECT n.* INTO v_named FROM pggit._name_at(p_table_id, v_at) AS n;
     v_then := format('%I.%I', v_named.schema_name, v_named.table_name);
     v_name := (SELECT format('%I.%I', s.schema_name, v_named.table_name) FROM pggit.branch_schemas AS s WHERE s.branch_id = p_branch_id AND s.base_schema = v_named.schema_name);
+    v_names := (SELECT coalesce(jsonb_object_agg(o.column_id, (parse_ident(o.object_name))[3]), '{}') FROM unnest(v_objects) AS o WHERE o.object_type = 'column' AND o.parent = v_then AND o.column_id IS NOT NULL);
     IF v_name IS NULL
-       OR ARRAY(SELECT c.name FROM pggit._columns_at(p_table_id, v_at) AS c ORDER BY 1)
-          <> ARRAY(SELECT a.name FROM unnest(v_objects) AS o CROSS JOIN LATERAL (SELECT (parse_ident(o.object_name))[3] AS name) AS a WHERE o.object_type = 'column' AND o.parent = v_then ORDER BY 1) THEN
+       OR ARRAY(SELECT c.origin::text FROM pggit._columns_at(p_table_id, v_at) AS c ORDER BY 1) <> ARRAY(SELECT k FROM jsonb_object_keys(v_names) AS k ORDER BY 1) THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG302', SCHEMA = 'pggit',
             MESSAGE = format('a branch can''t have table %s, which main has dropped since: nobody knows its definition of then', v_then),
             HINT    = 'Begin the branch at a commit. pggit.as_of and pggit.diff_rows show the rows of then.';
     END IF;
+    v_rows := pggit._state_sql(p_table_id, v_at);
     PERFORM pggit._migrate(p_branch_id, '{}', pggit._definition_then(v_objects, v_then, false));
     INSERT INTO pggit.branch_columns (branch_id, table_id, column_id, attnum, name, type_name, key_position, generated_as, origin)
-    SELECT p_branch_id, p_table_id, c.column_id, a.attnum, c.name, c.type_name, c.key_position, c.generated_as, c.origin
-      FROM pggit._columns_at(p_table_id, v_at) AS c JOIN pg_attribute AS a ON a.attrelid = v_name::regclass AND a.attname = c.name;
+    SELECT p_branch_id, p_table_id, c.column_id, a.attnum, a.attname, c.type_name, c.key_position, c.generated_as, c.origin
+      FROM pggit._columns_at(p_table_id, v_at) AS c JOIN pg_attribute AS a ON a.attrelid = v_name::regclass AND a.attname = v_names ->> c.origin::text;
     EXECUTE format('ALTER TABLE %s DISABLE TRIGGER USER', v_name);
     EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE %s', v_name,
-                   (SELECT string_agg(quote_ident(c.name), ', ' ORDER BY c.column_id) FROM pggit._columns_at(p_table_id, v_at) AS c WHERE c.generated_as IS NULL),
-                   pggit._state_sql(p_table_id, v_at));
+                   (SELECT string_agg(quote_ident(v_names ->> c.origin::text), ', ' ORDER BY c.column_id) FROM pggit._columns_at(p_table_id, v_at) AS c WHERE c.generated_as IS NULL),
+                   v_rows);
     EXECUTE format('ALTER TABLE %s ENABLE TRIGGER USER', v_name);
     EXECUTE format('DELETE FROM pggit._delta_%s AS d WHERE d._b = %s', p_table_id, p_branch_id);
     FOR v_numbers IN SELECT o.sequence::regclass AS name, o.column_name, CASE WHEN q.seqincrement < 0 THEN 'min' ELSE 'max' END AS last FROM pggit._own_sequences(v_name::regclass) AS o JOIN pg_sequence AS q ON q.seqrelid = o.sequence LOOP

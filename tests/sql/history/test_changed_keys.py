@@ -125,7 +125,7 @@ class Model:
             )
             for step in steps if n % 2 else [", ".join(steps)]:
                 self.db.run(f"ALTER TABLE {NAME} {step}")
-            self.not_null(self.table.key)
+            self.not_null([c for c in self.table.key if c not in key])
             self.next_line(key)
 
     def not_null(self, columns: list[int]) -> None:
