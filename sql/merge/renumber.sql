@@ -465,7 +465,15 @@ DECLARE
     v_result    pggit.merge_result;
     v_found     record;
     v_is_undone boolean := false;
+    v_before    text    := coalesce(current_setting('pggit.renumbered', true), '');
 BEGIN
+    IF length(v_before) >= 5 THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG402', SCHEMA = 'pggit',
+            MESSAGE = 'others keep taking the keys that rows are to get',
+            HINT    = 'Nothing was written. Have writers take their keys from the sequence, or merge when they are done.';
+    END IF;
+    PERFORM set_config('pggit.renumbered', v_before || '+', true);
     BEGIN
         v_done   := pggit._renumber(p_merge, p_branch_id, p_apply);
         v_result := pggit._attempt(p_merge.merge_id, p_apply, p_rehearse, p_still);
@@ -481,13 +489,14 @@ BEGIN
         END IF;
         PERFORM pggit._find_again(p_merge.merge_id, v_found);
     END;
+    PERFORM set_config('pggit.renumbered', v_before, true);
     v_result.detail := v_result.detail || jsonb_build_object('renumbered', jsonb_build_array(v_done) || coalesce(v_result.detail -> 'renumbered', '[]'));
     RETURN v_result;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._attempt_renumbered(pggit.merges, integer, boolean, boolean, text) IS
-'The rest of an attempt at a merge after new keys were drawn (pggit._reserve_keys): the branch gets them and the merge is attempted again; unless that merges, the branch is left as it was.';
+'The rest of an attempt at a merge after new keys were drawn (pggit._reserve_keys): the branch gets them and the merge is attempted again; unless that merges, the branch is left as it was. Raises VG402 where that has been done five times within one another: somebody takes the new keys as soon as they are drawn.';
 
 -- Where columns change in the same merge, the new keys are drawn in the merged columns, and given in an attempt of their own, before the columns change.
 

@@ -369,3 +369,20 @@ def test_columns_change_in_the_same_merge(db: Database, source: str, changed: st
         assert own[name] == ["old 2", None, f"{name}1,{name}2", 1, int(name == changed)]
     assert db.rows("SELECT * FROM pggit.verify()") == []
     assert {merge(db, "main", "side")[0], merge(db, "side", "main")[0]} == {"up_to_date"}
+
+
+def test_who_gives_himself_each_key_as_it_is_drawn_does_not_keep_a_merge_going_for_ever(db: Database) -> None:
+    db.run("CREATE TABLE t (id serial PRIMARY KEY, label text); SELECT pggit.track_schema('public')")
+    db.run("SELECT pggit.commit('first', p_allow_empty => true), pggit.create_branch('dev', p_materialize => 'none')")
+    query(db.connect(branch="dev"), "INSERT INTO t VALUES (1, 'dev')")
+    db.run("INSERT INTO t VALUES (1, 'main')")
+    # As if another session had committed main's next key whenever the merge has drawn it.
+    db.run("SELECT set_config('pggit.renumbered', '+++++', false)")
+    with raises("VG402"):
+        db.run("SELECT pggit.merge('dev', 'main', NULL, '{\"rules\": [{\"rule\": \"renumber\"}]}')")
+    db.run("RESET pggit.renumbered")
+    assert db.rows("SELECT label FROM t") == [("main",)]
+    assert (
+        db.value("SELECT result FROM pggit.merge('dev', 'main', NULL, '{\"rules\": [{\"rule\": \"renumber\"}]}')")
+        == "merged"
+    )
