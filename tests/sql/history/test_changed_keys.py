@@ -171,7 +171,8 @@ class Model:
                 row[column] += "0"
 
     def text(self, n: int) -> None:
-        if self.told and 1 in self.table.columns:
+        # Without a key, a column that got another type is not among those that two commits both have.
+        if self.told and 1 in self.table.columns and self.table.key:
             integer = self.db.value(
                 "SELECT atttypid = 'integer'::regtype FROM pg_attribute WHERE attrelid = %s::regclass AND attname = %s",
                 NAME,
@@ -185,6 +186,8 @@ class Model:
     def again(self, n: int) -> None:
         if self.told:
             columns = dict(list(self.table.columns.items())[: n % 3 + 1])
+            self.commit(n)  # columns go on by the names that the last commit knows
+            self.note_names()
             self.db.run(f"DROP TABLE {NAME}")
             self.next_line([])
             self.table.columns, self.table.rows = columns, []
