@@ -935,6 +935,7 @@ DECLARE
     v_rehearse boolean := false;
     v_still    text;
     v_drawn    jsonb;
+    v_reserved jsonb;
     v_undone   boolean;
     v_merge    pggit.merges;
     v_found    record;
@@ -958,7 +959,8 @@ BEGIN
             EXIT WHEN (NOT v_rehearse AND coalesce(current_setting('pggit.merge_touched', true), '') = '') OR (p_apply AND v_result.result IN ('merged', 'fast_forward'));
             v_found := pggit._findings(p_merge_id);
             SELECT m.* INTO v_merge FROM pggit.merges AS m WHERE m.merge_id = p_merge_id;
-            v_undone := true;
+            v_reserved := (SELECT jsonb_agg(k) FROM pggit.reserved_keys AS k WHERE k.branch_id = pggit._branch_to_renumber(v_merge));
+            v_undone   := true;
             RAISE EXCEPTION USING ERRCODE = 'transaction_rollback';
         EXCEPTION
             WHEN SQLSTATE '40000' THEN
@@ -967,7 +969,7 @@ BEGIN
                 END IF;
                 UPDATE pggit.merges AS m SET source_commit = v_merge.source_commit, base_commit = v_merge.base_commit WHERE m.merge_id = p_merge_id;
                 PERFORM pggit._find_again(p_merge_id, v_found);
-                PERFORM pggit._keep_drawn_keys(pggit._branch_to_renumber(v_merge), v_drawn) WHERE v_drawn IS NOT NULL;
+                PERFORM pggit._keep_drawn_keys(pggit._branch_to_renumber(v_merge), v_reserved) WHERE v_reserved IS NOT NULL;
                 EXIT;
             WHEN SQLSTATE 'VG402' OR unique_violation OR exclusion_violation THEN
                 GET STACKED DIAGNOSTICS v_detail = PG_EXCEPTION_DETAIL;

@@ -533,7 +533,7 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION pggit._keep_drawn_keys(integer, jsonb) IS
-'Notes keys that were drawn (pggit._drawn_keys) for the next plan.';
+'Notes keys that were drawn (pggit._drawn_keys, or rows of pggit.reserved_keys that were undone) for the next plan.';
 
 CREATE OR REPLACE FUNCTION pggit._take_drawn_keys(p_branch_id integer, p_drawn jsonb)
     RETURNS void
