@@ -120,6 +120,20 @@ $$;
 COMMENT ON FUNCTION pggit._is_in_history(pggit.tables) IS
 'Whether commits of main''s may have a table.';
 
+CREATE OR REPLACE FUNCTION pggit._was_in_history(p_table pggit.tables)
+    RETURNS boolean
+    LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.table_id = p_table.table_id)
+           OR EXISTS (SELECT FROM pggit.commits AS c
+                       WHERE pggit._mark_in(p_table.tracked_at, pggit._base_mark(c.at)) AND NOT pggit._mark_in(p_table.untracked_at, pggit._base_mark(c.at)));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._was_in_history(pggit.tables) IS
+'Whether a branch or a commit has a table that is not tracked any more. One that came and went between two commits, as the table without a key between DROP CONSTRAINT and ADD PRIMARY KEY does, was never anybody''s.';
+
 CREATE OR REPLACE FUNCTION pggit._leaving(p_tag text, p_statement text)
     RETURNS SETOF integer
     LANGUAGE sql STABLE
@@ -224,7 +238,7 @@ BEGIN
     PERFORM pggit._note_table(p_table.table_id, 1, NULL, false, p_table.schema_name, p_table.table_name)
       WHERE NOT EXISTS (SELECT FROM pggit.tables AS l
                          WHERE l.table_id < p_table.table_id AND l.untracked_at IS NOT NULL AND (l.relation = p_table.relation OR (l.schema_name, l.table_name) = (p_table.schema_name, p_table.table_name))
-                           AND pggit._is_in_history(l));
+                           AND pggit._was_in_history(l));
     PERFORM pggit._note_table(p_table.table_id, 1, p_table.tracked_at, true, p_table.schema_name, p_table.table_name);
 END;
 $$;

@@ -106,3 +106,21 @@ def test_what_nothing_reads_any_more_is_collected(db: Database) -> None:
     assert db.rows("SELECT * FROM pggit.generations") == []
     assert db.value("SELECT count(*) FROM pg_class WHERE starts_with(relname, '_main_')") == 0
     assert db.rows("SELECT * FROM pggit.verify()") == []
+
+
+@pytest.mark.parametrize(
+    "first",
+    ["DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (a)", "DROP CONSTRAINT t_pkey; ALTER TABLE t ADD PRIMARY KEY (a)"],
+)
+def test_a_branch_goes_along_with_one_key_after_another(db: Database, first: str) -> None:
+    db.run(
+        "CREATE TABLE t (id integer PRIMARY KEY, a text NOT NULL, b integer NOT NULL); INSERT INTO t VALUES (1, 'a', 1); SELECT pggit.track_schema('public'); SELECT pggit.commit('one')"
+    )
+    db.run("SELECT pggit.create_branch('dev')")
+    dev = db.connect(branch="dev")
+    for change in (first, "DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (b)"):
+        db.run(
+            f"ALTER TABLE t {change}; INSERT INTO t SELECT max(id) + 1, 'a' || max(id), max(id) + 1 FROM t; SELECT pggit.commit('another key')"
+        )
+        assert db.row("SELECT result, detail ->> 'reason' FROM pggit.merge('main', 'dev')") == ("fast_forward", None)
+        assert rows(dev, "SELECT * FROM t ORDER BY 1") == db.rows("SELECT * FROM t ORDER BY 1")
