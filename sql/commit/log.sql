@@ -18,7 +18,7 @@ $$;
 
 COMMENT ON FUNCTION pggit.log(text, integer) IS
 'A ref''s commits over all parents, newest first, at most p_limit (NULL: all).
-rows_changed counts rows inserted, updated and deleted against the first parent; objects_changed counts objects of the schema that were created, altered or dropped. Raises
+rows_changed counts rows inserted, updated and deleted against the first parent, but not those that a table had when it began (also with another primary key, or made again); objects_changed counts objects of the schema that were created, altered or dropped. Raises
 VG001, VG002, VG009, VG202, VG205.';
 
 CREATE OR REPLACE FUNCTION pggit.show(p_ref text DEFAULT 'HEAD')

@@ -157,7 +157,7 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = 'VG002', SCHEMA = 'pggit',
             MESSAGE = format('%L is no branch, tag, commit or time', p_ref),
-            HINT    = pggit._near_refs(p_ref) || 'pggit.list_branches() shows the branches, pggit.tags the tags, pggit.log() the commits of a branch. A commit id needs at least 4 digits; HEAD~1 and main^2 count back from a ref.';
+            HINT    = pggit._near_refs(p_ref) || 'pggit.list_branches() shows the branches, pggit.tags the tags, pggit.log() the commits of a branch. A commit id needs at least 4 digits; HEAD~1 and main^2 count back from a ref; a time is written as PostgreSQL reads it, such as 2026-03-01 17:30.';
     END IF;
     RETURN v_commit;
 END;

@@ -3,14 +3,21 @@ CREATE OR REPLACE FUNCTION pggit._resolve_schema(p_conflict pggit.schema_conflic
     LANGUAGE plpgsql
 AS $$
 BEGIN
-    IF p_resolution IS NULL OR p_resolution <> ALL (CASE p_conflict.kind WHEN 'needs_fill' THEN ARRAY['ours', 'value'] ELSE ARRAY['ours', 'theirs'] END) THEN
+    IF p_conflict.kind = 'needs_fill' AND (p_resolution IS DISTINCT FROM 'value' OR jsonb_typeof(p_value) IS DISTINCT FROM 'string') THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG204', SCHEMA = 'pggit',
-            MESSAGE = format('a conflict of kind %s is resolved by %s, not by %L', p_conflict.kind, CASE p_conflict.kind WHEN 'needs_fill' THEN 'ours or value' ELSE 'ours or theirs' END, p_resolution);
-    ELSIF (p_resolution = 'value') <> coalesce(jsonb_typeof(p_value) = 'string', false) THEN
+            MESSAGE = CASE p_resolution WHEN 'value' THEN 'the value is an SQL expression over the row, as a JSON string'
+                                        ELSE format('a conflict of kind needs_fill is resolved by value, not by %L', p_resolution) END,
+            HINT    = format('Neither side says what the rows of the other hold in %s. An expression does: ''"0"'', ''"total * 100"'', or for a text ''"''''none''''"''.', p_conflict.object_name);
+    ELSIF p_conflict.kind <> 'needs_fill' AND (p_resolution IS NULL OR p_resolution NOT IN ('ours', 'theirs')) THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG204', SCHEMA = 'pggit',
-            MESSAGE = CASE p_resolution WHEN 'value' THEN 'the value is an SQL expression over the row, as a JSON string' ELSE format('resolution %L takes no value', p_resolution) END;
+            MESSAGE = format('a conflict of kind %s is resolved by ours or theirs, not by %L', p_conflict.kind, p_resolution),
+            HINT    = 'pggit.merge_schema_conflicts shows both definitions.';
+    ELSIF p_conflict.kind <> 'needs_fill' AND jsonb_typeof(p_value) = 'string' THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG204', SCHEMA = 'pggit',
+            MESSAGE = format('resolution %L takes no value', p_resolution);
     END IF;
     UPDATE pggit.schema_conflicts AS c
        SET resolution = p_resolution, resolved_value = p_value, resolved_by = pggit._actor(), resolved_at = now()
@@ -170,6 +177,7 @@ $$;
 
 COMMENT ON FUNCTION pggit.resolve_conflict(uuid, text, text, jsonb) IS
 'Decides one conflict: ours, theirs, base, or value with p_value. pggit.continue_merge then goes on; until then it can be decided anew.
+One of definitions (pggit.merge_schema_conflicts) is decided by ours or theirs, one of kind needs_fill by a value alone: an SQL expression over the row, as a JSON string.
 For a cell p_value is the cell as JSON (a string or number is read as PostgreSQL''s text form; no value
 is NULL, and so is JSON null except in a json column); for a whole row it is an object by column name with all columns, in which null is NULL, or JSON null to delete the row. Raises VG006, VG007 (no such conflict), VG204 (the value does not fit), VG303 (the merge is settled).';
 
@@ -181,6 +189,7 @@ DECLARE
     v_table    integer := CASE WHEN p_table IS NOT NULL THEN (pggit._table(p_table)).table_id END;
     v_conflict record;
     v_count    integer := 0;
+    v_left     integer;
 BEGIN
     PERFORM pggit._open(p_merge_id);
     IF p_resolution = 'value' THEN
@@ -207,10 +216,16 @@ BEGIN
             END IF;
         END;
     END LOOP;
+    SELECT count(*) INTO v_left FROM pggit.schema_conflicts AS c WHERE c.merge_id = p_merge_id AND c.resolution IS NULL;
+    IF v_left > 0 AND p_table IS NULL AND p_column IS NULL THEN
+        RAISE NOTICE USING
+            MESSAGE = format('conflicts of definitions that stay open: %s', v_left),
+            HINT    = 'pggit.merge_schema_conflicts lists them; pggit.resolve_conflict decides each.';
+    END IF;
     RETURN v_count;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit.resolve_conflicts(uuid, text, text, text) IS
-'Decides all open conflicts of a merge, of one table or one column, by ours, theirs, base, or as was decided when another merge had the same conflict (remembered: what nobody has decided, or does not
-fit any more, stays open); returns how many. Raises VG004, VG005, VG006, VG204, VG303.';
+'Decides all open conflicts of a merge''s rows, of one table or one column, by ours, theirs, base, or as was decided when another merge had the same conflict (remembered: what nobody has decided, or does not
+fit any more, stays open); returns how many. Conflicts of definitions (pggit.merge_schema_conflicts) are decided one by one: a NOTICE says how many stay open. Raises VG004, VG005, VG006, VG204, VG303.';

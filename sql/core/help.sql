@@ -21,7 +21,7 @@ BEGIN
           FROM pg_proc AS p
          WHERE p.pronamespace = 'pggit'::regnamespace AND p.proname NOT LIKE '\_%' AND p.prokind = 'f' AND p.oid <> 'pggit.as_of(text, text)'::regprocedure
     )
-    SELECT t.name, f.call, CASE WHEN f.name = v_word THEN f.comment ELSE regexp_replace(split_part(f.comment, E'\n', 1), '([^.]{3,}?[.])( .*)?$', '\1') END
+    SELECT t.name, f.call, CASE WHEN f.name = v_word THEN f.comment ELSE regexp_replace(replace(f.comment, E'\n', ' '), '([^.]{3,}?[.])( .*)?$', '\1') END
       FROM functions AS f LEFT JOIN topics AS t ON f.name = ANY (t.functions)
      WHERE CASE WHEN v_word IS NULL THEN t.name IS NOT NULL
                 WHEN EXISTS (SELECT FROM topics AS k WHERE k.name = v_word) AND NOT EXISTS (SELECT FROM functions AS k WHERE k.name = v_word) THEN t.name = v_word

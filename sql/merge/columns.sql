@@ -234,7 +234,8 @@ BEGIN
     IF (v_conflict).conflict_id IS NULL THEN
         v_conflict := (p_merge_id, v_id, p_type, p_name, p_kind, p_base, p_ours, p_theirs, NULL, NULL, NULL, NULL)::pggit.schema_conflicts;
         SELECT r.value ->> 'take', r.value -> 'value' INTO v_conflict.resolution, v_conflict.resolved_value
-          FROM jsonb_array_elements(coalesce(v_options -> 'resolutions', '[]') || coalesce(v_options -> 'kept_schema', '[]')) AS r WHERE r.value ->> 'conflict_id' = v_id;
+          FROM jsonb_array_elements(coalesce(v_options -> 'resolutions', '[]') || coalesce(v_options -> 'kept_schema', '[]')) AS r
+         WHERE r.value ->> 'conflict_id' = v_id AND CASE p_kind WHEN 'needs_fill' THEN r.value ->> 'take' = 'value' AND jsonb_typeof(r.value -> 'value') = 'string' ELSE r.value ->> 'take' IN ('ours', 'theirs') END;
         v_conflict.resolution := coalesce(v_conflict.resolution, CASE WHEN v_options ->> 'on_conflict' IN ('ours', 'theirs') AND p_kind <> 'needs_fill' THEN v_options ->> 'on_conflict' END);
         IF v_conflict.resolution IS NOT NULL THEN
             v_conflict.resolved_by := pggit._actor();

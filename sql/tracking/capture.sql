@@ -56,7 +56,7 @@ BEGIN
     RAISE EXCEPTION USING
         ERRCODE = 'VG309', SCHEMA = 'pggit',
         MESSAGE = format('this session is on branch %L, but the statement writes table %I.%I of main', v_branch, p_schema, p_table),
-        HINT    = CASE WHEN v_has_it THEN 'Leave the schema name out, so that the branch''s table is found; or check out main first.'
+        HINT    = CASE WHEN v_has_it THEN format('Leave the schema name out, so that the branch''s table is found; where it was left out, SELECT pggit.checkout(%L); brings search_path up to date. Or check out main first.', v_branch)
                        ELSE format('The branch has no such table. If main got it after the branch was made, SELECT pggit.merge(''main'', %L); brings it. Or check out main first.', v_branch) END;
 END;
 $$;

@@ -179,6 +179,9 @@ def test_help_knows_all_that_it_names(shop: Database) -> None:
     names = ",".join(re.findall(r"'\{([a-z_,]+)\}'", source)).split(",")
     assert {name for _, name, _ in everyday} == set(names)
     assert all(meaning for *_, meaning in everyday)
+    assert [
+        call for call, meaning in shop.rows("SELECT call, meaning FROM pggit.help('')") if meaning[-1] not in ".)"
+    ] == []
     assert shop.rows("SELECT call FROM pggit.help('keep') LIMIT 1") == [("tag(p_name, [p_ref], [p_message])",)]
     assert "Raises VG201" in shop.value("SELECT meaning FROM pggit.help('tag')")
     assert ("stash([p_message], [p_branch])",) in shop.rows("SELECT call FROM pggit.help('stash')")

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from fixtures.postgres import Connection, Database, query
+from fixtures.postgres import Connection, Database, query, raises
 
 BASE = """
     CREATE TABLE orders (id int PRIMARY KEY, total numeric NOT NULL, note text, status text NOT NULL DEFAULT 'new');
@@ -82,6 +82,21 @@ def test_a_value_that_the_other_sides_type_cannot_hold_is_asked_for(
     assert shop.rows("SELECT id, note FROM orders ORDER BY id") == expected
     assert shop.rows("SELECT * FROM pggit.verify()") == []
     assert shop.rows("SELECT * FROM pggit.status('main')") == []
+
+
+def test_no_side_decides_what_a_conversion_would_lose(shop: Database, dev: Connection) -> None:
+    query(dev, "ALTER TABLE orders ALTER note TYPE int USING note::int")
+    shop.run("UPDATE orders SET note = 'five' WHERE id = 1")
+    assert merge(shop) == ("conflicted", 0, 1)
+    merge_id, conflict_id = shop.row("SELECT merge_id, conflict_id FROM pggit.merge_schema_conflicts")
+    assert shop.value("SELECT pggit.resolve_conflicts(%s, 'theirs')", merge_id) == 0
+    for side in ("ours", "theirs"):
+        with raises("VG204"):
+            shop.run("SELECT pggit.resolve_conflict(%s, %s, %s)", merge_id, conflict_id, side)
+        assert merge(shop, resolutions=[{"conflict_id": conflict_id, "take": side}]) == ("conflicted", 0, 1)
+    assert merge(shop, resolutions=[{"conflict_id": conflict_id, "take": "value", "value": 5}]) == ("conflicted", 0, 1)
+    assert merge(shop, resolutions=[{"conflict_id": conflict_id, "take": "value", "value": "5"}]) == ("merged", 0, 0)
+    assert shop.rows("SELECT note FROM orders ORDER BY id") == [(5,), (2,), (3,)]
 
 
 def test_what_fills_a_converted_column_reads_what_was_in_it(shop: Database, dev: Connection) -> None:
