@@ -340,13 +340,26 @@ BEGIN
         PERFORM set_config('session_replication_role', 'replica', true);  -- no event trigger need look at this
     END IF;
     -- Commands that change nothing: LOCK TABLE would lock what the views read, too.
+    -- Those that are referred to first: a statement comes from them to those that refer to them, and would wait for the merge, and the merge for it.
     FOR v_view IN
+        WITH RECURSIVE keys AS MATERIALIZED (
+            SELECT DISTINCT o.table_id AS child, r.table_id AS parent
+              FROM pg_constraint AS k JOIN pggit.tables AS o ON o.relation = k.conrelid JOIN pggit.tables AS r ON r.relation = k.confrelid
+              JOIN pggit.branch_tables AS ob ON ob.branch_id = p_branch_id AND ob.table_id = o.table_id JOIN pggit.branch_tables AS rb ON rb.branch_id = p_branch_id AND rb.table_id = r.table_id
+             WHERE k.contype = 'f'
+        ), above AS (
+            SELECT k.child, k.parent FROM keys AS k
+            UNION SELECT a.child, k.parent FROM above AS a JOIN keys AS k ON k.child = a.parent
+        ), heights AS MATERIALIZED (
+            SELECT a.child AS table_id, count(*) AS n FROM above AS a GROUP BY a.child
+        )
         SELECT bt.relation::regclass AS name, substr(p.proname, length('_write_') + 1) AS shape, pg_get_userbyid(c.relowner) AS owner
           FROM pggit.branch_tables AS bt
           JOIN pg_class AS c ON c.oid = bt.relation
           JOIN pg_trigger AS g ON g.tgrelid = bt.relation AND g.tgname = 'pggit_write'
           JOIN pg_proc AS p ON p.oid = g.tgfoid
-         WHERE bt.branch_id = p_branch_id AND bt.form = 'view' ORDER BY bt.table_id
+          LEFT JOIN heights AS h ON h.table_id = bt.table_id
+         WHERE bt.branch_id = p_branch_id AND bt.form = 'view' ORDER BY coalesce(h.n, 0), bt.table_id
     LOOP
         PERFORM pggit._execute_soon(CASE WHEN p_from_readers THEN format('ALTER VIEW %s OWNER TO %I', v_view.name, v_view.owner)
                                          ELSE pggit._write_trigger_sql(v_view.name::text, v_view.shape, p_branch_id) END, v_begun);

@@ -167,3 +167,24 @@ def test_a_writer_waits_for_ddl_of_main_before_it_has_what_ddl_needs(db: Databas
         finally:
             ddl.rollback()
         writer.result()
+
+
+def test_a_statement_that_cascades_does_not_meet_a_merge_half_way(db: Database) -> None:
+    """The merge has the view that is referred to before those that refer to it, as statements come by them."""
+    db.run(
+        "CREATE TABLE z (id integer PRIMARY KEY); CREATE TABLE a (id integer PRIMARY KEY, z integer REFERENCES z ON DELETE CASCADE); INSERT INTO z VALUES (1), (2); INSERT INTO a VALUES (1, 1)"
+    )
+    db.run(
+        "SELECT pggit.track_schema('public'); SELECT pggit.commit('one'); SELECT pggit.create_branch('work', p_materialize => 'none'); INSERT INTO z VALUES (3)"
+    )
+    work = db.connect(branch="work", autocommit=False)
+    query(work, "SET LOCAL lock_timeout = '300ms'; INSERT INTO z VALUES (4)")
+    merger = db.connect()
+    with ThreadPoolExecutor(1) as pool:
+        merge = pool.submit(query, merger, "SELECT result FROM pggit.merge('main', 'work')")
+        until_blocked(db, merger)
+        query(work, "DELETE FROM z WHERE id = 1")
+        work.commit()
+        assert merge.result().fetchone() == ("merged",)
+    assert db.rows('SELECT id FROM "public@work".z ORDER BY 1') == [(2,), (3,), (4,)]
+    assert db.rows('SELECT id FROM "public@work".a') == []
