@@ -2,9 +2,22 @@ DO $remove$
 DECLARE
     v_one      record;
     v_messages text := current_setting('client_min_messages');
+    v_others   text;
 BEGIN
     IF to_regnamespace('pggit') IS NULL THEN
         RETURN;
+    END IF;
+
+    IF to_regprocedure('pggit._checkouts(integer)') IS NOT NULL THEN
+        EXECUTE 'SELECT string_agg(DISTINCT c.pid::text, '', '') FROM pggit._checkouts() AS c WHERE c.pid <> pg_backend_pid()' INTO v_others;
+        IF v_others IS NOT NULL THEN
+            RAISE WARNING USING
+                MESSAGE = format('other sessions have branches checked out, and from now on read and write main: processes %s', v_others),
+                HINT    = 'End these sessions (pg_terminate_backend), or they go on writing where they mean a branch.';
+        END IF;
+    END IF;
+    IF current_setting('pggit.branch', true) <> '' AND to_regprocedure('pggit.checkout(text)') IS NOT NULL THEN
+        EXECUTE 'SELECT pggit.checkout(''main'')';
     END IF;
 
     -- What a cascade drops is all ours, and thousands of lines.

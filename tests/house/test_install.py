@@ -120,6 +120,19 @@ def test_install_and_uninstall_run_twice_and_leave_no_trace(empty_db: Database) 
 
 
 @pytest.mark.pg(15, 16, 17, 18)
+def test_uninstalling_names_who_is_on_a_branch(db: Database) -> None:
+    db.run("CREATE TABLE t (id integer PRIMARY KEY); SELECT pggit.track_schema('public'), pggit.create_branch('b')")
+    other = db.connect()
+    query(other, "SELECT pggit.checkout('b')")
+    said = typed(db, UNINSTALL, transaction=True)
+    assert f"from now on read and write main: processes {other.info.backend_pid}" in said
+    typed(db, SETUP, transaction=True)
+    db.psql("-c", "SELECT pggit.track_schema('public')")
+    script = f"SELECT pggit.create_branch('b'); SELECT pggit.checkout('b');\n\\i {UNINSTALL}\n\\i {SETUP}\n"
+    command = [str(db.server.bin / "psql"), "-X", "-v", "ON_ERROR_STOP=1", db.dsn]
+    assert INSTALLED in subprocess.run(command, input=script, capture_output=True, text=True, check=True).stdout
+
+
 def test_installing_after_uninstalling_starts_anew(db: Database) -> None:
     db.psql("-1", "-f", str(UNINSTALL))
     db.psql("-1", "-f", str(INSTALL))
