@@ -147,6 +147,13 @@ AS $$
 DECLARE
     v_changed boolean := true;
 BEGIN
+    -- Tracking ended, by SET UNLOGGED for one, and nobody dropped it.
+    IF p_is_merge AND (p_dropped).branch_id = 1
+       AND EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+                    WHERE n.nspname = p_table.schema_name AND c.relname = p_table.table_name AND c.relkind IN ('r', 'p')
+                      AND NOT EXISTS (SELECT FROM pggit.tables AS t WHERE t.relation = c.oid AND t.untracked_at IS NULL)) THEN
+        RETURN format('main has a table %s that is not tracked, so that the one of before stays where it is: track it there (pggit.track_table), or drop or rename it', p_name);
+    END IF;
     IF pggit._presence(p_table, p_base) = 'present' AND pggit._presence(p_table, p_kept) = 'present' AND pggit._is_comparable(p_table, p_base, p_kept)
        AND NOT pggit._is_reshaped(p_table.table_id, p_base, p_kept) THEN
         EXECUTE format('SELECT EXISTS (%s)', pggit._changes_sql(p_table.table_id, p_base, p_kept)) INTO v_changed;

@@ -124,3 +124,16 @@ def test_a_branch_goes_along_with_one_key_after_another(db: Database, first: str
         )
         assert db.row("SELECT result, detail ->> 'reason' FROM pggit.merge('main', 'dev')") == ("fast_forward", None)
         assert rows(dev, "SELECT * FROM t ORDER BY 1") == db.rows("SELECT * FROM t ORDER BY 1")
+
+
+def test_a_table_that_main_tracks_no_more_is_not_dropped_by_a_merge(db: Database) -> None:
+    db.run(
+        "CREATE TABLE t (id integer PRIMARY KEY); INSERT INTO t VALUES (1); SELECT pggit.track_schema('public'); SELECT pggit.commit('one'); SELECT pggit.create_branch('dev')"
+    )
+    db.run("ALTER TABLE t SET UNLOGGED; SELECT pggit.commit('two', p_allow_empty => true)")
+    result, reason = db.row("SELECT result, detail ->> 'reason' FROM pggit.merge('main', 'dev')")
+    assert (result, "main has a table public.t that is not tracked" in reason) == ("refused", True)
+    assert db.rows('SELECT id FROM "public@dev".t') == [(1,)]
+    db.run("ALTER TABLE t SET LOGGED; INSERT INTO t VALUES (2); SELECT pggit.commit('three')")
+    assert db.value("SELECT result FROM pggit.merge('main', 'dev')") == "fast_forward"
+    assert db.rows('SELECT id FROM "public@dev".t ORDER BY 1') == [(1,), (2,)]
