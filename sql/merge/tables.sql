@@ -303,6 +303,12 @@ BEGIN
             EXIT WHEN reason IS NOT NULL;
         END IF;
     END LOOP;
+    -- What would come back goes on, under another name and key, as a table that stays: its rows would be there twice.
+    IF reason IS NULL AND (p_ours).branch_id = 1 AND NOT p_is_merge THEN
+        SELECT format('table %I.%I would come back, which has gone on as %s since, with another primary key: DROP TABLE that if it may go (its history stays), and ask again', o.schema_name, o.table_name, t.relation) INTO reason
+          FROM jsonb_array_elements(steps) AS s JOIN pggit.tables AS o ON o.table_id = (s.value ->> 'table')::integer JOIN pggit.tables AS t ON t.relation = pggit._table_of_now(o.table_id)
+         WHERE s.value ->> 'do' = 'create' AND pggit._presence(t, p_ours) <> 'absent' AND NOT steps @> jsonb_build_array(jsonb_build_object('do', 'drop', 'table', t.table_id)) LIMIT 1;
+    END IF;
 END;
 $$;
 

@@ -137,3 +137,16 @@ def test_a_table_that_main_tracks_no_more_is_not_dropped_by_a_merge(db: Database
     db.run("ALTER TABLE t SET LOGGED; INSERT INTO t VALUES (2); SELECT pggit.commit('three')")
     assert db.value("SELECT result FROM pggit.merge('main', 'dev')") == "fast_forward"
     assert db.rows('SELECT id FROM "public@dev".t ORDER BY 1') == [(1,), (2,)]
+
+
+def test_a_table_does_not_come_back_beside_the_one_that_it_became(db: Database) -> None:
+    db.run(
+        "CREATE TABLE t (id integer PRIMARY KEY, a text NOT NULL); INSERT INTO t VALUES (1, 'a'); SELECT pggit.track_schema('public'); SELECT pggit.commit('one')"
+    )
+    db.run("ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (a); SELECT pggit.tag('two', pggit.commit('two'))")
+    db.run(
+        "ALTER TABLE t RENAME TO u; ALTER TABLE u DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (id); SELECT pggit.commit('three')"
+    )
+    result, reason = db.row("SELECT result, detail ->> 'reason' FROM pggit.revert('two')")
+    assert (result, "has gone on as u since" in reason) == ("refused", True)
+    assert db.rows("SELECT to_regclass('t'), (SELECT count(*) FROM u)") == [(None, 1)]
