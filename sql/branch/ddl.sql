@@ -645,9 +645,9 @@ AS $$
 BEGIN
     RAISE EXCEPTION USING
         ERRCODE = 'VG307', SCHEMA = 'pggit',
-        MESSAGE = format('the primary key of table %s can''t be changed on branch %L, and it can''t go to a schema that the branch does not have: its history is kept by main''s key', p_shown.relation::regclass,
+        MESSAGE = format('the primary key of table %s can''t be changed on branch %L, nor can the table go to a schema that the branch does not have: its history is kept by main''s key', p_shown.relation::regclass,
                          (SELECT b.name FROM pggit.branches AS b WHERE b.branch_id = p_shown.branch_id)),
-        HINT    = 'Change them on main (SELECT pggit.checkout(''main'');). Its name, columns, indexes, constraints, triggers and policies, and its schema among those of the branch, can be changed here.';
+        HINT    = 'Both are changed on main, after SELECT pggit.checkout(''main''); and a merge brings them. Its name, columns, indexes, constraints, triggers and policies, and its schema among those of the branch, can be changed here.';
 END;
 $$;
 

@@ -175,37 +175,32 @@ def test_what_can_not_be_saved_is_not_dropped(shop: Database) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ddl", "main", "state"),
+    ("ddl", "main"),
     [
-        ("ALTER TABLE orders ADD CONSTRAINT cheap CHECK (amount < 500)", "UPDATE orders SET amount = 501", None),
-        ("ALTER TABLE orders ADD CONSTRAINT one UNIQUE (amount)", "UPDATE orders SET amount = 9", None),
+        ("ALTER TABLE orders ADD CONSTRAINT cheap CHECK (amount < 500)", "UPDATE orders SET amount = 501"),
+        ("ALTER TABLE orders ADD CONSTRAINT one UNIQUE (amount)", "UPDATE orders SET amount = 9"),
         (
             "UPDATE orders SET note = '{}'; ALTER TABLE orders ALTER note SET NOT NULL",
             "INSERT INTO orders (customer_id) VALUES (1)",
-            None,
         ),
         (
             "ALTER TABLE customers ADD CONSTRAINT first FOREIGN KEY (region) REFERENCES orders",
             "DELETE FROM orders WHERE id = 2",
-            "23503",
         ),
         (
             "CREATE TABLE parcels (of_order int REFERENCES orders); INSERT INTO parcels VALUES (5)",
             "DELETE FROM orders WHERE id = 5",
-            "23503",
         ),
     ],
 )
-def test_constraints_of_a_branch_hold_in_merges_into_it(
-    shop: Database, dev: Connection, ddl: str, main: str, state: str | None
-) -> None:
+def test_constraints_of_a_branch_hold_in_merges_into_it(shop: Database, dev: Connection, ddl: str, main: str) -> None:
     query(dev, ddl + "; SELECT pggit.commit('shape', p_allow_empty => true)")
     shop.run(main + "; SELECT pggit.commit('rows')")
     before = rows(dev, "SELECT * FROM orders ORDER BY id")
     ((result, found, violations),) = shop.rows(
         "SELECT result, detail ->> 'sqlstate', violations FROM pggit.merge('main', 'dev')"
     )
-    assert (result, found, violations > 0) == ("refused", state, state is None)
+    assert (result, found, violations > 0) == ("refused", None, True)
     assert rows(dev, "SELECT * FROM orders ORDER BY id") == before
 
 
