@@ -270,7 +270,7 @@ AS $$
 DECLARE
     v_check pggit.pending_checks;
 BEGIN
-    IF current_setting('pggit.settle', true) = 'later' THEN
+    IF current_setting('pggit.settle_later', true) = pg_trigger_depth()::text THEN
         RETURN NULL;
     END IF;
     FOR v_check IN
@@ -283,7 +283,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._settle_statement() IS
-'AFTER STATEMENT trigger of branch relations with foreign keys: what was noted during the statement must hold now. What referential actions do is part of the statement that caused them (pggit.settle is ''later'' meanwhile).';
+'AFTER STATEMENT trigger of branch relations with foreign keys: what was noted during the statement must hold now. What referential actions do is part of the statement that caused them (pggit.settle_later is how deep the triggers of theirs are), but not what triggers of the user''s do for them.';
 
 CREATE OR REPLACE FUNCTION pggit._settle_deferred()
     RETURNS trigger
@@ -320,7 +320,7 @@ DECLARE
     v_action "char" := CASE p_operation WHEN 'DELETE' THEN v_key.on_delete ELSE v_key.on_update END;
     v_child  text   := pggit._branch_relation(p_branch_id, v_key.child_id);
     v_where  text;
-    v_outer  text   := coalesce(current_setting('pggit.settle', true), '');
+    v_outer  text   := coalesce(current_setting('pggit.settle_later', true), '');
 BEGIN
     IF v_child IS NULL OR NOT pggit._has_foreign_key(p_branch_id, p_constraint) THEN
         RETURN;
@@ -334,7 +334,7 @@ BEGIN
             HINT    = 'Materialize both tables on the branch: then PostgreSQL itself does it.';
     END IF;
 
-    PERFORM set_config('pggit.settle', 'later', true);
+    PERFORM set_config('pggit.settle_later', (pg_trigger_depth() + 1)::text, true);
     CASE v_action
         WHEN 'a' THEN
             IF pggit._has_child(p_branch_id, p_constraint, p_old) THEN
@@ -362,7 +362,7 @@ BEGIN
                 VALUES (pg_current_xact_id(), p_branch_id, p_constraint, p_old, true, false);
             END IF;
     END CASE;
-    PERFORM set_config('pggit.settle', v_outer, true);
+    PERFORM set_config('pggit.settle_later', v_outer, true);
 END;
 $$;
 

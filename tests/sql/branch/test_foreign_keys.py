@@ -90,6 +90,30 @@ def test_what_a_statement_cascades_to_is_looked_at_in_its_end(db: Database, form
     assert db.value("SELECT count(*) FROM pggit.pending_checks") == 0
 
 
+def test_what_a_trigger_does_for_a_cascade_is_looked_at_by_itself(db: Database) -> None:
+    triggered = """
+        CREATE TABLE p (id integer PRIMARY KEY);
+        CREATE TABLE c (id integer PRIMARY KEY, p integer REFERENCES p ON DELETE CASCADE);
+        CREATE TABLE a (id integer PRIMARY KEY, p integer REFERENCES p);
+        INSERT INTO p VALUES (1);
+        INSERT INTO c VALUES (1, 1);
+        CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            BEGIN
+                EXECUTE format('INSERT INTO %I.a VALUES (1, 500)', TG_TABLE_SCHEMA);
+            EXCEPTION WHEN foreign_key_violation THEN
+                EXECUTE format('INSERT INTO %I.a VALUES (1, NULL)', TG_TABLE_SCHEMA);
+            END;
+            RETURN NULL;
+        END $$;
+        CREATE TRIGGER note AFTER DELETE ON c FOR EACH ROW EXECUTE FUNCTION note();
+    """
+    work = tracked(db, triggered, "c")
+    query(work, "DELETE FROM p")
+    assert rows(work, "SELECT * FROM a") == [(1, None)]
+    assert rows(work, "SELECT * FROM c") == []
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_deferred(db: Database, form: str) -> None:
     tracked(db, FAMILIES, form)
