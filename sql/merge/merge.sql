@@ -1016,6 +1016,11 @@ BEGIN
                        || coalesce((SELECT jsonb_build_object('left_behind', pggit._unversioned_tables(m.source)) FROM pggit.merges AS m
                                      WHERE m.merge_id = p_merge_id AND m.kind = 'merge' AND pggit._unversioned_tables(m.source) IS NOT NULL), '{}');
     PERFORM pggit._record_result(v_result), set_config('pggit.held_since', '', true);
+    -- Where the session is on the target, schemas that have just come to it are looked at first.
+    PERFORM set_config('search_path', pggit._branch_path(b.name, current_setting('search_path')), false)
+       FROM pggit.merges AS m JOIN pggit.branches AS b ON b.branch_id = m.target_id
+      WHERE m.merge_id = p_merge_id AND b.branch_id <> 1 AND b.name = current_setting('pggit.branch', true) AND p_apply AND v_result.result IN ('merged', 'fast_forward')
+        AND EXISTS (SELECT FROM pggit.branch_schemas AS s WHERE s.branch_id = b.branch_id AND position(quote_ident(s.schema_name) IN current_setting('search_path')) > 0);
     RETURN v_result;
 END;
 $$;

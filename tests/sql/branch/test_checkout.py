@@ -158,3 +158,21 @@ def test_a_branch_that_is_gone_for_all_but_an_old_snapshot(db: Database) -> None
     session.rollback()
     with raises("VG001"):
         query(session, "SELECT pggit.checkout('work')")
+
+
+def test_a_session_on_the_target_sees_a_schema_that_its_merge_brought(db: Database) -> None:
+    db.run(
+        "CREATE TABLE t (id integer PRIMARY KEY); SELECT pggit.track_schema('public'); SELECT pggit.commit('first', p_allow_empty => true)"
+    )
+    db.run("SELECT pggit.create_branch('dev')")
+    dev = db.connect()
+    query(dev, "SET search_path = public, crm; SELECT pggit.checkout('dev')")
+    db.run(
+        "CREATE SCHEMA crm; CREATE TABLE crm.lead (id integer PRIMARY KEY); SELECT pggit.track_schema('crm'); SELECT pggit.commit('crm')"
+    )
+    assert query(dev, "SELECT result FROM pggit.merge('main', 'dev')").fetchall() == [("fast_forward",)]
+    db.run("INSERT INTO crm.lead VALUES (1)")
+    assert query(dev, "SELECT * FROM lead").fetchall() == []
+    query(dev, "INSERT INTO lead VALUES (2)")
+    assert db.rows("SELECT id FROM crm.lead") == [(1,)]
+    assert query(dev, "SHOW search_path").fetchall() == [('"public@dev", public, "crm@dev", crm',)]
