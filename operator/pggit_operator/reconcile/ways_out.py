@@ -109,6 +109,7 @@ WAYS_OUT: dict[type[PgGitError], dict[str, str]] = {
     errors.BranchUnmerged: {OTHER: "Merge the branch first, or set spec.deletionPolicy to Retain to keep it."},
     errors.Busy: {OTHER: "It is tried again by itself."},
     errors.TargetMoved: {OTHER: "It is tried again by itself."},
+    errors.HeldTooLong: {OTHER: "It is tried again by itself, and gets through when fewer writers wait for it."},
     errors.StoreDamaged: {OTHER: "Nothing more is written. Please report this."},
     errors.IndexPathLost: {OTHER: "Please report this."},
 }
