@@ -47,6 +47,33 @@ $$;
 COMMENT ON FUNCTION pggit._find_sql(integer, text, oid[]) IS
 'Statements of a write function that set v_found: the branch shows a row, alias r, that meets a condition. p_indexes: the indexes on main that serve it.';
 
+CREATE OR REPLACE FUNCTION pggit._is_going_sql(p_table_id integer, p_condition text, p_indexes oid[])
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT CASE WHEN pggit._is_keyless(p_table_id) THEN '' ELSE format($w$
+                BEGIN
+                    PERFORM set_config('lock_timeout', '1ms', true);
+                    FOR v_other IN SELECT %1$s FROM (%2$s) AS r WHERE %3$s LOOP
+                        PERFORM FROM pggit._delta_%4$s AS d WHERE d._b = pggit_write.v_branch AND %5$s FOR UPDATE;
+                    END LOOP;
+                    FOR v_other IN SELECT %1$s FROM (%6$s) AS r WHERE %3$s LOOP
+                        INSERT INTO pggit._mask_%4$s (_b, %7$s) VALUES (pggit_write.v_branch, %8$s) ON CONFLICT DO NOTHING;
+                    END LOOP;
+                EXCEPTION WHEN lock_not_available THEN
+                    PERFORM pggit._violation('40001', 'could not serialize access due to concurrent update', '', TG_TABLE_SCHEMA, TG_TABLE_NAME);
+                END;$w$,
+        k.named, pggit._named_sql(p_table_id, format('SELECT %s FROM pggit._delta_%s AS d WHERE d._b = pggit_write.v_branch%s', pggit._stored_columns(p_table_id, 'd'), p_table_id,
+                                                     (SELECT string_agg(' AND d.' || pggit._delta_predicate(pggit._index_number(i)), '') FROM unnest(p_indexes) AS i))),
+        p_condition, p_table_id, pggit._same_key(p_table_id, 'd', 'v_other'), pggit._var_main_sql(p_table_id), k.columns, k.given) END
+      FROM (SELECT string_agg(format('r.%s AS c%s', pggit._quoted(c.name), c.column_id), ', ' ORDER BY c.key_position) AS named,
+                   string_agg('c' || c.column_id, ', ' ORDER BY c.key_position) AS columns, string_agg('v_other.c' || c.column_id, ', ' ORDER BY c.key_position) AS given
+              FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL) AS k;
+$$;
+
+COMMENT ON FUNCTION pggit._is_going_sql(integer, text, oid[]) IS
+'Statements of a write function that is about to refuse a row because of another one (pggit._find_sql): 40001 where a transaction in flight is writing that one, which may be gone in a moment. A table would wait; here the key is claimed already, and who waits for two is soon part of a deadlock.';
+
 CREATE OR REPLACE FUNCTION pggit._var_out_sql(p_alias text)
     RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -299,7 +326,7 @@ BEGIN
             ELSE
                 v_found := false;%9$s
             END IF;
-            IF v_found THEN
+            IF v_found THEN%15$s
                 PERFORM pggit._violation(%10$L, %11$L, format(%12$L, concat_ws(', ', %13$s)), TG_TABLE_SCHEMA, TG_TABLE_NAME, '', %14$L);
             END IF;
         END IF;
@@ -319,7 +346,8 @@ BEGIN
                  ELSE format('duplicate key value violates unique constraint "%s"', v_index.name) END,
             CASE WHEN v_index.indisexclusion THEN 'Key (' || replace(v_index.key_names, '%', '%%') || ')=(%s) conflicts with existing key.'
                  ELSE 'Key (' || replace(v_index.key_names, '%', '%%') || ')=(%s) already exists.' END,
-            v_index.keys, v_index.name);
+            v_index.keys, v_index.name,
+            pggit._is_going_sql(p_table.table_id, CASE WHEN v_index.nulls_clash THEN v_index.clash_nulls ELSE v_index.clash END || v_others, ARRAY[v_index.indexrelid]));
     END LOOP;
     RETURN NEXT;
 END;

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from fixtures.postgres import Connection, Database, query
+from fixtures.postgres import Connection, Database, query, raises
 
 from .schema import FORMS, branch, intact, race, shop
 
@@ -188,3 +188,40 @@ def test_a_statement_that_cascades_does_not_meet_a_merge_half_way(db: Database) 
         assert merge.result().fetchone() == ("merged",)
     assert db.rows('SELECT id FROM "public@work".z ORDER BY 1') == [(2,), (3,), (4,)]
     assert db.rows('SELECT id FROM "public@work".a') == []
+
+
+@pytest.mark.parametrize("is_own", [False, True])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("DELETE FROM t WHERE id = 3", "INSERT INTO t VALUES (3, 3)"),
+        ("UPDATE t SET u = 44 WHERE id = 4", "INSERT INTO t VALUES (40, 4)"),
+        ("DELETE FROM t WHERE id = 5", "UPDATE t SET u = 5 WHERE id = 1"),
+    ],
+)
+@pytest.mark.parametrize("end", ["COMMIT", "ROLLBACK"])
+def test_a_value_that_another_is_giving_up_may_be_tried_again(
+    db: Database, first: str, second: str, end: str, is_own: bool
+) -> None:
+    """Refused for good (23505) is only what nobody is about to take away; and nobody waits, so there is no deadlock."""
+    db.run(
+        "CREATE TABLE t (id integer PRIMARY KEY, u integer UNIQUE); INSERT INTO t SELECT n, n FROM generate_series(1, 5) n"
+    )
+    db.run(
+        "SELECT pggit.track_schema('public'); SELECT pggit.commit('first'); SELECT pggit.create_branch('work', p_materialize => 'none')"
+    )
+    one, other = db.connect(branch="work"), db.connect(branch="work")
+    if is_own:
+        query(one, "DELETE FROM t; INSERT INTO t SELECT n, n FROM generate_series(1, 5) AS n")
+    query(one, f"BEGIN; {first}")
+    with raises("40001"):
+        query(other, second)
+    query(one, end)
+    if end == "COMMIT":
+        query(other, second)
+    else:
+        with raises("23505"):
+            query(other, second)
+        query(other, "INSERT INTO t VALUES (9, 9)")
+    assert query(other, "SELECT count(*) = count(DISTINCT u) FROM t").fetchall() == [(True,)]
+    assert db.rows("SELECT * FROM pggit.verify()") == []
