@@ -24,6 +24,17 @@ $$;
 COMMENT ON FUNCTION pggit._var_main_sql(integer) IS
 'Rows of main where the branch stands for use in a write function, whose block is labelled: a column of the user''s may have the name of any variable.';
 
+CREATE OR REPLACE FUNCTION pggit._own_rows_sql(p_table_id integer, p_indexes oid[])
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT pggit._named_sql(p_table_id, format('SELECT %s FROM pggit._delta_%s AS d WHERE d._b = pggit_write.v_branch%s', pggit._stored_columns(p_table_id, 'd'), p_table_id,
+                                               (SELECT string_agg(' AND d.' || pggit._delta_predicate(pggit._index_number(i)), '') FROM unnest(p_indexes) AS i)));
+$$;
+
+COMMENT ON FUNCTION pggit._own_rows_sql(integer, oid[]) IS
+'Query, in a write function: the rows that the branch owns, with the names of now. p_indexes: the indexes on main that are to serve it.';
+
 CREATE OR REPLACE FUNCTION pggit._find_sql(p_table_id integer, p_condition text, p_indexes oid[])
     RETURNS text
     LANGUAGE sql STABLE
@@ -37,10 +48,9 @@ AS $$
                     EXIT WHEN v_found;
                 END LOOP;
             END IF;$w$,
-        pggit._named_sql(p_table_id, format('SELECT %s FROM pggit._delta_%s AS d WHERE d._b = pggit_write.v_branch%s', pggit._stored_columns(p_table_id, 'd'), p_table_id,
-                                            (SELECT string_agg(' AND d.' || pggit._delta_predicate(pggit._index_number(i)), '') FROM unnest(p_indexes) AS i))),
-        p_condition, (SELECT string_agg(format('r.%s AS c%s', pggit._quoted(c.name), c.column_id), ', ' ORDER BY c.key_position)
-                        FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL),
+        pggit._own_rows_sql(p_table_id, p_indexes), p_condition,
+        (SELECT string_agg(format('r.%s AS c%s', pggit._quoted(c.name), c.column_id), ', ' ORDER BY c.key_position)
+           FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL),
         pggit._var_main_sql(p_table_id), p_table_id, pggit._same_key(p_table_id, 'm', 'v_other')) END;
 $$;
 
@@ -63,9 +73,7 @@ AS $$
                 EXCEPTION WHEN lock_not_available THEN
                     PERFORM pggit._violation('40001', 'could not serialize access due to concurrent update', '', TG_TABLE_SCHEMA, TG_TABLE_NAME);
                 END;$w$,
-        k.named, pggit._named_sql(p_table_id, format('SELECT %s FROM pggit._delta_%s AS d WHERE d._b = pggit_write.v_branch%s', pggit._stored_columns(p_table_id, 'd'), p_table_id,
-                                                     (SELECT string_agg(' AND d.' || pggit._delta_predicate(pggit._index_number(i)), '') FROM unnest(p_indexes) AS i))),
-        p_condition, p_table_id, pggit._same_key(p_table_id, 'd', 'v_other'), pggit._var_main_sql(p_table_id), k.columns, k.given) END
+        k.named, pggit._own_rows_sql(p_table_id, p_indexes), p_condition, p_table_id, pggit._same_key(p_table_id, 'd', 'v_other'), pggit._var_main_sql(p_table_id), k.columns, k.given) END
       FROM (SELECT string_agg(format('r.%s AS c%s', pggit._quoted(c.name), c.column_id), ', ' ORDER BY c.key_position) AS named,
                    string_agg('c' || c.column_id, ', ' ORDER BY c.key_position) AS columns, string_agg('v_other.c' || c.column_id, ', ' ORDER BY c.key_position) AS given
               FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL) AS k;
