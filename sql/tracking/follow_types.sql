@@ -80,6 +80,15 @@ DECLARE
     v_column    record;
 BEGIN
     PERFORM set_config('pggit.following', 'on', true);
+    -- Of domains only what stands in for a table has columns: the stores have the types under them.
+    FOR v_column IN
+        SELECT t.table_id, t.relation::regclass AS relation, a.attname, pggit._base_type(a.atttypid, a.atttypmod) AS type_name
+          FROM pggit.tables AS t JOIN pg_attribute AS a ON a.attrelid = t.relation AND NOT a.attisdropped JOIN pg_type AS y ON y.oid = a.atttypid
+         WHERE NOT t.on_main AND y.typtype = 'd' AND NOT p_of_relations AND NOT EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.table_id = t.table_id)
+    LOOP
+        EXECUTE format('ALTER TABLE %s ALTER %I TYPE %s', v_column.relation, v_column.attname, v_column.type_name);
+        UPDATE pggit.tables AS t SET fingerprint = pggit._fingerprint(t.relation), storage = pggit._storage(t.relation) WHERE t.table_id = v_column.table_id;
+    END LOOP;
     FOR v_column IN
         WITH gone AS MATERIALIZED (
             SELECT c.table_id, c.column_id FROM pggit.columns AS c JOIN pggit.tables AS t USING (table_id)
@@ -95,7 +104,8 @@ BEGIN
                                                    to_regclass('pggit._mask_' || c.table_id), to_regclass('pggit._undo_' || c.table_id))
                                 AND a.attname = 'c' || c.column_id AND NOT a.attisdropped
           JOIN pg_type AS y ON y.oid = a.atttypid
-         WHERE y.typnamespace <> 'pg_catalog'::regnamespace
+          LEFT JOIN pg_collation AS o ON o.oid = a.attcollation AND o.collnamespace <> 'pg_catalog'::regnamespace AND o.collisdeterministic
+         WHERE (y.typnamespace <> 'pg_catalog'::regnamespace OR o.oid IS NOT NULL)
            AND (NOT p_of_relations OR EXISTS (SELECT FROM pg_type AS r JOIN pg_class AS k ON k.oid = r.typrelid WHERE r.oid IN (y.oid, y.typelem) AND k.relkind <> 'c'))
            AND NOT pggit._is_shown(c.table_id, c.column_id)
            AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
@@ -118,8 +128,8 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._free_types(boolean) IS
-'History of dropped columns and tables that are no longer tracked, or that no branch has any more, becomes text where it is of a type of the user''s, so that it does not stand in the way of what is done to the type;
-p_of_relations: only where it is of the row type of a table or view.
+'History of dropped columns and tables that are no longer tracked, or that no branch has any more, becomes text where it is of a type of the user''s, or has a deterministic collation of theirs, so that it does not stand in the way of what is done to the type;
+Domains become the types under them. p_of_relations: only where it is of the row type of a table or view.
 Waits for no lock longer than 0.9 seconds. What a branch still shows stays as it is.';
 
 CREATE OR REPLACE FUNCTION pggit._labels()
@@ -214,7 +224,7 @@ BEGIN
     DROP EVENT TRIGGER IF EXISTS pggit_types_start;
     DROP EVENT TRIGGER IF EXISTS pggit_types_end;
     CREATE EVENT TRIGGER pggit_types_start ON ddl_command_start
-        WHEN TAG IN ('ALTER TYPE', 'ALTER DOMAIN', 'DROP TYPE', 'DROP DOMAIN', 'DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED',
+        WHEN TAG IN ('ALTER TYPE', 'ALTER DOMAIN', 'DROP TYPE', 'DROP DOMAIN', 'DROP COLLATION', 'DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED',
                      'ALTER TABLE', 'ALTER FOREIGN TABLE', 'DROP TABLE', 'DROP FOREIGN TABLE', 'DROP VIEW', 'DROP MATERIALIZED VIEW')
         EXECUTE FUNCTION pggit._on_types_start();
     CREATE EVENT TRIGGER pggit_types_end ON ddl_command_end

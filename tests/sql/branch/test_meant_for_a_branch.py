@@ -51,5 +51,10 @@ def test_who_drops_a_table_of_main_is_told_what_goes(small: Database) -> None:
     )
     small.run("DROP TABLE kept")
     assert told == []
-    small.run("SELECT pggit.delete_branch('dev', true); DROP TABLE t")
+    small.run(
+        "SELECT pggit.delete_branch('dev', true); CREATE TABLE u (LIKE t INCLUDING ALL); SELECT pggit.commit('u')"
+    )
+    small.run("DROP TABLE u")
+    assert told == [], "its history is kept"
+    small.run("SET pggit.save_limit = '1kB'; DROP TABLE t")
     assert [message.partition(",")[0] for message in told] == ["table public.t is dropped"]

@@ -298,3 +298,29 @@ def test_every_commit_keeps_its_rows(servers: Servers, server: Server, place: st
             servers.drop(db)
 
     history()
+
+
+@pytest.mark.parametrize("change", ["", "ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (n);"])
+def test_history_of_a_dropped_table_stands_in_the_way_of_no_type(db: Database, change: str) -> None:
+    db.run("""
+        CREATE SCHEMA x;
+        CREATE DOMAIN x.word AS text CHECK (value <> '');
+        CREATE TYPE x.mood AS ENUM ('a', 'b');
+        CREATE DOMAIN x.felt AS x.mood;
+        CREATE TYPE x.pair AS (a integer, b text);
+        CREATE TYPE x.span AS RANGE (subtype = integer);
+        CREATE COLLATION x.order (provider = libc, locale = 'C');
+        CREATE EXTENSION citext;
+        CREATE TABLE other (id integer PRIMARY KEY);
+        CREATE TABLE t (id x.word PRIMARY KEY, n integer, f x.felt, p x.pair, s x.span, c text COLLATE x.order, ci citext, w x.word[], o other);
+        INSERT INTO t VALUES ('k', 1, 'a', ROW(1, 'z'), '[1,2)', 'kk', 'Ci', ARRAY['q']::x.word[], ROW(5));
+        SELECT pggit.track_schema('public');
+        SELECT pggit.tag('one', pggit.commit('one'));
+    """)
+    db.run(change + "SELECT pggit.commit('two', p_allow_empty => true); DROP TABLE t")
+    gone = ["TABLE other", "EXTENSION citext", "DOMAIN x.felt", "TYPE x.mood", "TYPE x.pair", "TYPE x.span"]
+    for name in [*gone, "DOMAIN x.word", "COLLATION x.order", "SCHEMA x"]:
+        db.run(f"DROP {name}")
+    db.run("SELECT pggit.commit('three')")
+    assert db.rows("SELECT change, old_row ->> 'c' FROM pggit.diff_rows('t', 'one')") == [("delete", "kk")]
+    assert db.rows("SELECT * FROM pggit.verify()") == []
