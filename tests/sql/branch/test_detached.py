@@ -219,23 +219,23 @@ def test_two_sessions_make_it_at_once(shop: Database) -> None:
 
 def test_who_may_not_make_it_may_read_it_when_it_is_there(shop: Database) -> None:
     shop.run(
-        "CREATE ROLE guest LOGIN; GRANT USAGE ON SCHEMA pggit, public TO guest; GRANT SELECT ON customers TO guest"
+        "CREATE ROLE visitor LOGIN; GRANT USAGE ON SCHEMA pggit, public TO visitor; GRANT SELECT ON customers TO visitor"
     )
     try:
-        guest = shop.connect(user="guest")
+        visitor = shop.connect(user="visitor")
         with raises("42501"):
-            query(guest, "SELECT pggit.checkout('v1')")
+            query(visitor, "SELECT pggit.checkout('v1')")
         with raises("VG001"):
-            query(guest, "SELECT pggit.checkout('nowhere')")
+            query(visitor, "SELECT pggit.checkout('nowhere')")
         name = shop.value("SELECT pggit.checkout('v1')")
-        query(guest, "SELECT pggit.checkout(%s)", name)
-        assert query(guest, "SELECT name FROM customers WHERE id = 2").fetchall() == [("Bob",)]
+        query(visitor, "SELECT pggit.checkout(%s)", name)
+        assert query(visitor, "SELECT name FROM customers WHERE id = 2").fetchall() == [("Bob",)]
         with raises("42501"):
-            query(guest, "SELECT * FROM orders")
+            query(visitor, "SELECT * FROM orders")
     finally:
         shop.run("SELECT pggit.checkout('main')")
-        guest.close()
-        shop.run("SELECT rows FROM pggit.gc(false); DROP OWNED BY guest; DROP ROLE guest")
+        visitor.close()
+        shop.run("SELECT rows FROM pggit.gc(false); DROP OWNED BY visitor; DROP ROLE visitor")
 
 
 @pytest.mark.parametrize("limit", ["0", "100ms"])
