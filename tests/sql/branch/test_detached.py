@@ -219,7 +219,8 @@ def test_two_sessions_make_it_at_once(shop: Database) -> None:
 
 def test_who_may_not_make_it_may_read_it_when_it_is_there(shop: Database) -> None:
     shop.run(
-        "CREATE ROLE visitor LOGIN; GRANT USAGE ON SCHEMA pggit, public TO visitor; GRANT SELECT ON customers TO visitor"
+        "CREATE ROLE visitor LOGIN; "
+        "GRANT USAGE ON SCHEMA pggit, public TO visitor; GRANT SELECT ON customers TO visitor"
     )
     try:
         visitor = shop.connect(user="visitor")
