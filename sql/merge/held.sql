@@ -56,7 +56,8 @@ AS $$
 DECLARE
     v_held interval := pggit._held();
 BEGIN
-    IF v_held > pggit._patience() AND pggit._is_waited_for() THEN
+    -- A merge that keeps nobody waiting need not look at the locks.
+    IF coalesce(v_held > pggit._patience(), false) AND pggit._is_waited_for() THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG403', SCHEMA = 'pggit',
             MESSAGE = format('others wait for what this merge has kept locked for %s s (%s), and pggit.lock_timeout is %s s',

@@ -167,6 +167,7 @@ def test_a_writer_waits_for_ddl_of_main_before_it_has_what_ddl_needs(db: Databas
         finally:
             ddl.rollback()
         writer.result()
+    assert db.value('SELECT count(*) FROM "public@work".orders WHERE id IN (997, 998)') == 2
 
 
 def test_a_statement_that_cascades_does_not_meet_a_merge_half_way(db: Database) -> None:
