@@ -34,6 +34,24 @@ $$;
 COMMENT ON FUNCTION pggit._name_on_branch(integer, integer, smallint, text) IS
 'The name by which a branch has a column of main.';
 
+CREATE OR REPLACE FUNCTION pggit._full_type(p_type oid)
+    RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog
+AS $$
+BEGIN
+    RETURN (WITH RECURSIVE chain AS (
+                SELECT t.typnamespace, t.typname, t.typtype, t.typbasetype FROM pg_type AS t WHERE t.oid = p_type
+                UNION ALL
+                SELECT t.typnamespace, t.typname, t.typtype, t.typbasetype FROM chain AS c JOIN pg_type AS t ON t.oid = c.typbasetype WHERE c.typtype = 'd'
+            )
+            SELECT format('%I.%I', n.nspname, c.typname) FROM chain AS c JOIN pg_namespace AS n ON n.oid = c.typnamespace WHERE c.typtype <> 'd');
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._full_type(oid) IS
+'Name of a type, or of the type under a domain, that means the same under any search_path; without modifier, for a value is not to be cut.';
+
 CREATE OR REPLACE FUNCTION pggit._foreign_key(p_constraint oid, p_branch_id integer DEFAULT NULL,
     OUT name text, OUT child_id integer, OUT parent_id integer, OUT child_relation oid, OUT parent_relation oid, OUT index_id oid,
     OUT child_columns text[], OUT parent_columns text[], OUT child_types text[], OUT parent_types text[], OUT parent_type_ids oid[],
@@ -53,8 +71,8 @@ AS $$
       CROSS JOIN LATERAL (
           SELECT array_agg(CASE WHEN p_branch_id IS NULL THEN ca.attname::text ELSE pggit._name_on_branch(p_branch_id, ct.table_id, ca.attnum, ca.attname) END ORDER BY u.n) AS child_columns,
                  array_agg(CASE WHEN p_branch_id IS NULL THEN pa.attname::text ELSE pggit._name_on_branch(p_branch_id, pt.table_id, pa.attnum, pa.attname) END ORDER BY u.n) AS parent_columns,
-                 array_agg(pggit._base_type(ca.atttypid, ca.atttypmod) ORDER BY u.n) AS child_types,
-                 array_agg(pggit._base_type(pa.atttypid, pa.atttypmod) ORDER BY u.n) AS parent_types,
+                 array_agg(pggit._full_type(ca.atttypid) ORDER BY u.n) AS child_types,
+                 array_agg(pggit._full_type(pa.atttypid) ORDER BY u.n) AS parent_types,
                  array_agg(pa.atttypid ORDER BY u.n) AS parent_type_ids,
                  array_agg(format('OPERATOR(%I.%s)', n.nspname, o.oprname) ORDER BY u.n) AS operators
             FROM unnest(c.conkey, c.confkey, c.conpfeqop) WITH ORDINALITY AS u(ck, pk, op, n)
@@ -309,6 +327,120 @@ BEGIN
 END;
 $trigger$;
 
+CREATE OR REPLACE FUNCTION pggit._note_path()
+    RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM pg_catalog.set_config('pggit.search_path', pg_catalog.current_setting('search_path'), true);
+    RETURN NULL;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._note_path() IS
+'BEFORE STATEMENT trigger of branch relations that others refer to: the local setting pggit.search_path is the search_path of who writes, for referential actions. Runs as that user and under that path, so nothing in it goes without its schema.';
+
+CREATE OR REPLACE FUNCTION pggit._note_path_sql(p_relation text)
+    RETURNS text
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT format('CREATE OR REPLACE TRIGGER pggit_path BEFORE UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION pggit._note_path()', p_relation);
+$$;
+
+COMMENT ON FUNCTION pggit._note_path_sql(text) IS
+'Statement that has a branch relation note the search_path of who writes it.';
+
+CREATE OR REPLACE FUNCTION pggit._run_cascade(p_command text, p_path text)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM set_config('search_path', p_path, true) WHERE p_path <> '';
+    EXECUTE p_command;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._run_cascade(text, text) IS
+'Runs a command, in which every name has its schema, so that triggers fire under a search_path; it is as before afterwards.';
+
+CREATE OR REPLACE FUNCTION pggit._ensure_cascade_as(p_relation oid)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_owner record;
+    v_name  text;
+BEGIN
+    SELECT r.oid, r.rolname INTO v_owner FROM pg_class AS c JOIN pg_roles AS r ON r.oid = c.relowner WHERE c.oid = p_relation AND NOT r.rolsuper;
+    IF NOT FOUND OR pggit._cascade_as(v_owner.oid) IS NOT NULL OR NOT (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user) THEN
+        RETURN;
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtext('pggit.cascade'), v_owner.oid::integer);
+    IF pggit._cascade_as(v_owner.oid) IS NULL THEN
+        v_name := format('pggit.%I(text, text)', '_cascade_as_' || v_owner.oid);
+        EXECUTE format('CREATE OR REPLACE FUNCTION %s RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS %L', v_name,
+                       'BEGIN PERFORM set_config(''search_path'', $2, true) WHERE $2 <> ''''; EXECUTE $1; END');
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', v_name);
+        EXECUTE format('ALTER FUNCTION %s OWNER TO %I', v_name, v_owner.rolname);
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._ensure_cascade_as(oid) IS
+'Makes, where a superuser installed pggit, the function by which referential actions run with the rights of a table''s owner, as PostgreSQL runs them: pggit._run_cascade as that role, for nobody else to call.';
+
+CREATE OR REPLACE FUNCTION pggit._cascade_as(p_owner oid)
+    RETURNS regproc
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    -- By its owner: in a restored database roles have other numbers.
+    SELECT p.oid::regproc FROM pg_proc AS p
+     WHERE p.pronamespace = 'pggit'::regnamespace AND p.proname LIKE '\_cascade\_as\_%' AND p.proowner = p_owner AND p.prosecdef LIMIT 1;
+$$;
+
+COMMENT ON FUNCTION pggit._cascade_as(oid) IS
+'The function that pggit._ensure_cascade_as made for a role, or NULL.';
+
+CREATE OR REPLACE FUNCTION pggit._cascade(p_child text, p_main_child oid, p_key text, p_command text)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_path  text := coalesce(current_setting('pggit.search_path', true), '');
+    v_child record;
+    v_as    regproc;
+BEGIN
+    SELECT r.oid AS owner, r.rolsuper OR r.rolname = current_user AS is_ours, c.relforcerowsecurity INTO STRICT v_child
+      FROM pg_class AS c JOIN pg_class AS o ON o.oid = CASE c.relkind WHEN 'v' THEN p_main_child ELSE c.oid END JOIN pg_roles AS r ON r.oid = o.relowner
+     WHERE c.oid = p_child::regclass;
+    -- Row-level security would hide rows from an owner that it is forced on.
+    IF NOT v_child.is_ours AND NOT v_child.relforcerowsecurity THEN
+        v_as := pggit._cascade_as(v_child.owner);
+    END IF;
+    IF v_as IS NOT NULL THEN
+        EXECUTE format('SELECT %s($1, $2)', v_as) USING p_command, v_path;
+    ELSIF EXISTS (SELECT FROM pg_trigger AS g JOIN pg_proc AS p ON p.oid = g.tgfoid JOIN pg_roles AS r ON r.oid = p.proowner
+                   WHERE g.tgrelid = p_child::regclass AND NOT g.tgisinternal AND NOT r.rolsuper AND r.rolname <> current_user) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG307', SCHEMA = 'pggit',
+            MESSAGE = format('foreign key %I would change rows of %s here, whose triggers are another user''s and can''t be run for them', p_key, p_child),
+            HINT    = 'Materialize both tables on the branch: then PostgreSQL itself does it.';
+    ELSE
+        PERFORM pggit._run_cascade(p_command, CASE WHEN v_child.is_ours THEN v_path ELSE '' END);
+    END IF;
+    -- What triggers have written has noted theirs.
+    PERFORM set_config('pggit.search_path', v_path, true);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._cascade(text, oid, text, text) IS
+'Runs what a referential action does to the rows of a child on a branch as PostgreSQL would: with the rights of the child''s owner, and triggers under the search_path of who wrote the parent. Where it can''t have his rights, it has those of whoever installed pggit, under whose hands nobody else chooses the search_path.
+p_main_child: the child on main, whose owner counts where the branch has a view. Raises VG307 where triggers of others would run with these rights.';
+
 CREATE OR REPLACE FUNCTION pggit._referenced(p_branch_id integer, p_constraint oid, p_operation text, p_old text[], p_new text[])
     RETURNS void
     LANGUAGE plpgsql
@@ -326,13 +458,6 @@ BEGIN
         RETURN;
     END IF;
     v_where := pggit._is_child_sql(v_key.child_columns, v_key.operators, v_key.parent_types, p_old);
-    IF v_action NOT IN ('a', 'r') AND EXISTS (SELECT FROM pg_trigger AS g JOIN pg_proc AS p ON p.oid = g.tgfoid JOIN pg_roles AS r ON r.oid = p.proowner
-                                               WHERE g.tgrelid = v_child::regclass AND NOT g.tgisinternal AND NOT r.rolsuper AND r.rolname <> current_user) THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'VG307', SCHEMA = 'pggit',
-            MESSAGE = format('foreign key %I would change rows of %s here, whose triggers are another user''s and can''t be run for them', v_key.name, v_child),
-            HINT    = 'Materialize both tables on the branch: then PostgreSQL itself does it.';
-    END IF;
 
     PERFORM set_config('pggit.settle_later', (pg_trigger_depth() + 1)::text, true);
     CASE v_action
@@ -345,17 +470,16 @@ BEGIN
                 PERFORM pggit._refuse_foreign_key(p_branch_id, p_constraint, p_old, true, true);
             END IF;
         WHEN 'c' THEN
-            IF p_operation = 'DELETE' THEN
-                EXECUTE format('DELETE FROM %s AS c WHERE %s', v_child, v_where);
-            ELSE
-                EXECUTE format('UPDATE %s AS c SET %s WHERE %s', v_child,
-                               (SELECT string_agg(format('%I = %L::%s', u.name, u.value, u.type), ', ')
-                                  FROM unnest(v_key.child_columns, v_key.child_types, p_new) AS u(name, type, value)), v_where);
-            END IF;
+            PERFORM pggit._cascade(v_child, v_key.child_relation, v_key.name,
+                                   CASE p_operation WHEN 'DELETE' THEN format('DELETE FROM %s AS c WHERE %s', v_child, v_where)
+                                        ELSE format('UPDATE %s AS c SET %s WHERE %s', v_child,
+                                                    (SELECT string_agg(format('%I = %L::%s', u.name, u.value, u.type), ', ')
+                                                       FROM unnest(v_key.child_columns, v_key.child_types, p_new) AS u(name, type, value)), v_where) END);
         ELSE
-            EXECUTE format('UPDATE %s AS c SET %s WHERE %s', v_child,
-                           (SELECT string_agg(format('%I = %s', u.name, CASE v_action WHEN 'n' THEN 'NULL' ELSE 'DEFAULT' END), ', ')
-                              FROM unnest(CASE p_operation WHEN 'DELETE' THEN v_key.set_columns ELSE v_key.child_columns END) AS u(name)), v_where);
+            PERFORM pggit._cascade(v_child, v_key.child_relation, v_key.name,
+                                   format('UPDATE %s AS c SET %s WHERE %s', v_child,
+                                          (SELECT string_agg(format('%I = %s', u.name, CASE v_action WHEN 'n' THEN 'NULL' ELSE 'DEFAULT' END), ', ')
+                                             FROM unnest(CASE p_operation WHEN 'DELETE' THEN v_key.set_columns ELSE v_key.child_columns END) AS u(name)), v_where));
             -- Where the default is the very key that goes, nothing has changed that the child's own check would see.
             IF v_action = 'd' AND pggit._has_child(p_branch_id, p_constraint, p_old) THEN
                 INSERT INTO pggit.pending_checks (xid, branch_id, constraint_id, key, by_parent, is_deferred)

@@ -533,6 +533,8 @@ BEGIN
             EXECUTE format('CREATE TRIGGER %I AFTER UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION pggit._check_parent(%s, %s)',
                            'pggit_parent_' || v_name, v_parent.name, p_branch_id, pggit._constraint_sql(v_key.child_id, v_oid));
             EXECUTE format('CREATE OR REPLACE TRIGGER pggit_settle AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION pggit._settle_statement()', v_parent.name);
+            EXECUTE pggit._note_path_sql(v_parent.name);
+            PERFORM pggit._ensure_cascade_as(v_key.child_relation);
         END IF;
     END LOOP;
 END;

@@ -294,6 +294,9 @@ BEGIN
     IF EXISTS (SELECT FROM pg_constraint AS c WHERE c.contype = 'f' AND v_table.relation IN (c.conrelid, c.confrelid)) THEN
         EXECUTE format('CREATE TRIGGER pggit_settle AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION pggit._settle_statement()', v_name);
     END IF;
+    IF EXISTS (SELECT FROM pg_constraint AS c WHERE c.contype = 'f' AND c.confrelid = v_table.relation) THEN
+        EXECUTE pggit._note_path_sql(v_name);
+    END IF;
     IF obj_description(v_table.relation, 'pg_class') IS NOT NULL THEN
         EXECUTE format('COMMENT ON VIEW %s IS %L', v_name, obj_description(v_table.relation, 'pg_class'));
     END IF;

@@ -528,6 +528,7 @@ BEGIN
     v_checks  := pggit._write_checks(v_table, v_missing);
     v_unique  := pggit._write_unique(v_table, v_missing);
     v_foreign := pggit._write_foreign(v_table, v_missing);
+    PERFORM pggit._ensure_cascade_as(c.conrelid) FROM pg_constraint AS c WHERE c.contype = 'f' AND c.confrelid = v_table.relation;
     v_set     := coalesce(v_set, (SELECT string_agg(pggit._set_sql(c, pggit._quoted(c.name)), ', ')
                                     FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL));
     SELECT k.relname INTO v_key_name FROM pg_index AS i JOIN pg_class AS k ON k.oid = i.indexrelid WHERE i.indrelid = v_table.relation AND i.indisprimary;

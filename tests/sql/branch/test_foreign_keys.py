@@ -114,6 +114,54 @@ def test_what_a_trigger_does_for_a_cascade_is_looked_at_by_itself(db: Database) 
     assert rows(work, "SELECT * FROM c") == []
 
 
+@pytest.mark.parametrize("form", ["k", "all", "k, deep", "p, deep"])
+def test_a_cascade_runs_triggers_as_postgresql_does(db: Database, form: str) -> None:
+    """Under the search_path of who writes the parent, and with the rights of the child's owner, whoever installed pggit."""
+    role = f"owner_of_{db.name}"
+    db.run(f"CREATE ROLE {role} LOGIN; CREATE ROLE {role}_clerk LOGIN; GRANT USAGE, CREATE ON SCHEMA public TO {role}")
+    owner = db.connect(user=role)
+    query(
+        owner,
+        """
+        CREATE TYPE "Code" AS ENUM ('a', 'b', 'c');
+        CREATE TABLE p (id "Code" PRIMARY KEY);
+        CREATE TABLE k (id "Code" PRIMARY KEY, name varchar(3), p "Code" UNIQUE REFERENCES p ON DELETE CASCADE ON UPDATE CASCADE);
+        CREATE TABLE deep (id integer PRIMARY KEY, k "Code" REFERENCES k (p) ON DELETE CASCADE ON UPDATE SET NULL);
+        CREATE TABLE seen (what text, who text);
+        CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            INSERT INTO seen VALUES (TG_WHEN || ' ' || TG_OP || ' ' || TG_TABLE_NAME, current_user);
+            RETURN coalesce(NEW, OLD);
+        END $$;
+        CREATE FUNCTION narrow() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+        BEGIN
+            EXECUTE format('UPDATE %I.p SET id = id', TG_TABLE_SCHEMA);
+            RETURN coalesce(NEW, OLD);
+        END $$;
+        CREATE TRIGGER a BEFORE UPDATE OR DELETE ON k FOR EACH ROW EXECUTE FUNCTION narrow();
+        CREATE TRIGGER b BEFORE UPDATE OR DELETE ON k FOR EACH ROW EXECUTE FUNCTION note();
+        CREATE TRIGGER d BEFORE UPDATE OR DELETE ON deep FOR EACH ROW EXECUTE FUNCTION note();
+        INSERT INTO p VALUES ('a'), ('b');
+        INSERT INTO k VALUES ('a', 'abc', 'a'), ('b', 'abc', 'b');
+        INSERT INTO deep VALUES (1, 'a'), (2, 'b');
+        """,
+    )
+    query(owner, f"GRANT UPDATE, DELETE, SELECT ON p TO {role}_clerk")
+    db.run("SELECT pggit.track_table(t) FROM unnest(ARRAY['p', 'k', 'deep']) AS t; SELECT pggit.commit('first')")
+    db.run("SELECT pggit.create_branch('work', 'main', 'schema', %s)", form)
+    db.run(f"""GRANT INSERT ON seen TO {role}; GRANT USAGE ON SCHEMA "public@work" TO {role}, {role}_clerk""")
+    clerk = db.connect(user=f"{role}_clerk")
+    query(clerk, """SET search_path = "public@work", public; UPDATE p SET id = 'c' WHERE id = 'a'; DELETE FROM p""")
+    triggers = [f"BEFORE {of}" for of in ["UPDATE k", "DELETE k", "DELETE k", "UPDATE deep", "DELETE deep"]]
+    if "k" not in form and form != "all":
+        triggers = triggers[3:]
+    if "deep" not in form and form != "all":
+        triggers = triggers[:3]
+    assert sorted(db.rows("SELECT * FROM seen")) == sorted((of, role) for of in triggers)
+    assert db.value('SELECT count(*) FROM "public@work".k') == 0
+    assert query(clerk, "SHOW search_path").fetchone() == ('"public@work", public',)
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_deferred(db: Database, form: str) -> None:
     tracked(db, FAMILIES, form)
