@@ -96,6 +96,9 @@ BEGIN
         conflict_type := CASE WHEN v_kinds IS NULL THEN 'non_overlapping_modification' WHEN cardinality(v_kinds) = 1 THEN v_kinds[1] ELSE 'modification_conflict' END;
     ELSE
         conflict_type := pggit._kind_of_change(v_column.type_name, v_base, v_theirs, v_ours);
+        IF conflict_type = 'counter_update' AND pggit._tells_rows(v_column.table_id, v_column.name) THEN
+            conflict_type := 'modification_conflict';
+        END IF;
         IF conflict_type = 'json_edit' THEN
             v_changes := (SELECT jsonb_object_agg(c.name, jsonb_strip_nulls(jsonb_build_object('changed_by', c.changed_by, 'kind', c.kind)))
                             FROM pggit._changes_by_key(NULL, v_base, v_theirs, v_ours) AS c);
@@ -138,6 +141,6 @@ COMMENT ON FUNCTION pggit.analyze_semantic_conflict(integer, jsonb, jsonb, jsonb
 'Says what kind of conflict it is: what each side (source is theirs, target is ours) did to the base.
 The conflict is given by its number in pggit.merge_conflicts, of the merge p_merge_id, or of the newest one with conflicts that is not settled; data that is given takes the place of the conflict''s, and with number
 NULL stands alone (objects are rows). conflict_type: identical_change, non_overlapping_modification (other cells, other keys of a JSON object, or one side did nothing), insertion_conflict, deletion_conflict (whole rows), counter_update
-(integers), timestamp_touch, text_edit (texts of several lines, or both added to the end), json_edit (the same key of objects), set_edit (arrays), modification_conflict (anything else). resolution_recommended: ours, merge, a merge rule (sum, max, diff3, concat,
+(integers that neither refer to rows nor tell them apart), timestamp_touch, text_edit (texts of several lines, or both added to the end), json_edit (the same key of objects), set_edit (arrays), modification_conflict (anything else). resolution_recommended: ours, merge, a merge rule (sum, max, diff3, concat,
 union), or manual. severity: high when a row would be lost, medium when one side''s change would, low when neither. confidence: 1 where nothing is in dispute; otherwise (agreed + 1) / (decided + 2), of the
 conflicts decided in this column before, and those of them that came out as recommended (analysis_details.evidence): 0.5 when nothing is known. Raises VG006, VG007, VG202.';

@@ -102,7 +102,7 @@ $$;
 
 COMMENT ON FUNCTION pggit.attempt_auto_resolution(integer, text, uuid) IS
 'Decides a conflict without a person, if the strategy can, as pggit.resolve_conflict would; pggit.continue_merge then goes on.
-The conflict is given as in pggit.analyze_semantic_conflict. p_resolution_strategy: heuristic (what that function recommends: integers add up, texts merge by line or by what both added, arrays as sets, times take the
+The conflict is given as in pggit.analyze_semantic_conflict. p_resolution_strategy: heuristic (what that function recommends: integers add up where they are counters, texts merge by line or by what both added, arrays as sets, times take the
 later, unless people have decided otherwise in this column more often than not), ours, theirs, newest (the side whose commit changed the cell later), union (arrays), rules (the merge rules of now). resolved false: nothing was
 changed, resolution_details.reason says why, and merged_data is what might be proposed. resolution_method: ours, theirs, or the merge rule. confidence: (agreed + 1) / (decided + 2) of the earlier decisions in this column that came out
 alike (resolution_details.evidence); NULL where a rule or a person decided. Raises VG006, VG007, VG202 (no such strategy), VG303 (the merge is settled).';

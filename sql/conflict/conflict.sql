@@ -28,6 +28,22 @@ $$;
 COMMENT ON FUNCTION pggit._conflict(integer, uuid) IS
 'A conflict by its number in a merge; without a merge, in the newest one with conflicts that is not settled. Raises VG006, VG007.';
 
+CREATE OR REPLACE FUNCTION pggit._tells_rows(p_table_id integer, p_column name)
+    RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog
+AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM pggit.tables AS t JOIN pg_attribute AS a ON a.attrelid = t.relation AND a.attname = p_column AND a.attnum > 0
+                    WHERE t.table_id = p_table_id
+                      AND (EXISTS (SELECT FROM pg_constraint AS f WHERE f.conrelid = t.relation AND f.contype = 'f' AND a.attnum = ANY (f.conkey))
+                           OR EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = t.relation AND i.indisunique AND a.attnum = ANY (i.indkey))));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._tells_rows(integer, name) IS
+'Whether a column refers to something, or tells rows apart: a number in it is no counter.';
+
 CREATE OR REPLACE FUNCTION pggit._try_rule(p_conflict pggit.conflicts, p_rule text, OUT decided boolean, OUT value jsonb, OUT why text)
     LANGUAGE plpgsql
     SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex'

@@ -38,6 +38,7 @@ DECLARE
     v_column   pggit.columns;
     v_probe    text;
     v_null     boolean;
+    v_other    boolean;
 BEGIN
     SELECT c.* INTO v_schema FROM pggit.schema_conflicts AS c WHERE c.merge_id = p_merge_id AND c.conflict_id = p_conflict_id;
     IF FOUND THEN
@@ -90,6 +91,14 @@ BEGIN
             RAISE EXCEPTION USING
                 ERRCODE = 'VG204', SCHEMA = 'pggit',
                 MESSAGE = format('column %I may not be NULL', v_column.name);
+        END IF;
+        IF v_column.key_position IS NOT NULL THEN
+            EXECUTE format('SELECT (%s) IS DISTINCT FROM (%s)', v_probe, pggit._cell_from_json_sql(v_conflict.table_id, v_conflict.column_id, v_conflict.ours)) INTO v_other;
+            IF v_other THEN
+                RAISE EXCEPTION USING
+                    ERRCODE = 'VG204', SCHEMA = 'pggit',
+                    MESSAGE = format('the row must keep the conflict''s key %s', v_conflict.key);
+            END IF;
         END IF;
     END IF;
 
@@ -151,6 +160,29 @@ $$;
 
 COMMENT ON FUNCTION pggit._require_row(pggit.conflicts, jsonb) IS
 'Raises VG204 unless a whole-row value names all columns of the table, no others, and keeps the key.';
+
+CREATE OR REPLACE FUNCTION pggit._require_resolution(p_resolution jsonb)
+    RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path = pg_catalog
+AS $$
+DECLARE
+    v_reason text := CASE WHEN jsonb_typeof(p_resolution) <> 'object' THEN 'it is no object'
+                          WHEN coalesce(p_resolution ->> 'conflict_id', p_resolution ->> 'table', p_resolution ->> 'key', p_resolution ->> 'column') IS NULL THEN 'it names no conflict; option on_conflict is for all of them'
+                          ELSE (SELECT format('a resolution has no field %L', min(k)) FROM jsonb_object_keys(p_resolution) AS k
+                                 WHERE k <> ALL ('{conflict_id,table,key,column,take,value}') HAVING count(*) > 0) END;
+BEGIN
+    IF v_reason IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG204', SCHEMA = 'pggit',
+            MESSAGE = format('resolution %s: %s', CASE jsonb_typeof(p_resolution) WHEN 'object' THEN p_resolution - 'value' ELSE p_resolution END, v_reason),
+            HINT    = 'A resolution is {"conflict_id": …, "take": …} or {"table": …, "key": {…}, "column": …, "take": …}; take is ours, theirs, base, or value with "value": ….';
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._require_resolution(jsonb) IS
+'Raises VG204 for a resolution of the option resolutions that names no conflict, or has a field that means nothing: what is misspelled would decide other conflicts than it was meant for.';
 
 CREATE OR REPLACE FUNCTION pggit._means(p_resolution jsonb, p_conflict_id text, p_table text, p_key jsonb, p_column text)
     RETURNS boolean

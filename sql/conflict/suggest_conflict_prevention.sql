@@ -1,20 +1,17 @@
-CREATE OR REPLACE FUNCTION pggit._rule_of_type(p_table pggit.tables, p_column pggit.columns)
+CREATE OR REPLACE FUNCTION pggit._rule_of_type(p_column pggit.columns)
     RETURNS text
     LANGUAGE plpgsql STABLE
 AS $$
 BEGIN
-    RETURN (SELECT CASE WHEN k.is_shared THEN NULL
-                        WHEN p_column.type_name IN ('smallint', 'integer', 'bigint') THEN 'sum'
-                        WHEN p_column.type_name ~ '^timestamp' THEN 'max'
-                        WHEN p_column.type_name ~ '\[\]$' THEN 'union'
-                        WHEN p_column.type_name = 'text' THEN 'diff3' END
-              -- A number that refers to something, or tells rows apart, is no counter.
-              FROM (SELECT EXISTS (SELECT FROM pg_constraint AS f JOIN pg_attribute AS a ON a.attrelid = f.conrelid AND a.attnum = ANY (f.conkey)
-                                    WHERE f.conrelid = p_table.relation AND f.contype IN ('f', 'u') AND a.attname = p_column.name) AS is_shared) AS k);
+    RETURN CASE WHEN pggit._tells_rows(p_column.table_id, p_column.name) THEN NULL
+                WHEN p_column.type_name IN ('smallint', 'integer', 'bigint') THEN 'sum'
+                WHEN p_column.type_name ~ '^timestamp' THEN 'max'
+                WHEN p_column.type_name ~ '\[\]$' THEN 'union'
+                WHEN p_column.type_name = 'text' THEN 'diff3' END;
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._rule_of_type(pggit.tables, pggit.columns) IS
+COMMENT ON FUNCTION pggit._rule_of_type(pggit.columns) IS
 'The merge rule that fits a column''s type, if its type says anything.';
 
 CREATE OR REPLACE FUNCTION pggit.suggest_conflict_prevention(p_table_schema text, p_table_name text)
@@ -48,7 +45,7 @@ BEGIN
     ), rows_deleted AS (
         SELECT count(*) AS n FROM past AS p WHERE p.kind IN ('update_delete', 'delete_update')
     ), columns AS (
-        SELECT c, coalesce(r.rule, pggit._rule_of_type(v_table, c)) AS rule, r.decided, r.agreed
+        SELECT c, coalesce(r.rule, pggit._rule_of_type(c)) AS rule, r.decided, r.agreed
           FROM pggit.columns AS c
           LEFT JOIN LATERAL pggit._rule_for(v_table.table_id, c.column_id) AS r ON r.agreed * 2 > r.decided
          WHERE c.table_id = v_table.table_id AND c.dropped_at IS NULL AND c.generated_as IS NULL AND c.key_position IS NULL

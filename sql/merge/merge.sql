@@ -50,6 +50,7 @@ BEGIN
         END IF;
     END LOOP;
     PERFORM pggit._check_rule(r.value) FROM jsonb_array_elements(coalesce(p_options -> 'rules', '[]')) AS r(value);
+    PERFORM pggit._require_resolution(r.value) FROM jsonb_array_elements(coalesce(p_options -> 'resolutions', '[]')) AS r(value);
     PERFORM pggit._require_check(c.value) FROM jsonb_array_elements(coalesce(p_options -> 'checks', '[]')) AS c(value);
     IF p_options ? 'approved_plan' AND jsonb_typeof(p_options -> 'approved_plan') NOT IN ('string', 'null') THEN
         RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = 'approved_plan is the plan_hash that was approved, or null as long as none is';

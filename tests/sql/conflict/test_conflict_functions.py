@@ -380,3 +380,19 @@ def test_data_branches_are_merged_and_merges_tell_how_they_stand(parted: Databas
     assert finished is not None
     with raises("VG006"):
         parted.run("SELECT * FROM pggit.merge_status(%s)", uuid.uuid4())
+
+
+def test_numbers_that_name_a_row_are_no_counters(db: Database) -> None:
+    """Their sum names another row, or one of these twice."""
+    db.run("CREATE TABLE other (id integer PRIMARY KEY); INSERT INTO other VALUES (1), (2), (3), (4)")
+    db.run("CREATE TABLE t (id integer PRIMARY KEY, refers integer REFERENCES other, place integer, UNIQUE (place))")
+    db.run("INSERT INTO t VALUES (1, 1, 1)")
+    db.run("SELECT pggit.track_schema('public'); SELECT pggit.commit('base'); SELECT pggit.create_branch('side')")
+    query(db.connect(branch="side"), "UPDATE t SET refers = 2, place = 2")
+    db.run("UPDATE t SET refers = 3, place = 3")
+    found = db.row("SELECT conflict_count, result FROM pggit.merge_data_branches('side', 'main', 'heuristic')")
+    assert found == (2, "conflicted")
+    for number in (1, 2):
+        assert db.row(
+            "SELECT conflict_type, resolution_recommended FROM pggit.analyze_semantic_conflict(%s)", number
+        ) == ("modification_conflict", "manual")

@@ -33,6 +33,22 @@ def test_a_value_that_was_forgotten_deletes_nothing(torn: Database) -> None:
     assert torn.rows("SELECT id, a FROM t") == [(1, "main")]
 
 
+@pytest.mark.parametrize(
+    ("resolution", "why"),
+    [
+        ('{"tabel": "t", "take": "ours"}', "names no conflict"),
+        ('{"table": "t", "colunm": "a", "take": "ours"}', "no field 'colunm'"),
+        ('{"take": "ours"}', "names no conflict"),
+        ('{"table": null, "take": "ours"}', "names no conflict"),
+        ('"ours"', "no object"),
+    ],
+)
+def test_a_misspelled_resolution_decides_nothing(torn: Database, resolution: str, why: str) -> None:
+    """It would be for all conflicts, or for more than it names."""
+    with raises("VG204", why):
+        torn.run(MERGE, f'{{"resolutions": [{resolution}]}}')
+
+
 def nested(depth: int, leaf: str) -> str:
     return '{"a": ' * depth + leaf + "}" * depth
 

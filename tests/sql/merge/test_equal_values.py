@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.postgres import Database, query
+from fixtures.postgres import Database, query, raises
 
 #: type → base, ours, theirs, all equal
 EQUAL = {
@@ -88,3 +88,37 @@ def test_keys_that_are_equal_are_one_key(db: Database, key: str, target: str, ma
     assert db.rows("SELECT * FROM pggit.verify()") == []
     assert db.value("SELECT (pggit.merge(%s, %s)).result", target, source) == "fast_forward"
     assert query(theirs, "SELECT k::text, v FROM t ORDER BY k").fetchall() == rows
+
+
+@pytest.mark.parametrize(("target", "materialize"), [("main", "none"), ("side", "none"), ("side", "all")])
+@pytest.mark.parametrize(
+    ("key", "base", "ours", "theirs"), [("citext", "ab", "AB", "Ab"), ("numeric", "1", "1.0", "1.00")]
+)
+def test_two_writings_of_a_key_are_a_conflict(
+    db: Database, key: str, base: str, ours: str, theirs: str, target: str, materialize: str
+) -> None:
+    source = "side" if target == "main" else "main"
+    db.run("CREATE EXTENSION citext")
+    db.run(f"CREATE TABLE t (k {key} PRIMARY KEY, v text)")
+    db.run("INSERT INTO t VALUES (%s, 'base')", base)
+    db.run("SELECT pggit.track_schema('public'); SELECT pggit.commit('base')")
+    db.run("SELECT pggit.create_branch('side', p_materialize => %s)", materialize)
+    there = {"main": db.conn, "side": db.connect(branch="side")}
+    query(there[target], "UPDATE t SET k = %s", ours)
+    query(there[source], "UPDATE t SET k = %s, v = 'theirs'", theirs)
+    assert (
+        db.value('SELECT conflicts FROM pggit.plan_merge(%s, %s, \'{"on_conflict": "theirs"}\')', source, target) == 0
+    )
+    assert (
+        db.value('SELECT conflicts FROM pggit.plan_merge(%s, %s, \'{"rules": [{"rule": "theirs"}]}\')', source, target)
+        == 0
+    )
+    merge = db.value("SELECT merge_id FROM pggit.merge(%s, %s)", source, target)
+    name, conflict = db.row("SELECT column_name, conflict_id FROM pggit.merge_conflicts WHERE merge_id = %s", merge)
+    assert name == "k"
+    with raises("VG204", "must keep the conflict's key"):
+        db.run("SELECT pggit.resolve_conflict(%s, %s, 'value', '7')", merge, conflict)
+    db.run("SELECT pggit.resolve_conflict(%s, %s, 'theirs')", merge, conflict)
+    assert db.value("SELECT (pggit.continue_merge(%s)).result", merge) == "merged"
+    assert query(there[target], "SELECT k::text, v FROM t").fetchall() == [(theirs, "theirs")]
+    assert db.rows("SELECT * FROM pggit.verify()") == []
