@@ -124,7 +124,7 @@ $$;
 COMMENT ON FUNCTION pggit._why_not_mergeable(integer, integer, pggit._position, pggit._position, pggit._position) IS
 'Why the tables of the three states can''t be merged, or NULL when they can.';
 
-CREATE OR REPLACE FUNCTION pggit._settle_conflicts(p_merge_id uuid, p_options jsonb)
+CREATE OR REPLACE FUNCTION pggit._settle_conflicts(p_merge pggit.merges, p_kept jsonb)
     RETURNS void
     LANGUAGE plpgsql
 AS $$
@@ -133,7 +133,7 @@ DECLARE
     v_found integer;
     v_hit   record;
 BEGIN
-    FOR v_one IN SELECT jsonb_array_elements(coalesce(p_options -> 'resolutions', '[]')) LOOP
+    FOR v_one IN SELECT jsonb_array_elements(coalesce(p_merge.options -> 'resolutions', '[]')) LOOP
         v_found := 0;
         IF v_one ->> 'take' = 'value' AND NOT v_one ? 'value' THEN
             RAISE EXCEPTION USING
@@ -143,13 +143,16 @@ BEGIN
         END IF;
         FOR v_hit IN
             SELECT m.conflict_id FROM pggit.merge_conflicts AS m
-             WHERE m.merge_id = p_merge_id
+             WHERE m.merge_id = p_merge.merge_id
                AND pggit._means(v_one, m.conflict_id, m.table_name, m.key, m.column_name)
         LOOP
-            PERFORM pggit._set_resolution(p_merge_id, v_hit.conflict_id, v_one ->> 'take', v_one -> 'value');
             v_found := v_found + 1;
+            -- What has been decided since the merge was begun is the later word.
+            CONTINUE WHEN p_kept @> jsonb_build_array(jsonb_build_object('id', v_hit.conflict_id));
+            PERFORM pggit._set_resolution(p_merge.merge_id, v_hit.conflict_id, v_one ->> 'take', v_one -> 'value');
         END LOOP;
-        IF v_found = 0 AND NOT EXISTS (SELECT FROM pggit.schema_conflicts AS c WHERE c.merge_id = p_merge_id AND c.conflict_id = v_one ->> 'conflict_id') THEN
+        -- A conflict that was there may be gone when the merge goes on.
+        IF v_found = 0 AND p_merge.outcome IS NULL AND NOT EXISTS (SELECT FROM pggit.schema_conflicts AS c WHERE c.merge_id = p_merge.merge_id AND c.conflict_id = v_one ->> 'conflict_id') THEN
             RAISE EXCEPTION USING
                 ERRCODE = 'VG007', SCHEMA = 'pggit',
                 MESSAGE = format('no conflict of this merge is meant by resolution %s', v_one - 'value'),
@@ -157,16 +160,17 @@ BEGIN
         END IF;
     END LOOP;
 
-    IF p_options ->> 'on_conflict' IN ('ours', 'theirs') THEN
+    IF p_merge.options ->> 'on_conflict' IN ('ours', 'theirs') THEN
         UPDATE pggit.conflicts AS c
-           SET resolution = p_options ->> 'on_conflict', resolved_by = pggit._actor(), resolved_at = now()
-         WHERE c.merge_id = p_merge_id AND c.resolution IS NULL;
+           SET resolution = p_merge.options ->> 'on_conflict', resolved_by = pggit._actor(), resolved_at = now()
+         WHERE c.merge_id = p_merge.merge_id AND c.resolution IS NULL;
     END IF;
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._settle_conflicts(uuid, jsonb) IS
-'Resolves a plan''s conflicts by the options resolutions (conflict_id, or table, key and column; take; value) and on_conflict. Raises VG007, VG204.';
+COMMENT ON FUNCTION pggit._settle_conflicts(pggit.merges, jsonb) IS
+'Resolves a plan''s conflicts by the options resolutions (conflict_id, or table, key and column; take; value) and on_conflict, but for those that were decided before (p_kept: pggit._kept_resolutions). Raises VG007 in the first plan
+of a merge, VG204.';
 
 CREATE OR REPLACE FUNCTION pggit._undecided_schema(p_merge_id uuid)
     RETURNS integer
@@ -350,7 +354,7 @@ BEGIN
        SET resolution = k.value ->> 'take', resolved_value = k.value -> 'value', resolved_by = k.value ->> 'by', resolved_at = (k.value ->> 'at')::timestamptz, rule = NULL
       FROM jsonb_array_elements(v_kept) AS k
      WHERE c.merge_id = p_merge.merge_id AND c.conflict_id = k.value ->> 'id';
-    PERFORM pggit._settle_conflicts(p_merge.merge_id, p_merge.options);
+    PERFORM pggit._settle_conflicts(p_merge, v_kept);
     PERFORM pggit._reopen_unfit(p_merge.merge_id) WHERE v_reshaped <> '{}';
 
     FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.table_id = ANY (v_tables) ORDER BY t.schema_name, t.table_name LOOP

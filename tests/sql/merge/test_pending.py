@@ -178,3 +178,18 @@ def test_what_was_decided_is_offered_when_the_conflict_returns(torn: Database) -
     torn.run("SELECT pggit.resolve_conflicts(%s, 'theirs')", again)
     assert torn.value("SELECT (pggit.continue_merge(%s)).result", again) == "merged"
     assert shown(torn, "main") == [(1, "both"), (2, "of a"), (3, "of a")]
+
+
+def test_what_is_decided_later_is_the_later_word(torn: Database) -> None:
+    """The option resolutions was there first; and the conflict that it names may be gone when the merge goes on."""
+    query(torn.connect(branch="a"), "UPDATE t SET a = 'of a'; INSERT INTO t VALUES (3, 'of a')")
+    torn.run("UPDATE t SET a = 'main'; INSERT INTO t VALUES (3, 'main')")
+    decided = '{"table": "t", "key": {"id": %s}, "take": "ours"}'
+    options = f'{{"resolutions": [{decided % 1}, {decided % 2}]}}'
+    merge, conflicts = torn.row("SELECT merge_id, conflicts FROM pggit.merge('a', 'main', NULL, %s)", options)
+    assert conflicts == 1
+    for (conflict,) in torn.rows("SELECT conflict_id FROM pggit.merge_conflicts WHERE merge_id = %s", merge):
+        torn.run("SELECT pggit.resolve_conflict(%s, %s, 'theirs')", merge, conflict)
+    torn.run("UPDATE t SET a = 'of a' WHERE id = 2")
+    assert torn.value("SELECT (pggit.continue_merge(%s)).result", merge) == "merged"
+    assert shown(torn, "main") == [(1, "of a"), (2, "of a"), (3, "of a")]
