@@ -8,7 +8,7 @@ DECLARE
     v_is_done boolean := false;
 BEGIN
     BEGIN
-        v_plan    := pggit.plan_merge(p_source, p_target);
+        v_plan    := pggit._run(pggit._open_merge('merge', p_source, p_target, NULL, '{}'), false, true);
         v_found   := ARRAY(SELECT c FROM pggit.merge_conflicts AS c WHERE c.merge_id = v_plan.merge_id AND c.resolution IS NULL ORDER BY c.conflict_no);
         v_is_done := true;
         RAISE EXCEPTION USING ERRCODE = 'transaction_rollback';
@@ -27,7 +27,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._conflicts_between(text, text) IS
-'The conflicts that a merge would have now, after the merge rules; nothing is kept of the plan. Raises what pggit.plan_merge raises, and the reason where such a merge is refused.';
+'The conflicts that a merge would have now, after the merge rules; only rows that both sides have changed are looked at, and nothing is kept of the plan. Raises what pggit.plan_merge raises, and the reason where such a merge is refused.';
 
 CREATE OR REPLACE FUNCTION pggit.detect_conflicts(p_source_branch text, p_target_branch text DEFAULT NULL)
     RETURNS jsonb

@@ -277,7 +277,7 @@ CREATE TABLE IF NOT EXISTS pggit.conflicts (
     conflict_no    integer     NOT NULL,
     conflict_id    text        NOT NULL,
     kind           text        NOT NULL,
-    table_id       integer     NOT NULL REFERENCES pggit.tables,
+    table_id       integer     NOT NULL,
     key            jsonb       NOT NULL,
     column_id      integer,
     base           jsonb,
@@ -291,9 +291,8 @@ CREATE TABLE IF NOT EXISTS pggit.conflicts (
     note           text,
     plan_row       bigint      NOT NULL,
     PRIMARY KEY (merge_id, conflict_no),
-    UNIQUE (merge_id, conflict_id)
-);
-CREATE INDEX IF NOT EXISTS conflicts_conflict_id ON pggit.conflicts (conflict_id);
+    UNIQUE (conflict_id, merge_id)
+) WITH (fillfactor = 50);  -- each is inserted, and then decided
 
 CREATE TABLE IF NOT EXISTS pggit.schema_conflicts (
     merge_id       uuid NOT NULL REFERENCES pggit.merges ON DELETE CASCADE,

@@ -276,7 +276,47 @@ $$;
 COMMENT ON FUNCTION pggit._kept_schema(pggit.merges) IS
 'The same of conflicts of definitions: array of {conflict_id, take, value}.';
 
-CREATE OR REPLACE FUNCTION pggit._plan(p_merge pggit.merges, p_bases text[], p_before pggit._position, p_ours pggit._position, p_theirs pggit._position)
+CREATE OR REPLACE FUNCTION pggit._changed_by_both(p_table_id integer, p_base text, p_ours pggit._position, INOUT p_keys text, INOUT p_number bigint)
+    LANGUAGE plpgsql
+    SET enable_nestloop = off
+AS $$
+DECLARE
+    v_ours text := pggit._candidates_sql(p_table_id, (pggit._ref(p_base)).at, p_ours);
+BEGIN
+    -- Where ours has changed much more than theirs, its changes are not all read: what is looked up for each key tells as well.
+    IF p_number < 100 OR pggit._how_many(v_ours, 4 * p_number + 1) > 4 * p_number THEN
+        RETURN;
+    END IF;
+    PERFORM pggit._drop_temporary(format('pg_temp.pggit_keys_%s', p_table_id));
+    EXECUTE format('CREATE TEMPORARY TABLE pggit_keys_%s ON COMMIT DROP AS SELECT * FROM (%s) AS t INTERSECT %s', p_table_id, p_keys, v_ours);
+    GET DIAGNOSTICS p_number = ROW_COUNT;
+    p_keys := format('SELECT k.* FROM pg_temp.pggit_keys_%s AS k', p_table_id);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._changed_by_both(integer, text, pggit._position, INOUT text, INOUT bigint) IS
+'Of a query of the keys that theirs may have changed since a base, and of their number: a superset of those that ours has changed, too. No other can be in conflict.';
+
+CREATE OR REPLACE FUNCTION pggit._index_plan(p_table_id integer)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET default_statistics_target = 10  -- a sample of 3,000 rows: their number, and that the key is one, is all that is asked
+AS $$
+DECLARE
+    v_key text := pggit._key_columns(p_table_id);
+BEGIN
+    IF v_key IS NOT NULL THEN
+        EXECUTE format('CREATE INDEX ON pg_temp.pggit_plan_%s (%s)', p_table_id, v_key);
+    END IF;
+    -- Of the whole rows in it no statistics are of use, and they would cost the most.
+    EXECUTE format('ANALYZE pg_temp.pggit_plan_%s (%s, action)', p_table_id, coalesce(v_key, 'at'));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._index_plan(integer) IS
+'Makes a table''s plan ready to be looked up by key.';
+
+CREATE OR REPLACE FUNCTION pggit._plan(p_merge pggit.merges, p_bases text[], p_before pggit._position, p_ours pggit._position, p_theirs pggit._position, p_detect boolean DEFAULT false)
     RETURNS pggit.merge_result
     LANGUAGE plpgsql
 AS $$
@@ -324,6 +364,9 @@ BEGIN
             CONTINUE;
         END IF;
         IF v_table.table_id <> ALL (v_reshaped) THEN
+            IF p_detect AND cardinality(p_bases) = 1 AND pggit._given_keys_sql(v_table.table_id) = '' THEN
+                SELECT b.p_keys, b.p_number INTO v_keys, v_number FROM pggit._changed_by_both(v_table.table_id, p_bases[1], p_ours, v_keys, v_number) AS b;
+            END IF;
             PERFORM pggit._plan_rows(v_table.table_id, v_keys, v_number, p_bases, p_ours, p_theirs);
             PERFORM pggit._list_conflicts(p_merge.merge_id, v_table);
             CONTINUE;
@@ -356,11 +399,13 @@ BEGIN
      WHERE c.merge_id = p_merge.merge_id AND c.conflict_id = k.value ->> 'id';
     PERFORM pggit._settle_conflicts(p_merge, v_kept);
     PERFORM pggit._reopen_unfit(p_merge.merge_id) WHERE v_reshaped <> '{}';
+    IF p_detect THEN
+        RETURN pggit._result(p_merge.merge_id, 'planned');
+    END IF;
 
     FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.table_id = ANY (v_tables) ORDER BY t.schema_name, t.table_name LOOP
         PERFORM pggit._take_resolutions(p_merge.merge_id, v_table.table_id);
-        -- Of the whole rows in it no statistics are of use, and they would cost the most.
-        EXECUTE format('ANALYZE pg_temp.pggit_plan_%s (%s, action)', v_table.table_id, coalesce(pggit._key_columns(v_table.table_id), 'at'));
+        PERFORM pggit._index_plan(v_table.table_id);
     END LOOP;
     FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.table_id = ANY (v_tables) ORDER BY t.schema_name, t.table_name LOOP
         v_table.relation := coalesce(pggit._relation_at(v_table.table_id, p_merge.target_id), v_table.relation);
@@ -395,10 +440,11 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._plan(pggit.merges, text[], pggit._position, pggit._position, pggit._position) IS
+COMMENT ON FUNCTION pggit._plan(pggit.merges, text[], pggit._position, pggit._position, pggit._position, boolean) IS
 'Works a merge out, from its base, or after criss-cross merges several: rows into temporary tables, conflicts and violations into their tables. Resolutions given before are kept where the same conflict is there again.
 Where rows have to get new keys first, there is no plan yet and result is renumber.
-The plan hash is made from what the merge will do to which branch and from its conflicts, not from the heads. p_before: ours before its columns were changed.';
+The plan hash is made from what the merge will do to which branch and from its conflicts, not from the heads. p_before: ours before its columns were changed.
+p_detect: only the conflicts are found, and settled as far as rules and options say: no constraint is checked, and nothing can be applied.';
 
 CREATE OR REPLACE FUNCTION pggit._base_after(p_merge pggit.merges, p_ours pggit._position, p_theirs pggit._position)
     RETURNS pggit._mark
@@ -586,7 +632,7 @@ $$;
 COMMENT ON FUNCTION pggit._require_sides(pggit.merges) IS
 'Raises VG001 when the branch that a merge goes into has been deleted, VG002 when the one that it comes from has: what has their names now are other branches.';
 
-CREATE OR REPLACE FUNCTION pggit._attempt(p_merge_id uuid, p_apply boolean, p_rehearse boolean DEFAULT false, p_still text DEFAULT NULL, p_alone boolean DEFAULT false, p_drawn jsonb DEFAULT NULL)
+CREATE OR REPLACE FUNCTION pggit._attempt(p_merge_id uuid, p_apply boolean, p_rehearse boolean DEFAULT false, p_still text DEFAULT NULL, p_alone boolean DEFAULT false, p_drawn jsonb DEFAULT NULL, p_detect boolean DEFAULT false)
     RETURNS pggit.merge_result
     LANGUAGE plpgsql
     SET lock_timeout = '900ms'
@@ -770,7 +816,7 @@ BEGIN
         v_ours        := (v_target.branch_id, v_x, CASE WHEN v_target.branch_id = 1 THEN v_x ELSE (v_ours).s END)::pggit._position;
     END IF;
 
-    v_result := pggit._plan(v_merge, v_bases, v_before, v_ours, v_theirs);
+    v_result := pggit._plan(v_merge, v_bases, v_before, v_ours, v_theirs, p_detect);
     IF v_result.result = 'renumber' AND (v_merged IS NOT NULL OR v_shape > 0) THEN
         RAISE EXCEPTION USING ERRCODE = 'VG402', SCHEMA = 'pggit', MESSAGE = 'rows have to get new keys before columns change', DETAIL = v_result.detail -> 'drawn';
     ELSIF v_result.result = 'renumber' THEN
@@ -878,10 +924,10 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._attempt(uuid, boolean, boolean, text, boolean, jsonb) IS
+COMMENT ON FUNCTION pggit._attempt(uuid, boolean, boolean, text, boolean, jsonb, boolean) IS
 'One attempt at a merge (or revert, cherry-pick, reset, unstash), from locks to commit; p_apply false plans only, and returns the result rehearse where the columns of the target have to change first, or a branch has
 foreign keys of its own: then the plan is a merge (p_rehearse) that is undone. Where main''s columns change, it is begun anew with their tables locked (p_still: their ids; VG402 has them as its detail), and likewise where rows of the branch
-get new keys before (p_drawn: the keys, pggit._drawn_keys). p_alone: writers of the tables of main that it writes are kept out from the beginning (pggit._shut_out_writers). Waits for no lock longer than 0.9 seconds (under PostgreSQL''s deadlock_timeout) or the lock_timeout of the session (pggit.merge_patience), so that it never
+get new keys before (p_drawn: the keys, pggit._drawn_keys). p_alone: writers of the tables of main that it writes are kept out from the beginning (pggit._shut_out_writers). p_detect: as in pggit._plan. Waits for no lock longer than 0.9 seconds (under PostgreSQL''s deadlock_timeout) or the lock_timeout of the session (pggit.merge_patience), so that it never
 takes part in a deadlock. Raises VG402, VG310, 55P03, or a constraint''s own error.';
 
 CREATE OR REPLACE FUNCTION pggit._record_result(p_result pggit.merge_result)
@@ -924,7 +970,7 @@ $$;
 COMMENT ON FUNCTION pggit._find_again(uuid, record) IS
 'What was found (pggit._findings) is what this merge has found, and nothing else.';
 
-CREATE OR REPLACE FUNCTION pggit._run(p_merge_id uuid, p_apply boolean)
+CREATE OR REPLACE FUNCTION pggit._run(p_merge_id uuid, p_apply boolean, p_detect boolean DEFAULT false)
     RETURNS pggit.merge_result
     LANGUAGE plpgsql
     SET plan_cache_mode = force_generic_plan
@@ -955,7 +1001,7 @@ BEGIN
         v_undone   := false;
         PERFORM set_config('pggit.merge_touched', '', true), set_config('pggit.held_since', '', true), set_config('pggit.locked_bytes', '', true);
         BEGIN
-            v_result := pggit._attempt(p_merge_id, p_apply OR v_rehearse, v_rehearse, v_still, p_apply AND v_attempts > 2, v_drawn);
+            v_result := pggit._attempt(p_merge_id, p_apply OR v_rehearse, v_rehearse, v_still, p_apply AND v_attempts > 2, v_drawn, p_detect AND NOT v_rehearse);
             IF v_result.result = 'rehearse' THEN
                 PERFORM pggit._require_read_committed('planning this merge');
                 v_rehearse := true;
@@ -1030,8 +1076,9 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._run(uuid, boolean) IS
-'Runs a merge that is recorded in pggit.merges, again where others changed its rows meanwhile (up to 5 attempts, from the third on with writers kept out), and records the result.';
+COMMENT ON FUNCTION pggit._run(uuid, boolean, boolean) IS
+'Runs a merge that is recorded in pggit.merges, again where others changed its rows meanwhile (up to 5 attempts, from the third on with writers kept out), and records the result. p_detect: a plan
+of which only the conflicts are wanted.';
 
 CREATE OR REPLACE FUNCTION pggit._open_merge(p_kind text, p_source text, p_target text, p_message text, p_options jsonb)
     RETURNS uuid

@@ -677,6 +677,9 @@ DECLARE
 BEGIN
     joins := '';
     cells := '{}';
+    IF NOT EXISTS (SELECT FROM pggit.given_keys) THEN
+        RETURN;
+    END IF;
     FOR v_key IN SELECT r.* FROM pggit._references(coalesce((pggit._target()).branch_id, 1)) AS r WHERE r.child_id = p_table_id AND to_regclass(format('pg_temp.pggit_given_%s', r.parent_id)) IS NOT NULL
                     AND NOT EXISTS (SELECT FROM unnest(r.parent_columns) AS u(id) JOIN pggit.columns AS c ON c.table_id = r.parent_id AND c.column_id = u.id WHERE c.key_position IS NULL) LOOP
         v_n   := v_n + 1;

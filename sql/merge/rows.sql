@@ -233,8 +233,11 @@ DECLARE
     v_their_first record := pggit._read_first(p_table_id, p_theirs, 't', p_number, 'keys');
     v_first text := 'c' || (SELECT c.column_id FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position = 1);
     v_ours  text := pggit._row_now_sql(p_table_id, p_ours, v_ours_first.first);
+    v_theirs text := pggit._row_now_sql(p_table_id, p_theirs, v_their_first.first);
     v_from  pggit._position := (pggit._ref(p_bases[1])).at;
     v_placed boolean := false;
+    v_alone text := '';
+    v_is_alone text := 'false';
     v_want  text;
     v_cells text;
     v_json  text;
@@ -255,6 +258,24 @@ BEGIN
         -- What main has not changed since the base is read once.
         v_ours := format('SELECT %1$s%5$s WHERE %2$s AND b.%3$s IS DISTINCT FROM NULL UNION ALL SELECT q.* FROM (%4$s) AS q WHERE NOT (%2$s)', pggit._stored_columns(p_table_id, 'b', pggit._target()),
                          format('%s._xid IS NULL AND %s._xid IS NULL', v_base_first.first, v_ours_first.first), v_first, v_ours, CASE WHEN v_placed THEN ', b._place' ELSE '' END);
+    END IF;
+    IF v_placed AND v_their_first.first = 't_own' AND v_theirs = pggit._row_sql(p_table_id, p_theirs, v_their_first.first) THEN
+        -- A row of the branch that main has not touched is merged when it is compared with main's.
+        v_is_alone := 'b_first._xid IS NULL AND o_first._xid IS NULL AND t_own._live IS NOT NULL';
+        v_alone := format($sql$
+        SELECT %1$s, w.at, '{}'::integer[] AS torn, 'take' AS outcome, NULL::pggit._delta_%2$s AS b, NULL::pggit._delta_%2$s AS t, w.o, w.t AS want, '{}'::integer[] AS cells,
+               CASE WHEN NOT w.is_here THEN 'insert' WHEN w.is_there THEN 'update' ELSE 'delete' END AS action
+          FROM (
+            SELECT %3$s, o._place AS at, o.%4$s IS DISTINCT FROM NULL AS is_here, t_own._live AS is_there, CASE WHEN o.%4$s IS DISTINCT FROM NULL THEN %5$s END AS o, CASE WHEN t_own._live THEN %6$s END AS t
+              FROM keys AS k%7$s LEFT JOIN LATERAL (SELECT %8$s, b.ctid AS _place FROM %9$s AS b WHERE %10$s OFFSET 0) AS o ON true
+             WHERE %11$s
+            OFFSET 0
+          ) AS w
+         WHERE CASE WHEN w.is_here AND w.is_there THEN w.o *<> w.t ELSE w.is_here <> w.is_there END
+        UNION ALL$sql$,
+            pggit._key_columns(p_table_id, 'w'), p_table_id, pggit._key_columns(p_table_id, 'k'), v_first, pggit._merged_row_sql(p_table_id, 'o', '{}'), pggit._merged_row_sql(p_table_id, 't_own', '{}'),
+            v_base_first.join_sql || v_ours_first.join_sql || v_their_first.join_sql, pggit._base_columns(p_table_id, 'b', p_ours), pggit._base_rows(p_table_id),
+            pggit._same_key(p_table_id, 'b', 'k', true, false), v_is_alone);
     END IF;
 
     SELECT string_agg(CASE WHEN c.column_id IS NULL THEN 'NULL'
@@ -279,7 +300,8 @@ BEGIN
     EXECUTE format($sql$
         CREATE TEMPORARY TABLE pggit_plan_%1$s ON COMMIT DROP AS
         WITH keys AS MATERIALIZED (SELECT * FROM (%2$s) AS q ORDER BY %18$s)%14$s
-        SELECT %17$s, m.at, m.torn, m.outcome, %16$s, m.o, m.want, m.cells, row_number() OVER () AS row_no, CASE WHEN m.o IS NULL AND NOT m.want IS NULL THEN 'insert' WHEN m.want IS NULL AND NOT m.o IS NULL THEN 'delete'
+        SELECT r.*, row_number() OVER () AS row_no FROM (%20$s
+        SELECT %17$s, m.at, m.torn, m.outcome, %16$s, m.o, m.want, m.cells, CASE WHEN m.o IS NULL AND NOT m.want IS NULL THEN 'insert' WHEN m.want IS NULL AND NOT m.o IS NULL THEN 'delete'
                          WHEN m.o *<> m.want THEN 'update' ELSE 'none' END AS action
           FROM (
             SELECT w.*, CASE w.outcome WHEN 'take' THEN w.t WHEN 'cells' THEN ROW(0, %11$s)::pggit._delta_%1$s ELSE w.o END AS want,
@@ -304,22 +326,22 @@ BEGIN
                     SELECT %6$s, %19$s AS at, b._torn AS torn, CASE WHEN b.%7$s IS DISTINCT FROM NULL THEN %8$s END AS b, CASE WHEN o.%7$s IS DISTINCT FROM NULL THEN %9$s END AS o,
                            CASE WHEN t.%7$s IS DISTINCT FROM NULL THEN %10$s END AS t
                       FROM keys AS k%15$s LEFT JOIN LATERAL (%3$s) AS b ON true LEFT JOIN LATERAL (%5$s) AS t ON true LEFT JOIN LATERAL (%4$s) AS o ON true
-                     WHERE b._torn <> '{}' OR (b.%7$s IS NOT DISTINCT FROM NULL) <> (t.%7$s IS NOT DISTINCT FROM NULL) OR (%8$s *<> %10$s)
+                     WHERE (%21$s) IS NOT TRUE AND (b._torn <> '{}' OR (b.%7$s IS NOT DISTINCT FROM NULL) <> (t.%7$s IS NOT DISTINCT FROM NULL) OR (%8$s *<> %10$s))
                     OFFSET 0
                   ) AS w
                 OFFSET 0
               ) AS w%13$s
             OFFSET 0
-          ) AS m$sql$,
-        p_table_id, p_keys, v_base, v_ours, pggit._row_now_sql(p_table_id, p_theirs, v_their_first.first),
+          ) AS m) AS r$sql$,
+        p_table_id, p_keys, v_base, v_ours, v_theirs,
         pggit._key_columns(p_table_id, 'k'), v_first,
         pggit._merged_row_sql(p_table_id, 'b', p_base_missing), pggit._merged_row_sql(p_table_id, 'o', p_ours_missing), pggit._merged_row_sql(p_table_id, 't', p_theirs_missing),
         v_want, v_cells, coalesce(v_json, ''),
         rtrim(', ' || v_base_first.with_sql || v_ours_first.with_sql || v_their_first.with_sql, ', '), v_base_first.join_sql || v_ours_first.join_sql || v_their_first.join_sql,
         CASE WHEN EXISTS (SELECT FROM pg_temp.pggit_merged_columns AS c WHERE c.table_id = p_table_id) THEN 'm.b, m.t'
                     ELSE 'CASE WHEN m.outcome NOT IN (''take'', ''keep'') THEN m.b END AS b, CASE WHEN m.outcome NOT IN (''take'', ''keep'') THEN m.t END AS t' END,
-        pggit._key_columns(p_table_id, 'm'), pggit._key_columns(p_table_id, 'q'), CASE WHEN v_placed THEN 'o._place' ELSE 'NULL::tid' END);
-    EXECUTE format('CREATE INDEX ON pg_temp.pggit_plan_%s (%s)', p_table_id, pggit._key_columns(p_table_id));
+        pggit._key_columns(p_table_id, 'm'), pggit._key_columns(p_table_id, 'q'), CASE WHEN v_placed THEN 'o._place' ELSE 'NULL::tid' END,
+        v_alone, v_is_alone);
 END;
 $$;
 
@@ -370,7 +392,13 @@ AS $$
 DECLARE
     v_cells text;
     v_rows  integer;
+    v_open  constant text := 'p.outcome NOT IN (''take'', ''keep'') AND (p.outcome <> ''cells'' OR p.cells <> ''{}'')';
+    v_any   boolean;
 BEGIN
+    EXECUTE format('SELECT EXISTS (SELECT FROM pg_temp.pggit_plan_%s AS p WHERE %s)', p_table.table_id, v_open) INTO v_any;
+    IF NOT v_any THEN
+        RETURN 0;
+    END IF;
     SELECT string_agg(format('SELECT p.kj, ''update_update'', %1$s, %2$s((p.b).c%1$s), %2$s((p.o).c%1$s), %2$s((p.t).c%1$s), p.row_no
                                 FROM plan AS p WHERE %1$s = ANY (p.cells)', c.column_id, CASE WHEN pggit._holds_json(c.type_name) THEN 'pggit._to_jsonb' ELSE 'to_jsonb' END), ' UNION ALL ')
       INTO v_cells
@@ -380,7 +408,7 @@ BEGIN
     EXECUTE format($sql$
         WITH plan AS MATERIALIZED (
             SELECT p.*, %1$s AS kj FROM (
-                SELECT p.*, %2$s AS rj FROM pg_temp.pggit_plan_%3$s AS p WHERE p.outcome NOT IN ('take', 'keep') AND (p.outcome <> 'cells' OR p.cells <> '{}')
+                SELECT p.*, %2$s AS rj FROM pg_temp.pggit_plan_%3$s AS p WHERE %8$s
             ) AS p
         ), found (key, kind, column_id, base, ours, theirs, row_no) AS (
             SELECT p.kj, p.outcome, NULL::integer, %4$s, %5$s, %6$s, p.row_no FROM plan AS p WHERE p.outcome <> 'cells' %7$s
@@ -394,7 +422,7 @@ BEGIN
         $sql$,
         pggit._key_json(p_table.table_id, 'p.rj', pggit._target()), pggit._row_json_sql(p_table.table_id, 'coalesce(p.o, p.t)'), p_table.table_id,
         pggit._row_json_sql(p_table.table_id, 'p.b'), pggit._row_json_sql(p_table.table_id, 'p.o'), pggit._row_json_sql(p_table.table_id, 'p.t'),
-        coalesce(' UNION ALL ' || v_cells, ''))
+        coalesce(' UNION ALL ' || v_cells, ''), v_open)
       USING p_merge_id, format('%I.%I', p_table.schema_name, p_table.table_name), p_table.table_id;
     GET DIAGNOSTICS v_rows = ROW_COUNT;
     RETURN v_rows;

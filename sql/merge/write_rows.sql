@@ -628,7 +628,8 @@ DECLARE
     v_broken boolean;
     v_relations oid[] := pggit._relations(p_tables);
 BEGIN
-    IF current_setting('server_version_num')::integer < 180000 THEN
+    -- conperiod is there from PostgreSQL 18.
+    IF NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.contype = 'f' AND (to_jsonb(k) ->> 'conperiod')::boolean) THEN
         RETURN;
     END IF;
     FOR v_key IN
@@ -644,7 +645,6 @@ BEGIN
           JOIN pg_attribute AS pa ON pa.attrelid = k.confrelid AND pa.attnum = u.parent
           JOIN pg_operator AS o ON o.oid = u.operator
           JOIN pg_namespace AS os ON os.oid = o.oprnamespace
-         -- conperiod is there from PostgreSQL 18.
          WHERE k.contype = 'f' AND (to_jsonb(k) ->> 'conperiod')::boolean AND pggit._is_enforced(k)
            AND (k.conrelid = ANY (v_relations) OR k.confrelid = ANY (v_relations))
          GROUP BY k.oid, k.conname, k.conrelid, k.confrelid, n.nspname, r.relname
@@ -791,10 +791,10 @@ DECLARE
 BEGIN
     IF pggit._writes_alone(p_table) THEN
         EXECUTE format($sql$
-            WITH logged AS MATERIALIZED (SELECT %2$s FROM pggit._log_%1$s AS l WHERE l._xid = %3$L::xid8 AND l._seq > %4$s)
-            SELECT (SELECT count(*) FROM logged) = (SELECT count(*) FROM pg_temp.pggit_plan_%1$s AS p WHERE p.action <> 'none')
-                   AND NOT EXISTS (SELECT FROM logged AS l WHERE NOT EXISTS (SELECT FROM pg_temp.pggit_plan_%1$s AS p WHERE p.action <> 'none' AND %5$s))$sql$,
-            p_table.table_id, pggit._key_columns(p_table.table_id, 'l'), pggit._transaction_number(), p_watermark, pggit._same_key(p_table.table_id, 'l', 'p')) INTO v_right;
+            SELECT count(*) = count(p.action) AND count(*) = (SELECT count(*) FROM pg_temp.pggit_plan_%1$s AS p WHERE p.action <> 'none')
+              FROM pggit._log_%1$s AS l LEFT JOIN pg_temp.pggit_plan_%1$s AS p ON p.action <> 'none' AND %4$s
+             WHERE l._xid = %2$L::xid8 AND l._seq > %3$s$sql$,
+            p_table.table_id, pggit._transaction_number(), p_watermark, pggit._same_key(p_table.table_id, 'l', 'p')) INTO v_right;
     END IF;
     RETURN v_right;
 END;

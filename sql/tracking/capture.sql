@@ -205,8 +205,7 @@ BEGIN
      WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL;
 
     EXECUTE format('CREATE TABLE pggit._log_%s (_at bigint GENERATED ALWAYS AS IDENTITY, _seq bigint NOT NULL, _xid xid8 NOT NULL,
-                        _op "char" NOT NULL, %s, PRIMARY KEY (_at))', p_table_id, v_columns);
-    EXECUTE format('CREATE INDEX ON pggit._log_%s (%s, _at)', p_table_id, pggit._key_columns(p_table_id));
+                        _op "char" NOT NULL, %s, PRIMARY KEY (%s, _at))', p_table_id, v_columns, pggit._key_columns(p_table_id));
     EXECUTE format('CREATE INDEX ON pggit._log_%s (_xid)', p_table_id);
 
     EXECUTE format('CREATE TABLE pggit._delta_%s (_b integer NOT NULL, %s, PRIMARY KEY (_b, %s))',
@@ -215,9 +214,8 @@ BEGIN
                    p_table_id, v_keys, pggit._key_columns(p_table_id));
     EXECUTE format('CREATE TABLE pggit._undo_%s (_at bigint GENERATED ALWAYS AS IDENTITY, _seq bigint NOT NULL, _xid xid8 NOT NULL,
                         _b integer NOT NULL, _owned boolean NOT NULL, _live boolean, _deleted boolean, %s,
-                        PRIMARY KEY (_at))',
-                   p_table_id, v_columns);
-    EXECUTE format('CREATE INDEX ON pggit._undo_%s (_b, %s, _at)', p_table_id, pggit._key_columns(p_table_id));
+                        PRIMARY KEY (_b, %s, _at))',
+                   p_table_id, v_columns, pggit._key_columns(p_table_id));
     EXECUTE format('CREATE INDEX ON pggit._undo_%s (_xid)', p_table_id);
 
     -- A branch id that the statistics have not seen makes the planner expect no row at all.

@@ -52,14 +52,14 @@ AS $$
         WITH stayed AS (
             DELETE FROM pggit._log_%1$s AS l USING pggit._log_%1$s AS d
              WHERE l._xid = v_xid AND l._seq = v_seq AND l._op = 'I' AND %8$s AND d._xid = v_xid AND d._seq = v_seq AND d._op = 'D'
-            RETURNING d._at
+            RETURNING d.*
         )
-        UPDATE pggit._log_%1$s AS l SET _op = 'U' FROM stayed AS s WHERE l._at = s._at;%9$s
+        UPDATE pggit._log_%1$s AS l SET _op = 'U' FROM stayed AS s WHERE %10$s AND l._at = s._at;%9$s
         RETURN NULL;
     END IF;$body$,
         p_table_id, pggit._stored_columns(p_table_id), pggit._user_columns(p_table_id, 'o'), pggit._same_key(p_table_id, 'l', 'o', false, true),
         pggit._key_columns(p_table_id), pggit._user_key_columns(p_table_id, 'n'), pggit._same_key(p_table_id, 'l', 'n', false, true),
-        pggit._same_key(p_table_id, 'd', 'l'), p_repair);
+        pggit._same_key(p_table_id, 'd', 'l'), p_repair, pggit._same_key(p_table_id, 'l', 's'));
 $$;
 
 COMMENT ON FUNCTION pggit._moved_rows_sql(integer, text) IS

@@ -85,6 +85,7 @@ def merge(db: Database, rows: int, seed: float, target: str, form: str) -> tuple
     source = "dev" if target == "main" else "main"
     merged, conflicts = db.row("SELECT count(*), sum(conflicts) FROM copy.wanted")
     assert db.value("SELECT conflicts FROM pggit.plan_merge(%s, %s)", source, target) == conflicts
+    assert db.value("SELECT pggit.detect_conflicts(%s, %s) -> 'conflict_count'", source, target) == conflicts
     assert db.value(MERGE, source, target) == "merged"
     return merged, conflicts, db.value(WRONG.format(shown="t" if target == "main" else '"public@dev".t'))
 

@@ -228,6 +228,7 @@ class Universe:
             for n, outcome in planned.items()
             for conflict in outcome.conflicts
         }
+        self.same_conflicts(ref, target, found["merge_id"])
         self.conflicts += found["conflicts"]
 
         wanted = self.in_each_world(source, target, on_conflict, fast_forward == "auto", undo=True)
@@ -289,6 +290,12 @@ class Universe:
         listed = {(kind, table.split(".")[1], key["world"], key["id"], column) for kind, table, key, column in found}
         assert len(listed) == len(found)
         return listed
+
+    def same_conflicts(self, source: str, target: str, merge_id: str) -> None:
+        """What looks for conflicts alone finds those of the plan."""
+        planned = "SELECT conflict_id, base, ours, theirs FROM pggit.merge_conflicts WHERE merge_id = %s ORDER BY 1"
+        alone = "SELECT conflict_id, base, ours, theirs FROM pggit.detect_data_conflicts(%s, %s) ORDER BY 1"
+        assert self.db.rows(alone, source, target) == self.db.rows(planned, merge_id)
 
     def listed_violations(self, merge_id: str) -> set[tuple[Any, ...]]:
         sql = "SELECT kind, (key ->> 'world')::integer, table_name FROM pggit.merge_violations WHERE merge_id = %s"
