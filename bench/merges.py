@@ -30,7 +30,7 @@ PLANNED_BY_HAND = """
       FROM (SELECT d.* FROM pggit._delta_{table} AS d WHERE d._b = {branch} ORDER BY d.c{key} OFFSET 0) AS t
       LEFT JOIN (
         SELECT l.* FROM pggit._log_{table} AS l
-         WHERE l._xid = (SELECT n._xid FROM pggit._log_{table} AS n ORDER BY n._at DESC LIMIT 1)
+         WHERE l._xid = (SELECT n._xid FROM pggit._log_{table} AS n ORDER BY n._xid DESC LIMIT 1)
       ) AS b ON b.c{key} = t.c{key}
       JOIN orders AS o ON o.id = t.c{key};
     ANALYZE by_hand (id);

@@ -9,7 +9,8 @@ DECLARE
 BEGIN
     BEGIN
         v_plan    := pggit._run(pggit._open_merge('merge', p_source, p_target, NULL, '{}'), false, true);
-        v_found   := ARRAY(SELECT c FROM pggit.merge_conflicts AS c WHERE c.merge_id = v_plan.merge_id AND c.resolution IS NULL ORDER BY c.conflict_no);
+        v_found   := ARRAY(SELECT ROW(c.merge_id, c.conflict_no, c.conflict_id, c.kind, c.table_name, c.key, c.column_name, c.base, c.ours, c.theirs, NULL, NULL, NULL, NULL, NULL, c.note, NULL, NULL)::pggit.merge_conflicts
+                             FROM pggit.merge_conflicts AS c WHERE c.merge_id = v_plan.merge_id AND c.resolution IS NULL ORDER BY c.conflict_no);
         v_is_done := true;
         RAISE EXCEPTION USING ERRCODE = 'transaction_rollback';
     EXCEPTION WHEN transaction_rollback THEN
@@ -27,7 +28,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._conflicts_between(text, text) IS
-'The conflicts that a merge would have now, after the merge rules; only rows that both sides have changed are looked at, and nothing is kept of the plan. Raises what pggit.plan_merge raises, and the reason where such a merge is refused.';
+'The conflicts that a merge would have now, after the merge rules; only rows that both sides have changed are looked at, and nothing is kept of the plan. What was decided before of the same conflicts is not looked up. Raises what pggit.plan_merge raises, and the reason where such a merge is refused.';
 
 CREATE OR REPLACE FUNCTION pggit.detect_conflicts(p_source_branch text, p_target_branch text DEFAULT NULL)
     RETURNS jsonb

@@ -333,6 +333,24 @@ def test_a_merge_decides_what_it_can(parted: Database) -> None:
     ) == (True, 0)
 
 
+def test_only_rows_that_both_sides_changed_are_compared(db: Database) -> None:
+    db.run("CREATE TABLE t (a integer, b text, v integer, PRIMARY KEY (a, b))")
+    db.run("INSERT INTO t SELECT n, 'x', 0 FROM generate_series(1, 1000) AS n; SELECT pggit.track_table('t')")
+    base = db.value("SELECT pggit.commit('base')")
+    db.run("SELECT pggit.create_branch('side')")
+    query(db.connect(branch="side"), "UPDATE t SET v = 1 WHERE a <= 200; INSERT INTO t VALUES (0, 'new', 1)")
+    db.run("UPDATE t SET v = 2 WHERE a BETWEEN 198 AND 210; INSERT INTO t VALUES (0, 'new', 2)")
+    changed = "pggit._candidates_sql(t.table_id, (pggit._ref(%s)).at, pggit._working_position({}))"
+    both = f"pggit._changed_by_both(t.table_id, %s, pggit._working_position(1), {changed.format('b.branch_id')}, 201)"
+    found = f"SELECT c.p_number FROM pggit.tables AS t, pggit.branches AS b, {both} AS c WHERE b.name = 'side'"
+    assert db.value(found, base, base) == 4
+    found = db.value("SELECT pggit.detect_conflicts('side', 'main')")
+    assert [one["key"] for one in found["conflicts"]] == [
+        {"a": 0, "b": "new"},
+        *({"a": n, "b": "x"} for n in range(198, 201)),
+    ]
+
+
 def test_conflicts_are_seen_before_a_merge(parted: Database) -> None:
     merges = parted.value("SELECT count(*) FROM pggit.merges")
     found = parted.value("SELECT pggit.detect_conflicts('side', 'main')")
