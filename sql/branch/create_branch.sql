@@ -140,6 +140,7 @@ DECLARE
     v_table  pggit.tables;
     v_real   integer[] := '{}';
     v_room   bigint := pggit._room_for_locks() * 3 / 4 - 5 * cardinality(p_tables);
+    v_all    boolean;
     v_small  boolean;
     v_reason record;
 BEGIN
@@ -149,8 +150,9 @@ BEGIN
         WHEN 'none' THEN
             NULL;
         WHEN 'auto' THEN
-            v_small := (SELECT coalesce(sum(pggit._total_size(t.relation)), 0) <= v_limit FROM unnest(p_tables) AS t);
+            v_all := (SELECT coalesce(sum(pggit._total_size(t.relation)), 0) <= v_limit FROM unnest(p_tables) AS t);
             FOREACH v_table IN ARRAY p_tables LOOP
+                v_small := v_all;
                 IF NOT v_small THEN
                     EXECUTE format('SELECT count(*) < 10000 FROM (SELECT FROM %s LIMIT 10000) AS r', pggit._rows_of(v_table.relation)) INTO v_small;
                 END IF;
@@ -158,7 +160,6 @@ BEGIN
                     v_real := v_real || v_table.table_id;
                     v_room := v_room - pggit._locks_of_real(v_table.relation);
                 END IF;
-                v_small := v_small AND (SELECT sum(pggit._total_size(t.relation)) <= v_limit FROM unnest(p_tables) AS t);
             END LOOP;
         ELSE
             v_real := ARRAY(SELECT (pggit._table(btrim(m[1]))).table_id
@@ -266,7 +267,10 @@ DECLARE
     v_new    integer[];
     v_past   integer[];
     v_table  pggit.tables;
+    v_following text := coalesce(current_setting('pggit.following', true), '');
 BEGIN
+    -- What is made here is nothing that anybody has to follow.
+    PERFORM set_config('pggit.following', 'on', true);
     v_tables := ARRAY(SELECT t FROM pggit._tables_at(p_at) AS t ORDER BY t.table_id);
     FOREACH v_table IN ARRAY v_tables LOOP
         PERFORM pggit._take_columns(v_table.table_id, (p_at).branch_id) WHERE NOT v_table.on_main;
@@ -310,6 +314,7 @@ BEGIN
             PERFORM pggit._real_foreign_keys(p_branch.branch_id, v_table.table_id);
         END IF;
     END LOOP;
+    PERFORM set_config('pggit.following', v_following, true);
 END;
 $$;
 

@@ -98,7 +98,7 @@ COMMENT ON FUNCTION pggit._table_content(pggit.tables, pggit._position, pggit._p
 'What a commit says of one table: counts and digest of its net changes; its columns when they are others than before; and its columns, rows and digest when it is new to the
 history or what it held before is lost. Empty when nothing changed. p_changes: the counts and the digest, where they are known.';
 
-CREATE OR REPLACE FUNCTION pggit._content(p_from pggit._position, p_to pggit._position, p_known jsonb DEFAULT '{}')
+CREATE OR REPLACE FUNCTION pggit._content(p_from pggit._position, p_to pggit._position, p_known jsonb DEFAULT '{}', p_others boolean DEFAULT true)
     RETURNS jsonb
     LANGUAGE plpgsql
 AS $$
@@ -107,7 +107,7 @@ DECLARE
     v_table   pggit.tables;
     v_one     jsonb;
 BEGIN
-    FOR v_table IN SELECT t.* FROM pggit._tables_at(p_to) AS t LOOP
+    FOR v_table IN SELECT t.* FROM pggit._tables_at(p_to) AS t WHERE p_others OR p_known ? t.table_id::text LOOP
         PERFORM pggit._hold_base(v_table.table_id);
         BEGIN
             v_one := pggit._table_content(v_table, p_from, p_to, p_known -> v_table.table_id::text);
@@ -125,8 +125,9 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._content(pggit._position, pggit._position, jsonb) IS
-'What a commit between two positions says, table by table (pggit._table_content). p_known: the counts and digests, by table id, of tables in which a merge has written its plan between them and nothing else was done.';
+COMMENT ON FUNCTION pggit._content(pggit._position, pggit._position, jsonb, boolean) IS
+'What a commit between two positions says, table by table (pggit._table_content). p_known: the counts and digests, by table id, of tables in which a merge has written its plan between them and nothing else was done.
+p_others: whether anything may have been done to other tables.';
 
 CREATE OR REPLACE FUNCTION pggit._commit_id(p_parents text[], p_content jsonb, p_author text, p_message text, p_committed_at timestamptz)
     RETURNS text

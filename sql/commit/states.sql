@@ -552,6 +552,13 @@ CREATE OR REPLACE FUNCTION pggit._presence(p_table pggit.tables, p_position pggi
     LANGUAGE plpgsql STABLE
 AS $$
 BEGIN
+    -- Of most tables nothing else is to be said.
+    IF pggit._mark_in((p_table).tracked_at, pggit._base_mark(p_position)) AND pggit._mark_in((p_table).shape_at, pggit._base_mark(p_position))
+       AND NOT EXISTS (SELECT FROM pggit.table_changes AS c WHERE c.table_id = (p_table).table_id) AND NOT EXISTS (SELECT FROM pggit.branch_gaps AS g WHERE g.table_id = (p_table).table_id)
+       AND NOT EXISTS (SELECT FROM pggit.columns AS c WHERE c.table_id = (p_table).table_id AND c.dropped_at IS NOT NULL)
+       AND NOT EXISTS (SELECT FROM pggit.branch_columns AS b WHERE b.table_id = (p_table).table_id) THEN
+        RETURN 'present';
+    END IF;
     RETURN (SELECT CASE WHEN NOT coalesce((SELECT c.is_there FROM pggit._last_change((p_table).table_id, p_position) AS c), pggit._mark_in((p_table).tracked_at, pggit._base_mark(p_position))) THEN 'absent'
                         WHEN NOT pggit._is_after_gap(p_table, pggit._base_mark(p_position))
                              AND ((p_position).branch_id = 1 OR NOT pggit._outlives_gap(p_table, p_position)) THEN 'gap'
@@ -628,12 +635,15 @@ CREATE OR REPLACE FUNCTION pggit._tables_at(p_position pggit._position)
     LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-    v_table pggit.tables;
+    v_table    pggit.tables;
+    v_presence text;
 BEGIN
     FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.untracked_at IS NULL AND EXISTS (SELECT FROM pg_class AS c WHERE c.oid = t.relation)
                     ORDER BY t.schema_name, t.table_name LOOP
-        PERFORM pggit._require_no_gap(v_table, p_position);
-        IF pggit._presence(v_table, p_position) = 'present' THEN
+        v_presence := pggit._presence(v_table, p_position);
+        IF v_presence = 'gap' THEN
+            PERFORM pggit._refuse_gap(v_table);
+        ELSIF v_presence = 'present' THEN
             RETURN NEXT v_table;
         END IF;
     END LOOP;

@@ -912,7 +912,7 @@ BEGIN
         v_result.commit_id := pggit._record_commit(
             v_target,
             CASE WHEN v_merge.kind <> 'merge' OR coalesce((v_merge.options ->> 'squash')::boolean, false) THEN ARRAY[v_target.head] ELSE ARRAY[v_target.head, v_their_id] END,
-            v_before, v_after, pggit._content(v_before, v_after, v_planned),
+            v_before, v_after, pggit._content(v_before, v_after, v_planned, v_target.branch_id <> 1 OR v_planned = '{}'),
             CASE v_merge.kind WHEN 'cherry_pick' THEN (SELECT c.author FROM pggit.commits AS c WHERE c.commit_id = v_their_id) ELSE v_merge.requested_by END,
             coalesce(v_merge.message, format('Merge %s into %s', v_merge.source, v_target.name)), clock_timestamp(), v_merge.base_commit, v_tree);
     END IF;

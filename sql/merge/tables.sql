@@ -331,19 +331,19 @@ $$;
 COMMENT ON FUNCTION pggit._why_not_again(text, text) IS
 'Names a table that a commit has and the base of a merge has not, and that has no history any more; NULL when there is none.';
 
-CREATE OR REPLACE FUNCTION pggit._committed_name(p_table_id integer, p_commit_id text)
-    RETURNS text
+CREATE OR REPLACE FUNCTION pggit._committed_names(p_commit_id text)
+    RETURNS TABLE (table_id integer, name text)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    RETURN (SELECT e.object_name FROM pggit.schema_commits AS s CROSS JOIN LATERAL pggit._tree_entries(s.tree_id) AS e
-             WHERE s.commit_id = p_commit_id AND e.object_type = 'table' AND e.table_id = p_table_id);
+    RETURN QUERY SELECT e.table_id, e.object_name FROM pggit.schema_commits AS s CROSS JOIN LATERAL pggit._tree_entries(s.tree_id) AS e
+                  WHERE s.commit_id = p_commit_id AND e.object_type = 'table' AND e.table_id IS NOT NULL;
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._committed_name(integer, text) IS
-'The name that a table had at a commit, in a schema of main.';
+COMMENT ON FUNCTION pggit._committed_names(text) IS
+'The names that tables had at a commit, in schemas of main.';
 
 CREATE OR REPLACE FUNCTION pggit._rename_table_steps(p_base_id text, p_source_id integer, p_their_id text, p_target_id integer, OUT steps jsonb, OUT reason text)
     LANGUAGE plpgsql
@@ -353,9 +353,10 @@ DECLARE
 BEGIN
     steps := '[]';
     FOR v_table IN
-        SELECT n.* FROM (SELECT t.table_id, pggit._shown_name(t.table_id, p_target_id) AS ours, pggit._committed_name(t.table_id, p_base_id) AS base,
-                                CASE WHEN p_source_id IS NULL THEN pggit._committed_name(t.table_id, p_their_id) ELSE pggit._shown_name(t.table_id, p_source_id) END AS theirs
-                           FROM pggit.tables AS t WHERE t.untracked_at IS NULL) AS n
+        SELECT n.* FROM (SELECT t.table_id, pggit._shown_name(t.table_id, p_target_id) AS ours, b.name AS base,
+                                CASE WHEN p_source_id IS NULL THEN c.name ELSE pggit._shown_name(t.table_id, p_source_id) END AS theirs
+                           FROM pggit.tables AS t LEFT JOIN pggit._committed_names(p_base_id) AS b USING (table_id)
+                           LEFT JOIN pggit._committed_names(CASE WHEN p_source_id IS NULL THEN p_their_id END) AS c USING (table_id) WHERE t.untracked_at IS NULL) AS n
          WHERE n.theirs <> n.base AND n.theirs <> n.ours
          ORDER BY n.table_id
     LOOP
