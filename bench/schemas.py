@@ -63,6 +63,22 @@ def schemas(lab: Lab) -> Iterator[Figure]:
             f"branch creation: one of {tables} tables, a table, next", branch(pair.pggit, 1) / tables, None, 10
         )
 
+        def copies(session: Session, number: int) -> float:
+            return session.cpu(lambda s: s.run(f"SELECT pggit.create_branch('real-{number}', 'main')"))
+
+        (spent,) = lab.compare(copies, pair.pggit, times=1)
+        yield Figure(f"branch creation: one of {tables} tables, a real table", spent / tables, None, 10)
+
+        def merge(session: Session, number: int) -> float:
+            on_branch = pair.session(f"branch-{number}")
+            on_branch.run(f"INSERT INTO t2 (id, a) VALUES ({number}, 'a')")
+            pair.leave(on_branch)
+            return session.cpu(lambda s: s.run(f"SELECT pggit.merge('branch-{number}', 'main')"))
+
+        pair.pggit.run("INSERT INTO t1 (id, a) VALUES (1000, 'a')")
+        (spent,) = lab.compare(merge, pair.pggit, times=1)
+        yield Figure(f"schema of {objects:,} objects: merge of one row", spent, None, None)
+
 
 def ddl(lab: Lab) -> Iterator[Figure]:
     """Statements of DDL, alone and with 200 branches of views that have the table."""

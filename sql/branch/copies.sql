@@ -181,10 +181,11 @@ DECLARE
     v_found text;
 BEGIN
     SELECT string_agg(DISTINCT pg_describe_object(d.refclassid, d.refobjid, 0), ', ') INTO v_found
-      FROM pg_depend AS d
-      LEFT JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
-     WHERE d.refclassid IN ('pg_class'::regclass, 'pg_proc'::regclass) AND d.refobjid = ANY (p_forbidden)
-       AND CASE WHEN p_class = 'pg_class'::regclass THEN r.ev_class = p_object ELSE d.classid = p_class AND d.objid = p_object END;
+      -- What a view reads its rule depends on.
+      FROM (SELECT p_class AS class, p_object AS object WHERE p_class <> 'pg_class'::regclass
+            UNION ALL SELECT 'pg_rewrite'::regclass, r.oid FROM pg_rewrite AS r WHERE r.ev_class = p_object AND p_class = 'pg_class'::regclass) AS o
+      JOIN pg_depend AS d ON d.classid = o.class AND d.objid = o.object
+     WHERE d.refclassid IN ('pg_class'::regclass, 'pg_proc'::regclass) AND d.refobjid = ANY (p_forbidden);
     IF v_found IS NOT NULL THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG307', SCHEMA = 'pggit',
