@@ -22,7 +22,7 @@ RELATED = """
 """
 MERGE = "SELECT (pggit.merge('{0}', '{1}', NULL, '{{\"on_conflict\": \"theirs\"}}')).result"
 PLAN = "SELECT (pggit.plan_merge('{0}', '{1}')).result"
-CONFLICTS = "SELECT CASE WHEN pggit.detect_conflicts('{0}', '{1}') ->> 'conflict_count' <> '0' THEN 'found' END"
+CONFLICTS = "SELECT jsonb_typeof(pggit.detect_conflicts('{0}', '{1}') -> 'conflicts')"
 # The least that a merge has to do: three states of the rows that theirs changed, merged cell by cell.
 PLANNED_BY_HAND = """
     CREATE TEMPORARY TABLE by_hand AS
@@ -151,7 +151,7 @@ def merges(lab: Lab) -> Iterator[Figure]:
         )
         changed(large, few, 3)
         planned = spent(large, PLAN, "m3", "planned")
-        detected = statistics.median(spent(large, CONFLICTS, "m3", "found") for _ in range(3))
+        detected = statistics.median(spent(large, CONFLICTS, "m3", "array") for _ in range(3))
         planned_by_hand, all_by_hand = (
             statistics.median(times) for times in zip(*(by_hand(large, few, n) for n in range(50, 53)), strict=True)
         )
@@ -183,7 +183,7 @@ def merges(lab: Lab) -> Iterator[Figure]:
     with lab.pair() as pair:
         many_cpu, many_plain_cpu = merged(pair, many, 0), updated(pair, many, 0)
         changed(pair, many, 2)
-        detected = statistics.median(spent(pair, CONFLICTS, "m2", "found") for _ in range(3))
+        detected = statistics.median(spent(pair, CONFLICTS, "m2", "array") for _ in range(3))
         yield Figure(f"merge of {many:,} changes / UPDATE … FROM", many_cpu, many_plain_cpu, 2.5)
         yield Figure(f"merge of {many:,} changes, conflicts alone / UPDATE … FROM", detected, many_plain_cpu, 0.5)
         yield Figure(f"merge of {many:,} changes / by hand", many_cpu, by_hand(pair, many, 1)[1], None)
