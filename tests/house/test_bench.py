@@ -8,7 +8,7 @@ import sys
 from fixtures.postgres import ROOT
 
 LINES = {
-    "branch creation": 5,
+    "branch creation": 6,
     "capture": 7,
     "branch read, 0 % changed": 7,
     "branch read, 1 % changed": 7,
@@ -17,11 +17,11 @@ LINES = {
     "branch write, view": 2,
     "branch write, real table": 2,
     "diff of": 2,
-    "merge of": 13,
+    "merge of": 15,
     "commits of": 2,
     "as of": 2,
     "checked out": 2,
-    "schema of": 3,
+    "schema of": 4,
     "DDL on main": 6,
 }
 
