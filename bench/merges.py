@@ -173,7 +173,7 @@ def merges(lab: Lab) -> Iterator[Figure]:
         yield Figure(f"merge of {few // 10:,} changes / UPDATE … FROM", fewer_cpu, fewer_plain_cpu, None)
         yield Figure(f"merge of {few:,} changes / UPDATE … FROM", large_cpu, plain_cpu, 2.5)
         yield Figure(f"merge of {few:,} changes, plan alone / UPDATE … FROM", planned, plain_cpu, None)
-        yield Figure(f"merge of {few:,} changes, conflicts alone / UPDATE … FROM", detected, plain_cpu, 0.5)
+        yield Figure(f"conflicts of {few:,} changes alone / UPDATE … FROM", detected, plain_cpu, 0.5)
         yield Figure(f"merge of {few:,} changes / by hand", large_cpu, all_by_hand, None)
         yield Figure(f"merge of {few:,} changes, plan alone / by hand", planned, planned_by_hand, None)
         yield Figure(f"merge of {few:,} changes by hand / UPDATE … FROM", all_by_hand, plain_cpu, None)
@@ -185,7 +185,7 @@ def merges(lab: Lab) -> Iterator[Figure]:
         changed(pair, many, 2)
         detected = statistics.median(spent(pair, CONFLICTS, "m2", "array") for _ in range(3))
         yield Figure(f"merge of {many:,} changes / UPDATE … FROM", many_cpu, many_plain_cpu, 2.5)
-        yield Figure(f"merge of {many:,} changes, conflicts alone / UPDATE … FROM", detected, many_plain_cpu, 0.5)
+        yield Figure(f"conflicts of {many:,} changes alone / UPDATE … FROM", detected, many_plain_cpu, 0.5)
         yield Figure(f"merge of {many:,} changes / by hand", many_cpu, by_hand(pair, many, 1)[1], None)
     if lab.large:
         with lab.pair(lab.rows * 10) as huge:
