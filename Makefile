@@ -43,9 +43,9 @@ crds: venv ## write crds/ and the chart's copy from operator/pggit_operator/api
 bench: venv ## print ratios beside plain PostgreSQL (OPTIONS=--quick: 100,000 rows)
 	$(PY) bench/run.py $(OPTIONS)
 
-nightly: venv ## the SQL core's tests on PostgreSQL 16 and 17: as long as `make test`
-	$(PY) -m pytest tests/sql tests/model tests/migrations -q -n 2 --pg 16,17
-	$(PY) -m pytest tests/sql/schema -q -n 2 --pg 16,17 --no-event-triggers
+nightly: venv ## every test of the SQL core on every PostgreSQL, 15 to 18: twice as long as `make test`
+	$(PY) -m pytest tests/sql tests/model tests/migrations -q -n 2 --pg 15,16,17,18 --no-turns
+	$(PY) -m pytest tests/sql/schema -q -n 2 --pg 15,16,17,18 --no-event-triggers
 
 load: venv ## 50 clients for a minute, a server killed under them 30 times, a session that dies at each statement of a merge: two hours
 	$(PY) -m pytest tests/load -q -n 2 --load-clients 50 --load-seconds 60 --load-kills 30 --deaths 0

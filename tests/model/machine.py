@@ -90,12 +90,13 @@ class VerifyComplainsError(AssertionError):
 class Flight:
     """A transaction that stays open over what others do.
 
-    `rows`: what it has written, by table and key, `found`: what was there; `snapshot`: what there was when it began, if
-    it is REPEATABLE READ.
+    `rows`: what it has written, by table and key, `found`: what was there; `began`: what there was when it began, and
+    `snapshot` too, if it is REPEATABLE READ.
     """
 
     branch: Branch
     session: Connection
+    began: State
     snapshot: State | None
     rows: dict[tuple[str, tuple[Any, ...]], Row | None] = field(default_factory=dict)
     found: dict[tuple[str, tuple[Any, ...]], Row | None] = field(default_factory=dict)
@@ -107,6 +108,12 @@ class Flight:
     def is_behind(self) -> bool:
         """Whether others have changed something that it cannot see."""
         return self.snapshot is not None and self.snapshot != self.branch.state
+
+    def overtaken(self, table: str) -> dict[tuple[Any, ...], Row]:
+        """The rows that it sees others have written since it began: who writes them now is not the first to."""
+        before = self.began[table]
+        seen = self.sees[table].items()
+        return {key: row for key, row in seen if before.get(key) != row and (table, key) not in self.rows}
 
     def over(self, before: State) -> State:
         """The state with what it has written."""
@@ -365,7 +372,7 @@ class Machine(RuleBasedStateMachine):
         if repeatable:
             session.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         query(session, f"SELECT FROM {self.flown}")  # so that it has its snapshot, and what follows are subtransactions
-        flight = Flight(branch, session, branch.state if repeatable else None)
+        flight = Flight(branch, session, branch.state, branch.state if repeatable else None)
         self.flights.append(flight)
         self.fly(flight, data, count)
 
@@ -384,7 +391,10 @@ class Machine(RuleBasedStateMachine):
         for _ in range(count):
             undone = data.draw(st.integers(0, 3), label="undone") == 0
             mine = flight.sees
-            statement = data.draw(statements({self.flown: mine[self.flown]}))
+            aims_at = mine[self.flown]
+            if data.draw(st.booleans(), label="overtaken"):
+                aims_at = flight.overtaken(self.flown) or aims_at
+            statement = data.draw(statements({self.flown: aims_at}))
             if isinstance(statement, Truncate) or not is_possible(statement, real, self.db.version):
                 continue  # a table that is truncated cannot even be read by others
             sql, cells = statement.sql()

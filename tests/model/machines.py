@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RULE_MARKER, precondition, rule, run_state_machine_as_test
 
@@ -141,7 +141,8 @@ def run(
     is_new: bool = False,
     shrinks: bool = False,
 ) -> Counter[str]:
-    """Random histories of a machine, all of its rules or `only` some; the same ones each time unless `is_new`.
+    """Random histories of a machine, all of its rules or `only` some; a version's are the same ones each time unless
+    `is_new`.
 
     What the merges in them came to.
     """
@@ -163,7 +164,7 @@ def run(
         assert left_out in steps_of, f"there is no rule {left_out}"
         setattr(Here, left_out, None)
     run_state_machine_as_test(
-        Here,
+        Here if is_new else seed(version)(Here),
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,

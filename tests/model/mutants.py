@@ -56,7 +56,7 @@ MUTANTS: dict[str, Mutant] = {
         "pggit._all_first_out_sql",
         "ORDER BY %2$s, h._first, h._seq, h._at",
         "ORDER BY %2$s, h._xid, h._seq, h._at",
-        "kinds",
+        "few",
         also=("take_off", "fly_on", "land"),
     ),
     "old_and_new": Mutant(

@@ -427,18 +427,22 @@ class Replace:
 
 @dataclass(frozen=True)
 class Shift:
-    """Every key one higher, in one statement: a key is left by one row and taken by another."""
+    """Every key one higher or lower, in one statement: a key is left by one row and taken by another.
+
+    PostgreSQL checks keys row by row. Upwards, rows in the order in which they came get into each other's way.
+    """
 
     table: str
+    by: int
 
     def sql(self) -> tuple[str, list[Cell]]:
         column = SCHEMA[self.table].key[-1]
-        return f"UPDATE {self.table} SET {column} = {column} + 1", []
+        return f"UPDATE {self.table} SET {column} = {column} + %s", [self.by]
 
     def apply(self, state: State, real: bool = False) -> State:
         place = SCHEMA[self.table].place(SCHEMA[self.table].key[-1])
         rows = state[self.table]
-        changed = {k: (*row[:place], row[place] + 1, *row[place + 1 :]) for k, row in rows.items()}
+        changed = {k: (*row[:place], row[place] + self.by, *row[place + 1 :]) for k, row in rows.items()}
         after = updated(shapes(state), state, self.table, changed)
         return fired(self.table, after, [(rows[k], row) for k, row in changed.items()], real)
 
@@ -528,8 +532,8 @@ def statements(draw: st.DrawFn, state: State) -> Statement:
         return Upsert(table, row, column, kind == "merge")
     if kind == "insert" or not existing:
         return Insert(table, row)
-    if kind == "shift" and max(key[-1] for key in existing) < 9:
-        return Shift(table)
+    if kind == "shift" and all(-9 < key[-1] < 9 for key in existing):
+        return Shift(table, draw(st.sampled_from([1, -1])))
     if kind == "truncate" and draw(st.integers(0, 4)) == 0:
         return Truncate(table)
     if kind == "replace":

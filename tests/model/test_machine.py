@@ -23,7 +23,7 @@ def test_a_repository_does_what_the_model_does(
         name,
         servers,
         server.version,
-        examples=examples or 8,
+        examples=examples or 6,
         steps=pytestconfig.getoption("--model-steps"),
         without=without,
         is_new=examples is not None,

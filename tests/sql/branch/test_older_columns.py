@@ -9,6 +9,8 @@ from fixtures.postgres import Connection, Database, query, raises
 
 from .schema import rows, value
 
+pytestmark = pytest.mark.by_turns
+
 TABLE = """
     CREATE TABLE parents (id int PRIMARY KEY, name text);
     CREATE TABLE orders (

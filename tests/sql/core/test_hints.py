@@ -9,6 +9,8 @@ import pytest
 
 from fixtures.postgres import Connection, Database, query, raises
 
+pytestmark = pytest.mark.by_turns
+
 
 @pytest.fixture
 def shop(db: Database) -> Database:

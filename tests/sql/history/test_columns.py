@@ -10,6 +10,8 @@ import pytest
 
 from fixtures.postgres import Connection, Database, Servers, query, raises
 
+pytestmark = pytest.mark.by_turns
+
 
 def begin(db: Database, told: bool) -> Database:
     if not told:

@@ -7,6 +7,8 @@ from psycopg.types.json import Jsonb
 
 from fixtures.postgres import Connection, Database, query, raises
 
+pytestmark = pytest.mark.by_turns
+
 
 @pytest.fixture
 def parted(small: Database) -> Database:

@@ -8,6 +8,8 @@ import pytest
 
 from fixtures.postgres import Database, query, raises
 
+pytestmark = pytest.mark.by_turns
+
 
 @pytest.fixture
 def torn(small: Database) -> Database:

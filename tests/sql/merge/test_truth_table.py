@@ -9,6 +9,8 @@ import pytest
 
 from fixtures.postgres import Database, query
 
+pytestmark = pytest.mark.by_turns
+
 Row = tuple[str | None, int | None, str | None] | None
 
 
