@@ -51,7 +51,7 @@ def test_nothing_is_written_when_nothing_has_changed(site: Site) -> None:
     name, _ = site.versioned()
     before = site.namespace.get("vdb", name)["metadata"]["resourceVersion"]
 
-    time.sleep(12)  # several times the resync of the operator under test
+    time.sleep(7)  # twice the resync of the operator under test, and more
 
     assert site.namespace.get("vdb", name)["metadata"]["resourceVersion"] == before
     assert site.events(name) == [("Normal", "UnderVersionControl")]

@@ -402,6 +402,8 @@ class Machine(RuleBasedStateMachine):
                 after, is_refused = statement.apply(mine, real), False
             except Refused:
                 after, is_refused = mine, True
+            if is_refused and flight.is_behind():
+                continue  # PostgreSQL looks for keys among the rows that are there now, which it cannot see
             try:
                 with flight.session.transaction(force_rollback=undone):
                     query(flight.session, sql, *cells)
