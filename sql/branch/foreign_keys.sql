@@ -350,20 +350,6 @@ $$;
 COMMENT ON FUNCTION pggit._note_path_sql(text) IS
 'Statement that has a branch relation note the search_path of who writes it.';
 
-CREATE OR REPLACE FUNCTION pggit._run_cascade(p_command text, p_path text)
-    RETURNS void
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    PERFORM set_config('search_path', p_path, true) WHERE p_path <> '';
-    EXECUTE p_command;
-END;
-$$;
-
-COMMENT ON FUNCTION pggit._run_cascade(text, text) IS
-'Runs a command, in which every name has its schema, so that triggers fire under a search_path; it is as before afterwards.';
-
 CREATE OR REPLACE FUNCTION pggit._ensure_cascade_as(p_relation oid)
     RETURNS void
     LANGUAGE plpgsql
@@ -389,7 +375,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._ensure_cascade_as(oid) IS
-'Makes, where a superuser installed pggit, the function by which referential actions run with the rights of a table''s owner, as PostgreSQL runs them: pggit._run_cascade as that role, for nobody else to call.';
+'Makes, where a superuser installed pggit, the function by which referential actions run with the rights of a table''s owner, as PostgreSQL runs them: pggit._run_under as that role, for nobody else to call.';
 
 CREATE OR REPLACE FUNCTION pggit._cascade_as(p_owner oid)
     RETURNS regproc
@@ -430,7 +416,7 @@ BEGIN
             MESSAGE = format('foreign key %I would change rows of %s here, whose triggers are another user''s and can''t be run for them', p_key, p_child),
             HINT    = 'Materialize both tables on the branch: then PostgreSQL itself does it.';
     ELSE
-        PERFORM pggit._run_cascade(p_command, CASE WHEN v_child.is_ours THEN v_path ELSE '' END);
+        PERFORM pggit._run_under(p_command, CASE WHEN v_child.is_ours THEN v_path ELSE '' END);
     END IF;
     -- What triggers have written has noted theirs.
     PERFORM set_config('pggit.search_path', v_path, true);

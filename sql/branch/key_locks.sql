@@ -5,6 +5,8 @@ CREATE OR REPLACE FUNCTION pggit._lock_base(p_branch_id integer, p_has_read_base
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+    -- Row locks are no queue: who comes later and shares the row would overtake a merge that waits for it.
+    PERFORM pg_advisory_xact_lock_shared(hashtext('pggit.gate'), p_branch_id) WHERE NOT p_has_read_base;
     PERFORM FROM pggit.branch_bases AS b WHERE b.branch_id = p_branch_id FOR SHARE SKIP LOCKED;
     IF NOT FOUND THEN
         -- pggit._hold_branch_still keeps writers of views from coming here; what they have read would be of another place on main.

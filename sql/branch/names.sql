@@ -50,3 +50,17 @@ $$;
 
 COMMENT ON FUNCTION pggit._branch_schema_name(text, text) IS
 'Name of the schema that stands for one of main on a branch: schema@branch when PostgreSQL can hold it (63 bytes), else its beginning, "~" and eight digits of its sha256.';
+
+CREATE OR REPLACE FUNCTION pggit._run_under(p_command text, p_path text)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM set_config('search_path', p_path, true) WHERE p_path <> '';
+    EXECUTE p_command;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._run_under(text, text) IS
+'Runs a command, in which every name has its schema, so that triggers and other code of the user''s run under a search_path; it is as before afterwards. An empty one: pg_catalog alone.';

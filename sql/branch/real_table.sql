@@ -263,18 +263,18 @@ $$;
 COMMENT ON FUNCTION pggit._reads_columns(oid, oid, oid, smallint[]) IS
 'Whether an object depends on one of some columns of a table.';
 
-CREATE OR REPLACE FUNCTION pggit._made(p_command text, p_may_fail boolean)
+CREATE OR REPLACE FUNCTION pggit._made(p_command text, p_may_fail boolean, p_path text DEFAULT '')
     RETURNS boolean
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF NOT p_may_fail THEN
-        EXECUTE p_command;
+        PERFORM pggit._run_under(p_command, p_path);
         RETURN true;
     END IF;
     BEGIN
-        EXECUTE p_command;
+        PERFORM pggit._run_under(p_command, p_path);
         RETURN true;
     EXCEPTION WHEN syntax_error_or_access_rule_violation OR integrity_constraint_violation OR data_exception OR feature_not_supported THEN
         RAISE NOTICE 'left out: % (%)', p_command, SQLERRM;
@@ -283,8 +283,19 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._made(text, boolean) IS
-'Runs a command that makes something; where it may fail and does, it is left out with a notice.';
+COMMENT ON FUNCTION pggit._made(text, boolean, text) IS
+'Runs a command that makes something; where it may fail and does, it is left out with a notice. p_path: as in pggit._run_under.';
+
+CREATE OR REPLACE FUNCTION pggit._path_of_real(p_table pggit.tables, p_schema text)
+    RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT coalesce('pg_catalog, ' || quote_ident(p_schema) || pggit._path_of_code(p_table), '');
+$$;
+
+COMMENT ON FUNCTION pggit._path_of_real(pggit.tables, text) IS
+'The search_path under which a branch''s real table is filled and its keys are made (pggit._path_of_code), or nothing.';
 
 CREATE OR REPLACE FUNCTION pggit._real_keys(p_table pggit.tables, p_schema text, p_other smallint[] DEFAULT '{}')
     RETURNS void
@@ -293,6 +304,7 @@ CREATE OR REPLACE FUNCTION pggit._real_keys(p_table pggit.tables, p_schema text,
 AS $$
 DECLARE
     v_name   text := format('%I.%I', p_schema, p_table.table_name);
+    v_path   text := pggit._path_of_real(p_table, p_schema);
     v_object record;
 BEGIN
     FOR v_object IN
@@ -300,7 +312,7 @@ BEGIN
           FROM pg_constraint AS c WHERE c.conrelid = p_table.relation AND c.contype IN ('p', 'u', 'x', 'c')
          ORDER BY c.contype = 'c', c.oid
     LOOP
-        CONTINUE WHEN NOT pggit._made(format('ALTER TABLE %s ADD CONSTRAINT %I %s', v_name, v_object.conname, v_object.definition), v_object.may_fail);
+        CONTINUE WHEN NOT pggit._made(format('ALTER TABLE %s ADD CONSTRAINT %I %s', v_name, v_object.conname, v_object.definition), v_object.may_fail, v_path);
         EXECUTE format('COMMENT ON CONSTRAINT %I ON %s IS %L', v_object.conname, v_name, obj_description(v_object.oid, 'pg_constraint'));
     END LOOP;
 
@@ -313,7 +325,7 @@ BEGIN
     LOOP
         IF v_object.is_plain THEN
             CONTINUE WHEN NOT pggit._made(format('CREATE %sINDEX %I ON %s %s', CASE WHEN v_object.indisunique THEN 'UNIQUE ' ELSE '' END, v_object.relname, v_name,
-                                                 pggit._index_tail(v_object.indexrelid)), v_object.may_fail);
+                                                 pggit._index_tail(v_object.indexrelid)), v_object.may_fail, v_path);
             EXECUTE format('COMMENT ON INDEX %I.%I IS %L', p_schema, v_object.relname, obj_description(v_object.indexrelid, 'pg_class'));
         END IF;
         CONTINUE WHEN to_regclass(format('%I.%I', p_schema, v_object.relname)) IS NULL;
@@ -449,14 +461,14 @@ BEGIN
     PERFORM pggit._real_columns(v_table, v_schema, CASE WHEN v_older THEN p_branch_id END);
     EXECUTE format('ALTER TABLE %s DISABLE TRIGGER USER', v_name);
     IF p_rows THEN
-        EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE %s', v_name,
+        PERFORM pggit._run_under(format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE %s', v_name,
                        CASE WHEN v_older THEN (SELECT string_agg(quote_ident(o.made_as), ', ' ORDER BY o.column_id)
                                                  FROM pggit._older_columns(p_branch_id, p_table_id) AS o JOIN pggit.columns AS c ON c.table_id = p_table_id AND c.column_id = o.column_id
                                                 WHERE c.generated_as IS NULL)
                             ELSE (SELECT string_agg(quote_ident(c.name), ', ' ORDER BY c.column_id) FROM pggit.columns AS c
                                    WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL) END,
                        CASE WHEN pggit._is_keyless(p_table_id) THEN pggit._keyless_state_sql(p_table_id, pggit._working_position(p_branch_id))
-                            ELSE pggit._flat_sql(p_table_id, p_branch_id, (SELECT b.s FROM pggit.branch_bases AS b WHERE b.branch_id = p_branch_id)) END);
+                            ELSE pggit._flat_sql(p_table_id, p_branch_id, (SELECT b.s FROM pggit.branch_bases AS b WHERE b.branch_id = p_branch_id)) END), pggit._path_of_real(v_table, v_schema));
     END IF;
     EXECUTE format('ALTER TABLE %s ENABLE TRIGGER USER', v_name);
     EXECUTE format('DELETE FROM pggit._delta_%s AS d WHERE d._b = %s', p_table_id, p_branch_id);

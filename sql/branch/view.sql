@@ -205,37 +205,72 @@ $$;
 COMMENT ON FUNCTION pggit._copy_grants(oid, oid) IS
 'Gives everybody, the owner too, the rights on one relation that they have on another, columns included.';
 
+CREATE OR REPLACE FUNCTION pggit._called_functions(p_relation oid)
+    RETURNS SETOF pg_proc
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog
+AS $$
+BEGIN
+    RETURN QUERY
+        WITH RECURSIVE types AS (
+            SELECT a.atttypid AS oid FROM pg_attribute AS a WHERE a.attrelid = p_relation AND a.attnum > 0 AND NOT a.attisdropped
+            UNION
+            SELECT t.typbasetype FROM types AS d JOIN pg_type AS t ON t.oid = d.oid WHERE t.typtype = 'd'
+        ), users AS (
+            SELECT 'pg_constraint'::regclass AS classid, c.oid FROM pg_constraint AS c
+             WHERE c.conrelid = p_relation OR (c.contypid <> 0 AND c.contypid IN (SELECT t.oid FROM types AS t))
+            UNION ALL
+            SELECT 'pg_class'::regclass, i.indexrelid FROM pg_index AS i WHERE i.indrelid = p_relation
+            UNION ALL
+            SELECT 'pg_attrdef'::regclass, d.oid FROM pg_attrdef AS d JOIN pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+             WHERE d.adrelid = p_relation AND a.attgenerated <> ''
+        ), called AS MATERIALIZED (
+            SELECT DISTINCT CASE WHEN d.refclassid = 'pg_proc'::regclass THEN d.refobjid ELSE o.oprcode END AS oid
+              FROM users AS u
+              JOIN pg_depend AS d ON d.classid = u.classid AND d.objid = u.oid
+              LEFT JOIN pg_operator AS o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid
+        )
+        SELECT p.* FROM called AS c JOIN pg_proc AS p ON p.oid = c.oid;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._called_functions(oid) IS
+'The functions, but for PostgreSQL''s own, that the constraints, domains, indexes and generated columns of a table call.';
+
 CREATE OR REPLACE FUNCTION pggit._foreign_code(p_relation oid)
     RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
 BEGIN
-    RETURN (WITH RECURSIVE types AS (
-                SELECT a.atttypid AS oid FROM pg_attribute AS a WHERE a.attrelid = p_relation AND a.attnum > 0 AND NOT a.attisdropped
-                UNION
-                SELECT t.typbasetype FROM types AS d JOIN pg_type AS t ON t.oid = d.oid WHERE t.typtype = 'd'
-            ), users AS (
-                SELECT 'pg_constraint'::regclass AS classid, c.oid FROM pg_constraint AS c
-                 WHERE c.conrelid = p_relation OR (c.contypid <> 0 AND c.contypid IN (SELECT t.oid FROM types AS t))
-                UNION ALL
-                SELECT 'pg_class'::regclass, i.indexrelid FROM pg_index AS i WHERE i.indrelid = p_relation
-                UNION ALL
-                SELECT 'pg_attrdef'::regclass, d.oid FROM pg_attrdef AS d JOIN pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
-                 WHERE d.adrelid = p_relation AND a.attgenerated <> ''
-            )
-            SELECT string_agg(DISTINCT p.oid::regprocedure::text, ', ')
-              FROM users AS u
-              JOIN pg_depend AS d ON d.classid = u.classid AND d.objid = u.oid
-              LEFT JOIN pg_operator AS o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid
-              JOIN pg_proc AS p ON p.oid = CASE WHEN d.refclassid = 'pg_proc'::regclass THEN d.refobjid ELSE o.oprcode END
-              JOIN pg_roles AS r ON r.oid = p.proowner
+    RETURN (SELECT string_agg(p.oid::regprocedure::text, ', ' ORDER BY p.oid::regprocedure::text)
+              FROM pggit._called_functions(p_relation) AS p JOIN pg_roles AS r ON r.oid = p.proowner
              WHERE NOT r.rolsuper AND r.rolname <> current_user);
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._foreign_code(oid) IS
 'Functions of other users that the constraints, indexes and generated columns of a table call: a write function of the acting role must not run them.';
+
+CREATE OR REPLACE FUNCTION pggit._path_of_code(p_table pggit.tables)
+    RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN (SELECT format(', %s, pg_temp', pggit._path_sql(array_agg(s.name ORDER BY s.place, s.name)))
+              FROM (SELECT n.name, min(n.place) AS place
+                      FROM (SELECT p_table.schema_name::name AS name, 1 AS place
+                            UNION ALL SELECT t.schema_name, 2 FROM pggit.tables AS t WHERE t.untracked_at IS NULL
+                            UNION ALL SELECT n.nspname, 3 FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace) AS n
+                     WHERE n.name <> 'pg_catalog' GROUP BY n.name) AS s
+             WHERE EXISTS (SELECT FROM pggit._called_functions(p_table.relation) AS p JOIN pg_language AS l ON l.oid = p.prolang WHERE l.lanname NOT IN ('c', 'internal'))
+            HAVING count(*) > 0);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._path_of_code(pggit.tables) IS
+'For a table that calls functions in constraints, domains, indexes or generated columns, what comes behind pg_catalog and the branch''s schema in the search_path under which these run on branches: the schemas of main, and of extensions; else NULL. They run with the rights of whoever installed pggit, or makes the branch, so that it is never the search_path of who writes.';
 
 CREATE OR REPLACE FUNCTION pggit._write_trigger_sql(p_view text, p_shape text, p_branch_id integer)
     RETURNS text
@@ -309,7 +344,18 @@ COMMENT ON FUNCTION pggit._create_view(integer, integer) IS
 'Shows a table on a branch as a flat view with INSTEAD OF triggers, defaults, comment and the grants of the table on main, and the columns it had where the branch stands.
 Raises VG902 if the view would lose the table''s index paths.';
 
-CREATE OR REPLACE FUNCTION pggit._execute_soon(p_command text, p_begun timestamptz)
+CREATE OR REPLACE FUNCTION pggit._short_wait()
+    RETURNS integer
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT least(900, extract(epoch FROM current_setting('deadlock_timeout')::interval) * 900)::integer;
+$$;
+
+COMMENT ON FUNCTION pggit._short_wait() IS
+'Milliseconds that pggit waits for locks while others may wait for its own: less than PostgreSQL''s deadlock_timeout, after which they would look for a deadlock and find one.';
+
+CREATE OR REPLACE FUNCTION pggit._execute_soon(p_command text, p_begun timestamptz, p_within integer DEFAULT pggit._short_wait())
     RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -317,7 +363,7 @@ AS $$
 DECLARE
     v_before text    := current_setting('lock_timeout');
     v_own    integer := extract(epoch FROM v_before::interval) * 1000;  -- zero: none
-    v_left   integer := least(greatest(900 - extract(epoch FROM clock_timestamp() - p_begun) * 1000, 1), nullif(v_own, 0));
+    v_left   integer := least(greatest(p_within - extract(epoch FROM clock_timestamp() - p_begun) * 1000, 1), nullif(v_own, 0));
 BEGIN
     PERFORM set_config('lock_timeout', v_left::text, true);
     EXECUTE p_command;
@@ -325,23 +371,21 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._execute_soon(text, timestamptz) IS
-'Runs a command that takes locks. All of them together, from p_begun on, wait no longer than 0.9 seconds, so that nobody who waits for a lock held
-here for as long as PostgreSQL''s deadlock_timeout (1 s) finds it waiting too: it gives up (55P03) before that, and none of them waits longer than the session''s lock_timeout. What comes after these 0.9 seconds of work goes on as long as it need not wait.';
+COMMENT ON FUNCTION pggit._execute_soon(text, timestamptz, integer) IS
+'Runs a command that takes locks. All of them together, from p_begun on, wait no longer than p_within milliseconds (pggit._short_wait), so that nobody who waits for a lock held
+here for as long as PostgreSQL''s deadlock_timeout (1 s) finds it waiting too: it gives up (55P03) before that, and none of them waits longer than the session''s lock_timeout. What comes after this time of work goes on as long as it need not wait.';
 
-CREATE OR REPLACE FUNCTION pggit._hold_branch_still(p_branch_id integer, p_from_readers boolean)
+CREATE OR REPLACE FUNCTION pggit._take_branch_still(p_branch_id integer, p_from_readers boolean, p_within integer)
     RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_begun   timestamptz := clock_timestamp();
-    v_replica text        := current_setting('session_replication_role');
-    v_view    record;
+    v_begun timestamptz := clock_timestamp();
+    v_view  record;
 BEGIN
-    IF pggit._may_replicate() THEN
-        PERFORM set_config('session_replication_role', 'replica', true);  -- no event trigger need look at this
-    END IF;
+    -- Before anything of the branch: who has come in by a real table goes on to any view, and nothing is kept from him yet.
+    PERFORM pggit._execute_soon(format('SELECT pg_advisory_xact_lock(hashtext(''pggit.gate''), %s)', p_branch_id), v_begun, p_within);
     -- Commands that change nothing: LOCK TABLE would lock what the views read, too.
     -- Those that are referred to first: a statement comes from them to those that refer to them, and would wait for the merge, and the merge for it.
     FOR v_view IN
@@ -365,9 +409,41 @@ BEGIN
          WHERE bt.branch_id = p_branch_id AND bt.form = 'view' ORDER BY coalesce(h.n, 0), bt.table_id
     LOOP
         PERFORM pggit._execute_soon(CASE WHEN p_from_readers THEN format('ALTER VIEW %s OWNER TO %I', v_view.name, v_view.owner)
-                                         ELSE pggit._write_trigger_sql(v_view.name::text, v_view.shape, p_branch_id) END, v_begun);
+                                         ELSE pggit._write_trigger_sql(v_view.name::text, v_view.shape, p_branch_id) END, v_begun, p_within);
     END LOOP;
-    PERFORM pggit._execute_soon(format('SELECT FROM pggit.branch_bases AS b WHERE b.branch_id = %s FOR UPDATE', p_branch_id), v_begun);
+    PERFORM pggit._execute_soon(format('SELECT FROM pggit.branch_bases AS b WHERE b.branch_id = %s FOR UPDATE', p_branch_id), v_begun, p_within);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._take_branch_still(integer, boolean, integer) IS
+'Takes all locks of pggit._hold_branch_still, or raises 55P03 when writers are not done within so many milliseconds.';
+
+CREATE OR REPLACE FUNCTION pggit._hold_branch_still(p_branch_id integer, p_from_readers boolean)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_replica text    := current_setting('session_replication_role');
+    v_longest integer := pggit._short_wait();
+    v_within  integer := 20;
+BEGIN
+    IF pggit._may_replicate() THEN
+        PERFORM set_config('session_replication_role', 'replica', true);  -- no event trigger need look at this
+    END IF;
+    LOOP
+        BEGIN
+            PERFORM pggit._take_branch_still(p_branch_id, p_from_readers, least(v_within, v_longest));
+            EXIT;
+        EXCEPTION WHEN lock_not_available THEN
+            IF v_within >= v_longest THEN
+                RAISE;
+            END IF;
+        END;
+        -- Whoever waits for one of these locks while the merge waits for him: he has it now, and is soon done.
+        PERFORM pg_sleep(0.005 + random() * 0.02);
+        v_within := v_within * 7;
+    END LOOP;
     IF pggit._may_replicate() THEN
         PERFORM set_config('session_replication_role', v_replica, true);
     END IF;
@@ -375,7 +451,8 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._hold_branch_still(integer, boolean) IS
-'Keeps writers of a branch away until this transaction ends: from here on none is in flight. Those of its views wait for the view''s lock, so before they have a snapshot, and then write as if they had come later; those of its real tables wait for the branch''s place on main.
+'Keeps writers of a branch away until this transaction ends: from here on none is in flight. Those of its views wait for the view''s lock, so before they have a snapshot, and then write as if they had come later; those of its real tables wait at a gate (pggit._lock_base). All locks or none: who writes in an order in which he comes to meet the merge half way
+would wait for it and it for him, so it lets go after a moment, and tries again for a longer one.
 p_from_readers: who reads the views waits, too. Who is going to change a view has to say so, for a stronger lock that is asked for later makes PostgreSQL end, at once, whoever has read the view and goes on to write it. Raises 55P03 where writers are not done within 0.9 seconds.';
 
 CREATE OR REPLACE FUNCTION pggit._remake_view(p_shown pggit.branch_tables)

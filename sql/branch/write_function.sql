@@ -531,6 +531,7 @@ BEGIN
     PERFORM pggit._ensure_cascade_as(c.conrelid) FROM pg_constraint AS c WHERE c.contype = 'f' AND c.confrelid = v_table.relation;
     v_set     := coalesce(v_set, (SELECT string_agg(pggit._set_sql(c, pggit._quoted(c.name)), ', ')
                                     FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL));
+    v_enter   := coalesce(format('PERFORM set_config(''search_path'', concat(''pg_catalog, '', quote_ident(TG_TABLE_SCHEMA), %L), true);', pggit._path_of_code(v_table)), '') || v_enter;
     SELECT k.relname INTO v_key_name FROM pg_index AS i JOIN pg_class AS k ON k.oid = i.indexrelid WHERE i.indrelid = v_table.relation AND i.indisprimary;
     SELECT string_agg(quote_ident(coalesce(v.name, c.name)), ', ' ORDER BY c.key_position) INTO v_key_list
       FROM pggit.columns AS c LEFT JOIN pggit._view_columns(p_shown) AS v ON v.main_id = c.column_id
@@ -553,7 +554,8 @@ DECLARE
     v_moved     boolean := false;
     v_around    boolean;
     v_other     record;
-%1$sBEGIN%24$s
+%1$sBEGIN
+    %24$s
     IF TG_OP <> 'DELETE' THEN
         v_moved := TG_OP = 'INSERT' OR NOT (%2$s);%3$s
     END IF;

@@ -674,7 +674,7 @@ DECLARE
     v_written   integer[];
 BEGIN
     -- The session's lock_timeout holds where it is the shorter one.
-    PERFORM set_config('lock_timeout', w.own, true) FROM current_setting('pggit.merge_patience', true) AS w(own) WHERE w.own::interval > '0' AND w.own::interval < '900ms';
+    PERFORM set_config('lock_timeout', least(pggit._short_wait(), nullif(extract(epoch FROM nullif(current_setting('pggit.merge_patience', true), '')::interval) * 1000, 0)::integer)::text, true);
     SELECT m.* INTO STRICT v_merge FROM pggit.merges AS m WHERE m.merge_id = p_merge_id;
     v_mode := coalesce(v_merge.options ->> 'fast_forward', 'auto');
     PERFORM pggit._require_sides(v_merge);

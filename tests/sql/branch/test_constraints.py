@@ -219,3 +219,52 @@ def test_what_is_deferrable_is_listed_as_checked_at_once(db: Database) -> None:
         query(work, "UPDATE t SET n = 3 - n")
     query(work, "SELECT pggit.materialize('work', 't')")
     query(work, "UPDATE t SET n = 3 - n")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_functions_of_constraints_find_what_they_name_without_a_schema(db: Database, form: str) -> None:
+    work = tracked(
+        db,
+        """
+        CREATE SCHEMA "Other %"; CREATE TABLE "Other %".far (id integer PRIMARY KEY);
+        CREATE TABLE known (id integer PRIMARY KEY); INSERT INTO known VALUES (1), (2);
+        CREATE FUNCTION following(p integer) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT p + 1';
+        CREATE FUNCTION is_known(p integer) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN EXISTS (SELECT FROM known WHERE id = p); END';
+        CREATE FUNCTION twice(p integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN following(p) + following(p) - 2; END';
+        CREATE DOMAIN small AS integer CHECK (twice(VALUE) < 100);
+        CREATE TABLE t (id integer PRIMARY KEY, k integer CHECK (is_known(k)), s small, g integer GENERATED ALWAYS AS (twice(id)) STORED);
+        INSERT INTO t VALUES (7, 1, 1);
+        SELECT pggit.track_schema('Other %');
+        """,
+        form,
+    )
+    query(work, "INSERT INTO t VALUES (1, 1, 1)")
+    query(work, "UPDATE t SET k = 2, id = 4 WHERE id = 1")
+    assert rows(work, "SELECT * FROM t ORDER BY id") == [(4, 2, 1, 8), (7, 1, 1, 14)]
+    for sql in ("INSERT INTO t VALUES (2, 3, 1)", "UPDATE t SET k = 3", "UPDATE t SET s = 60"):
+        with raises("23514"):
+            query(work, sql)
+    query(work, "INSERT INTO known VALUES (3); INSERT INTO t VALUES (2, 3, 1)")
+    with raises("23514"):
+        db.run("INSERT INTO t VALUES (2, 3, 1)")
+
+
+def test_functions_of_constraints_run_with_no_path_of_who_writes(db: Database) -> None:
+    """They run with the rights of whoever installed pggit."""
+    tracked(
+        db,
+        """
+        CREATE TABLE known (id integer PRIMARY KEY);
+        CREATE FUNCTION is_known(p integer) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN EXISTS (SELECT FROM known WHERE id = p); END';
+        CREATE TABLE t (id integer PRIMARY KEY CHECK (is_known(id)));
+        """,
+    )
+    role = f"stranger_of_{db.name}"
+    db.run(f'CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA "public@work" TO {role}')
+    db.run(f'GRANT INSERT ON "public@work".t TO {role}')
+    stranger = db.connect(user=role)
+    query(
+        stranger, "CREATE TEMPORARY TABLE known (id integer); INSERT INTO known VALUES (9); SET search_path = pg_temp"
+    )
+    with raises("23514"):
+        query(stranger, 'INSERT INTO "public@work".t VALUES (9)')
