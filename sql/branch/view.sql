@@ -382,13 +382,9 @@ CREATE OR REPLACE FUNCTION pggit._take_branch_still(p_branch_id integer, p_from_
 AS $$
 DECLARE
     v_begun timestamptz := clock_timestamp();
-    v_view  record;
+    v_shown record;
 BEGIN
-    -- Before anything of the branch: who has come in by a real table goes on to any view, and nothing is kept from him yet.
-    PERFORM pggit._execute_soon(format('SELECT pg_advisory_xact_lock(hashtext(''pggit.gate''), %s)', p_branch_id), v_begun, p_within);
-    -- Commands that change nothing: LOCK TABLE would lock what the views read, too.
-    -- Those that are referred to first: a statement comes from them to those that refer to them, and would wait for the merge, and the merge for it.
-    FOR v_view IN
+    FOR v_shown IN
         WITH RECURSIVE keys AS MATERIALIZED (
             SELECT DISTINCT o.table_id AS child, r.table_id AS parent
               FROM pg_constraint AS k JOIN pggit.tables AS o ON o.relation = k.conrelid JOIN pggit.tables AS r ON r.relation = k.confrelid
@@ -399,19 +395,35 @@ BEGIN
             UNION SELECT a.child, k.parent FROM above AS a JOIN keys AS k ON k.child = a.parent
         ), heights AS MATERIALIZED (
             SELECT a.child AS table_id, count(*) AS n FROM above AS a GROUP BY a.child
+        ), locks (place, height, table_id, command) AS (
+            -- Who comes by a real table whose triggers the merge takes out (pggit._hold_triggers) has to wait before he has it.
+            SELECT 1, coalesce(h.n, 0), bt.table_id, format('LOCK TABLE ONLY %s IN SHARE ROW EXCLUSIVE MODE', bt.relation::regclass)
+              FROM pggit.branch_tables AS bt LEFT JOIN heights AS h ON h.table_id = bt.table_id
+             WHERE bt.branch_id = p_branch_id AND bt.form = 'table' AND p_from_readers AND NOT pggit._may_replicate()
+               AND EXISTS (SELECT FROM pg_trigger AS g JOIN pg_proc AS p ON p.oid = g.tgfoid WHERE g.tgrelid = bt.relation AND NOT g.tgisinternal AND g.tgenabled = 'O'
+                                                                                               AND (p.pronamespace <> 'pggit'::regnamespace OR p.proname IN ('_check_child', '_check_parent')))
+            UNION ALL
+            -- Before the views: who has come in by a real table goes on to any of them, and none is kept from him yet.
+            SELECT 2, 0, 0, format('SELECT pg_advisory_xact_lock(hashtext(''pggit.gate''), %s)', p_branch_id)
+            UNION ALL
+            -- Commands that change nothing: LOCK TABLE would lock what the views read, too.
+            SELECT 3, coalesce(h.n, 0), bt.table_id,
+                   CASE WHEN p_from_readers THEN format('ALTER VIEW %s OWNER TO %I', bt.relation::regclass, pg_get_userbyid(c.relowner))
+                        ELSE pggit._write_trigger_sql(bt.relation::regclass::text, substr(p.proname, length('_write_') + 1), p_branch_id) END
+              FROM pggit.branch_tables AS bt
+              JOIN pg_class AS c ON c.oid = bt.relation
+              JOIN pg_trigger AS g ON g.tgrelid = bt.relation AND g.tgname = 'pggit_write'
+              JOIN pg_proc AS p ON p.oid = g.tgfoid
+              LEFT JOIN heights AS h ON h.table_id = bt.table_id
+             WHERE bt.branch_id = p_branch_id AND bt.form = 'view'
+            UNION ALL
+            SELECT 4, 0, 0, format('SELECT FROM pggit.branch_bases AS b WHERE b.branch_id = %s FOR UPDATE', p_branch_id)
         )
-        SELECT bt.relation::regclass AS name, substr(p.proname, length('_write_') + 1) AS shape, pg_get_userbyid(c.relowner) AS owner
-          FROM pggit.branch_tables AS bt
-          JOIN pg_class AS c ON c.oid = bt.relation
-          JOIN pg_trigger AS g ON g.tgrelid = bt.relation AND g.tgname = 'pggit_write'
-          JOIN pg_proc AS p ON p.oid = g.tgfoid
-          LEFT JOIN heights AS h ON h.table_id = bt.table_id
-         WHERE bt.branch_id = p_branch_id AND bt.form = 'view' ORDER BY coalesce(h.n, 0), bt.table_id
+        -- Tables that are referred to first: a statement comes from them to those that refer to them, and would wait for the merge, and the merge for it.
+        SELECT l.command FROM locks AS l ORDER BY l.place, l.height, l.table_id
     LOOP
-        PERFORM pggit._execute_soon(CASE WHEN p_from_readers THEN format('ALTER VIEW %s OWNER TO %I', v_view.name, v_view.owner)
-                                         ELSE pggit._write_trigger_sql(v_view.name::text, v_view.shape, p_branch_id) END, v_begun, p_within);
+        PERFORM pggit._execute_soon(v_shown.command, v_begun, p_within);
     END LOOP;
-    PERFORM pggit._execute_soon(format('SELECT FROM pggit.branch_bases AS b WHERE b.branch_id = %s FOR UPDATE', p_branch_id), v_begun, p_within);
 END;
 $$;
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import psycopg
 import pytest
 
@@ -115,3 +118,37 @@ def test_triggers_beside_foreign_keys_that_wait(db: Database, plain: Connection,
     assert query(there[target], "SELECT * FROM late ORDER BY id").fetchall() == wanted
     with pytest.raises(psycopg.Error, match="a trigger"):
         query(there[target], "INSERT INTO late VALUES (9, NULL, 9)")
+
+
+def test_writers_that_never_pause_do_not_keep_a_merge_from_tables_with_triggers(
+    plain: Connection, db: Database
+) -> None:
+    query(
+        plain,
+        FAMILIES
+        + """
+        CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+        CREATE TRIGGER nothing BEFORE INSERT ON parent FOR EACH ROW EXECUTE FUNCTION nothing();
+        SELECT pggit.track_schema('public'); SELECT pggit.commit('first');
+        SELECT pggit.create_branch('b', 'main', 'schema', 'all');
+        INSERT INTO parent VALUES (3, 'comes');
+        """,
+    )
+    stop = threading.Event()
+
+    def write(key: int) -> int:
+        session = db.connect(user="plain", branch="b")
+        written = 0
+        while not stop.is_set():
+            written += query(session, "UPDATE parent SET v = %s WHERE id = %s", str(written), key).rowcount
+        return written
+
+    with ThreadPoolExecutor(2) as pool:
+        writers = [pool.submit(write, key) for key in (1, 2)]
+        try:
+            assert merged(plain, "main", "b") == "merged"
+        finally:
+            stop.set()
+        written = [writer.result() for writer in writers]
+    found = query(plain, 'SELECT v FROM "public@b".parent ORDER BY id').fetchall()
+    assert found == [*((str(times - 1),) for times in written), ("comes",)]
