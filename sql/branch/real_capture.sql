@@ -88,7 +88,9 @@ END$head$;
     v_shape  text := coalesce(p_shape, pggit._shape_name(p_table_id, p_at));
     v_new    text;
     v_old    text := pggit._relation_columns(p_table_id, 'o', p_at);
-    v_same   text := pggit._same_key(p_table_id, 'o', 'n', true, true, p_at);
+    v_both   text;
+    v_gone   text;
+    v_come   text;
     v_repair text := format($w$
     v_nest := pggit._lowest_in_nest(v_seq, '%sb' || TG_ARGV[0]);
     IF v_nest IS NOT NULL THEN
@@ -102,6 +104,8 @@ BEGIN
     END IF;
     SELECT string_agg(format('n.%s::%s AS c%s', pggit._quoted(c.name), c.type_name, c.column_id), ', ' ORDER BY c.key_position) INTO v_new
       FROM pggit._columns_at(p_table_id, p_at) AS c WHERE c.key_position IS NOT NULL;
+    SELECT pggit._old_and_new_sql(p_table_id, p_at), format('n.%s IS NOT DISTINCT FROM NULL', k.first), format('o.%s IS NOT DISTINCT FROM NULL', k.first) INTO v_both, v_gone, v_come
+      FROM (SELECT pggit._quoted(c.name) FROM pggit._columns_at(p_table_id, p_at) AS c WHERE c.key_position = 1) AS k(first);
 
     PERFORM pggit._ensure_function(format('pggit._capture_%s_branch_insert()', v_shape), 'trigger', 'VOLATILE',
         format(v_head, format(v_take, p_table_id, 'INSERT'), pggit._undo_sql(p_table_id, 'new_rows AS n', v_new, v_keys, 'false', 'false') || v_repair));
@@ -109,13 +113,11 @@ BEGIN
     -- A key in both OLD and NEW of one statement has only its OLD row.
     PERFORM pggit._ensure_function(format('pggit._capture_%s_branch_update()', v_shape), 'trigger', 'VOLATILE',
         format(v_head, format(v_take, p_table_id, 'UPDATE'),
-               -- EXCEPT, not an anti-join: a plan made for one row and kept would compare 10,000 with 10,000 row by row.
-               format('    v_moves := EXISTS (SELECT %s FROM new_rows AS n EXCEPT SELECT %s FROM old_rows AS o);',
-                      pggit._user_key_columns(p_table_id, 'n', p_at), pggit._user_key_columns(p_table_id, 'o', p_at))
-               || pggit._undo_sql(p_table_id, 'old_rows AS o', v_old || format(', v_moves AND NOT EXISTS (SELECT FROM new_rows AS n WHERE %s) AS _gone', v_same),
-                                  v_stored, 'true', 'r._gone')
-               || E'\n    IF v_moves THEN' || pggit._undo_sql(p_table_id, format('new_rows AS n WHERE NOT EXISTS (SELECT FROM old_rows AS o WHERE %s)', v_same),
-                                                             v_new, v_keys, 'false', 'false') || v_repair || E'\n    END IF;'));
+               format(E'    v_moves := %s;\n    IF v_moves THEN', pggit._moves_sql(p_table_id, p_at))
+               || pggit._undo_sql(p_table_id, format('(SELECT o.*, %s AS "pggit gone", %s AS "pggit new" FROM %s OFFSET 0) AS o WHERE NOT o."pggit new"', v_gone, v_come, v_both),
+                                  v_old || ', o."pggit gone" AS _gone', v_stored, 'true', 'r._gone')
+               || pggit._undo_sql(p_table_id, format('(SELECT n.*, %s AS "pggit new" FROM %s OFFSET 0) AS n WHERE n."pggit new"', v_come, v_both), v_new, v_keys, 'false', 'false')
+               || v_repair || E'\n    ELSE' || pggit._undo_sql(p_table_id, 'old_rows AS o', v_old, v_stored, 'true', 'false') || E'\n    END IF;'));
 
     PERFORM pggit._ensure_function(format('pggit._capture_%s_branch_delete()', v_shape), 'trigger', 'VOLATILE',
         format(v_head, format(v_take, p_table_id, 'DELETE'), pggit._undo_sql(p_table_id, 'old_rows AS o', v_old, v_stored, 'true', 'true') || v_repair));

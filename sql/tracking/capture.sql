@@ -236,6 +236,7 @@ DECLARE
     v_parted boolean;
     v_stored text := pggit._stored_columns(p_table_id);
     v_keys   text := pggit._key_columns(p_table_id);
+    v_first  text := (SELECT pggit._quoted(c.name) FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.key_position = 1 AND c.dropped_at IS NULL);
     v_base   text;
     v_repair text;
     v_head   constant text := $head$
@@ -294,20 +295,20 @@ BEGIN
         p_table_id, v_keys, pggit._user_key_columns(p_table_id, 'n'), v_repair), v_known);
 
     -- A key in both OLD and NEW of one statement has only its OLD row; one that the statement moved away is a delete, one it moved to an insert.
-    EXECUTE format(v_head, p_table_id, 'update', format('pggit._take_ordinal(%L, %L)', p_table_id, 'UPDATE'), format($body$%9$s
-    IF EXISTS (SELECT FROM new_rows AS n WHERE NOT %7$s) THEN
+    EXECUTE format(v_head, p_table_id, 'update', format('pggit._take_ordinal(%L, %L)', p_table_id, 'UPDATE'), format($body$%11$s
+    IF %4$s THEN
         INSERT INTO pggit._log_%1$s (_seq, _xid, _op, %2$s)
-        SELECT v_seq, v_xid, CASE WHEN %4$s THEN 'U' ELSE 'D' END, %3$s FROM old_rows AS o;
-        INSERT INTO pggit._log_%1$s (_seq, _xid, _op, %5$s)
-        SELECT v_seq, v_xid, 'I', %6$s FROM new_rows AS n WHERE NOT %7$s;%8$s%10$s
+        SELECT v_seq, v_xid, CASE WHEN %5$s THEN 'I' WHEN %6$s THEN 'D' ELSE 'U' END, %7$s FROM %8$s;%9$s%10$s
     ELSE
         INSERT INTO pggit._log_%1$s (_seq, _xid, _op, %2$s)
         SELECT v_seq, v_xid, 'U', %3$s FROM old_rows AS o;
     END IF;$body$,
-        p_table_id, v_stored, pggit._user_columns(p_table_id, 'o'), pggit._key_among_sql(p_table_id, 'o', 'new_rows', 'n'),
-        v_keys, pggit._user_key_columns(p_table_id, 'n'), pggit._key_among_sql(p_table_id, 'n', 'old_rows', 'o'), v_repair,
-        CASE WHEN v_parted THEN pggit._moved_rows_sql(p_table_id, v_repair) ELSE '' END,
-        coalesce(E'\n    ELSIF EXISTS (SELECT FROM old_rows AS o WHERE ' || pggit._large_sql(p_table_id, 'o') || ') THEN' || pggit._updated_rows_sql(p_table_id) || ';', '')), v_known);
+        p_table_id, v_stored, pggit._user_columns(p_table_id, 'o'), pggit._moves_sql(p_table_id), format('o.%s IS NOT DISTINCT FROM NULL', v_first), format('n.%s IS NOT DISTINCT FROM NULL', v_first),
+        (SELECT string_agg(format(CASE WHEN c.key_position IS NULL THEN 'o.%1$s' ELSE 'coalesce(o.%1$s, n.%1$s)' END, pggit._quoted(c.name)), ', ' ORDER BY c.column_id)
+           FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.generated_as IS NULL AND c.dropped_at IS NULL),
+        pggit._old_and_new_sql(p_table_id), v_repair,
+        coalesce(E'\n    ELSIF EXISTS (SELECT FROM old_rows AS o WHERE ' || pggit._large_sql(p_table_id, 'o') || ') THEN' || pggit._updated_rows_sql(p_table_id) || ';', ''),
+        CASE WHEN v_parted THEN pggit._moved_rows_sql(p_table_id, v_repair) ELSE '' END), v_known);
 
     EXECUTE format(v_head, p_table_id, 'delete', format('pggit._take_ordinal(%L, %L)', p_table_id, 'DELETE'), format($body$
     INSERT INTO pggit._log_%1$s (_seq, _xid, _op, %2$s)

@@ -297,13 +297,13 @@ $$;
 COMMENT ON FUNCTION pggit._recast(text, text, text) IS
 'The text of a value as another type writes it. Where that type does not take it: VG306 if a column is named, else the text as it is.';
 
-CREATE OR REPLACE FUNCTION pggit._key_operator(p_table_id integer, p_column_id integer)
-    RETURNS text
+CREATE OR REPLACE FUNCTION pggit._key_equality(p_table_id integer, p_column_id integer)
+    RETURNS oid
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
 BEGIN
-    RETURN (SELECT format('%I.%s', n.nspname, o.oprname)
+    RETURN (SELECT ao.amopopr
               FROM pggit.columns AS c
               JOIN pggit.tables AS t USING (table_id)
               LEFT JOIN pg_index AS i ON i.indrelid = t.relation AND i.indisprimary
@@ -311,14 +311,25 @@ BEGIN
               JOIN pg_opclass AS oc ON oc.oid = coalesce(i.indclass[c.key_position - 1], m.indclass[c.key_position])
               JOIN pg_amop AS ao ON ao.amopfamily = oc.opcfamily AND ao.amopstrategy = 3
                                 AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype
-              JOIN pg_operator AS o ON o.oid = ao.amopopr
-              JOIN pg_namespace AS n ON n.oid = o.oprnamespace
              WHERE c.table_id = p_table_id AND c.column_id = p_column_id);
 END;
 $$;
 
+COMMENT ON FUNCTION pggit._key_equality(integer, integer) IS
+'Equality operator of a key column, from the primary key''s operator class; of a table that main has no more, from the mask''s.';
+
+CREATE OR REPLACE FUNCTION pggit._key_operator(p_table_id integer, p_column_id integer)
+    RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog
+AS $$
+BEGIN
+    RETURN (SELECT format('%I.%s', n.nspname, o.oprname) FROM pg_operator AS o JOIN pg_namespace AS n ON n.oid = o.oprnamespace WHERE o.oid = pggit._key_equality(p_table_id, p_column_id));
+END;
+$$;
+
 COMMENT ON FUNCTION pggit._key_operator(integer, integer) IS
-'Qualified equality operator of a key column, from the primary key''s operator class; of a table that main has no more, from the mask''s.';
+'The qualified name of pggit._key_equality.';
 
 CREATE OR REPLACE FUNCTION pggit._key_cast(p_column pggit.columns)
     RETURNS text
@@ -374,21 +385,34 @@ $$;
 COMMENT ON FUNCTION pggit._user_key_columns(integer, text, pggit._position) IS
 'The key columns, in key order, under their names in the user''s table: those of now, or of a position.';
 
-CREATE OR REPLACE FUNCTION pggit._key_among_sql(p_table_id integer, p_alias text, p_rows text, p_rows_alias text)
+CREATE OR REPLACE FUNCTION pggit._moves_sql(p_table_id integer, p_at pggit._position DEFAULT NULL)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT format('EXISTS (SELECT %s FROM new_rows AS n EXCEPT SELECT %s FROM old_rows AS o)',
+                  pggit._user_key_columns(p_table_id, 'n', p_at), pggit._user_key_columns(p_table_id, 'o', p_at));
+$$;
+
+COMMENT ON FUNCTION pggit._moves_sql(integer, pggit._position) IS
+'Condition in a trigger of UPDATE: a row has another key than any had before. EXCEPT is hashed or sorted in every plan. An anti-join that is planned for one row, and kept by the session,
+compares all rows with all; and so does IN, when it is planned for more rows than hash memory has room for.';
+
+CREATE OR REPLACE FUNCTION pggit._old_and_new_sql(p_table_id integer, p_at pggit._position DEFAULT NULL)
     RETURNS text
     LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog
 AS $$
+DECLARE
+    v_same text := pggit._same_key(p_table_id, 'o', 'n', true, true, p_at);
 BEGIN
-    RETURN (SELECT CASE WHEN bool_and(pggit._key_operator(c.table_id, c.column_id) = 'pg_catalog.=' AND pggit._key_cast(c) = '')
-                        THEN format('((%s) IN (SELECT %s FROM %s AS %s))', pggit._user_key_columns(p_table_id, p_alias),
-                                    pggit._user_key_columns(p_table_id, p_rows_alias), p_rows, p_rows_alias)
-                        ELSE format('EXISTS (SELECT FROM %s AS %s WHERE %s)', p_rows, p_rows_alias,
-                                    pggit._same_key(p_table_id, p_rows_alias, p_alias, true, true)) END
-              FROM pggit.columns AS c
+    RETURN (SELECT format('old_rows AS o FULL JOIN new_rows AS n ON %s',
+                          CASE WHEN bool_and(e.oprcanmerge OR e.oprcanhash) THEN v_same
+                               -- PostgreSQL takes no full join by an equality that can be neither.
+                               ELSE format('ROW(%s)::record *= ROW(%s)::record', pggit._user_key_columns(p_table_id, 'o', p_at), pggit._user_key_columns(p_table_id, 'n', p_at)) END)
+              FROM pggit.columns AS c JOIN pg_operator AS e ON e.oid = pggit._key_equality(c.table_id, c.column_id)
              WHERE c.table_id = p_table_id AND c.key_position IS NOT NULL AND c.dropped_at IS NULL);
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._key_among_sql(integer, text, text, text) IS
-'Condition: the key of the alias is among the rows of a transition table. IN is hashed in every plan; a join, planned once for one row and kept by the session, is not.
-Equality of an extension''s type is not what IN finds on the trigger''s search_path, so such keys are compared one by one.';
+COMMENT ON FUNCTION pggit._old_and_new_sql(integer, pggit._position) IS
+'In a trigger of UPDATE: the rows before (o) and after (n) by key. A full join is hashed or merged in every plan; another one, planned once for one row and kept by the session, is not.';

@@ -176,16 +176,15 @@ CREATE OR REPLACE FUNCTION pggit._updated_rows_sql(p_table_id integer)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    -- A full join is hashed or merged in every plan; another one, planned once for one row and kept by the session, is not. OFFSET 0: values are compared once, not for each use.
+    -- OFFSET 0: values are compared once, not for each use.
     SELECT format($sql$
         INSERT INTO pggit._log_%1$s (_seq, _xid, _op, _same, %2$s)
         SELECT v_seq, v_xid, 'U', s.same, %3$s
-          FROM old_rows AS o %4$sJOIN new_rows AS n ON %5$s
-         CROSS JOIN LATERAL (SELECT nullif(array_remove(ARRAY[%6$s], NULL), '{}') OFFSET 0) AS s(same)$sql$,
+          FROM %4$s
+         CROSS JOIN LATERAL (SELECT nullif(array_remove(ARRAY[%5$s], NULL), '{}') OFFSET 0) AS s(same)$sql$,
         p_table_id, pggit._stored_columns(p_table_id),
         string_agg(format(CASE WHEN s.column_id IS NULL THEN 'o.%1$s' ELSE 'CASE WHEN %2$s = ANY (s.same) THEN NULL ELSE o.%1$s END' END, pggit._quoted(c.name), c.column_id), ', ' ORDER BY c.column_id),
-        CASE WHEN bool_and(pggit._key_operator(c.table_id, c.column_id) = 'pg_catalog.=' AND pggit._key_cast(c) = '') FILTER (WHERE c.key_position IS NOT NULL) THEN 'FULL ' ELSE '' END,
-        pggit._same_key(p_table_id, 'o', 'n', true, true),
+        pggit._old_and_new_sql(p_table_id),
         string_agg(format('CASE WHEN pg_column_size(o.%1$s) > 2000 AND ROW(o.%1$s)::record *= ROW(n.%1$s)::record THEN %2$s END', pggit._quoted(c.name), c.column_id), ', ' ORDER BY c.column_id)
             FILTER (WHERE s.column_id IS NOT NULL))
       FROM pggit.columns AS c LEFT JOIN pggit.spared_columns AS s ON s.table_id = c.table_id AND s.column_id = c.column_id AND s.left_out
