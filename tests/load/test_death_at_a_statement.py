@@ -10,6 +10,8 @@ import pytest
 from fixtures.postgres import Database, query
 from fixtures.ticking import make_ticking, run_until, statements_of
 
+pytestmark = pytest.mark.by_turns
+
 OPERATIONS = {
     "into main": 'SELECT pggit.merge(\'dev\', \'main\', p_options => \'{"rules": [{"rule": "sum", "column": "n"}]}\')',
     "into a view": "SELECT pggit.merge('main', 'dev', p_options => '{\"on_conflict\": \"theirs\"}')",

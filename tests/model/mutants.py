@@ -64,7 +64,6 @@ MUTANTS: dict[str, Mutant] = {
         "pggit._create_capture_functions",
         "SELECT v_seq, v_xid, CASE WHEN %4$s THEN 'U' ELSE 'D' END, %3$s FROM old_rows AS o;",
         "SELECT v_seq, v_xid, CASE WHEN %4$s THEN 'I' ELSE 'D' END, %3$s FROM old_rows AS o;",
-        "nested",
         also=("transaction",),
     ),
     "no_repair": Mutant(
