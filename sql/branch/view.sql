@@ -292,6 +292,34 @@ $$;
 COMMENT ON FUNCTION pggit._watch_trigger_sql(text, integer) IS
 'Statement by which a branch view looks for new names of main before it is written, where no event trigger tells of DDL.';
 
+CREATE OR REPLACE FUNCTION pggit._watch_keys(p_shown pggit.branch_tables)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_command text;
+BEGIN
+    FOR v_command IN
+        WITH keys AS MATERIALIZED (
+            SELECT count(*) > 0 AS any, count(*) FILTER (WHERE c.confrelid = t.relation) > 0 AS is_parent
+              FROM pggit.tables AS t JOIN pg_constraint AS c ON c.contype = 'f' AND t.relation IN (c.conrelid, c.confrelid) WHERE t.table_id = p_shown.table_id
+        )
+        SELECT w.command
+          FROM keys AS k
+         CROSS JOIN LATERAL (VALUES ('pggit_settle', k.any, format('CREATE TRIGGER pggit_settle AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION pggit._settle_statement()',
+                                                                   p_shown.relation::regclass)),
+                                    ('pggit_path', k.is_parent, pggit._note_path_sql(p_shown.relation::regclass::text))) AS w(name, wanted, command)
+         WHERE w.wanted AND NOT EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgrelid = p_shown.relation AND g.tgname = w.name)
+    LOOP
+        EXECUTE v_command;
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._watch_keys(pggit.branch_tables) IS
+'Gives a branch view of a table with foreign keys, or that others refer to, the statement triggers that these take, where it has not got them.';
+
 CREATE OR REPLACE FUNCTION pggit._create_view(p_branch_id integer, p_table_id integer)
     RETURNS void
     LANGUAGE plpgsql
@@ -326,12 +354,7 @@ BEGIN
     IF NOT pggit._is_told_of_ddl() THEN
         EXECUTE pggit._watch_trigger_sql(v_name, p_table_id);
     END IF;
-    IF EXISTS (SELECT FROM pg_constraint AS c WHERE c.contype = 'f' AND v_table.relation IN (c.conrelid, c.confrelid)) THEN
-        EXECUTE format('CREATE TRIGGER pggit_settle AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION pggit._settle_statement()', v_name);
-    END IF;
-    IF EXISTS (SELECT FROM pg_constraint AS c WHERE c.contype = 'f' AND c.confrelid = v_table.relation) THEN
-        EXECUTE pggit._note_path_sql(v_name);
-    END IF;
+    PERFORM pggit._watch_keys(v_shown);
     IF obj_description(v_table.relation, 'pg_class') IS NOT NULL THEN
         EXECUTE format('COMMENT ON VIEW %s IS %L', v_name, obj_description(v_table.relation, 'pg_class'));
     END IF;
@@ -525,6 +548,7 @@ BEGIN
         PERFORM pggit._execute_soon(format('CREATE OR REPLACE VIEW %s (%s) AS %s', v_table.name, v_table.columns, pggit._view_sql(p_branch_id, v_table.table_id, p_mark)), v_begun);
         v_shown := v_table.shown;
         PERFORM pggit._ensure_write_function(v_shown.table_id, v_shown);
+        PERFORM pggit._watch_keys(v_shown);
         IF NOT EXISTS (SELECT FROM pg_trigger AS g JOIN pg_proc AS p ON p.oid = g.tgfoid
                         WHERE g.tgrelid = v_shown.relation AND g.tgname = 'pggit_write' AND p.proname = '_write_' || pggit._view_shape_name(v_shown)) THEN
             PERFORM pggit._execute_soon(pggit._write_trigger_sql(v_table.name, pggit._view_shape_name(v_shown), p_branch_id), v_begun);

@@ -164,6 +164,22 @@ def test_a_cascade_runs_triggers_as_postgresql_does(db: Database, form: str) -> 
     assert query(clerk, "SHOW search_path").fetchone() == ('"public@work", public',)
 
 
+def test_a_key_that_a_merge_brings_to_views_is_looked_at_in_the_end_of_the_statement(db: Database) -> None:
+    tracked(
+        db,
+        "CREATE TABLE p (id integer PRIMARY KEY); CREATE TABLE k (id integer PRIMARY KEY, p integer); INSERT INTO p VALUES (1); INSERT INTO k VALUES (1, 1)",
+    )
+    db.run("ALTER TABLE k ADD CONSTRAINT k_later FOREIGN KEY (p) REFERENCES p; SELECT pggit.commit('a key')")
+    assert db.value("SELECT result FROM pggit.merge('main', 'work')") in ("merged", "fast_forward")
+    session = db.connect(branch="work", autocommit=False)
+    for sql in ("INSERT INTO k VALUES (2, 2)", "DELETE FROM p"):
+        with raises("23503", "k_later"):
+            query(session, sql)
+        session.rollback()
+    query(session, "INSERT INTO p VALUES (2); INSERT INTO k VALUES (2, 2)")
+    session.commit()
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_deferred(db: Database, form: str) -> None:
     tracked(db, FAMILIES, form)
