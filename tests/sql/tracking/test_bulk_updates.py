@@ -1,4 +1,4 @@
-"""An UPDATE of many rows costs what its rows cost, however little memory there is and whatever the session has done before."""
+"""An UPDATE of many rows costs what its rows cost, however little memory there is and whatever came before."""
 
 from __future__ import annotations
 
