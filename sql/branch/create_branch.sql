@@ -452,7 +452,7 @@ CREATE OR REPLACE FUNCTION pggit.create_branch(p_name text, p_from text DEFAULT 
     RETURNS pggit.branch_info
     LANGUAGE plpgsql
     SET plan_cache_mode = force_generic_plan
-    SET standard_conforming_strings = on SET quote_all_identifiers = off
+    SET standard_conforming_strings = on SET quote_all_identifiers = off SET row_security = off
 AS $$
 DECLARE
     v_branch pggit.branches;
@@ -475,6 +475,7 @@ CREATE OR REPLACE FUNCTION pggit.ensure_branch(p_name text, p_from text DEFAULT 
     OUT branch_id integer, OUT name text, OUT mode text, OUT parent text, OUT base_commit text, OUT head text, OUT is_protected boolean,
     OUT created_at timestamptz, OUT created_by text, OUT materialized text[], OUT was_created boolean)
     LANGUAGE plpgsql
+    SET row_security = off
 AS $$
 DECLARE
     v_branch pggit.branches;

@@ -58,7 +58,7 @@ COMMENT ON FUNCTION pggit._read_again(integer, text[]) IS
 CREATE OR REPLACE FUNCTION pggit.materialize(p_branch text, p_table text)
     RETURNS void
     LANGUAGE plpgsql
-    SET standard_conforming_strings = on SET quote_all_identifiers = off
+    SET standard_conforming_strings = on SET quote_all_identifiers = off SET row_security = off
 AS $$
 DECLARE
     v_branch  pggit.branches := pggit._branch(p_branch);

@@ -226,7 +226,7 @@ CREATE OR REPLACE FUNCTION pggit.commit(p_message text, p_branch text DEFAULT NU
     RETURNS text
     LANGUAGE plpgsql
     SET plan_cache_mode = force_generic_plan
-    SET standard_conforming_strings = on SET quote_all_identifiers = off
+    SET standard_conforming_strings = on SET quote_all_identifiers = off SET row_security = off
 AS $$
 DECLARE
     v_branch pggit.branches := pggit._branch(p_branch);

@@ -15,7 +15,7 @@ CREATE OR REPLACE FUNCTION pggit.verify()
     RETURNS TABLE (check_name text, object text, problem text)
     LANGUAGE plpgsql
     SET plan_cache_mode = force_generic_plan
-    SET standard_conforming_strings = on SET quote_all_identifiers = off
+    SET standard_conforming_strings = on SET quote_all_identifiers = off SET row_security = off
 AS $$
 DECLARE
     v_commit pggit.commits;

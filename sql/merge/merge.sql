@@ -974,7 +974,7 @@ CREATE OR REPLACE FUNCTION pggit._run(p_merge_id uuid, p_apply boolean, p_detect
     RETURNS pggit.merge_result
     LANGUAGE plpgsql
     SET plan_cache_mode = force_generic_plan
-    SET standard_conforming_strings = on SET quote_all_identifiers = off
+    SET standard_conforming_strings = on SET quote_all_identifiers = off SET row_security = off
 AS $$
 DECLARE
     v_result   pggit.merge_result;

@@ -168,7 +168,7 @@ CREATE OR REPLACE FUNCTION pggit._track(p_relation oid)
     RETURNS integer
     LANGUAGE plpgsql
     SET plan_cache_mode = force_generic_plan
-    SET standard_conforming_strings = on SET quote_all_identifiers = off
+    SET standard_conforming_strings = on SET quote_all_identifiers = off SET row_security = off
 AS $$
 DECLARE
     v_table_id integer;

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from fixtures.postgres import INSTALL, Connection, Database, query
+from fixtures.postgres import INSTALL, Connection, Database, query, raises
 
 pytestmark = pytest.mark.by_turns
 
@@ -152,3 +152,29 @@ def test_writers_that_never_pause_do_not_keep_a_merge_from_tables_with_triggers(
         written = [writer.result() for writer in writers]
     found = query(plain, 'SELECT v FROM "public@b".parent ORDER BY id').fetchall()
     assert found == [*((str(times - 1),) for times in written), ("comes",)]
+
+
+def test_rows_that_a_policy_hides_from_the_owner_are_not_taken_for_none(plain: Connection) -> None:
+    """FORCE ROW LEVEL SECURITY: what was tracked, branched, committed and merged had only the rows that it shows."""
+    query(plain, "CREATE TABLE t (id integer PRIMARY KEY, who text); INSERT INTO t VALUES (1, 'x'), (2, 'y')")
+    query(plain, "CREATE POLICY p ON t USING (who = 'x'); ALTER TABLE t ENABLE ROW LEVEL SECURITY")
+    force, no_force = (
+        "ALTER TABLE public.t FORCE ROW LEVEL SECURITY",
+        "ALTER TABLE public.t NO FORCE ROW LEVEL SECURITY",
+    )
+    query(plain, force)
+    with raises("42501", "row-level security"):
+        query(plain, "SELECT pggit.track_schema('public')")
+    query(plain, no_force)
+    query(
+        plain, "SELECT pggit.track_schema('public'); SELECT pggit.commit('first'); SELECT pggit.create_branch('side')"
+    )
+    query(plain, "SELECT pggit.checkout('side'); DELETE FROM t WHERE id = 1; SELECT pggit.checkout('main')")
+    query(plain, "UPDATE t SET who = 'z' WHERE id = 2")
+    query(plain, force)
+    for call in ("commit('second')", "create_branch('more')", "ensure_branch('more')", "merge('side')", "verify()"):
+        with raises("42501", "row-level security"):
+            query(plain, f"SELECT * FROM pggit.{call}")
+    query(plain, no_force)
+    merged(plain, "side", "main")
+    assert query(plain, "SELECT * FROM t UNION ALL SELECT 0, problem FROM pggit.verify()").fetchall() == [(2, "z")]
