@@ -511,6 +511,8 @@ BEGIN
             PERFORM pggit._write_branch(v_table.table_id, p_target.branch_id, p_ours, v_s, v_table.table_id = ANY (v_tables));
         END LOOP;
         v_rows := (SELECT o.last_value FROM pggit._ordinal AS o);
+        -- Branches draw main's numbers.
+        PERFORM pggit._pass_sequences(t.table_id, t.relation::regclass::text) FROM pggit.tables AS t WHERE t.table_id = ANY (v_tables) AND t.on_main;
         PERFORM pggit._write_dense(p_target.branch_id);
         PERFORM pggit._require_branch_as_planned(p_target.branch_id, v_start, v_rows);
         IF v_s::text <> (p_ours).s::text THEN

@@ -76,7 +76,8 @@ DECLARE
     v_last     bigint;
 BEGIN
     SELECT q.* INTO STRICT v_sequence FROM pg_sequence AS q WHERE q.seqrelid = p_sequence;
-    EXECUTE format('SELECT s.last_value FROM %s AS s', p_sequence::regclass) INTO v_last;
+    -- One that has not begun yet will give its last_value next.
+    EXECUTE format('SELECT s.last_value - CASE WHEN s.is_called THEN 0 ELSE %s END FROM %s AS s', v_sequence.seqincrement, p_sequence::regclass) INTO v_last;
     -- nextval never goes back when others draw too; only over a wide gap is setval worth that risk.
     IF p_top - v_last > 100000 THEN
         PERFORM setval(p_sequence, p_top);

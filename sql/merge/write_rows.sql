@@ -694,7 +694,7 @@ BEGIN
         SELECT c.column_id, s.sequence, q.seqmax FROM pggit._columns_at(p_table_id, pggit._target()) AS c
          CROSS JOIN LATERAL (SELECT pggit._sequence_of(p_relation::regclass, c.name) AS sequence) AS s
           JOIN pg_sequence AS q ON q.seqrelid = s.sequence
-         WHERE c.type_name IN ('smallint', 'integer', 'bigint') AND q.seqincrement > 0
+         WHERE c.type_name ~ '^(smallint|integer|bigint|numeric)' AND q.seqincrement > 0
     LOOP
         -- No sequence comes to what is above its maximum, and one that cycles would never stop.
         EXECUTE format('SELECT max((p.want).c%1$s) FROM pg_temp.pggit_plan_%2$s AS p WHERE p.action IN (''insert'', ''update'') AND (p.want).c%1$s <= %3$s',

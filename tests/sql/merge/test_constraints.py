@@ -289,18 +289,25 @@ def test_a_child_that_keeps_its_parent_is_asked_when_the_parent_goes(db: Databas
     assert db.rows(found, merge_id) == [("foreign_key", "child_parent_id_fkey", {"id": 1})]
 
 
-def test_sequences_are_set_past_merged_keys(db: Database) -> None:
+@pytest.mark.parametrize(("target", "materialize"), [("main", "none"), ("side", "none"), ("side", "all")])
+def test_sequences_are_set_past_merged_keys(db: Database, target: str, materialize: str) -> None:
+    """Also one that has given nothing yet, and comes to the key first."""
     db.run("""
         CREATE TABLE t (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v text);
         CREATE TABLE s (id serial PRIMARY KEY, v text);
+        CREATE SEQUENCE numbers;
+        CREATE TABLE n (id numeric PRIMARY KEY DEFAULT nextval('numbers'), v text);
         SELECT pggit.track_schema('public');
-        SELECT pggit.create_branch('side', p_materialize => 'none');
     """)
-    other = db.connect(branch="side")
-    query(other, "INSERT INTO t (id, v) OVERRIDING SYSTEM VALUE VALUES (7, 'seven'); INSERT INTO s VALUES (9, 'nine')")
-    assert db.value("SELECT (pggit.merge('side')).result") == "fast_forward"
-    assert db.value("INSERT INTO t (v) VALUES ('next') RETURNING id") == 8
-    assert db.value("INSERT INTO s (v) VALUES ('next') RETURNING id") == 10
+    db.run("SELECT pggit.create_branch('side', p_materialize => %s)", materialize)
+    source = "side" if target == "main" else "main"
+    there = {"main": db.conn, "side": db.connect(branch="side")}
+    query(there[source], "INSERT INTO t (id, v) OVERRIDING SYSTEM VALUE VALUES (7, 'seven')")
+    query(there[source], "INSERT INTO s VALUES (1, 'one'); INSERT INTO n VALUES (3, 'three')")
+    assert db.value("SELECT (pggit.merge(%s, %s)).result", source, target) == "fast_forward"
+    for table, following in (("t", 8), ("s", 2), ("n", 4)):
+        found = query(there[target], f"INSERT INTO {table} (v) VALUES ('next') RETURNING id").fetchall()
+        assert found == [(following,)], table
 
 
 def test_keys_beyond_the_end_of_a_sequence_do_not_move_it_there(db: Database) -> None:
