@@ -109,6 +109,7 @@ CREATE OR REPLACE FUNCTION pggit._why_no_view(p_relation oid)
     LANGUAGE sql STABLE
 AS $$
     SELECT CASE WHEN c.relrowsecurity THEN 'it has row-level security'
+                WHEN EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary AND i.indisexclusion) THEN 'its primary key is WITHOUT OVERLAPS'
                 WHEN c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits AS h WHERE c.oid IN (h.inhrelid, h.inhparent)) THEN 'it takes part in inheritance'
                 WHEN f.functions IS NOT NULL THEN format('its constraints or indexes call functions of another user, %s', f.functions) END
       FROM pg_class AS c CROSS JOIN LATERAL pggit._foreign_code(c.oid) AS f(functions)

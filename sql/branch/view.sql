@@ -22,7 +22,7 @@ CREATE OR REPLACE FUNCTION pggit._has_ordered_key(p_table_id integer)
     SET search_path = pg_catalog
 AS $$
 BEGIN
-    RETURN (SELECT bool_and(d.typtype <> 'd' OR o.opcintype = c.type_name::regtype)
+    RETURN (SELECT bool_and((d.typtype <> 'd' OR o.opcintype = c.type_name::regtype) AND NOT i.indisexclusion)
               FROM pggit.columns AS c
               JOIN pggit.tables AS t USING (table_id)
               JOIN pg_attribute AS a ON a.attrelid = t.relation AND a.attnum = c.attnum

@@ -209,14 +209,14 @@ $$;
 COMMENT ON FUNCTION pggit._merged_row_sql(integer, text, jsonb) IS
 'pggit._as_row_sql, with expressions by column id for the columns that the alias has not got.';
 
-CREATE OR REPLACE FUNCTION pggit._may_differ(p_column pggit.columns)
+CREATE OR REPLACE FUNCTION pggit._may_be_written_otherwise(p_column pggit.columns)
     RETURNS boolean
     LANGUAGE sql IMMUTABLE
 AS $$
     SELECT p_column.key_position IS NULL OR p_column.type_name <> ALL ('{smallint,integer,bigint,uuid}');
 $$;
 
-COMMENT ON FUNCTION pggit._may_differ(pggit.columns) IS
+COMMENT ON FUNCTION pggit._may_be_written_otherwise(pggit.columns) IS
 'Whether a column can have different values in rows of one key: a key may be written in several ways, as 1.0 and 1.00.';
 
 CREATE OR REPLACE FUNCTION pggit._plan_rows(p_table_id integer, p_keys text, p_number bigint, p_bases text[], p_ours pggit._position, p_theirs pggit._position,
@@ -288,7 +288,7 @@ BEGIN
                WHEN k.merge IS NOT NULL THEN format('CASE WHEN CASE WHEN w.torn && ''{0,%1$s}'' THEN ROW((w.o).c%1$s)::record *<> ROW((w.t).c%1$s)::record ELSE NOT j%1$s.clean END THEN %1$s END', c.column_id)
                ELSE format('CASE WHEN (w.torn && ''{0,%1$s}'' AND ROW((w.o).c%1$s)::record *<> ROW((w.t).c%1$s)::record) OR ROW((w.t).c%1$s)::record *<> ROW((w.b).c%1$s)::record AND ROW((w.o).c%1$s)::record *<> ROW((w.b).c%1$s)::record
                                   AND ROW((w.o).c%1$s)::record *<> ROW((w.t).c%1$s)::record THEN %1$s END', c.column_id) END,
-               ', ' ORDER BY c.column_id) FILTER (WHERE NOT c.column_id IS NULL AND pggit._may_differ(c)),
+               ', ' ORDER BY c.column_id) FILTER (WHERE NOT c.column_id IS NULL AND pggit._may_be_written_otherwise(c)),
            string_agg(format(' LEFT JOIN LATERAL (SELECT f.* FROM %2$s AS f WHERE w.outcome = ''cells'' OFFSET 0) AS j%1$s ON true', c.column_id, k.merge), ''
                ORDER BY c.column_id) FILTER (WHERE k.merge IS NOT NULL)
       INTO v_want, v_cells, v_json
@@ -403,7 +403,7 @@ BEGIN
                                 FROM plan AS p WHERE %1$s = ANY (p.cells)', c.column_id, CASE WHEN pggit._holds_json(c.type_name) THEN 'pggit._to_jsonb' ELSE 'to_jsonb' END), ' UNION ALL ')
       INTO v_cells
       FROM pggit._columns_at(p_table.table_id, pggit._target()) AS c
-     WHERE c.generated_as IS NULL AND pggit._may_differ(c);
+     WHERE c.generated_as IS NULL AND pggit._may_be_written_otherwise(c);
 
     EXECUTE format($sql$
         WITH plan AS MATERIALIZED (

@@ -241,7 +241,7 @@ BEGIN
     EXECUTE format('ALTER TABLE %s ADD decided jsonb NOT NULL DEFAULT ''{}'', ADD notes jsonb NOT NULL DEFAULT ''{}''', v_plan);
     EXECUTE format('UPDATE %s AS p SET cells = array_remove(ARRAY[%s]::integer[], NULL) WHERE p.outcome = ''insert_insert''', v_plan,
                    (SELECT string_agg(format('CASE WHEN ROW((p.o).c%1$s)::record *<> ROW((p.t).c%1$s)::record THEN %1$s END', c.column_id), ', ')
-                      FROM pggit._columns_at(p_table_id, pggit._target()) AS c WHERE c.generated_as IS NULL AND pggit._may_differ(c)));
+                      FROM pggit._columns_at(p_table_id, pggit._target()) AS c WHERE c.generated_as IS NULL AND pggit._may_be_written_otherwise(c)));
     FOR v_rule IN SELECT r.*, c.column_id, c.by_id
                     FROM pggit._rules(p_merge) AS r CROSS JOIN LATERAL pggit._ruled_columns(r.table_name, r.column_name, r.by_column) AS c
                    WHERE c.table_id = p_table_id AND r.rule <> 'renumber'
@@ -251,7 +251,7 @@ BEGIN
         IF v_rule.column_name = '*' AND v_rule.rule IN ('ours', 'theirs', 'base') THEN
             UPDATE pggit.conflicts AS c SET resolution = v_rule.rule, rule = v_rule.rule, resolved_by = pggit._actor(), resolved_at = now()
              WHERE c.merge_id = p_merge.merge_id AND c.table_id = p_table_id AND c.kind IN ('update_delete', 'delete_update') AND c.resolution IS NULL;
-            PERFORM pggit._decide_cells(p_table_id, k, v_rule.rule, NULL, NULL) FROM pggit._columns_at(p_table_id, pggit._target()) AS k WHERE k.key_position IS NOT NULL AND pggit._may_differ(k);
+            PERFORM pggit._decide_cells(p_table_id, k, v_rule.rule, NULL, NULL) FROM pggit._columns_at(p_table_id, pggit._target()) AS k WHERE k.key_position IS NOT NULL AND pggit._may_be_written_otherwise(k);
         END IF;
     END LOOP;
     PERFORM pggit._record_decisions(p_merge.merge_id, p_table_id);

@@ -306,7 +306,7 @@ BEGIN
     RETURN (SELECT ao.amopopr
               FROM pggit.columns AS c
               JOIN pggit.tables AS t USING (table_id)
-              LEFT JOIN pg_index AS i ON i.indrelid = t.relation AND i.indisprimary
+              LEFT JOIN pg_index AS i ON i.indrelid = t.relation AND i.indisprimary AND NOT i.indisexclusion
               LEFT JOIN pg_index AS m ON m.indrelid = to_regclass(format('pggit._mask_%s', c.table_id)) AND m.indisprimary
               JOIN pg_opclass AS oc ON oc.oid = coalesce(i.indclass[c.key_position - 1], m.indclass[c.key_position])
               JOIN pg_amop AS ao ON ao.amopfamily = oc.opcfamily AND ao.amopstrategy = 3
@@ -316,7 +316,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._key_equality(integer, integer) IS
-'Equality operator of a key column, from the primary key''s operator class; of a table that main has no more, from the mask''s.';
+'Equality operator of a key column, from the primary key''s operator class; of a table that main has no more, or whose key is WITHOUT OVERLAPS (that has the operator by which rows exclude each other), from the mask''s.';
 
 CREATE OR REPLACE FUNCTION pggit._key_operator(p_table_id integer, p_column_id integer)
     RETURNS text

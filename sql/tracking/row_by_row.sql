@@ -1,5 +1,5 @@
 -- Tables whose rows are logged one by one, each just before it is changed, because triggers on statements do not see enough. Where the primary key is deferrable, a transaction may have two rows
--- of one key for a while. Where tables inherit from each other, a statement on one also writes rows of the others, and its transition tables have these among its own, cut to its columns.
+-- of one key for a while. Where a foreign key of the table to itself follows a key that changes, PostgreSQL adds what that does to the transition tables of the statement: a row that refers to itself is in them twice. Where tables inherit from each other, a statement on one also writes rows of the others, and its transition tables have these among its own, cut to its columns.
 
 CREATE OR REPLACE FUNCTION pggit._is_row_by_row(p_relation oid)
     RETURNS boolean
@@ -9,7 +9,9 @@ AS $$
 BEGIN
     RETURN (SELECT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = p_relation AND i.indisprimary AND NOT i.indimmediate)
                 OR EXISTS (SELECT FROM pg_inherits AS h JOIN pg_class AS c ON c.oid = h.inhparent AND c.relkind = 'r' WHERE h.inhrelid = p_relation)
-                OR EXISTS (SELECT FROM pg_inherits AS h JOIN pg_class AS c ON c.oid = h.inhparent AND c.relkind = 'r' WHERE h.inhparent = p_relation));
+                OR EXISTS (SELECT FROM pg_inherits AS h JOIN pg_class AS c ON c.oid = h.inhparent AND c.relkind = 'r' WHERE h.inhparent = p_relation)
+                OR EXISTS (SELECT FROM pg_constraint AS f JOIN pg_index AS i ON i.indrelid = f.conrelid AND i.indisprimary JOIN pg_class AS c ON c.oid = f.conrelid AND c.relkind = 'r'
+                            WHERE f.conrelid = p_relation AND f.confrelid = p_relation AND f.contype = 'f' AND f.confupdtype NOT IN ('a', 'r') AND f.confkey && i.indkey::smallint[]));
 END;
 $$;
 

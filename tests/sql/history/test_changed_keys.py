@@ -324,3 +324,19 @@ def test_history_of_a_dropped_table_stands_in_the_way_of_no_type(db: Database, c
     db.run("SELECT pggit.commit('three')")
     assert db.rows("SELECT change, old_row ->> 'c' FROM pggit.diff_rows('t', 'one')") == [("delete", "kk")]
     assert db.rows("SELECT * FROM pggit.verify()") == []
+
+
+@pytest.mark.parametrize("is_late", [False, True], ids=["from the beginning", "when it is tracked"])
+def test_a_row_that_refers_to_its_own_key_which_changes(db: Database, is_late: bool) -> None:
+    """What ON UPDATE CASCADE does to it belongs to the same statement, for PostgreSQL: the row is changed twice in it."""
+    follow = "ALTER TABLE t ADD FOREIGN KEY (above) REFERENCES t ON UPDATE CASCADE"
+    db.run("CREATE TABLE t (id integer PRIMARY KEY, above integer); INSERT INTO t VALUES (3, 3), (4, 3)")
+    db.run("SELECT 1" if is_late else follow)
+    db.run("SELECT pggit.track_schema('public')")
+    db.run(follow if is_late else "SELECT 1")
+    db.run("SELECT pggit.tag('first', pggit.commit('first'))")
+    db.run("UPDATE t SET id = 6 WHERE id = 3")
+    assert db.rows("SELECT * FROM t ORDER BY id") == [(4, 6), (6, 6)]
+    assert db.rows("SELECT * FROM pggit.as_of(NULL::t, 'first') ORDER BY id") == [(3, 3), (4, 3)]
+    assert db.rows("SELECT * FROM pggit.status()") == [("public.t", 1, 1, 1)]
+    assert db.rows("SELECT * FROM pggit.verify()") == []
