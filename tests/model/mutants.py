@@ -154,7 +154,7 @@ MUTANTS: dict[str, Mutant] = {
         "WHERE p_branch_id = 1\n",
         "WHERE p_branch_id = 1 AND (p.position).branch_id = 1\n",
         "few",
-        also=("gc", "tag", "reset"),
+        also=("gc", "reset", "fork_the_past", "delete_branch"),
     ),
     "gc_forgets_ancestors": Mutant(
         "gc keeps what has a name, and not what merges start from",
