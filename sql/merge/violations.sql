@@ -120,15 +120,15 @@ BEGIN
         SELECT $1, (SELECT coalesce(max(x.violation_no), 0) FROM pggit.violations AS x WHERE x.merge_id = $1) + row_number() OVER (ORDER BY f.key),
                left(encode(sha256(convert_to(jsonb_build_array($2, $3, $4, f.key)::text, 'UTF8')), 'hex'), 16), $3, $4, $2, f.key, s.side, $5
           FROM found AS f
-          LEFT JOIN LATERAL (%2$s) AS s ON true$sql$,
+          LEFT JOIN (%2$s) AS s USING (key)$sql$,
         p_keys,
         CASE WHEN p_is_planned
-             THEN format('SELECT CASE WHEN p.outcome = ''take'' THEN ''theirs'' WHEN p.outcome = ''cells'' THEN ''both'' ELSE ''resolution'' END AS side FROM %s AS p WHERE p.action <> ''none'' AND %s LIMIT 1',
-                         v_plan,
-                         CASE WHEN pggit._is_keyless(p_table_id) THEN format('p.action = ''insert'' AND %s = f.key', pggit._key_json(p_table_id, pggit._row_json_sql(p_table_id, 'p.want'), pggit._target()))
-                              ELSE (SELECT string_agg(format('to_jsonb(p.c%s) = f.key -> %L', c.column_id, c.name), ' AND ') FROM pggit._columns_at(p_table_id, pggit._target()) AS c
-                                     WHERE c.key_position IS NOT NULL) END)
-             ELSE 'SELECT NULL::text AS side' END)
+             THEN format('SELECT DISTINCT ON (1) %s AS key, CASE WHEN p.outcome = ''take'' THEN ''theirs'' WHEN p.outcome = ''cells'' THEN ''both'' ELSE ''resolution'' END AS side FROM %s AS p WHERE %s',
+                         CASE WHEN pggit._is_keyless(p_table_id) THEN pggit._key_json(p_table_id, pggit._row_json_sql(p_table_id, 'p.want'), pggit._target())
+                              ELSE (SELECT format('jsonb_build_object(%s)', string_agg(format('%L, to_jsonb(p.c%s)', c.name, c.column_id), ', ')) FROM pggit._columns_at(p_table_id, pggit._target()) AS c
+                                     WHERE c.key_position IS NOT NULL) END,
+                         v_plan, CASE WHEN pggit._is_keyless(p_table_id) THEN 'p.action = ''insert''' ELSE 'p.action <> ''none''' END)
+             ELSE 'SELECT NULL::jsonb AS key, NULL::text AS side' END)
       USING p_merge_id, p_table_id, p_kind, p_constraint, p_detail;
 END;
 $$;
