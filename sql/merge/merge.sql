@@ -132,6 +132,7 @@ DECLARE
     v_one   jsonb;
     v_found integer;
     v_hit   record;
+    v_all   text[] := ARRAY(SELECT c.conflict_id FROM pggit.conflicts AS c WHERE c.merge_id = p_merge.merge_id AND p_merge.options ? 'resolutions');
 BEGIN
     FOR v_one IN SELECT jsonb_array_elements(coalesce(p_merge.options -> 'resolutions', '[]')) LOOP
         v_found := 0;
@@ -144,6 +145,7 @@ BEGIN
         FOR v_hit IN
             SELECT m.conflict_id FROM pggit.merge_conflicts AS m
              WHERE m.merge_id = p_merge.merge_id
+               AND m.conflict_id = ANY (CASE WHEN v_one ->> 'conflict_id' IS NULL THEN v_all ELSE ARRAY[v_one ->> 'conflict_id'] END)
                AND pggit._means(v_one, m.conflict_id, m.table_name, m.key, m.column_name)
         LOOP
             v_found := v_found + 1;

@@ -590,6 +590,11 @@ BEGIN
              WHERE g.table_id = %1$s AND (m.in_ours OR m.in_theirs)
              GROUP BY g.key, g.new_key$sql$, v_table, format(v_row, 'key'), format(v_row, 'new_key')) USING p_ours, p_theirs, p_base;
         EXECUTE format('SELECT CASE WHEN EXISTS (SELECT FROM pg_temp.pggit_given_%1$s) THEN $1 || %1$s ELSE $1 END', v_table) INTO v_tables USING v_tables;
+        IF v_table = ANY (v_tables) THEN
+            EXECUTE (SELECT format('CREATE INDEX ON pg_temp.pggit_given_%1$s (%2$s); CREATE INDEX ON pg_temp.pggit_given_%1$s (%3$s); ANALYZE pg_temp.pggit_given_%1$s', v_table,
+                                   string_agg(format('((old).c%s)', c.column_id), ', ' ORDER BY c.key_position), string_agg(format('((new).c%s)', c.column_id), ', ' ORDER BY c.key_position))
+                       FROM pggit.columns AS c WHERE c.table_id = v_table AND c.key_position IS NOT NULL AND c.dropped_at IS NULL);
+        END IF;
         EXECUTE format('SELECT count(*) > count(DISTINCT g.old) FROM pg_temp.pggit_given_%s AS g', v_table) INTO v_unclear;
         IF v_unclear THEN
             RAISE EXCEPTION USING

@@ -433,6 +433,20 @@ COMMENT ON FUNCTION pggit._list_conflicts(uuid, pggit.tables) IS
 'Writes the conflicts of a planned table to pggit.conflicts and returns their number. The id of a conflict is made from table, key, column, kind and the three
 values, so the same conflict has the same id in every plan.';
 
+CREATE OR REPLACE FUNCTION pggit._index_rows(p_table_id integer)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF to_regclass(format('pg_temp.pggit_plan_%s_row_no', p_table_id)) IS NULL THEN
+        EXECUTE format('CREATE UNIQUE INDEX pggit_plan_%1$s_row_no ON pg_temp.pggit_plan_%1$s (row_no)', p_table_id);
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._index_rows(integer) IS
+'Makes the rows of a table''s plan ready to be written one by one, by row_no.';
+
 CREATE OR REPLACE FUNCTION pggit._take_resolutions(p_merge_id uuid, p_table_id integer)
     RETURNS void
     LANGUAGE plpgsql
@@ -460,6 +474,7 @@ BEGIN
 
     FOR v_conflict IN SELECT c.* FROM pggit.conflicts AS c
                        WHERE c.merge_id = p_merge_id AND c.table_id = p_table_id AND c.resolution = 'value' AND c.rule IS NULL ORDER BY c.conflict_no LOOP
+        PERFORM pggit._index_rows(p_table_id);
         EXECUTE format('UPDATE %s AS p SET %s WHERE p.row_no = %s', v_plan,
                        CASE WHEN v_conflict.column_id IS NULL THEN 'want = ' || pggit._row_from_json_sql(p_table_id, v_conflict.resolved_value)
                             ELSE format('want.c%s = %s', v_conflict.column_id,

@@ -162,6 +162,7 @@ DECLARE
     v_sql    record;
     v_type   regtype;
     v_update text;
+    v_one    text;
     v_row    bigint;
     v_note   text;
 BEGIN
@@ -172,9 +173,11 @@ BEGIN
 
     v_sql    := pggit._rule_sql(p_rule, p_column.type_name, '(p.b).' || v_cell, '(p.o).' || v_cell, '(p.t).' || v_cell, 'c' || p_by_id, p_expression);
     v_update := format('UPDATE %1$s AS p SET want.%2$s = r.value, decided = p.decided || %3$s
-                          FROM (SELECT p.row_no, %4$s AS decides, CASE WHEN %4$s THEN %5$s END AS value FROM %1$s AS p WHERE %6$s AND p.row_no = coalesce($1, p.row_no)) AS r
+                          FROM (SELECT p.row_no, %4$s AS decides, CASE WHEN %4$s THEN %5$s END AS value FROM %1$s AS p WHERE %6$s%%s) AS r
                          WHERE r.row_no = p.row_no AND r.decides %7$s',
-                       v_plan, v_cell, v_mine, v_sql.decides, v_sql.value, v_open, CASE WHEN p_rule = 'diff3' THEN 'AND r.value IS NOT NULL' ELSE '' END);
+                       v_plan, v_cell, v_mine, replace(v_sql.decides, '%', '%%'), replace(v_sql.value, '%', '%%'), v_open, CASE WHEN p_rule = 'diff3' THEN 'AND r.value IS NOT NULL' ELSE '' END);
+    v_one    := format(v_update, ' AND p.row_no = $1');
+    v_update := format(v_update, '');
     BEGIN
         IF p_rule = 'expression' THEN
             EXECUTE format('SELECT pg_typeof(CASE WHEN false THEN %s ELSE (p.o).%s END) FROM %s AS p LIMIT 1', v_sql.value, v_cell, v_plan) INTO v_type;
@@ -182,7 +185,7 @@ BEGIN
                 RAISE EXCEPTION USING ERRCODE = 'datatype_mismatch', MESSAGE = format('it gives %s, and column %I is %s', v_type, p_column.name, p_column.type_name);
             END IF;
         END IF;
-        EXECUTE v_update USING NULL::bigint;
+        EXECUTE v_update;
         v_note := v_sql.otherwise;
     EXCEPTION WHEN OTHERS THEN
         IF NOT pggit._is_ours_to_judge(SQLSTATE) THEN
@@ -191,8 +194,9 @@ BEGIN
         v_note := SQLERRM;
         -- What is wrong with one cell must not keep the rule from the others; what is wrong with the rule, is wrong for all.
         IF SQLSTATE NOT LIKE '42%' THEN
+            PERFORM pggit._index_rows(p_table_id);
             FOR v_row IN EXECUTE format('SELECT p.row_no FROM %s AS p WHERE %s', v_plan, v_open) LOOP
-                v_note := coalesce(pggit._decide_cell(v_update, v_row), v_sql.otherwise);
+                v_note := coalesce(pggit._decide_cell(v_one, v_row), v_sql.otherwise);
                 EXECUTE format('UPDATE %s AS p SET notes = p.notes || jsonb_build_object(%L, %L) WHERE p.row_no = %s', v_plan, p_column.column_id, p_rule || ': ' || v_note, v_row);
             END LOOP;
             RETURN;
@@ -266,6 +270,7 @@ CREATE OR REPLACE FUNCTION pggit._record_decisions(p_merge_id uuid, p_table_id i
     RETURNS void
     LANGUAGE plpgsql
     SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex'
+    SET enable_nestloop = off  -- the planner knows nothing of these rows
 AS $$
 DECLARE
     v_plan text := format('pg_temp.pggit_plan_%s', p_table_id);

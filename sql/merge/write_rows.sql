@@ -807,6 +807,7 @@ merge has. Then the net change is the plan. Where it says no, that is yet to be 
 CREATE OR REPLACE FUNCTION pggit._stands_as_planned(p_table_id integer, p_watermark bigint)
     RETURNS boolean
     LANGUAGE plpgsql
+    SET enable_nestloop = off  -- as in pggit._is_logged_as_planned
 AS $$
 DECLARE
     v_right boolean;
