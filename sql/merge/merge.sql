@@ -876,7 +876,7 @@ BEGIN
     PERFORM pggit._late_keys(v_steps.steps, v_target.branch_id);
     IF v_merged IS NOT NULL THEN
         v_finished := pggit._try_finish(p_merge_id, v_target.branch_id, v_written, v_merged, v_settled, v_schema.now);
-        IF v_finished IS NULL THEN
+        IF v_finished IS NULL OR (v_target.branch_id <> 1 AND pggit._find_broken_on_views(p_merge_id, v_target.branch_id, v_written, v_sides.ours)) THEN
             RETURN pggit._with_violations(v_result);
         END IF;
         v_commands      := v_commands || ARRAY(SELECT jsonb_array_elements_text(v_finished));

@@ -96,6 +96,8 @@ CREATE OR REPLACE FUNCTION pggit._find_broken_in(p_merge_id uuid, p_table pggit.
 AS $$
 DECLARE
     v_copy  name   := (SELECT c.relname FROM pg_class AS c WHERE c.oid = p_relation);
+    -- Rows of a view have a key, and no place.
+    v_is_view boolean := (SELECT c.relkind = 'v' FROM pg_class AS c WHERE c.oid = p_relation);
     v_there oid;
     v_one   record;
     v_index record;
@@ -121,14 +123,17 @@ BEGIN
             format('SELECT %1$I.* FROM %2$s AS %1$I WHERE NOT (%3$s)', v_copy, p_relation, v_one.expression), format('the row does not satisfy %s', v_one.expression));
     END LOOP;
     FOR v_index IN SELECT x.* FROM pggit._clashes(v_there) AS x LOOP
-        IF v_index.is_exclusion THEN
+        IF v_index.is_exclusion AND NOT v_is_view THEN
             -- What overlaps is found by an index alone.
             PERFORM pggit._as_owner(p_relation, ARRAY[format('CREATE INDEX ON %s USING %s WHERE %s', p_relation, v_index.own_keys, v_index.predicate), 'SET LOCAL enable_seqscan = off']);
         END IF;
-        v_rows := format('SELECT n.tableoid AS pggit_in, n.ctid AS pggit_at, %s, %s FROM %s AS n WHERE %s', v_keys, v_index.expressions, p_relation, v_index.predicate);
+        v_rows := format('SELECT %s%s, %s FROM %s AS n WHERE %s', CASE WHEN v_is_view THEN '' ELSE 'n.tableoid AS pggit_in, n.ctid AS pggit_at, ' END, v_keys, v_index.expressions, p_relation, v_index.predicate);
         PERFORM pggit._note_broken(p_merge_id, p_table.table_id, p_relation, p_is_planned, CASE WHEN v_index.is_exclusion THEN 'exclusion' ELSE 'unique' END, v_index.relname,
-            format('SELECT DISTINCT %1$s FROM (%2$s) AS w JOIN (%2$s) AS r ON %3$s AND (w.pggit_in, w.pggit_at) <> (r.pggit_in, r.pggit_at)', v_found, v_rows, v_index.same), pggit._why_clash(v_index.is_exclusion, v_index.relname));
+            format('SELECT DISTINCT %1$s FROM (%2$s) AS w JOIN (%2$s) AS r ON %3$s AND %4$s', v_found, v_rows, v_index.same,
+                   CASE WHEN v_is_view THEN format('NOT (%s)', pggit._same_key(p_table.table_id, 'w', 'r', true, true, pggit._target())) ELSE '(w.pggit_in, w.pggit_at) <> (r.pggit_in, r.pggit_at)' END),
+            pggit._why_clash(v_index.is_exclusion, v_index.relname));
     END LOOP;
+    PERFORM pggit._as_owner(p_relation, ARRAY[format('DROP TABLE pg_temp.%I', v_copy)]);
 END;
 $$;
 
@@ -172,6 +177,68 @@ $$;
 COMMENT ON FUNCTION pggit._find_broken(uuid, integer, integer[], pggit._schema_object[], pggit._schema_object[]) IS
 'Records the rows of the merge''s target, whose rows are merged already (p_tables: of those tables there is a plan), that constraints which the merge is about to bring do not take; false when none were found. The
 caller undoes the merge.';
+
+CREATE OR REPLACE FUNCTION pggit._owns_rows(p_branch_id integer, p_table_id integer)
+    RETURNS boolean
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v_any boolean := true;
+BEGIN
+    IF pggit._dense_relation(p_branch_id, p_table_id) IS NULL THEN
+        EXECUTE format('SELECT EXISTS (SELECT FROM pggit._mask_%s AS m WHERE m._b = %s)', p_table_id, p_branch_id) INTO v_any;
+    END IF;
+    RETURN v_any;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._owns_rows(integer, integer) IS
+'Whether a branch may show other rows of a table than main has where the branch stands.';
+
+CREATE OR REPLACE FUNCTION pggit._find_broken_on_views(p_merge_id uuid, p_branch_id integer, p_tables integer[], p_before pggit._schema_object[])
+    RETURNS boolean
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_follow  text := coalesce(current_setting('pggit.following', true), '');
+    v_session text := current_setting('pggit.branch', true);
+    v_path    text := current_setting('search_path');
+    v_now     pggit._schema_object[] := ARRAY(SELECT o FROM pggit._schema_objects(p_branch_id) AS o);
+    v_table   record;
+    v_key     record;
+BEGIN
+    PERFORM set_config('pggit.following', 'on', true), set_config('pggit.branch', '', true);
+    FOR v_table IN
+        SELECT t, bt.form, bt.relation, n.objects
+          FROM pggit.tables AS t JOIN pggit.branch_tables AS bt USING (table_id)
+         CROSS JOIN LATERAL (SELECT pggit._new_objects_of(pggit._shown_name(t.table_id, p_branch_id), p_before, v_now) AS objects) AS n
+         WHERE bt.branch_id = p_branch_id AND t.untracked_at IS NULL AND t.on_main AND n.objects <> '{}'
+         ORDER BY t.schema_name, t.table_name
+    LOOP
+        IF v_table.form = 'view' AND pggit._owns_rows(p_branch_id, (v_table.t).table_id) THEN
+            PERFORM pggit._find_broken_in(p_merge_id, v_table.t, v_table.relation, (v_table.t).table_id = ANY (p_tables), v_table.objects, pggit._schema_path(p_branch_id));
+        END IF;
+        FOR v_key IN
+            SELECT f.*, pggit._relation_on(p_branch_id, f.child) AS child_there, pggit._relation_on(p_branch_id, f.parent) AS parent_there
+              FROM pggit._foreign_keys(ARRAY[(v_table.t).relation::oid]) AS f LEFT JOIN pggit.tables AS m ON m.relation = pggit._root(f.parent) AND m.untracked_at IS NULL
+              LEFT JOIN pggit.branch_tables AS b ON b.branch_id = p_branch_id AND b.table_id = m.table_id
+             WHERE f.child = (v_table.t).relation AND 'view' IN (v_table.form, b.form) AND (pggit._owns_rows(p_branch_id, (v_table.t).table_id) OR pggit._owns_rows(p_branch_id, b.table_id))
+               AND quote_ident(f.conname) IN (SELECT pggit._local_name(u) FROM unnest(v_table.objects) AS u WHERE u.object_type = 'constraint')
+        LOOP
+            PERFORM pggit._note_violations(p_merge_id, (v_table.t).table_id, 'foreign_key', v_key.conname,
+                format('SELECT %s AS key FROM (SELECT to_jsonb(c.*) AS j FROM %s AS c WHERE (%s%s) AND NOT EXISTS (SELECT FROM %s AS p WHERE %s) LIMIT 10000) AS v', pggit._key_json((v_table.t).table_id, 'v.j', pggit._target()),
+                       v_key.child_there, v_key.child_set, CASE WHEN v_key.match_full THEN ' OR NOT (' || v_key.child_null || ')' ELSE '' END, v_key.parent_there, v_key.same),
+                format('(%s) is not present in %s (%s)', v_key.child_columns, v_key.parent::regclass, v_key.parent_columns), (v_table.t).table_id = ANY (p_tables));
+        END LOOP;
+    END LOOP;
+    PERFORM set_config('pggit.following', v_follow, true), set_config('pggit.branch', coalesce(v_session, ''), true), set_config('search_path', v_path, true);
+    RETURN EXISTS (SELECT FROM pggit.violations AS v WHERE v.merge_id = p_merge_id);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._find_broken_on_views(uuid, integer, integer[], pggit._schema_object[]) IS
+'The same on a branch whose definitions are merged, for its views, on which nothing but this looks at rows that are there when a constraint of main comes to them, and for foreign keys of which one end is a view. Of tables of which the branch
+owns no row main has looked at all. p_before: the branch''s objects before the merge.';
 
 CREATE OR REPLACE FUNCTION pggit._try_finish(p_merge_id uuid, p_branch_id integer, p_tables integer[], p_merged pggit._schema_object[], p_settled text[], p_now pggit._schema_object[])
     RETURNS jsonb

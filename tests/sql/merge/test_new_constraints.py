@@ -10,7 +10,7 @@ BEFORE = """
     CREATE TABLE p (id integer PRIMARY KEY); INSERT INTO p SELECT generate_series(1, 5);
     CREATE TABLE t (id integer PRIMARY KEY, n integer, name text, during int4range, of_p integer);
     INSERT INTO t SELECT i, i, 'row ' || i, int4range(10 * i, 10 * i + 5), i FROM generate_series(1, 5) AS i;
-    SELECT pggit.track_schema('public'), pggit.commit('first'), pggit.create_branch('dev', p_materialize => 'all');
+    SELECT pggit.track_schema('public'), pggit.commit('first'), pggit.create_branch('dev', p_materialize => '{form}');
 """
 #: What adds it, what breaks it, its name, and the rows to blame where it is new to the target and where it is not.
 BROKEN = {
@@ -51,11 +51,13 @@ FOUND = """
 """
 
 
-@pytest.mark.parametrize("added_on", ["dev", "main"])
+@pytest.mark.parametrize(
+    ("added_on", "form"), [("dev", "all"), ("main", "all"), ("main", "none"), ("main", "t"), ("main", "p")]
+)
 @pytest.mark.parametrize("name", BROKEN)
-def test_the_rows_are_named_both_ways(db: Database, name: str, added_on: str) -> None:
+def test_the_rows_are_named_both_ways(db: Database, name: str, added_on: str, form: str) -> None:
     ddl, dml, constraint, whole, written = BROKEN[name]
-    db.run(BEFORE)
+    db.run(BEFORE.replace("{form}", form))
     dev = db.connect(branch="dev")
     query(dev if added_on == "dev" else db.conn, ddl)
     query(db.conn if added_on == "dev" else dev, dml)
@@ -85,7 +87,7 @@ def test_code_of_a_branch_is_asked_as_the_owner(db: Database) -> None:
     """A function of the branch in a CHECK must not see who merges."""
     db.run("DO $$ BEGIN CREATE ROLE keeper LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
     db.run("GRANT ALL ON SCHEMA public TO keeper")
-    db.run(BEFORE + "ALTER TABLE t OWNER TO keeper; ALTER TABLE p OWNER TO keeper")
+    db.run(BEFORE.replace("{form}", "all") + "ALTER TABLE t OWNER TO keeper; ALTER TABLE p OWNER TO keeper")
     dev = db.connect(branch="dev")
     query(
         dev,
@@ -100,3 +102,25 @@ def test_code_of_a_branch_is_asked_as_the_owner(db: Database) -> None:
     assert result == "refused"
     assert db.rows(FOUND, merge_id) == [("check", "spied", "public.t", 6, None)]
     assert db.value("SELECT to_regclass('public.caught')") is None
+
+
+def test_a_branch_that_meets_new_constraints_of_main_goes_on(db: Database) -> None:
+    """Of tables of which it owns nothing nothing is read, and rows that it has mended are taken."""
+    db.run(BEFORE.replace("{form}", "none"))
+    dev = db.connect(branch="dev")
+    query(dev, "UPDATE t SET of_p = 9, n = 500 WHERE id = 2; DELETE FROM p WHERE id = 4; SELECT pggit.commit('dev')")
+    for name in BROKEN:
+        db.run(BROKEN[name][0].replace(" one ", f" one_{name.replace(' ', '_')} "))
+    db.run("SELECT pggit.commit('constraints')")
+    found = (
+        "SELECT constraint_name, (key ->> 'id')::integer FROM pggit.merge_violations WHERE merge_id = %s ORDER BY 1, 2"
+    )
+    refused = db.value("SELECT merge_id FROM pggit.merge('main', 'dev')")
+    assert db.rows(found, refused) == [("few", 2), ("there", 2), ("there", 4)]
+    assert db.rows("SELECT relname FROM pg_class WHERE relpersistence = 't' AND relname IN ('t', 'p')") == []
+    query(dev, "UPDATE t SET of_p = 3, n = 50 WHERE id = 2; UPDATE t SET of_p = NULL WHERE id = 4")
+    assert db.value("SELECT result FROM pggit.merge('main', 'dev')") == "merged"
+    assert query(dev, "SELECT n, of_p FROM t WHERE id IN (2, 4) ORDER BY id").fetchall() == [(50, 3), (4, None)]
+    assert db.value("SELECT result FROM pggit.merge('dev', 'main')") == "fast_forward"
+    assert db.rows("SELECT relname FROM pg_class WHERE relpersistence = 't' AND relname IN ('t', 'p')") == []
+    assert db.rows("SELECT * FROM pggit.verify()") == []
