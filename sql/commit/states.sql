@@ -459,6 +459,7 @@ CREATE OR REPLACE FUNCTION pggit._candidates_sql(p_table_id integer, p_a pggit._
 AS $$
 DECLARE
     v_sql      text;
+    v_is_union boolean := (p_a).branch_id <> 1 OR (p_b).branch_id <> 1;
     v_position pggit._position;
 BEGIN
     IF pggit._is_keyless(p_table_id) THEN
@@ -480,7 +481,7 @@ BEGIN
                             v_sql, pggit._key_columns(p_table_id, 'l'), p_table_id, (v_position).branch_id, pggit._out_sql('l', (v_position).x));
         END LOOP;
     END IF;
-    RETURN 'SELECT DISTINCT * FROM (' || v_sql || ') AS keys';
+    RETURN format('SELECT %s* FROM (%s) AS keys', CASE WHEN v_is_union THEN '' ELSE 'DISTINCT ' END, v_sql);
 END;
 $$;
 

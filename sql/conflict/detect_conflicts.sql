@@ -23,7 +23,7 @@ BEGIN
             ERRCODE = coalesce(v_plan.detail ->> 'sqlstate', 'VG302'), SCHEMA = 'pggit',
             MESSAGE = v_plan.detail ->> 'reason';
     END IF;
-    RETURN QUERY SELECT (f).* FROM unnest(v_found) AS f;
+    RETURN QUERY SELECT f.* FROM unnest(v_found) AS f;
 END;
 $$;
 

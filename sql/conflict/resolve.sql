@@ -79,6 +79,9 @@ BEGIN
         BEGIN
             EXECUTE format('SELECT (%s) IS NOT DISTINCT FROM NULL', v_probe) INTO v_null;
             EXECUTE pggit._as_declared_sql(v_conflict.table_id, v_column.column_id, v_probe);
+            IF jsonb_typeof(p_value) IN ('string', 'object') THEN
+                EXECUTE pggit._pinned_value_sql(v_conflict.table_id, v_column.column_id, v_probe, p_value) INTO p_value;
+            END IF;
         EXCEPTION WHEN data_exception OR syntax_error_or_access_rule_violation OR integrity_constraint_violation THEN
             RAISE EXCEPTION USING
                 ERRCODE = 'VG204', SCHEMA = 'pggit',
@@ -128,6 +131,23 @@ $$;
 
 COMMENT ON FUNCTION pggit._as_declared_sql(integer, integer, text) IS
 'SELECT that reads a cell, or all cells of a row, as the types that the table declares: what a domain forbids fails.';
+
+CREATE OR REPLACE FUNCTION pggit._pinned_value_sql(p_table_id integer, p_column_id integer, p_read text, p_value jsonb)
+    RETURNS text
+    LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    RETURN (SELECT format(CASE WHEN p_column_id IS NULL THEN 'SELECT %L::jsonb || jsonb_build_object(%s) FROM (SELECT %s AS v) AS q' ELSE 'SELECT coalesce(%2$s, %1$L::jsonb) FROM (SELECT %3$s AS v) AS q' END, p_value,
+                          coalesce(string_agg(CASE WHEN p_column_id IS NULL THEN format('%L, to_jsonb(pggit._pinned_text((q.v).c%s))', c.name, c.column_id) ELSE 'to_jsonb(pggit._pinned_text(q.v))' END, ', '),
+                                   CASE WHEN p_column_id IS NULL THEN '' ELSE 'NULL' END), p_read)
+              FROM pggit.columns AS c
+             WHERE c.table_id = p_table_id AND c.dropped_at IS NULL AND c.generated_as IS NULL AND (p_column_id IS NULL OR c.column_id = p_column_id)
+               AND c.type_name NOT IN ('json', 'jsonb') AND jsonb_typeof(CASE WHEN p_column_id IS NULL THEN p_value -> c.name ELSE p_value END) = 'string');
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._pinned_value_sql(integer, integer, text, jsonb) IS
+'SELECT of a resolution''s value in which what is written as a string is written as any session reads it: a time without a zone is of the session that gave it, and so is the order of day and month. p_read: the expression that reads the value.';
 
 CREATE OR REPLACE FUNCTION pggit._require_row(p_conflict pggit.conflicts, p_value jsonb)
     RETURNS void

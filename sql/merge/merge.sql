@@ -280,24 +280,34 @@ COMMENT ON FUNCTION pggit._kept_schema(pggit.merges) IS
 
 CREATE OR REPLACE FUNCTION pggit._changed_by_both(p_table_id integer, p_base text, p_ours pggit._position, INOUT p_keys text, INOUT p_number bigint)
     LANGUAGE plpgsql
-    SET enable_nestloop = off
 AS $$
 DECLARE
-    v_ours text := pggit._candidates_sql(p_table_id, (pggit._ref(p_base)).at, p_ours);
+    v_base pggit._position := (pggit._ref(p_base)).at;
+    v_ours text            := pggit._candidates_sql(p_table_id, v_base, p_ours);
 BEGIN
-    -- Where ours has changed much more than theirs, its changes are not all read: what is looked up for each key tells as well.
-    IF p_number < 100 OR pggit._how_many(v_ours, 4 * p_number + 1) > 4 * p_number THEN
+    IF p_number <= 100 THEN
         RETURN;
+    ELSIF (v_base).branch_id = 1 AND (p_ours).branch_id = 1 AND NOT pggit._is_away(p_table_id, v_base) AND NOT pggit._is_away(p_table_id, p_ours) AND NOT pggit._meets_rows_unlogged(p_table_id, v_base, p_ours) THEN
+        -- The planner knows whether to look up each key in main's log or to read it.
+        p_keys := format('SELECT t.* FROM (%s) AS t WHERE EXISTS (SELECT FROM pggit._log_%s AS l WHERE %s AND %s)',
+                         p_keys, p_table_id, pggit._same_key(p_table_id, 'l', 't'), pggit._between_sql('l', (v_base).x, (p_ours).x));
+    ELSE
+        -- Where ours has changed much more than theirs, its changes are not all read: what is looked up for each key tells as well.
+        p_number := pggit._how_many(p_keys, 10000000);
+        IF pggit._how_many(v_ours, 4 * p_number + 1) > 4 * p_number THEN
+            RETURN;
+        END IF;
+        p_keys := format('SELECT * FROM (%s) AS t INTERSECT %s', p_keys, v_ours);
     END IF;
     PERFORM pggit._drop_temporary(format('pg_temp.pggit_keys_%s', p_table_id));
-    EXECUTE format('CREATE TEMPORARY TABLE pggit_keys_%s ON COMMIT DROP AS SELECT * FROM (%s) AS t INTERSECT %s', p_table_id, p_keys, v_ours);
+    EXECUTE format('CREATE TEMPORARY TABLE pggit_keys_%s ON COMMIT DROP AS %s', p_table_id, p_keys);
     GET DIAGNOSTICS p_number = ROW_COUNT;
     p_keys := format('SELECT k.* FROM pg_temp.pggit_keys_%s AS k', p_table_id);
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._changed_by_both(integer, text, pggit._position, INOUT text, INOUT bigint) IS
-'Of a query of the keys that theirs may have changed since a base, and of their number: a superset of those that ours has changed, too. No other can be in conflict.';
+'Of a query of the keys that theirs may have changed since a base, and of their number, counted up to 101: a superset of those that ours has changed, too, where they are more than 100. No other can be in conflict.';
 
 CREATE OR REPLACE FUNCTION pggit._index_plan(p_table_id integer)
     RETURNS void
@@ -337,6 +347,7 @@ DECLARE
     v_doubles jsonb;
     v_why_not text;
     v_missing record;
+    v_by_both boolean;
     v_reshaped integer[] := ARRAY(SELECT DISTINCT m.table_id FROM pg_temp.pggit_merged_columns AS m);
     -- By number: a branch that is made again under the name of another is not the one that was approved.
     v_effects text  := format(E'into branch %s\n', p_merge.target_id);
@@ -357,7 +368,8 @@ BEGIN
         SELECT string_agg(pggit._candidates_sql(v_table.table_id, (pggit._ref(b.id)).at, p_theirs), ' UNION ') INTO v_keys FROM unnest(p_bases) AS b(id);
         v_keys := v_keys || pggit._keys_of_view_sql(v_table.table_id, p_ours) || pggit._given_keys_sql(v_table.table_id)
                   || CASE WHEN v_table.table_id = ANY (v_reshaped) THEN pggit._keys_of_filled_sql(v_table.table_id, p_ours, p_theirs) ELSE '' END;
-        v_number := pggit._how_many(v_keys, 10000000);
+        v_by_both := p_detect AND cardinality(p_bases) = 1 AND v_table.table_id <> ALL (v_reshaped) AND NOT pggit._is_keyless(v_table.table_id) AND pggit._given_keys_sql(v_table.table_id) = '';
+        v_number  := pggit._how_many(v_keys, CASE WHEN v_by_both THEN 101 ELSE 10000000 END);
         CONTINUE WHEN v_number = 0;
         PERFORM pggit._refresh_statistics(v_table.table_id, b.id) FROM unnest(ARRAY[(p_ours).branch_id, (p_theirs).branch_id]) AS b(id);
         v_tables := v_tables || v_table.table_id;
@@ -366,7 +378,7 @@ BEGIN
             CONTINUE;
         END IF;
         IF v_table.table_id <> ALL (v_reshaped) THEN
-            IF p_detect AND cardinality(p_bases) = 1 AND pggit._given_keys_sql(v_table.table_id) = '' THEN
+            IF v_by_both THEN
                 SELECT b.p_keys, b.p_number INTO v_keys, v_number FROM pggit._changed_by_both(v_table.table_id, p_bases[1], p_ours, v_keys, v_number) AS b;
             END IF;
             PERFORM pggit._plan_rows(v_table.table_id, v_keys, v_number, p_bases, p_ours, p_theirs);

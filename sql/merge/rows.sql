@@ -373,12 +373,12 @@ $$;
 COMMENT ON FUNCTION pggit._row_json_sql(integer, text) IS
 'Expression: a row of the delta''s row type as a JSON object by column name; NULL for no row.';
 
+-- Without a setting of its own it becomes a part of the statement that calls it.
 CREATE OR REPLACE FUNCTION pggit._conflict_id(p_table text, p_key jsonb, p_column text, p_kind text, p_base jsonb, p_ours jsonb, p_theirs jsonb)
     RETURNS text
-    LANGUAGE sql IMMUTABLE
-    SET search_path = pg_catalog
+    LANGUAGE sql STABLE
 AS $$
-    SELECT left(encode(sha256(convert_to(jsonb_build_array(p_table, p_key, p_column, p_kind, p_base, p_ours, p_theirs)::text, 'UTF8')), 'hex'), 16);
+    SELECT pg_catalog.left(pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.jsonb_build_array(p_table, p_key, p_column, p_kind, p_base, p_ours, p_theirs)::pg_catalog.text, 'UTF8')), 'hex'), 16);
 $$;
 
 COMMENT ON FUNCTION pggit._conflict_id(text, jsonb, text, text, jsonb, jsonb, jsonb) IS
@@ -392,6 +392,9 @@ AS $$
 DECLARE
     v_cells text;
     v_rows  integer;
+    v_key   text := (SELECT CASE WHEN bool_and(c.generated_as IS NULL) THEN format('jsonb_build_object(%s)', string_agg(format('%L, to_jsonb((coalesce(p.o, p.t)).c%s)', c.name, c.column_id), ', ' ORDER BY c.key_position))
+                                 ELSE pggit._key_json(p_table.table_id, pggit._row_json_sql(p_table.table_id, 'coalesce(p.o, p.t)'), pggit._target()) END
+                       FROM pggit._columns_at(p_table.table_id, pggit._target()) AS c WHERE c.key_position IS NOT NULL);
     v_open  constant text := 'p.outcome NOT IN (''take'', ''keep'') AND (p.outcome <> ''cells'' OR p.cells <> ''{}'')';
     v_any   boolean;
 BEGIN
@@ -407,11 +410,9 @@ BEGIN
 
     EXECUTE format($sql$
         WITH plan AS MATERIALIZED (
-            SELECT p.*, %1$s AS kj FROM (
-                SELECT p.*, %2$s AS rj FROM pg_temp.pggit_plan_%3$s AS p WHERE %8$s
-            ) AS p
+            SELECT p.*, %1$s AS kj FROM pg_temp.pggit_plan_%2$s AS p WHERE %7$s
         ), found (key, kind, column_id, base, ours, theirs, row_no) AS (
-            SELECT p.kj, p.outcome, NULL::integer, %4$s, %5$s, %6$s, p.row_no FROM plan AS p WHERE p.outcome <> 'cells' %7$s
+            SELECT p.kj, p.outcome, NULL::integer, %3$s, %4$s, %5$s, p.row_no FROM plan AS p WHERE p.outcome <> 'cells' %6$s
         )
         INSERT INTO pggit.conflicts (merge_id, conflict_no, conflict_id, kind, table_id, key, column_id, base, ours, theirs, plan_row)
         SELECT $1, (SELECT coalesce(max(x.conflict_no), 0) FROM pggit.conflicts AS x WHERE x.merge_id = $1)
@@ -420,7 +421,7 @@ BEGIN
                f.kind, $3, f.key, f.column_id, f.base, f.ours, f.theirs, f.row_no
           FROM found AS f LEFT JOIN pggit._columns_at($3, pggit._target()) AS c ON c.column_id = f.column_id
         $sql$,
-        pggit._key_json(p_table.table_id, 'p.rj', pggit._target()), pggit._row_json_sql(p_table.table_id, 'coalesce(p.o, p.t)'), p_table.table_id,
+        v_key, p_table.table_id,
         pggit._row_json_sql(p_table.table_id, 'p.b'), pggit._row_json_sql(p_table.table_id, 'p.o'), pggit._row_json_sql(p_table.table_id, 'p.t'),
         coalesce(' UNION ALL ' || v_cells, ''), v_open)
       USING p_merge_id, format('%I.%I', p_table.schema_name, p_table.table_name), p_table.table_id;

@@ -692,7 +692,8 @@ DECLARE
 BEGIN
     FOR v_column IN
         SELECT c.column_id, s.sequence, q.seqmax FROM pggit._columns_at(p_table_id, pggit._target()) AS c
-         CROSS JOIN LATERAL (SELECT pggit._sequence_of(p_relation::regclass, c.name) AS sequence) AS s
+         -- Main may have the column no more, or by another name.
+         CROSS JOIN LATERAL (SELECT pggit._sequence_of(p_relation::regclass, a.attname) AS sequence FROM pg_attribute AS a WHERE a.attrelid = p_relation::regclass AND a.attname = c.name AND NOT a.attisdropped OFFSET 0) AS s
           JOIN pg_sequence AS q ON q.seqrelid = s.sequence
          WHERE c.type_name ~ '^(smallint|integer|bigint|numeric)' AND q.seqincrement > 0
     LOOP

@@ -80,3 +80,31 @@ def test_null_in_a_whole_row_is_null_also_in_a_json_column(db: Database) -> None
     db.run("SELECT pggit.resolve_conflict(%s, %s, 'value', %s)", merge_id, conflict_id, Jsonb(theirs))
     db.run("SELECT pggit.continue_merge(%s)", merge_id)
     assert query(dev, "SELECT id, a, info::text FROM t").fetchall() == [(1, "b", None)]
+
+
+def test_a_time_is_of_the_session_that_gave_it(db: Database) -> None:
+    """Whoever goes on with the merge may have another zone and another order of day and month."""
+    db.run("CREATE TABLE t (id integer PRIMARY KEY, at timestamptz, day date, span interval, during tstzrange)")
+    db.run("INSERT INTO t VALUES (1), (2); SELECT pggit.track_table('t'), pggit.commit('base')")
+    db.run("SELECT pggit.create_branch('dev')")
+    sets = (
+        "SET at = '2026-0{0}-01 00:00+00', day = '2026-0{0}-02', span = '{0} days', during = '[2026-0{0}-01 00:00+00,)'"
+    )
+    query(db.connect(branch="dev"), f"UPDATE t {sets.format(1)} WHERE id = 1; DELETE FROM t WHERE id = 2")
+    db.run(f"UPDATE t {sets.format(2)}")
+    merge_id = db.value("SELECT merge_id FROM pggit.merge('dev', 'main')")
+    given = {"at": "01.07.2026 08:00", "day": "04/05/06", "span": "1 mon -2 days", "during": "[01.07.2026 00:00,)"}
+    session = db.connect()
+    query(session, "SET timezone = 'Europe/Zurich'; SET datestyle = 'SQL, DMY'; SET intervalstyle = 'sql_standard'")
+    for conflict, column in db.rows("SELECT conflict_id, column_name FROM pggit.merge_conflicts"):
+        value = given[column] if column else {"id": 2} | given
+        query(session, "SELECT pggit.resolve_conflict(%s, %s, 'value', %s)", merge_id, conflict, Jsonb(value))
+    query(
+        session,
+        "CREATE TABLE wanted AS SELECT %s::timestamptz AS at, %s::date, %s::interval, %s::tstzrange",
+        *given.values(),
+    )
+    db.run("SET timezone = 'Asia/Tokyo'; SET datestyle = 'ISO, MDY'")
+    assert db.value("SELECT result FROM pggit.continue_merge(%s)", merge_id) == "merged"
+    wanted = db.row("SELECT * FROM wanted")
+    assert db.rows("SELECT at, day, span, during FROM t ORDER BY id") == [wanted, wanted]
