@@ -26,6 +26,7 @@ DECLARE
     v_branch pggit.branches := pggit._branch(p_branch);
     v_commit text           := pggit._hold_commit(p_ref, v_branch.branch_id);
 BEGIN
+    PERFORM pggit._require_ref(p_ref);
     PERFORM pggit._require_unprotected(v_branch);
     IF p_mode = 'soft' THEN
         PERFORM pggit._lock_branch(v_branch.branch_id);

@@ -1,3 +1,20 @@
+CREATE OR REPLACE FUNCTION pggit._require_ref(p_ref text)
+    RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+AS $$
+BEGIN
+    IF p_ref IS NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG202', SCHEMA = 'pggit',
+            MESSAGE = 'no commit is named: the ref is NULL',
+            HINT    = 'A query that was to find one may have found none. ''HEAD'' is the last commit.';
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._require_ref(text) IS
+'Raises VG202 where NULL, which stands for HEAD elsewhere, would undo or bring what nobody named.';
+
 CREATE OR REPLACE FUNCTION pggit._require_parent(p_ref text, p_branch text, p_options jsonb, p_what text)
     RETURNS pggit.commits
     LANGUAGE plpgsql
@@ -6,6 +23,7 @@ DECLARE
     v_parent integer := 1;
     v_commit pggit.commits;
 BEGIN
+    PERFORM pggit._require_ref(p_ref);
     SELECT c.* INTO STRICT v_commit FROM pggit.commits AS c WHERE c.commit_id = pggit._resolve(p_ref, (pggit._branch(p_branch)).branch_id);
     IF (p_options ->> 'parent') ~ '^[1-9][0-9]{0,5}$' THEN
         v_parent := p_options ->> 'parent';

@@ -351,6 +351,16 @@ def test_only_rows_that_both_sides_changed_are_compared(db: Database) -> None:
     ]
 
 
+def test_conflicts_of_definitions_are_counted_beside_those_of_rows(db: Database) -> None:
+    db.run("CREATE TABLE t (id integer PRIMARY KEY, note text, v integer); INSERT INTO t VALUES (1, 'a', 0)")
+    db.run("SELECT pggit.track_table('t'), pggit.commit('base'), pggit.create_branch('side', p_materialize => 'all')")
+    query(db.connect(branch="side"), "ALTER TABLE t RENAME note TO there; UPDATE t SET v = 1")
+    db.run("ALTER TABLE t RENAME note TO here; UPDATE t SET v = 2")
+    found = db.value("SELECT pggit.detect_conflicts('side', 'main')")
+    assert found["schema_conflict_count"] == 1
+    assert db.row("SELECT result, schema_conflicts FROM pggit.merge('side', 'main')") == ("conflicted", 1)
+
+
 def test_conflicts_are_seen_before_a_merge(parted: Database) -> None:
     merges = parted.value("SELECT count(*) FROM pggit.merges")
     found = parted.value("SELECT pggit.detect_conflicts('side', 'main')")
@@ -366,7 +376,11 @@ def test_conflicts_are_seen_before_a_merge(parted: Database) -> None:
     assert ({"id": 1}, "pieces", "update_update", 10, 12, 7) in [row[1:7] for row in rows]
     parted.run("CREATE TABLE other (id integer PRIMARY KEY)")
     assert parted.rows("SELECT * FROM pggit.detect_data_conflicts('side', 'main', 'other')") == []
-    assert parted.value("SELECT pggit.detect_conflicts('main', 'main')") == {"conflict_count": 0, "conflicts": []}
+    assert parted.value("SELECT pggit.detect_conflicts('main', 'main')") == {
+        "conflict_count": 0,
+        "schema_conflict_count": 0,
+        "conflicts": [],
+    }
     assert parted.value("SELECT count(*) FROM pggit.merges") == merges
     with raises("VG202"):
         parted.run("SELECT pggit.detect_conflicts(NULL, 'main')")

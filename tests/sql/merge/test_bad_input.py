@@ -70,3 +70,17 @@ def test_a_document_that_is_nested_deeper_than_can_be_merged_is_a_conflict(
 def test_triggers_fire_or_do_not(torn: Database) -> None:
     with raises("VG202", "NULL is neither"):
         torn.run("SELECT pggit.fire_triggers('t', NULL)")
+
+
+@pytest.mark.parametrize(
+    "call", ["revert(NULL)", "cherry_pick(NULL, 'dev')", "reset('main', NULL)", "reset('main', NULL, 'soft')"]
+)
+def test_null_names_no_commit_to_undo(db: Database, call: str) -> None:
+    """As a subquery gives it that finds nothing."""
+    db.run("CREATE TABLE t (id integer PRIMARY KEY); SELECT pggit.track_table('t'), pggit.commit('first')")
+    db.run(
+        "INSERT INTO t VALUES (1); SELECT pggit.commit('second'), pggit.create_branch('dev'); INSERT INTO t VALUES (2)"
+    )
+    with raises("VG202", "no commit is named"):
+        db.run(f"SELECT pggit.{call}")
+    assert db.rows("SELECT id FROM t ORDER BY 1") == [(1,), (2,)]
