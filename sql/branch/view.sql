@@ -460,18 +460,21 @@ CREATE OR REPLACE FUNCTION pggit._hold_branch_still(p_branch_id integer, p_from_
 AS $$
 DECLARE
     v_replica text    := current_setting('session_replication_role');
-    v_longest integer := pggit._short_wait();
+    v_begun   timestamptz := clock_timestamp();
     v_within  integer := 20;
+    v_left    integer;
 BEGIN
     IF pggit._may_replicate() THEN
         PERFORM set_config('session_replication_role', 'replica', true);  -- no event trigger need look at this
     END IF;
     LOOP
+        -- All attempts together: who waits for the branch's row, which is held all the while, would find that he waits in a circle.
+        v_left := greatest(pggit._short_wait() - extract(epoch FROM clock_timestamp() - v_begun) * 1000, 1);
         BEGIN
-            PERFORM pggit._take_branch_still(p_branch_id, p_from_readers, least(v_within, v_longest));
+            PERFORM pggit._take_branch_still(p_branch_id, p_from_readers, least(v_within, v_left));
             EXIT;
         EXCEPTION WHEN lock_not_available THEN
-            IF v_within >= v_longest THEN
+            IF v_within >= v_left THEN
                 RAISE;
             END IF;
         END;

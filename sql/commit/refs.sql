@@ -52,10 +52,22 @@ DECLARE
     v_own    interval         := current_setting('lock_timeout')::interval;  -- zero: none
     v_ends   timestamptz      := CASE WHEN v_own > interval '0' THEN clock_timestamp() + v_own ELSE pggit._patience_ends() END;
     v_pause  double precision := 0.001;
+    v_before text             := current_setting('lock_timeout');
+    v_locked boolean;
 BEGIN
     LOOP
-        SELECT b.* INTO v_branch FROM pggit.branches AS b WHERE b.branch_id = p_branch_id AND b.deleted_at IS NULL FOR NO KEY UPDATE SKIP LOCKED;
-        IF FOUND THEN
+        BEGIN
+            -- SKIP LOCKED waits all the same for whoever has locked a version of the row that is newer than this statement.
+            IF v_own = '0' OR v_own > '50 milliseconds' THEN
+                PERFORM set_config('lock_timeout', '50ms', true);
+            END IF;
+            SELECT b.* INTO v_branch FROM pggit.branches AS b WHERE b.branch_id = p_branch_id AND b.deleted_at IS NULL FOR NO KEY UPDATE SKIP LOCKED;
+            v_locked := FOUND;
+            PERFORM set_config('lock_timeout', v_before, true);
+        EXCEPTION WHEN lock_not_available THEN
+            v_locked := false;
+        END;
+        IF v_locked THEN
             PERFORM set_config('pggit.has_branch', 'on', true);
             RETURN v_branch;
         END IF;
