@@ -43,7 +43,7 @@ $$;
 
 COMMENT ON FUNCTION pggit.detect_conflicts(text, text) IS
 'The conflicts of rows that pggit.merge would have now, as {"conflict_count": …, "schema_conflict_count": …, "conflicts": [{conflict_id, type, table, key, column, base, ours, theirs}]}; nothing is written.
-Those that merge rules decide do not count. Of conflicts of definitions there is the number alone; pggit.plan_merge lists them. p_target_branch NULL is the session''s branch. Raises VG001, VG002, VG009, VG202, VG205, VG206, VG302 (the tables'' shapes differ), VG401.';
+Those that merge rules decide do not count. Of conflicts of definitions there is the number alone; pggit.plan_merge lists them. p_target_branch NULL is the session''s branch. Raises VG001, VG002, VG009, VG202, VG205, VG206, VG302 (such a merge would be refused), VG401.';
 
 CREATE OR REPLACE FUNCTION pggit.detect_data_conflicts(p_source_branch text, p_target_branch text DEFAULT NULL, p_table_name text DEFAULT NULL)
     RETURNS TABLE (table_name text, key jsonb, column_name text, conflict_type text, base jsonb, ours jsonb, theirs jsonb, conflict_id text)

@@ -392,9 +392,6 @@ AS $$
 DECLARE
     v_cells text;
     v_rows  integer;
-    v_key   text := (SELECT CASE WHEN bool_and(c.generated_as IS NULL) THEN format('jsonb_build_object(%s)', string_agg(format('%L, to_jsonb((coalesce(p.o, p.t)).c%s)', c.name, c.column_id), ', ' ORDER BY c.key_position))
-                                 ELSE pggit._key_json(p_table.table_id, pggit._row_json_sql(p_table.table_id, 'coalesce(p.o, p.t)'), pggit._target()) END
-                       FROM pggit._columns_at(p_table.table_id, pggit._target()) AS c WHERE c.key_position IS NOT NULL);
     v_open  constant text := 'p.outcome NOT IN (''take'', ''keep'') AND (p.outcome <> ''cells'' OR p.cells <> ''{}'')';
     v_any   boolean;
 BEGIN
@@ -421,7 +418,7 @@ BEGIN
                f.kind, $3, f.key, f.column_id, f.base, f.ours, f.theirs, f.row_no
           FROM found AS f LEFT JOIN pggit._columns_at($3, pggit._target()) AS c ON c.column_id = f.column_id
         $sql$,
-        v_key, p_table.table_id,
+        pggit._key_object_sql(p_table.table_id, '(coalesce(p.o, p.t))'), p_table.table_id,
         pggit._row_json_sql(p_table.table_id, 'p.b'), pggit._row_json_sql(p_table.table_id, 'p.o'), pggit._row_json_sql(p_table.table_id, 'p.t'),
         coalesce(' UNION ALL ' || v_cells, ''), v_open)
       USING p_merge_id, format('%I.%I', p_table.schema_name, p_table.table_name), p_table.table_id;

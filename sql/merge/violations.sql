@@ -125,8 +125,7 @@ BEGIN
         CASE WHEN p_is_planned
              THEN format('SELECT DISTINCT ON (1) %s AS key, CASE WHEN p.outcome = ''take'' THEN ''theirs'' WHEN p.outcome = ''cells'' THEN ''both'' ELSE ''resolution'' END AS side FROM %s AS p WHERE %s',
                          CASE WHEN pggit._is_keyless(p_table_id) THEN pggit._key_json(p_table_id, pggit._row_json_sql(p_table_id, 'p.want'), pggit._target())
-                              ELSE (SELECT format('jsonb_build_object(%s)', string_agg(format('%L, to_jsonb(p.c%s)', c.name, c.column_id), ', ')) FROM pggit._columns_at(p_table_id, pggit._target()) AS c
-                                     WHERE c.key_position IS NOT NULL) END,
+                              ELSE pggit._key_object_sql(p_table_id, 'p') END,
                          v_plan, CASE WHEN pggit._is_keyless(p_table_id) THEN 'p.action = ''insert''' ELSE 'p.action <> ''none''' END)
              ELSE 'SELECT NULL::jsonb AS key, NULL::text AS side' END)
       USING p_merge_id, p_table_id, p_kind, p_constraint, p_detail;

@@ -467,7 +467,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._key_object_sql(integer, text) IS
-'Expression: the key of an alias that has the columns of a plan, as a JSON object by column name; of a planned row without a key, all of it.';
+'Expression: the key of an alias, or record in parentheses, that has the columns of a plan, as a JSON object by column name; of a planned row without a key, all of it.';
 
 CREATE OR REPLACE FUNCTION pggit._what_fires(p_tables integer[], p_branch_id integer)
     RETURNS text
@@ -629,7 +629,7 @@ DECLARE
     v_relations oid[] := pggit._relations(p_tables);
 BEGIN
     -- conperiod is there from PostgreSQL 18.
-    IF NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.contype = 'f' AND (to_jsonb(k) ->> 'conperiod')::boolean) THEN
+    IF current_setting('server_version_num')::integer < 180000 OR NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.contype = 'f' AND (to_jsonb(k) ->> 'conperiod')::boolean) THEN
         RETURN;
     END IF;
     FOR v_key IN
