@@ -146,6 +146,7 @@ BEGIN
      WHERE (r.installation, r.namespace, r.name) = (p_owner ->> 'installation', p_owner ->> 'namespace', p_owner ->> 'name')
     RETURNING r.merge_id INTO v_id;
     DELETE FROM pggit.merges AS m WHERE m.merge_id = v_id AND m.commit_id IS NULL AND NOT EXISTS (SELECT FROM pggit.merge_runs AS r WHERE r.merge_id = m.merge_id);
+    DELETE FROM pggit.conflicts AS c WHERE c.merge_id = v_id AND NOT EXISTS (SELECT FROM pggit.merges AS m WHERE m.merge_id = v_id);
 END;
 $$;
 

@@ -7,19 +7,17 @@ CREATE OR REPLACE FUNCTION pggit._sum_up(p_table_id integer, p_from pggit._posit
 AS $$
 BEGIN
     RETURN QUERY EXECUTE format($sql$
-        WITH changes AS MATERIALIZED (%s), hashed AS MATERIALIZED (
-            SELECT d.change, sha256(convert_to(concat_ws('|', d.change, CASE d.change WHEN 'delete' THEN row(%s)::text ELSE row(%s)::text END), 'UTF8')) AS h FROM changes AS d
-        ), buckets AS (
+        WITH buckets AS (
             SELECT get_byte(d.h, 0) AS bucket, sha256(string_agg(d.h, '' ORDER BY d.h)) AS h, count(*) FILTER (WHERE d.change = 'insert') AS i,
                    count(*) FILTER (WHERE d.change = 'update') AS u, count(*) FILTER (WHERE d.change = 'delete') AS d
-              FROM hashed AS d
+              FROM (SELECT d.change, sha256(convert_to(concat_ws('|', d.change, CASE d.change WHEN 'delete' THEN row(%s)::text ELSE row(%s)::text END), 'UTF8')) AS h
+                      FROM (SELECT * FROM (%s) AS c OFFSET 0) AS d OFFSET 0) AS d
              GROUP BY 1
         )
         SELECT coalesce(sum(b.i), 0)::bigint, coalesce(sum(b.u), 0)::bigint, coalesce(sum(b.d), 0)::bigint,
                encode(sha256(coalesce(string_agg(b.h, '' ORDER BY b.bucket), '')), 'hex')
           FROM buckets AS b$sql$,
-        p_changes,
-        pggit._record_columns(p_table_id, 'd.o', p_from), pggit._record_columns(p_table_id, 'd.n', p_to));
+        pggit._record_columns(p_table_id, 'd.o', p_from), pggit._record_columns(p_table_id, 'd.n', p_to), p_changes);
 END;
 $$;
 

@@ -272,8 +272,9 @@ CREATE TABLE IF NOT EXISTS pggit.stashes (
     stashed_by text        NOT NULL
 );
 
+-- A foreign key to pggit.merges would be asked twice for each conflict: when it is found, and when it is decided.
 CREATE TABLE IF NOT EXISTS pggit.conflicts (
-    merge_id       uuid        NOT NULL REFERENCES pggit.merges ON DELETE CASCADE,
+    merge_id       uuid        NOT NULL,
     conflict_no    integer     NOT NULL,
     conflict_id    text        NOT NULL,
     kind           text        NOT NULL,

@@ -348,6 +348,7 @@ DECLARE
     v_why_not text;
     v_missing record;
     v_by_both boolean;
+    v_idle    oid[];
     v_reshaped integer[] := ARRAY(SELECT DISTINCT m.table_id FROM pg_temp.pggit_merged_columns AS m);
     -- By number: a branch that is made again under the name of another is not the one that was approved.
     v_effects text  := format(E'into branch %s\n', p_merge.target_id);
@@ -428,7 +429,7 @@ BEGIN
         PERFORM pggit._check_unique(p_merge.merge_id, v_table, p_merge.target_id);
     END LOOP;
     PERFORM pggit._mind_waiters();
-    PERFORM pggit._check_foreign_keys(p_merge.merge_id, v_tables, p_merge.target_id);
+    v_idle := pggit._check_foreign_keys(p_merge.merge_id, v_tables, p_merge.target_id);
 
     v_result := pggit._result(p_merge.merge_id, 'planned');
     FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.table_id = ANY (v_tables) ORDER BY t.schema_name COLLATE "C", t.table_name COLLATE "C" LOOP
@@ -445,7 +446,7 @@ BEGIN
     SELECT v_effects || coalesce(string_agg(format('%s %s %s', c.conflict_id, c.resolution, c.resolved_value), E'\n' ORDER BY c.conflict_id), '') INTO v_effects
       FROM pggit.conflicts AS c WHERE c.merge_id = p_merge.merge_id;
     v_result.plan_hash := encode(sha256(convert_to(v_effects, 'UTF8')), 'hex');
-    v_result.detail    := jsonb_build_object('tables', v_per, 'planned_tables', to_jsonb(v_tables), 'planned_content', v_content)
+    v_result.detail    := jsonb_build_object('tables', v_per, 'planned_tables', to_jsonb(v_tables), 'planned_content', v_content, 'idle_keys', to_jsonb(v_idle))
                           || coalesce((SELECT jsonb_build_object('decided_by_rules', jsonb_object_agg(d.rule, d.n))
                                          FROM (SELECT c.rule, count(*) AS n FROM pggit.conflicts AS c
                                                 WHERE c.merge_id = p_merge.merge_id AND c.rule IS NOT NULL GROUP BY c.rule) AS d
@@ -514,7 +515,7 @@ BEGIN
         END LOOP;
         PERFORM pggit._release_triggers(v_held);
         PERFORM pggit._mind_waiters();
-        PERFORM pggit._recheck_foreign_keys(v_tables);
+        PERFORM pggit._recheck_foreign_keys(v_tables, ARRAY(SELECT k::oid FROM jsonb_array_elements_text(p_result.detail -> 'idle_keys') AS k));
         PERFORM pggit._require_periods(v_tables, 1);
         PERFORM pggit._require_as_planned(v_tables, v_start);
         PERFORM pggit._require_untouched(v_tables, (p_ours).x);
@@ -1079,7 +1080,7 @@ BEGIN
     IF v_rehearse AND v_result.result <> 'up_to_date' AND (v_result.detail ->> 'reason' IS NULL OR v_result.violations > 0) THEN
         v_result.result := 'planned';
     END IF;
-    v_result.detail := v_result.detail - '{planned_tables,planned_content}'::text[]
+    v_result.detail := v_result.detail - '{planned_tables,planned_content,idle_keys}'::text[]
                        || coalesce((SELECT jsonb_build_object('left_behind', pggit._unversioned_tables(m.source)) FROM pggit.merges AS m
                                      WHERE m.merge_id = p_merge_id AND m.kind = 'merge' AND pggit._unversioned_tables(m.source) IS NOT NULL), '{}');
     PERFORM pggit._record_result(v_result), set_config('pggit.held_since', '', true);

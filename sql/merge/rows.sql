@@ -237,7 +237,8 @@ DECLARE
     v_from  pggit._position := (pggit._ref(p_bases[1])).at;
     v_placed boolean := false;
     v_alone text := '';
-    v_is_alone text := 'false';
+    v_joined text := '';
+    v_rows   text;
     v_want  text;
     v_cells text;
     v_json  text;
@@ -259,47 +260,51 @@ BEGIN
         v_ours := format('SELECT %1$s%5$s WHERE %2$s AND b.%3$s IS DISTINCT FROM NULL UNION ALL SELECT q.* FROM (%4$s) AS q WHERE NOT (%2$s)', pggit._stored_columns(p_table_id, 'b', pggit._target()),
                          format('%s._xid IS NULL AND %s._xid IS NULL', v_base_first.first, v_ours_first.first), v_first, v_ours, CASE WHEN v_placed THEN ', b._place' ELSE '' END);
     END IF;
+    v_rows := 'keys AS k' || v_base_first.join_sql || v_ours_first.join_sql || v_their_first.join_sql;
     IF v_placed AND v_their_first.first = 't_own' AND v_theirs = pggit._row_sql(p_table_id, p_theirs, v_their_first.first) THEN
         -- A row of the branch that main has not touched is merged when it is compared with main's.
-        v_is_alone := 'b_first._xid IS NULL AND o_first._xid IS NULL AND t_own._live IS NOT NULL';
-        v_alone := format($sql$
+        v_joined := format(', joined AS MATERIALIZED (SELECT %s, t_own.*, b_first._xid IS NULL AND o_first._xid IS NULL AND t_own._live IS NOT NULL AS _alone FROM %s)',
+                           (SELECT string_agg(format('k.c%1$s AS _key%1$s', c.column_id), ', ') FROM pggit.columns AS c WHERE c.table_id = p_table_id AND NOT c.key_position IS NULL), v_rows);
+        v_rows   := (SELECT format('joined AS t_own CROSS JOIN LATERAL (SELECT %s) AS k', string_agg(format('t_own._key%1$s AS c%1$s', c.column_id), ', '))
+                       FROM pggit.columns AS c WHERE c.table_id = p_table_id AND NOT c.key_position IS NULL);
+        v_alone  := format($sql$
         SELECT %1$s, w.at, '{}'::integer[] AS torn, 'take' AS outcome, NULL::pggit._delta_%2$s AS b, NULL::pggit._delta_%2$s AS t, w.o, w.t AS want, '{}'::integer[] AS cells,
                CASE WHEN NOT w.is_here THEN 'insert' WHEN w.is_there THEN 'update' ELSE 'delete' END AS action
           FROM (
             SELECT %3$s, o._place AS at, o.%4$s IS DISTINCT FROM NULL AS is_here, t_own._live AS is_there, CASE WHEN o.%4$s IS DISTINCT FROM NULL THEN %5$s END AS o, CASE WHEN t_own._live THEN %6$s END AS t
-              FROM keys AS k%7$s LEFT JOIN LATERAL (SELECT %8$s, b.ctid AS _place FROM %9$s AS b WHERE %10$s OFFSET 0) AS o ON true
-             WHERE %11$s
+              FROM %7$s LEFT JOIN LATERAL (SELECT %8$s, b.ctid AS _place FROM %9$s AS b WHERE %10$s OFFSET 0) AS o ON true
+             WHERE t_own._alone
             OFFSET 0
           ) AS w
          WHERE CASE WHEN w.is_here AND w.is_there THEN w.o *<> w.t ELSE w.is_here <> w.is_there END
         UNION ALL$sql$,
             pggit._key_columns(p_table_id, 'w'), p_table_id, pggit._key_columns(p_table_id, 'k'), v_first, pggit._merged_row_sql(p_table_id, 'o', '{}'), pggit._merged_row_sql(p_table_id, 't_own', '{}'),
-            v_base_first.join_sql || v_ours_first.join_sql || v_their_first.join_sql, pggit._base_columns(p_table_id, 'b', p_ours), pggit._base_rows(p_table_id),
-            pggit._same_key(p_table_id, 'b', 'k', true, false), v_is_alone);
+            v_rows, pggit._base_columns(p_table_id, 'b', p_ours), pggit._base_rows(p_table_id), pggit._same_key(p_table_id, 'b', 'k', true, false));
+        v_rows := v_rows || v_base_first.join_sql || v_ours_first.join_sql;
     END IF;
 
     SELECT string_agg(CASE WHEN c.column_id IS NULL THEN 'NULL'
-               WHEN k.merge IS NOT NULL THEN format('CASE WHEN j%1$s.clean AND NOT w.torn && ''{0,%1$s}'' THEN %2$s ELSE (w.o).c%1$s END', c.column_id, format(k.merged, 'j' || c.column_id))
                ELSE format('CASE WHEN w.torn && ''{0,%1$s}'' THEN (w.o).c%1$s
                                  WHEN ROW((w.t).c%1$s)::record *= ROW((w.b).c%1$s)::record THEN (w.o).c%1$s
-                                 WHEN ROW((w.o).c%1$s)::record *= ROW((w.b).c%1$s)::record THEN (w.t).c%1$s ELSE (w.o).c%1$s END', c.column_id) END,
+                                 WHEN ROW((w.o).c%1$s)::record *= ROW((w.b).c%1$s)::record THEN (w.t).c%1$s %2$s ELSE (w.o).c%1$s END',
+                           c.column_id, CASE WHEN k.merge IS NOT NULL THEN format('WHEN j%s.clean THEN %s', c.column_id, format(k.merged, 'j' || c.column_id)) END) END,
                ', ' ORDER BY s.attnum),
-           string_agg(CASE
-               WHEN k.merge IS NOT NULL THEN format('CASE WHEN CASE WHEN w.torn && ''{0,%1$s}'' THEN ROW((w.o).c%1$s)::record *<> ROW((w.t).c%1$s)::record ELSE NOT j%1$s.clean END THEN %1$s END', c.column_id)
-               ELSE format('CASE WHEN (w.torn && ''{0,%1$s}'' AND ROW((w.o).c%1$s)::record *<> ROW((w.t).c%1$s)::record) OR ROW((w.t).c%1$s)::record *<> ROW((w.b).c%1$s)::record AND ROW((w.o).c%1$s)::record *<> ROW((w.b).c%1$s)::record
-                                  AND ROW((w.o).c%1$s)::record *<> ROW((w.t).c%1$s)::record THEN %1$s END', c.column_id) END,
+           string_agg(format('CASE WHEN (w.torn && ''{0,%1$s}'' AND ROW((w.o).c%1$s)::record *<> ROW((w.t).c%1$s)::record) OR %2$s THEN %1$s END',
+                             c.column_id, CASE WHEN k.merge IS NOT NULL THEN format('NOT w.torn && ''{0,%1$s}'' AND NOT j%1$s.clean', c.column_id) ELSE d.both END),
                ', ' ORDER BY c.column_id) FILTER (WHERE NOT c.column_id IS NULL AND pggit._may_be_written_otherwise(c)),
-           string_agg(format(' LEFT JOIN LATERAL (SELECT f.* FROM %2$s AS f WHERE w.outcome = ''cells'' OFFSET 0) AS j%1$s ON true', c.column_id, k.merge), ''
+           string_agg(format(' LEFT JOIN LATERAL (SELECT f.* FROM %2$s AS f WHERE w.outcome = ''cells'' AND %3$s OFFSET 0) AS j%1$s ON true', c.column_id, k.merge, d.both), ''
                ORDER BY c.column_id) FILTER (WHERE k.merge IS NOT NULL)
       INTO v_want, v_cells, v_json
       FROM pggit._store_columns(p_table_id) AS s
       LEFT JOIN pggit._columns_at(p_table_id, pggit._target()) AS c ON c.column_id = s.column_id
-      LEFT JOIN LATERAL pggit._merge_by_key_sql(c.type_name, '(w.b).c' || c.column_id, '(w.o).c' || c.column_id, '(w.t).c' || c.column_id) AS k ON NOT c.column_id IS NULL;
+      LEFT JOIN LATERAL pggit._merge_by_key_sql(c.type_name, '(w.b).c' || c.column_id, '(w.o).c' || c.column_id, '(w.t).c' || c.column_id) AS k ON NOT c.column_id IS NULL
+     CROSS JOIN LATERAL (SELECT format('ROW((w.t).c%1$s)::record *<> ROW((w.b).c%1$s)::record AND ROW((w.o).c%1$s)::record *<> ROW((w.b).c%1$s)::record AND ROW((w.o).c%1$s)::record *<> ROW((w.t).c%1$s)::record',
+                                       c.column_id) AS both) AS d;
 
     PERFORM pggit._drop_temporary(format('pg_temp.pggit_plan_%s', p_table_id));
     EXECUTE format($sql$
         CREATE TEMPORARY TABLE pggit_plan_%1$s ON COMMIT DROP AS
-        WITH keys AS MATERIALIZED (SELECT * FROM (%2$s) AS q ORDER BY %18$s)%14$s
+        WITH keys AS MATERIALIZED (SELECT * FROM (%2$s) AS q ORDER BY %18$s)%14$s%21$s
         SELECT r.*, row_number() OVER () AS row_no FROM (%20$s
         SELECT %17$s, m.at, m.torn, m.outcome, %16$s, m.o, m.want, m.cells, CASE WHEN m.o IS NULL AND NOT m.want IS NULL THEN 'insert' WHEN m.want IS NULL AND NOT m.o IS NULL THEN 'delete'
                          WHEN m.o *<> m.want THEN 'update' ELSE 'none' END AS action
@@ -325,8 +330,8 @@ BEGIN
                   FROM (
                     SELECT %6$s, %19$s AS at, b._torn AS torn, CASE WHEN b.%7$s IS DISTINCT FROM NULL THEN %8$s END AS b, CASE WHEN o.%7$s IS DISTINCT FROM NULL THEN %9$s END AS o,
                            CASE WHEN t.%7$s IS DISTINCT FROM NULL THEN %10$s END AS t
-                      FROM keys AS k%15$s LEFT JOIN LATERAL (%3$s) AS b ON true LEFT JOIN LATERAL (%5$s) AS t ON true LEFT JOIN LATERAL (%4$s) AS o ON true
-                     WHERE (%21$s) IS NOT TRUE AND (b._torn <> '{}' OR (b.%7$s IS NOT DISTINCT FROM NULL) <> (t.%7$s IS NOT DISTINCT FROM NULL) OR (%8$s *<> %10$s))
+                      FROM %15$s LEFT JOIN LATERAL (%3$s) AS b ON true LEFT JOIN LATERAL (%5$s) AS t ON true LEFT JOIN LATERAL (%4$s) AS o ON true
+                     WHERE %22$s(b._torn <> '{}' OR (b.%7$s IS NOT DISTINCT FROM NULL) <> (t.%7$s IS NOT DISTINCT FROM NULL) OR (%8$s *<> %10$s))
                     OFFSET 0
                   ) AS w
                 OFFSET 0
@@ -337,11 +342,11 @@ BEGIN
         pggit._key_columns(p_table_id, 'k'), v_first,
         pggit._merged_row_sql(p_table_id, 'b', p_base_missing), pggit._merged_row_sql(p_table_id, 'o', p_ours_missing), pggit._merged_row_sql(p_table_id, 't', p_theirs_missing),
         v_want, v_cells, coalesce(v_json, ''),
-        rtrim(', ' || v_base_first.with_sql || v_ours_first.with_sql || v_their_first.with_sql, ', '), v_base_first.join_sql || v_ours_first.join_sql || v_their_first.join_sql,
+        rtrim(', ' || v_base_first.with_sql || v_ours_first.with_sql || v_their_first.with_sql, ', '), v_rows,
         CASE WHEN EXISTS (SELECT FROM pg_temp.pggit_merged_columns AS c WHERE c.table_id = p_table_id) THEN 'm.b, m.t'
                     ELSE 'CASE WHEN m.outcome NOT IN (''take'', ''keep'') THEN m.b END AS b, CASE WHEN m.outcome NOT IN (''take'', ''keep'') THEN m.t END AS t' END,
         pggit._key_columns(p_table_id, 'm'), pggit._key_columns(p_table_id, 'q'), CASE WHEN v_placed THEN 'o._place' ELSE 'NULL::tid' END,
-        v_alone, v_is_alone);
+        v_alone, v_joined, CASE WHEN v_joined <> '' THEN 'NOT t_own._alone AND ' ELSE '' END);
 END;
 $$;
 
@@ -399,11 +404,14 @@ BEGIN
     IF NOT v_any THEN
         RETURN 0;
     END IF;
-    SELECT string_agg(format('SELECT p.kj, ''update_update'', %1$s, %2$s((p.b).c%1$s), %2$s((p.o).c%1$s), %2$s((p.t).c%1$s), p.row_no
-                                FROM plan AS p WHERE %1$s = ANY (p.cells)', c.column_id, CASE WHEN pggit._holds_json(c.type_name) THEN 'pggit._to_jsonb' ELSE 'to_jsonb' END), ' UNION ALL ')
+    SELECT format(' UNION ALL SELECT p.kj, ''update_update'', u.column_id, CASE u.column_id %s END, CASE u.column_id %s END, CASE u.column_id %s END, p.row_no
+                      FROM plan AS p CROSS JOIN LATERAL unnest(p.cells) AS u(column_id)',
+                  string_agg(format(v.cell, c.column_id, v.as_json, 'b'), ' '), string_agg(format(v.cell, c.column_id, v.as_json, 'o'), ' '), string_agg(format(v.cell, c.column_id, v.as_json, 't'), ' '))
       INTO v_cells
       FROM pggit._columns_at(p_table.table_id, pggit._target()) AS c
-     WHERE c.generated_as IS NULL AND pggit._may_be_written_otherwise(c);
+     CROSS JOIN LATERAL (SELECT 'WHEN %1$s THEN %2$s((p.%3$s).c%1$s)' AS cell, CASE WHEN pggit._holds_json(c.type_name) THEN 'pggit._to_jsonb' ELSE 'to_jsonb' END AS as_json) AS v
+     WHERE c.generated_as IS NULL AND pggit._may_be_written_otherwise(c)
+    HAVING count(*) > 0;
 
     EXECUTE format($sql$
         WITH plan AS MATERIALIZED (
@@ -420,7 +428,7 @@ BEGIN
         $sql$,
         pggit._key_object_sql(p_table.table_id, '(coalesce(p.o, p.t))'), p_table.table_id,
         pggit._row_json_sql(p_table.table_id, 'p.b'), pggit._row_json_sql(p_table.table_id, 'p.o'), pggit._row_json_sql(p_table.table_id, 'p.t'),
-        coalesce(' UNION ALL ' || v_cells, ''), v_open)
+        coalesce(v_cells, ''), v_open)
       USING p_merge_id, format('%I.%I', p_table.schema_name, p_table.table_name), p_table.table_id;
     GET DIAGNOSTICS v_rows = ROW_COUNT;
     RETURN v_rows;

@@ -287,11 +287,14 @@ COMMENT ON FUNCTION pggit._check_unique(uuid, pggit.tables, integer) IS
 'Records the rows of a plan that would share the value of a unique index (partial, on expressions, NULLS NOT DISTINCT too) with another row of the merged state, or that an exclusion constraint keeps from one.';
 
 CREATE OR REPLACE FUNCTION pggit._foreign_keys(p_relations oid[])
-    RETURNS TABLE (conname name, child oid, parent oid, match_full boolean, is_valid boolean, same text, child_set text, child_null text, child_columns text, parent_columns text,
+    RETURNS TABLE (key_id oid, conname name, child oid, parent oid, match_full boolean, is_valid boolean, same text, child_set text, child_null text, child_columns text, parent_columns text,
                    child_names name[], parent_names name[])
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE ROWS 10
 AS $$
-    SELECT k.conname, k.conrelid, k.confrelid, k.confmatchtype = 'f', k.convalidated,
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT k.oid, k.conname, k.conrelid, k.confrelid, k.confmatchtype = 'f', k.convalidated,
            string_agg(format('p.%I OPERATOR(%I.%s) c.%I', pa.attname, n.nspname, o.oprname, ca.attname), ' AND ' ORDER BY x.i),
            string_agg(format('c.%I IS DISTINCT FROM NULL', ca.attname), ' AND ' ORDER BY x.i),
            string_agg(format('c.%I IS NOT DISTINCT FROM NULL', ca.attname), ' AND ' ORDER BY x.i),
@@ -306,6 +309,7 @@ AS $$
      WHERE k.contype = 'f' AND k.conparentid = 0 AND pggit._is_enforced(k) AND (k.conrelid = ANY (p_relations) OR k.confrelid = ANY (p_relations))
      GROUP BY k.oid, k.conname, k.conrelid, k.confrelid, k.confmatchtype, k.convalidated
      ORDER BY k.conname;
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._foreign_keys(oid[]) IS
@@ -341,7 +345,7 @@ COMMENT ON FUNCTION pggit._wants_of_key_sql(integer, record, boolean) IS
 false or it is NOT VALID. NULL where there is none.';
 
 CREATE OR REPLACE FUNCTION pggit._check_foreign_keys(p_merge_id uuid, p_tables integer[], p_target_id integer)
-    RETURNS void
+    RETURNS oid[]
     LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -353,6 +357,7 @@ DECLARE
     v_wants       text;
     v_gone        text;
     v_relations   oid[] := pggit._relations(p_tables);
+    v_idle        oid[] := '{}';
 BEGIN
     FOR v_key IN SELECT f.* FROM pggit._foreign_keys(v_relations) AS f LOOP
         -- What a single partition says holds on main alone.
@@ -365,11 +370,14 @@ BEGIN
                                    WHERE bc.branch_id = p_target_id AND t.relation IN (pggit._root(v_key.child), pggit._root(v_key.parent)));
         v_child  := (SELECT t.table_id FROM pggit.tables AS t WHERE t.relation = pggit._root(v_key.child) AND t.table_id = ANY (p_tables));
         v_parent := (SELECT t.table_id FROM pggit.tables AS t WHERE t.relation = pggit._root(v_key.parent) AND t.table_id = ANY (p_tables));
+        v_gone   := pggit._gone_of_key_sql(v_parent, v_key);
+        v_wants  := pggit._wants_of_key_sql(v_child, v_key, p_target_id = 1 AND v_gone IS NULL);
+        IF v_wants IS NULL AND v_gone IS NULL THEN
+            v_idle := v_idle || v_key.key_id;
+            CONTINUE;
+        END IF;
         v_child_name  := pggit._relation_on(p_target_id, v_key.child);
         v_parent_name := pggit._relation_on(p_target_id, v_key.parent);
-
-        v_gone  := pggit._gone_of_key_sql(v_parent, v_key);
-        v_wants := pggit._wants_of_key_sql(v_child, v_key, p_target_id = 1 AND v_gone IS NULL);
 
         IF v_wants IS NOT NULL THEN
             PERFORM pggit._add_violations(p_merge_id, v_child, 'foreign_key', v_key.conname,
@@ -395,8 +403,10 @@ BEGIN
                 format('the merge deletes the row of %s that this row''s (%s) refers to', v_key.parent::regclass, v_key.child_columns));
         END IF;
     END LOOP;
+    RETURN v_idle;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._check_foreign_keys(uuid, integer[], integer) IS
-'Records rows that would refer to nothing in the merged state, in both directions: rows the plan writes, and rows that stay while the row they refer to goes.';
+'Records rows that would refer to nothing in the merged state, in both directions: rows the plan writes, and rows that stay while the row they refer to goes.
+Returns the foreign keys that nothing which the plan does asks.';

@@ -157,12 +157,14 @@ DECLARE
     v_set     text;
     v_delete  bigint;
     v_update  bigint;
+    v_insert  bigint;
     v_placed  boolean;
     v_done    bigint;
 BEGIN
     EXECUTE format('SELECT count(*) FILTER (WHERE p.action = ''delete'' OR (p.action = ''update'' AND (%1$s))), count(*) FILTER (WHERE p.action = ''update'' AND NOT (%1$s)),
+                           count(*) FILTER (WHERE p.action = ''insert'' OR (p.action = ''update'' AND (%1$s))),
                            bool_and(p.at IS NOT NULL) FILTER (WHERE p.action IN (''delete'', ''update'')) FROM %2$s AS p',
-                   p_anew, v_plan) INTO v_delete, v_update, v_placed;
+                   p_anew, v_plan) INTO v_delete, v_update, v_insert, v_placed;
     IF v_placed AND EXISTS (SELECT FROM pggit.tables AS t WHERE t.table_id = p_table_id AND pggit._writes_alone(t)) THEN
         v_same := pggit._planned_place_sql(p_table_id);
     END IF;
@@ -183,8 +185,10 @@ BEGIN
         PERFORM pggit._require_all(p_table_id, p_relation, v_update, v_done, false);
     END IF;
 
-    EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s AS p WHERE p.action = ''insert'' OR (p.action = ''update'' AND (%s))',
-                   p_relation, pggit._column_names(p_table_id), pggit._record_columns(p_table_id, 'p.want', pggit._target()), v_plan, p_anew);
+    IF v_insert > 0 THEN
+        EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s AS p WHERE p.action = ''insert'' OR (p.action = ''update'' AND (%s))',
+                       p_relation, pggit._column_names(p_table_id), pggit._record_columns(p_table_id, 'p.want', pggit._target()), v_plan, p_anew);
+    END IF;
 END;
 $$;
 
@@ -582,7 +586,7 @@ $$;
 COMMENT ON FUNCTION pggit._lock_parents(text, regclass) IS
 'Locks rows that a merge refers to (what follows FROM, with alias p), as a foreign key does. Asks again for 0.9 seconds and never waits, as pggit._lock_planned_rows: whoever takes one of them away may wait for the merge. Raises 55P03.';
 
-CREATE OR REPLACE FUNCTION pggit._recheck_foreign_keys(p_tables integer[])
+CREATE OR REPLACE FUNCTION pggit._recheck_foreign_keys(p_tables integer[], p_idle oid[])
     RETURNS void
     LANGUAGE plpgsql
 AS $$
@@ -595,7 +599,10 @@ DECLARE
     v_broken boolean;
     v_relations oid[] := pggit._relations(p_tables);
 BEGIN
-    FOR v_key IN SELECT f.* FROM pggit._foreign_keys(v_relations) AS f LOOP
+    IF NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.contype = 'f' AND k.conparentid = 0 AND k.oid <> ALL (p_idle) AND (k.conrelid = ANY (v_relations) OR k.confrelid = ANY (v_relations))) THEN
+        RETURN;
+    END IF;
+    FOR v_key IN SELECT f.* FROM pggit._foreign_keys(v_relations) AS f WHERE f.key_id <> ALL (p_idle) LOOP
         v_child  := (SELECT t.table_id FROM pggit.tables AS t WHERE t.relation = pggit._root(v_key.child) AND t.table_id = ANY (p_tables));
         v_parent := (SELECT t.table_id FROM pggit.tables AS t WHERE t.relation = pggit._root(v_key.parent) AND t.table_id = ANY (p_tables));
         v_gone   := pggit._gone_of_key_sql(v_parent, v_key);
@@ -616,8 +623,8 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._recheck_foreign_keys(integer[]) IS
-'After the rows of a merge are written to main without triggers: checks the foreign keys of what was written, under row locks. Raises VG402.';
+COMMENT ON FUNCTION pggit._recheck_foreign_keys(integer[], oid[]) IS
+'After the rows of a merge are written to main without triggers: checks the foreign keys of what was written, under row locks, but for those of which pggit._check_foreign_keys has found that nothing asks them (p_idle). Raises VG402.';
 
 CREATE OR REPLACE FUNCTION pggit._require_periods(p_tables integer[], p_target_id integer)
     RETURNS void

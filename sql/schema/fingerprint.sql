@@ -14,9 +14,10 @@ BEGIN
                 SELECT y.oid, y.xmin, y.ctid FROM pg_type AS y JOIN spaces AS s ON y.typnamespace = s.oid
             ), routines AS MATERIALIZED (
                 SELECT p.oid, p.xmin, p.ctid FROM pg_proc AS p JOIN spaces AS s ON p.pronamespace = s.oid
+            -- What PostgreSQL's own objects and pggit's have thousands of is looked up by index.
             ), objects AS MATERIALIZED (
                 SELECT * FROM spaces UNION ALL SELECT * FROM relations UNION ALL SELECT * FROM types UNION ALL SELECT * FROM routines
-                UNION ALL SELECT a.attrelid, a.xmin, a.ctid FROM relations AS r JOIN pg_attribute AS a ON a.attrelid = r.oid
+                UNION ALL SELECT r.oid, a.xmin, a.ctid FROM relations AS r CROSS JOIN LATERAL (SELECT a.xmin, a.ctid FROM pg_attribute AS a WHERE a.attrelid = r.oid OFFSET 0) AS a
                 UNION ALL SELECT d.oid, d.xmin, d.ctid FROM relations AS r JOIN pg_attrdef AS d ON d.adrelid = r.oid
                 UNION ALL SELECT k.oid, k.xmin, k.ctid FROM relations AS r JOIN pg_constraint AS k ON k.conrelid = r.oid
                 UNION ALL SELECT k.oid, k.xmin, k.ctid FROM types AS y JOIN pg_constraint AS k ON k.contypid = y.oid
@@ -31,8 +32,8 @@ BEGIN
             ), all_rows AS (
                 SELECT * FROM objects
                 UNION ALL SELECT x.oid, x.xmin, x.ctid FROM pg_extension AS x
-                -- PostgreSQL's own objects and pggit's have thousands.
-                UNION ALL SELECT d.objoid, d.xmin, d.ctid FROM pg_description AS d WHERE d.objoid IN (SELECT o.oid FROM objects AS o)
+                UNION ALL SELECT o.oid, d.xmin, d.ctid
+                            FROM (SELECT DISTINCT o.oid FROM objects AS o) AS o CROSS JOIN LATERAL (SELECT d.xmin, d.ctid FROM pg_description AS d WHERE d.objoid = o.oid OFFSET 0) AS d
             )
             -- ctid: what a transaction changes twice has one xmin.
             SELECT concat_ws(' ', count(*), sum(hashtidextended(o.ctid, hashint8extended(o.oid::bigint, o.xmin::text::bigint))::numeric)) FROM all_rows AS o);

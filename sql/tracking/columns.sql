@@ -119,15 +119,21 @@ $$;
 COMMENT ON FUNCTION pggit._stored_column(pggit.columns) IS
 'Definition of a column in the stores: its base type, with the collation it has on main, so that views over main and stores compare and sort as main does.';
 
+-- In PL/pgSQL it is planned once a session, and not again as a part of each statement that asks.
 CREATE OR REPLACE FUNCTION pggit._columns_at(p_table_id integer, p_at pggit._position)
     RETURNS SETOF pggit.columns
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE ROWS 10
 AS $$
+BEGIN
+    IF p_at IS NULL THEN
+        RETURN QUERY SELECT c.* FROM pggit.columns AS c WHERE c.table_id = p_table_id AND c.dropped_at IS NULL;
+        RETURN;
+    END IF;
+    RETURN QUERY
     SELECT c.*
       FROM pggit.columns AS c
      WHERE c.table_id = p_table_id
-       AND CASE WHEN p_at IS NULL THEN c.dropped_at IS NULL
-                ELSE (c.added_at IS NULL OR pggit._mark_in(c.added_at, pggit._base_mark(p_at))) AND (c.dropped_at IS NULL OR NOT pggit._mark_in(c.dropped_at, pggit._base_mark(p_at))) END
+       AND (c.added_at IS NULL OR pggit._mark_in(c.added_at, pggit._base_mark(p_at))) AND (c.dropped_at IS NULL OR NOT pggit._mark_in(c.dropped_at, pggit._base_mark(p_at)))
        AND NOT EXISTS (SELECT FROM pggit.branch_columns AS b WHERE b.branch_id = (p_at).branch_id AND b.table_id = p_table_id)
     UNION ALL
     SELECT b.table_id, b.column_id, b.attnum, b.name, b.type_name, b.key_position, b.generated_as, b.added_at, b.dropped_at, b.origin, b.names, NULL
@@ -135,6 +141,7 @@ AS $$
      WHERE b.branch_id = (p_at).branch_id AND b.table_id = p_table_id
        AND CASE WHEN (p_at).x IS NULL THEN b.dropped_at IS NULL
                 ELSE (b.added_at IS NULL OR pggit._mark_in(b.added_at, (p_at).x)) AND (b.dropped_at IS NULL OR NOT pggit._mark_in(b.dropped_at, (p_at).x)) END;
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._columns_at(integer, pggit._position) IS
@@ -152,7 +159,6 @@ $$;
 COMMENT ON FUNCTION pggit._shape_name(integer, pggit._position) IS
 'Part of the names of functions that branches share while their tables have the same columns under the same names.';
 
--- In PL/pgSQL it is planned once a session, and not again as a part of each function that asks.
 CREATE OR REPLACE FUNCTION pggit._shown_columns(p_table_id integer, p_at pggit._position)
     RETURNS TABLE (column_id integer, origin integer, attnum smallint, name text, type_name text, key_position integer, generated_as text, names jsonb)
     LANGUAGE plpgsql STABLE ROWS 10
@@ -306,9 +312,12 @@ BEGIN
     RETURN (SELECT ao.amopopr
               FROM pggit.columns AS c
               JOIN pggit.tables AS t USING (table_id)
-              LEFT JOIN pg_index AS i ON i.indrelid = t.relation AND i.indisprimary AND NOT i.indisexclusion
-              LEFT JOIN pg_index AS m ON m.indrelid = to_regclass(format('pggit._mask_%s', c.table_id)) AND m.indisprimary
-              JOIN pg_opclass AS oc ON oc.oid = coalesce(i.indclass[c.key_position - 1], m.indclass[c.key_position])
+             CROSS JOIN LATERAL (
+                SELECT oc.opcfamily, oc.opcintype FROM pg_opclass AS oc
+                 WHERE oc.oid = coalesce((SELECT i.indclass[c.key_position - 1] FROM pg_index AS i WHERE i.indrelid = t.relation AND i.indisprimary AND NOT i.indisexclusion),
+                                         (SELECT i.indclass[c.key_position] FROM pg_index AS i WHERE i.indrelid = to_regclass(format('pggit._mask_%s', c.table_id)) AND i.indisprimary))
+                OFFSET 0
+             ) AS oc
               JOIN pg_amop AS ao ON ao.amopfamily = oc.opcfamily AND ao.amopstrategy = 3
                                 AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype
              WHERE c.table_id = p_table_id AND c.column_id = p_column_id);
