@@ -219,11 +219,36 @@ $$;
 COMMENT ON FUNCTION pggit._may_be_written_otherwise(pggit.columns) IS
 'Whether a column can have different values in rows of one key: a key may be written in several ways, as 1.0 and 1.00.';
 
+CREATE OR REPLACE FUNCTION pggit._execute_without_loops(p_sql text)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET enable_nestloop = off SET enable_memoize = off
+AS $$
+BEGIN
+    EXECUTE p_sql;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._execute_without_loops(text) IS
+'Runs a statement that joins row by row only what is LATERAL. The functions that make such a statement read the catalog, which is better done row by row.';
+
+CREATE OR REPLACE FUNCTION pggit._execute_by_merge_joins(p_sql text)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET enable_nestloop = off SET enable_memoize = off SET enable_hashjoin = off
+AS $$
+BEGIN
+    EXECUTE p_sql;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._execute_by_merge_joins(text) IS
+'pggit._execute_without_loops by merge joins alone: they keep keys in their order, and rows that follow each other are looked up in half the time.';
+
 CREATE OR REPLACE FUNCTION pggit._plan_rows(p_table_id integer, p_keys text, p_number bigint, p_bases text[], p_ours pggit._position, p_theirs pggit._position,
                                             p_base_missing jsonb DEFAULT '{}', p_ours_missing jsonb DEFAULT '{}', p_theirs_missing jsonb DEFAULT '{}')
     RETURNS void
     LANGUAGE plpgsql
-    SET enable_nestloop = off SET enable_memoize = off SET enable_hashjoin = off  -- merge joins keep the keys in their order, and rows that follow each other are looked up in half the time
 AS $$
 DECLARE
     v_base        text   := pggit._base_row_sql(p_table_id, p_bases);
@@ -302,7 +327,7 @@ BEGIN
                                        c.column_id) AS both) AS d;
 
     PERFORM pggit._drop_temporary(format('pg_temp.pggit_plan_%s', p_table_id));
-    EXECUTE format($sql$
+    PERFORM pggit._execute_by_merge_joins(format($sql$
         CREATE TEMPORARY TABLE pggit_plan_%1$s ON COMMIT DROP AS
         WITH keys AS MATERIALIZED (SELECT * FROM (%2$s) AS q ORDER BY %18$s)%14$s%21$s
         SELECT r.*, row_number() OVER () AS row_no FROM (%20$s
@@ -346,7 +371,7 @@ BEGIN
         CASE WHEN EXISTS (SELECT FROM pg_temp.pggit_merged_columns AS c WHERE c.table_id = p_table_id) THEN 'm.b, m.t'
                     ELSE 'CASE WHEN m.outcome NOT IN (''take'', ''keep'') THEN m.b END AS b, CASE WHEN m.outcome NOT IN (''take'', ''keep'') THEN m.t END AS t' END,
         pggit._key_columns(p_table_id, 'm'), pggit._key_columns(p_table_id, 'q'), CASE WHEN v_placed THEN 'o._place' ELSE 'NULL::tid' END,
-        v_alone, v_joined, CASE WHEN v_joined <> '' THEN 'NOT t_own._alone AND ' ELSE '' END);
+        v_alone, v_joined, CASE WHEN v_joined <> '' THEN 'NOT t_own._alone AND ' ELSE '' END));
 END;
 $$;
 

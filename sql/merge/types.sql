@@ -6,10 +6,12 @@ CREATE OR REPLACE FUNCTION pggit._type_steps(p_base_id text, p_source_id integer
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+    IF p_target_id <> 1 OR p_source_id IS NULL OR p_source_id = 1 THEN
+        RETURN '[]';
+    END IF;
     RETURN (SELECT coalesce(jsonb_agg(jsonb_build_object('do', 'move', 'kind', t.kind, 'from', t.name, 'schema', t.base_schema, 'name', t.local_name) ORDER BY t.objid), '[]')
               FROM pggit._types_of_branch(p_source_id) AS t
-             WHERE p_target_id = 1 AND p_source_id <> 1
-               AND to_regtype(format('%I.%I', t.base_schema, t.local_name)) IS NULL AND to_regclass(format('%I.%I', t.base_schema, t.local_name)) IS NULL
+             WHERE to_regtype(format('%I.%I', t.base_schema, t.local_name)) IS NULL AND to_regclass(format('%I.%I', t.base_schema, t.local_name)) IS NULL
                -- What main had and dropped is for the merge of definitions to decide.
                AND NOT EXISTS (SELECT FROM pggit.schema_commits AS s CROSS JOIN LATERAL pggit._tree_entries(s.tree_id) AS e
                                 WHERE s.commit_id = p_base_id AND e.object_type = t.kind AND e.object_name = format('%I.%I', t.base_schema, t.local_name))

@@ -1,7 +1,6 @@
 CREATE OR REPLACE FUNCTION pggit._put_rows(p_table_id integer, p_branch_id integer, p_ours pggit._position, p_s_new pggit._mark, p_planned boolean, p_moves boolean)
     RETURNS void
     LANGUAGE plpgsql
-    SET enable_nestloop = off SET enable_memoize = off  -- as in pggit._plan_rows
 AS $$
 DECLARE
     v_main    pggit._position := (1, p_s_new, p_s_new)::pggit._position;
@@ -22,7 +21,7 @@ DECLARE
     v_o       text := pggit._row_now_sql(p_table_id, p_ours, v_o_first.first);
 BEGIN
     PERFORM pggit._drop_temporary(format('pg_temp.pggit_put_%s', p_table_id));
-    EXECUTE format($sql$
+    PERFORM pggit._execute_without_loops(format($sql$
         CREATE TEMPORARY TABLE pggit_put_%1$s ON COMMIT DROP AS
         WITH %2$s keys AS (%3$s)
         SELECT w.*
@@ -42,7 +41,7 @@ BEGIN
              ELSE format('CROSS JOIN (SELECT NULL::text AS action, NULL::pggit._delta_%1$s AS o, NULL::pggit._delta_%1$s AS want) AS p', p_table_id) END,
         v_o_first.join_sql || v_m_first.join_sql,
         CASE WHEN v_known THEN format('SELECT q.* FROM (%s) AS q WHERE p.action IS NULL', v_o) ELSE v_o END,
-        pggit._row_now_sql(p_table_id, v_main, v_m_first.first), p_branch_id, pggit._same_key(p_table_id, 'x', 'k'), p_moves);
+        pggit._row_now_sql(p_table_id, v_main, v_m_first.first), p_branch_id, pggit._same_key(p_table_id, 'x', 'k'), p_moves));
     -- Of the whole rows in it no statistics are of use.
     EXECUTE format('ANALYZE pg_temp.pggit_put_%s (%s)', p_table_id, pggit._key_columns(p_table_id));
 END;

@@ -780,8 +780,8 @@ CREATE OR REPLACE FUNCTION pggit._writes_alone(p_table pggit.tables)
 AS $$
 BEGIN
     RETURN NOT p_table.fires AND EXISTS (SELECT FROM pg_class AS c WHERE c.oid = p_table.relation AND c.relkind = 'r' AND NOT c.relhasrules)
-           AND NOT EXISTS (SELECT FROM pg_trigger AS g JOIN pg_proc AS f ON f.oid = g.tgfoid
-                            WHERE g.tgrelid = p_table.relation AND NOT g.tgisinternal AND f.pronamespace <> 'pggit'::regnamespace AND g.tgenabled <> 'D'
+           AND NOT EXISTS (SELECT FROM pg_trigger AS g
+                            WHERE g.tgrelid = p_table.relation AND NOT g.tgisinternal AND (SELECT f.pronamespace FROM pg_proc AS f WHERE f.oid = g.tgfoid) <> 'pggit'::regnamespace AND g.tgenabled <> 'D'
                               AND NOT (g.tgenabled = 'O' AND current_setting('session_replication_role') = 'replica'));
 END;
 $$;

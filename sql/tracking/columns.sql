@@ -306,7 +306,7 @@ COMMENT ON FUNCTION pggit._recast(text, text, text) IS
 CREATE OR REPLACE FUNCTION pggit._key_equality(p_table_id integer, p_column_id integer)
     RETURNS oid
     LANGUAGE plpgsql STABLE
-    SET search_path = pg_catalog
+    SET search_path = pg_catalog SET enable_nestloop = on  -- callers may be without
 AS $$
 BEGIN
     RETURN (SELECT ao.amopopr

@@ -727,6 +727,19 @@ $$;
 COMMENT ON FUNCTION pggit._keep_capturing(oid) IS
 'After ALTER TABLE: warns of capture triggers that are disabled, and enables those as they were that ENABLE TRIGGER ALL has enabled otherwise, so that they would miss what replicas write.';
 
+CREATE OR REPLACE FUNCTION pggit._is_temporary_ddl()
+    RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog
+AS $$
+BEGIN
+    RETURN (SELECT bool_and(d.schema_name = 'pg_temp') FROM pg_event_trigger_ddl_commands() AS d) IS TRUE;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._is_temporary_ddl() IS
+'In an event trigger of ddl_command_end: whether all that was made is temporary.';
+
 CREATE OR REPLACE FUNCTION pggit._on_ddl_end()
     RETURNS event_trigger
     LANGUAGE plpgsql
@@ -742,7 +755,7 @@ DECLARE
     v_changed  oid[];
     v_context  text;
 BEGIN
-    IF current_setting('pggit.following', true) = 'on' THEN
+    IF current_setting('pggit.following', true) = 'on' OR (TG_TAG IN ('CREATE TABLE AS', 'CREATE INDEX') AND pggit._is_temporary_ddl()) THEN
         RETURN;
     END IF;
     GET DIAGNOSTICS v_context = PG_CONTEXT;
