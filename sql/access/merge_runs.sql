@@ -337,70 +337,41 @@ COMMENT ON FUNCTION pggit.delete_merged_source(jsonb) IS
 'Deletes the branch that an owner''s merge has merged, with its login, once: another branch that has its name since is left alone. Or says why it stays: it
 is main, protected, checked out or used by others, an object outside holds it and its login is on, or it has changed since the merge. Raises VG006 (nothing was merged).';
 
-CREATE OR REPLACE FUNCTION pggit._is_key(p_key jsonb, p_given jsonb)
-    RETURNS boolean
-    LANGUAGE plpgsql IMMUTABLE
-AS $$
-BEGIN
-    RETURN (SELECT NOT EXISTS (SELECT FROM jsonb_each_text(p_key) AS k FULL JOIN jsonb_each_text(p_given) AS g USING (key)
-                                WHERE k.value IS DISTINCT FROM g.value));
-END;
-$$;
-
-COMMENT ON FUNCTION pggit._is_key(jsonb, jsonb) IS
-'Whether two keys are the same in text form: {"id": 7} is {"id": "7"}.';
-
 CREATE OR REPLACE FUNCTION pggit._resolve_all(p_merge_id uuid, p_resolutions jsonb)
     RETURNS integer
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_given    jsonb;
-    v_table    text;
+    v_given    jsonb := (SELECT coalesce(jsonb_agg(CASE WHEN r.value ->> 'table' IS NULL THEN r.value ELSE r.value || jsonb_build_object('table', (SELECT format('%I.%I', t.schema_name, t.table_name) FROM pggit._table(r.value ->> 'table') AS t)) END
+                                                   ORDER BY r.n), '[]')
+                           FROM jsonb_array_elements(p_resolutions) WITH ORDINALITY AS r(value, n));
     v_conflict record;
-    v_found    boolean;
     v_value    jsonb;
     v_decided  integer := 0;
 BEGIN
-    FOR v_given IN SELECT g FROM jsonb_array_elements(p_resolutions) AS g LOOP
-        v_found := false;
-        v_table := NULL;
-        IF v_given ->> 'table' IS NOT NULL THEN
-            SELECT format('%I.%I', t.schema_name, t.table_name) INTO v_table FROM pggit._table(v_given ->> 'table') AS t;
+    PERFORM pggit._require_one_choice(v_given);
+    FOR v_conflict IN
+        SELECT c.conflict_id, m.table_name, m.column_name, m.resolution, m.resolved_value, c.resolution ->> 'take' AS take, c.resolution ->> 'value' AS value
+          FROM pggit._choices(p_merge_id, v_given, true) AS c JOIN pggit.merge_conflicts AS m ON m.merge_id = p_merge_id AND m.conflict_no = c.conflict_no
+         ORDER BY c.conflict_no
+    LOOP
+        v_value := CASE WHEN v_conflict.take = 'value'
+                        THEN coalesce(pggit._value_of_text(v_conflict.table_name, v_conflict.column_name, v_conflict.value), CASE WHEN v_conflict.column_name IS NULL THEN 'null'::jsonb END) END;
+        IF (v_conflict.resolution, v_conflict.resolved_value) IS DISTINCT FROM (v_conflict.take, v_value) THEN
+            PERFORM pggit.resolve_conflict(p_merge_id, v_conflict.conflict_id, v_conflict.take, v_value);
+            v_decided := v_decided + 1;
         END IF;
-        FOR v_conflict IN
-            SELECT c.conflict_id, c.table_name, c.column_name, c.resolution, c.resolved_value
-              FROM pggit.merge_conflicts AS c
-             WHERE c.merge_id = p_merge_id
-               AND (v_given ->> 'conflict_id' IS NULL OR c.conflict_id = v_given ->> 'conflict_id')
-               AND (v_table IS NULL OR c.table_name = v_table)
-               AND (v_given -> 'key' IS NULL OR pggit._is_key(c.key, v_given -> 'key'))
-               AND (v_given ->> 'column' IS NULL OR c.column_name = v_given ->> 'column')
-        LOOP
-            v_found := true;
-            v_value := CASE WHEN v_given ->> 'take' = 'value'
-                            THEN coalesce(pggit._value_of_text(v_conflict.table_name, v_conflict.column_name, v_given ->> 'value'), CASE WHEN v_conflict.column_name IS NULL THEN 'null'::jsonb END) END;
-            IF (v_conflict.resolution, v_conflict.resolved_value) IS DISTINCT FROM (v_given ->> 'take', v_value) THEN
-                PERFORM pggit.resolve_conflict(p_merge_id, v_conflict.conflict_id, v_given ->> 'take', v_value);
-                v_decided := v_decided + 1;
-            END IF;
-        END LOOP;
-        FOR v_conflict IN SELECT c.* FROM pggit.schema_conflicts AS c WHERE c.merge_id = p_merge_id AND c.conflict_id = v_given ->> 'conflict_id' LOOP
-            v_found := true;
-            -- A value, not an expression: who writes this may have fewer rights in the database than who carries it out.
-            v_value := CASE WHEN v_given ->> 'take' = 'value' THEN to_jsonb(quote_nullable(v_given ->> 'value')) END;
-            IF (v_conflict.resolution, v_conflict.resolved_value) IS DISTINCT FROM (v_given ->> 'take', v_value) THEN
-                PERFORM pggit.resolve_conflict(p_merge_id, v_conflict.conflict_id, v_given ->> 'take', v_value);
-                v_decided := v_decided + 1;
-            END IF;
-        END LOOP;
-        IF NOT v_found THEN
-            RAISE EXCEPTION USING
-                ERRCODE = 'VG007', SCHEMA = 'pggit',
-                MESSAGE = format('there is no conflict %s in this merge', coalesce(
-                              quote_literal(v_given ->> 'conflict_id'),
-                              concat_ws(' ', 'in table', v_table, 'key ' || (v_given -> 'key')::text, 'column ' || (v_given ->> 'column')))),
-                HINT    = 'The status of the merge and the view pggit.merge_conflicts list the conflicts that there are.';
+    END LOOP;
+    FOR v_conflict IN
+        SELECT DISTINCT c.conflict_id, c.resolution, c.resolved_value, r.value ->> 'take' AS take, r.value ->> 'value' AS value
+          FROM pggit.schema_conflicts AS c JOIN jsonb_array_elements(v_given) AS r(value) ON c.conflict_id = r.value ->> 'conflict_id'
+         WHERE c.merge_id = p_merge_id
+    LOOP
+        -- A value, not an expression: who writes this may have fewer rights in the database than who carries it out.
+        v_value := CASE WHEN v_conflict.take = 'value' THEN to_jsonb(quote_nullable(v_conflict.value)) END;
+        IF (v_conflict.resolution, v_conflict.resolved_value) IS DISTINCT FROM (v_conflict.take, v_value) THEN
+            PERFORM pggit.resolve_conflict(p_merge_id, v_conflict.conflict_id, v_conflict.take, v_value);
+            v_decided := v_decided + 1;
         END IF;
     END LOOP;
     RETURN v_decided;
@@ -408,7 +379,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._resolve_all(uuid, jsonb) IS
-'Applies a list of resolutions in their order; each decides every conflict that it matches. Returns how many were decided anew. Raises VG007, VG204, VG004 and VG005.';
+'Applies resolutions, of which each conflict has one (pggit._choices). Returns how many were decided anew. Raises VG007, VG204, VG004 and VG005.';
 
 CREATE OR REPLACE FUNCTION pggit._column_type(p_table text, p_column text)
     RETURNS text

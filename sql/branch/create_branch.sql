@@ -460,7 +460,7 @@ DECLARE
 BEGIN
     PERFORM pggit._check_branch_name(p_name);
     v_branch := pggit._create_branch(p_name, p_from, p_mode, p_materialize);
-    PERFORM pggit._tell_of_hidden_tag(p_name);
+    PERFORM pggit._tell_of_hidden(p_name);
     RETURN pggit._branch_info(v_branch);
 END;
 $$;

@@ -68,7 +68,7 @@ BEGIN
     IF v_current THEN
         PERFORM pggit.checkout(p_new_name);
     END IF;
-    PERFORM pggit._tell_of_hidden_tag(p_new_name);
+    PERFORM pggit._tell_of_hidden(p_new_name);
 END;
 $$;
 

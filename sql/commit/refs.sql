@@ -165,6 +165,11 @@ BEGIN
                 MESSAGE = format('branch %L has no commit at or before %s', (SELECT b.name FROM pggit.branches AS b WHERE b.branch_id = p_branch_id), p_ref),
                 HINT    = 'pggit.log() shows its commits with their times.';
         END IF;
+    ELSIF p_ref = 'WORKING' AND v_commit IS NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG002', SCHEMA = 'pggit',
+            MESSAGE = '''WORKING'' is a branch as it is now, and here a commit is asked for',
+            HINT    = 'A merge commits what is pending on a branch that is given by its name; pggit.commit makes a commit of it. diff, diff_rows, diff_schema and as_of take WORKING.';
     ELSIF v_commit IS NULL THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG002', SCHEMA = 'pggit',
@@ -343,5 +348,5 @@ $$;
 
 COMMENT ON FUNCTION pggit.resolve_ref(text) IS
 'The full commit id of a ref: branch, tag, commit id or unique prefix of 4 digits or more, HEAD, with ~n and ^n, or a time (the last commit of the
-current branch at or before it; pggit.resolve_time says more). A branch hides a tag of the same name. Raises VG001, VG002 (nothing of that name), VG009 (no commits yet), VG205
+current branch at or before it; pggit.resolve_time says more). A branch hides a tag of the same name, and either a time that is written so. Raises VG001, VG002 (nothing of that name), VG009 (no commits yet), VG205
 (prefix not unique).';

@@ -16,7 +16,7 @@ $$;
 COMMENT ON FUNCTION pggit._require_ref_name(text, text) IS
 'Raises VG201 unless the text can name a branch or tag: Git''s rules for refs (git-check-ref-format).';
 
-CREATE OR REPLACE FUNCTION pggit._tell_of_hidden_tag(p_name text)
+CREATE OR REPLACE FUNCTION pggit._tell_of_hidden(p_name text)
     RETURNS void
     LANGUAGE plpgsql STABLE
 AS $$
@@ -24,12 +24,15 @@ BEGIN
     IF pggit._is_branch(p_name) AND EXISTS (SELECT FROM pggit.tags AS t WHERE t.name = p_name) THEN
         RAISE NOTICE 'branch % hides the tag of the same name: as a ref the name means the branch', quote_literal(p_name)
             USING HINT = 'pggit.rename_branch gives the branch another name; the commit of the tag is in pggit.tags.';
+    ELSIF isfinite(pggit._time(p_name)) THEN
+        RAISE NOTICE '% can be read as a time: as a ref it means the % of this name', quote_literal(p_name), CASE WHEN pggit._is_branch(p_name) THEN 'branch' ELSE 'tag' END
+            USING HINT = format('The time is %L.', to_char(pggit._time(p_name), 'YYYY-MM-DD HH24:MI:SS'));
     END IF;
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._tell_of_hidden_tag(text) IS
-'Says in a NOTICE when a branch and a tag have this name.';
+COMMENT ON FUNCTION pggit._tell_of_hidden(text) IS
+'Says in a NOTICE when a branch and a tag have this name, or a time is written so.';
 
 CREATE OR REPLACE FUNCTION pggit.tag(p_name text, p_ref text DEFAULT 'HEAD', p_message text DEFAULT NULL)
     RETURNS text
@@ -50,7 +53,7 @@ BEGIN
             MESSAGE = format('tag %L already names commit %s', p_name, left(v_there, 12)),
             HINT    = 'A tag stays where it is: delete it first with pggit.delete_tag, or choose another name.';
     END IF;
-    PERFORM pggit._tell_of_hidden_tag(p_name);
+    PERFORM pggit._tell_of_hidden(p_name);
     RETURN v_commit;
 END;
 $$;

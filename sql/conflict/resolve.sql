@@ -187,11 +187,15 @@ CREATE OR REPLACE FUNCTION pggit._require_resolution(p_resolution jsonb)
     SET search_path = pg_catalog
 AS $$
 DECLARE
+    v_take   text := p_resolution ->> 'take';
     v_reason text := CASE WHEN jsonb_typeof(p_resolution) <> 'object' THEN 'it is no object'
                           WHEN coalesce(p_resolution ->> 'conflict_id', p_resolution ->> 'table', p_resolution ->> 'key', p_resolution ->> 'column') IS NULL THEN 'it names no conflict; option on_conflict is for all of them'
+                          WHEN p_resolution ? 'key' AND jsonb_typeof(p_resolution -> 'key') NOT IN ('object', 'null') THEN 'its key is no object by column name'
                           ELSE (SELECT format('a resolution has no field %L', min(k)) FROM jsonb_object_keys(p_resolution) AS k
                                  WHERE k <> ALL ('{conflict_id,table,key,column,take,value}') HAVING count(*) > 0) END;
 BEGIN
+    v_reason := coalesce(v_reason, CASE WHEN v_take IS NULL OR v_take NOT IN ('ours', 'theirs', 'base', 'value') THEN format('a conflict is resolved by ours, theirs, base or value, not by %L', v_take)
+                                        WHEN v_take = 'value' AND NOT p_resolution ? 'value' THEN 'it has no value; null is NULL, and deletes a row where it is about a whole row' END);
     IF v_reason IS NOT NULL THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG204', SCHEMA = 'pggit',
@@ -202,20 +206,133 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._require_resolution(jsonb) IS
-'Raises VG204 for a resolution of the option resolutions that names no conflict, or has a field that means nothing: what is misspelled would decide other conflicts than it was meant for.';
+'Raises VG204 for a resolution of the option resolutions that names no conflict, has a field that means nothing (what is misspelled would decide other conflicts than it was meant for), or does not say what to take.';
 
-CREATE OR REPLACE FUNCTION pggit._means(p_resolution jsonb, p_conflict_id text, p_table text, p_key jsonb, p_column text)
-    RETURNS boolean
+CREATE OR REPLACE FUNCTION pggit._refuse_two_choices(p_conflict text, p_resolutions jsonb[])
+    RETURNS void
     LANGUAGE plpgsql IMMUTABLE
+    SET search_path = pg_catalog
 AS $$
 BEGIN
-    RETURN (SELECT coalesce(p_conflict_id = p_resolution ->> 'conflict_id', true) AND coalesce(p_resolution ->> 'table' IN (p_table, regexp_replace(p_table, '^public\.', '')), true)
-                   AND coalesce(p_key = p_resolution -> 'key', true) AND (p_resolution ->> 'column' IS NULL OR p_column IS NOT DISTINCT FROM p_resolution ->> 'column'));
+    RAISE EXCEPTION USING
+        ERRCODE = 'VG204', SCHEMA = 'pggit',
+        MESSAGE = format('conflict %s is decided in two ways: by resolution %s and by %s', p_conflict, p_resolutions[1] - 'value',
+                         (SELECT r.value - 'value' FROM unnest(p_resolutions) WITH ORDINALITY AS r(value, n)
+                           WHERE (r.value -> 'take', r.value -> 'value') IS DISTINCT FROM (p_resolutions[1] -> 'take', p_resolutions[1] -> 'value') ORDER BY r.n LIMIT 1)),
+        HINT    = 'Leave one of them out. Of several that mean one conflict, the one that says most closely which decides: its id before key and column, these before the table.';
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._means(jsonb, text, text, jsonb, text) IS
-'Whether a resolution of the option resolutions is for a conflict.';
+COMMENT ON FUNCTION pggit._refuse_two_choices(text, jsonb[]) IS
+'Raises VG204 for a conflict about which resolutions do not agree.';
+
+CREATE OR REPLACE FUNCTION pggit._require_one_choice(p_resolutions jsonb)
+    RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+AS $$
+BEGIN
+    PERFORM pggit._refuse_two_choices(quote_literal(c.id), c.given)
+       FROM (SELECT r.value ->> 'conflict_id' AS id, array_agg(r.value ORDER BY r.n) AS given
+               FROM jsonb_array_elements(p_resolutions) WITH ORDINALITY AS r(value, n)
+              WHERE r.value ->> 'conflict_id' IS NOT NULL
+              GROUP BY 1 HAVING count(DISTINCT jsonb_build_array(r.value -> 'take', r.value -> 'value')) > 1) AS c;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._require_one_choice(jsonb) IS
+'Raises VG204 where resolutions decide one conflict id in two ways; that one decides by id and another by table, key or column, is known when there are conflicts (pggit._choices).';
+
+CREATE OR REPLACE FUNCTION pggit._key_text(p_key jsonb)
+    RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT jsonb_object_agg(k.key, k.value) FROM jsonb_each_text(nullif(p_key, 'null')) AS k;
+$$;
+
+COMMENT ON FUNCTION pggit._key_text(jsonb) IS
+'A key with each value in text form, by which {"id": 7} is {"id": "7"}.';
+
+CREATE OR REPLACE FUNCTION pggit._choices(p_merge_id uuid, p_resolutions jsonb, p_is_new boolean DEFAULT false)
+    RETURNS TABLE (conflict_no integer, conflict_id text, resolution jsonb)
+    LANGUAGE plpgsql
+AS $$
+#variable_conflict use_column
+DECLARE
+    v_one record;
+BEGIN
+    IF coalesce(p_resolutions, '[]') = '[]' THEN
+        RETURN;
+    END IF;
+    FOR v_one IN
+        WITH given AS MATERIALIZED (
+            SELECT r.n, r.value, r.value ->> 'conflict_id' AS id, r.value ->> 'table' AS of_table, nullif(r.value -> 'key', 'null') AS key, pggit._key_text(r.value -> 'key') AS key_text, r.value ->> 'column' AS of_column
+              FROM jsonb_array_elements(p_resolutions) WITH ORDINALITY AS r(value, n)
+        ), conflicts AS MATERIALIZED (
+            SELECT m.conflict_no, m.conflict_id, m.table_name, m.key, pggit._key_text(m.key) AS key_text, m.column_name FROM pggit.merge_conflicts AS m WHERE m.merge_id = p_merge_id
+        ), named AS (
+            -- Each way of naming is a join of its own, so that not all are compared with all.
+            SELECT g.n, c.conflict_no FROM given AS g JOIN conflicts AS c ON c.conflict_id = g.id WHERE coalesce(c.key = g.key OR c.key_text = g.key_text, true)
+            UNION
+            SELECT g.n, c.conflict_no FROM given AS g JOIN conflicts AS c ON c.key = g.key WHERE g.id IS NULL
+            UNION
+            SELECT g.n, c.conflict_no FROM given AS g JOIN conflicts AS c ON c.key_text = g.key_text WHERE g.id IS NULL
+            UNION
+            SELECT g.n, c.conflict_no FROM given AS g CROSS JOIN conflicts AS c WHERE g.id IS NULL AND g.key IS NULL
+        ), meant AS MATERIALIZED (
+            SELECT g.n, g.value, c.conflict_no, c.conflict_id,
+                   rank() OVER (PARTITION BY c.conflict_no ORDER BY g.id IS NULL, num_nonnulls(g.of_table, g.key, g.of_column) DESC) AS place
+              FROM named AS h JOIN given AS g USING (n) JOIN conflicts AS c USING (conflict_no)
+             WHERE coalesce(g.of_table IN (c.table_name, regexp_replace(c.table_name, '^public\.', '')), true) AND (g.of_column IS NULL OR g.of_column IS NOT DISTINCT FROM c.column_name)
+        )
+        SELECT m.conflict_no, min(m.conflict_id) AS conflict_id, count(DISTINCT jsonb_build_array(m.value -> 'take', m.value -> 'value')) AS choices, array_agg(m.value ORDER BY m.n) AS given
+          FROM meant AS m WHERE m.place = 1 GROUP BY m.conflict_no
+        UNION ALL
+        SELECT NULL, NULL, 0, ARRAY[g.value] FROM given AS g
+         WHERE p_is_new AND NOT EXISTS (SELECT FROM meant AS m WHERE m.n = g.n) AND NOT EXISTS (SELECT FROM pggit.schema_conflicts AS s WHERE s.merge_id = p_merge_id AND s.conflict_id = g.id)
+         ORDER BY 1
+    LOOP
+        IF v_one.choices = 0 THEN
+            PERFORM pggit._refuse_choice(p_merge_id, v_one.given[1]);
+        ELSIF v_one.choices > 1 THEN
+            PERFORM pggit._refuse_two_choices(quote_literal(v_one.conflict_id), v_one.given);
+        END IF;
+        conflict_no := v_one.conflict_no;
+        conflict_id := v_one.conflict_id;
+        resolution  := v_one.given[1];
+        RETURN NEXT;
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._choices(uuid, jsonb, boolean) IS
+'Which of the resolutions of the option resolutions decides which conflict of a merge''s rows: those that have its id, else its table, key (values in text form) and column, as far as they name them. Of several the one that says most closely which.
+p_is_new: each has to mean one (VG007). Raises VG204 where two that say it equally closely do not agree.';
+
+CREATE OR REPLACE FUNCTION pggit._refuse_choice(p_merge_id uuid, p_resolution jsonb)
+    RETURNS void
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v_tables  text[] := ARRAY(SELECT DISTINCT regexp_replace(c.table_name, '^public\.', '') FROM pggit.merge_conflicts AS c WHERE c.merge_id = p_merge_id);
+    v_table   text   := regexp_replace(p_resolution ->> 'table', '^public\.', '');
+    v_columns text[] := ARRAY(SELECT DISTINCT c.column_name FROM pggit.merge_conflicts AS c
+                               WHERE c.merge_id = p_merge_id AND c.column_name IS NOT NULL AND coalesce(v_table = regexp_replace(c.table_name, '^public\.', ''), true));
+BEGIN
+    RAISE EXCEPTION USING
+        ERRCODE = 'VG007', SCHEMA = 'pggit',
+        MESSAGE = format('there is no conflict %s in this merge', coalesce(quote_literal(p_resolution ->> 'conflict_id'),
+                         concat_ws(' ', 'in table ' || (p_resolution ->> 'table'), 'key ' || (p_resolution -> 'key')::text, 'column ' || (p_resolution ->> 'column')))),
+        HINT    = CASE WHEN p_resolution ->> 'conflict_id' IS NOT NULL THEN ''
+                       WHEN v_table <> ALL (v_tables) THEN pggit._near_names(v_table, v_tables)
+                       WHEN p_resolution ->> 'column' <> ALL (v_columns) THEN pggit._near_names(p_resolution ->> 'column', v_columns)
+                       ELSE '' END
+                  || 'Without it the merge waits with its conflicts, and pggit.merge_conflicts lists them with their ids.';
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._refuse_choice(uuid, jsonb) IS
+'Raises VG007 for a resolution that means no conflict of a merge.';
 
 CREATE OR REPLACE FUNCTION pggit.resolve_conflict(p_merge_id uuid, p_conflict_id text, p_resolution text, p_value jsonb DEFAULT NULL)
     RETURNS void
@@ -231,14 +348,34 @@ COMMENT ON FUNCTION pggit.resolve_conflict(uuid, text, text, jsonb) IS
 'Decides one conflict: ours, theirs, base, or value with p_value. pggit.continue_merge then goes on; until then it can be decided anew.
 One of definitions (pggit.merge_schema_conflicts) is decided by ours or theirs, one of kind needs_fill by a value alone: an SQL expression over the row, as a JSON string.
 For a cell p_value is the cell as JSON (a string or number is read as PostgreSQL''s text form; no value
-is NULL, and so is JSON null except in a json column); for a whole row it is an object by column name with all columns, in which null is NULL, or JSON null to delete the row. Raises VG006, VG007 (no such conflict), VG204 (the value does not fit), VG303 (the merge is settled).';
+is NULL, and so is JSON null except in a json column); for a whole row it is an object by column name with all columns, in which null is NULL, or JSON null to delete the row. Raises VG006, VG007 (no such conflict), VG202 (no merge is named), VG204 (the value does not fit), VG303 (the merge is settled).';
+
+CREATE OR REPLACE FUNCTION pggit._require_column(p_table_id integer, p_column text)
+    RETURNS void
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v_names text[] := ARRAY(SELECT c.name FROM pggit.columns AS c WHERE c.table_id = coalesce(p_table_id, c.table_id)
+                            UNION SELECT c.name FROM pggit.branch_columns AS c WHERE c.table_id = coalesce(p_table_id, c.table_id));
+BEGIN
+    IF p_column <> ALL (v_names) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG202', SCHEMA = 'pggit',
+            MESSAGE = format('%s column %L', coalesce('table ' || pggit._base_relation(p_table_id) || ' has no', 'no tracked table has a'), p_column),
+            HINT    = pggit._near_names(p_column, v_names) || 'The name is written as it is, without quotes.';
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._require_column(integer, text) IS
+'Raises VG202 where a tracked table (NULL: every one) has and had no column of that name, on main or on a branch.';
 
 CREATE OR REPLACE FUNCTION pggit.resolve_conflicts(p_merge_id uuid, p_resolution text, p_table text DEFAULT NULL, p_column text DEFAULT NULL)
     RETURNS integer
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_table    integer := CASE WHEN p_table IS NOT NULL THEN (pggit._table(p_table)).table_id END;
+    v_table    integer;
     v_conflict record;
     v_count    integer := 0;
     v_left     integer;
@@ -249,7 +386,13 @@ BEGIN
             ERRCODE = 'VG204', SCHEMA = 'pggit',
             MESSAGE = 'many conflicts are resolved by ours, theirs, base or remembered; a value belongs to one conflict',
             HINT    = 'Use pggit.resolve_conflict.';
+    ELSIF p_resolution IS NULL OR p_resolution NOT IN ('ours', 'theirs', 'base', 'remembered') THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG204', SCHEMA = 'pggit',
+            MESSAGE = format('many conflicts are resolved by ours, theirs, base or remembered, not by %L', p_resolution);
     END IF;
+    v_table := CASE WHEN p_table IS NOT NULL THEN (pggit._table(p_table)).table_id END;
+    PERFORM pggit._require_column(v_table, p_column) WHERE p_column IS NOT NULL;
     FOR v_conflict IN
         SELECT c.conflict_id, CASE p_resolution WHEN 'remembered' THEN c.remembered ELSE p_resolution END AS take, CASE p_resolution WHEN 'remembered' THEN c.remembered_value END AS value
           FROM pggit.merge_conflicts AS c JOIN pggit.conflicts AS r USING (merge_id, conflict_no)
@@ -280,4 +423,5 @@ $$;
 
 COMMENT ON FUNCTION pggit.resolve_conflicts(uuid, text, text, text) IS
 'Decides all open conflicts of a merge''s rows, of one table or one column, by ours, theirs, base, or as was decided when another merge had the same conflict (remembered: what nobody has decided, or does not
-fit any more, stays open); returns how many. Conflicts of definitions (pggit.merge_schema_conflicts) are decided one by one: a NOTICE says how many stay open. Raises VG004, VG005, VG006, VG204, VG303.';
+fit any more, stays open); returns how many. Conflicts of definitions (pggit.merge_schema_conflicts) are decided one by one: a NOTICE says how many stay open.
+Raises VG004, VG005, VG006, VG202 (no such column, or no merge is named), VG204, VG303.';

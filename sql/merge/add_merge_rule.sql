@@ -18,4 +18,4 @@ COMMENT ON FUNCTION pggit.add_merge_rule(text, text, text, text, text) IS
 p_table (with or without schema) and p_column may contain *, which stands for any characters; NULL is *. p_rule: ours, theirs, base; max, min; sum (ours + theirs - base); newest (the side whose column p_by is greater);
 union (arrays, also in jsonb, as sets); concat (what both added to the end of a text); diff3 (texts by line); non_null; expression (p_expression: SQL over base, ours and theirs that gives the
 column''s type); renumber (for a column of the key that has a sequence: of two rows that were both inserted with one key, the branch''s gets a new one, and what refers to it follows). Rules given with a merge are asked first, then exact names before patterns, then by number; what one can''t decide is the next one''s, and what
-none decides is a conflict that says why. A revert does not use the rules kept here. Raises VG202.';
+none decides is a conflict that says why. A revert does not use the rules kept here. Raises VG202 (no such rule, table or column, or, where both are named without *, one that the rule can never decide: a column of the key, or a type that it is not for).';

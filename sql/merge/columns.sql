@@ -847,7 +847,7 @@ AS $$
 DECLARE
     v_object   text := format('%I.%I.%I', p_table.schema_name, p_table.table_name, (p_column).name);
     v_fill     text := (SELECT f.value FROM jsonb_each_text(coalesce(p_merge.options -> 'fill', '{}')) AS f
-                         WHERE f.key IN (v_object, format('%s.%s.%s', p_table.schema_name, p_table.table_name, (p_column).name), format('%s.%s', p_table.table_name, (p_column).name)) LIMIT 1);
+                         WHERE pggit._names_column(f.key, p_table.schema_name, p_table.table_name, (p_column).name) LIMIT 1);
     v_conflict pggit.schema_conflicts;
 BEGIN
     IF v_fill IS NULL THEN

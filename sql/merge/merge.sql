@@ -1,10 +1,96 @@
+CREATE OR REPLACE FUNCTION pggit._merge_options(p_kind text)
+    RETURNS text[]
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT ARRAY['on_conflict', 'resolutions', 'rules', 'checks', 'checks_as', 'approved_plan', 'approved_by', 'fill', 'validate']
+           || CASE p_kind WHEN 'merge' THEN ARRAY['fast_forward', 'squash'] WHEN 'revert' THEN ARRAY['parent', 'since'] ELSE ARRAY['parent'] END;
+$$;
+
+COMMENT ON FUNCTION pggit._merge_options(text) IS
+'The options that a merge, a revert or a cherry-pick knows.';
+
+CREATE OR REPLACE FUNCTION pggit._require_merge_message(p_message text, p_options jsonb)
+    RETURNS void
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v_object jsonb;
+BEGIN
+    IF btrim(p_message) = '' THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG202', SCHEMA = 'pggit',
+            MESSAGE = 'the message of a merge is not empty',
+            HINT    = 'NULL stands for "Merge source into target".';
+    END IF;
+    IF p_message ~ '^\s*\{.*\}\s*$' AND coalesce(p_options, '{}') = '{}' THEN
+        BEGIN
+            v_object := p_message;
+        EXCEPTION WHEN data_exception THEN
+            RETURN;
+        END;
+        IF v_object ?| pggit._merge_options('merge') THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'VG202', SCHEMA = 'pggit',
+                MESSAGE = 'the options of a merge are given as its message',
+                HINT    = format('The message comes before them: pggit.merge(…, p_options => %L).', p_message);
+        END IF;
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._require_merge_message(text, jsonb) IS
+'Raises VG202 for a message of a merge that is empty, or that is its options.';
+
+CREATE OR REPLACE FUNCTION pggit._names_column(p_name text, p_schema text, p_table text, p_column text)
+    RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT EXISTS (SELECT FROM (VALUES (p_table), (quote_ident(p_table)), (p_schema || '.' || p_table), (format('%I.%I', p_schema, p_table))) AS t(name), (VALUES (p_column), (quote_ident(p_column))) AS c(name)
+                    WHERE p_name = t.name || '.' || c.name);
+$$;
+
+COMMENT ON FUNCTION pggit._names_column(text, text, text, text) IS
+'Whether a text is a column as option fill names it: table.column or schema.table.column, quoted as in SQL or as they are.';
+
+CREATE OR REPLACE FUNCTION pggit._require_fill(p_fill jsonb)
+    RETURNS void
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v_name text;
+BEGIN
+    FOR v_name IN
+        WITH tables AS (
+            SELECT t.table_id, t.schema_name, t.table_name FROM pggit.tables AS t
+            UNION
+            SELECT t.table_id, t.schema_name, c.relname FROM pggit.tables AS t JOIN pggit.branch_tables AS b USING (table_id) JOIN pg_class AS c ON c.oid = b.relation
+        ), columns AS (
+            SELECT c.table_id, c.name FROM pggit.columns AS c UNION SELECT c.table_id, c.name FROM pggit.branch_columns AS c
+        )
+        SELECT f.name FROM jsonb_object_keys(p_fill) AS f(name)
+         WHERE NOT EXISTS (SELECT FROM tables AS t JOIN columns AS c USING (table_id) WHERE pggit._names_column(f.name, t.schema_name, t.table_name, c.name))
+         ORDER BY 1 LIMIT 1
+    LOOP
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG202', SCHEMA = 'pggit',
+            MESSAGE = format('option fill: no tracked table has a column %L, on any branch', v_name),
+            HINT    = pggit._near_names(v_name, ARRAY(SELECT format(CASE WHEN v_name LIKE '%.%.%' THEN '%1$I.%2$I.%3$I' ELSE '%2$I.%3$I' END, t.schema_name, t.table_name, c.name)
+                                                        FROM pggit.tables AS t JOIN (SELECT c.table_id, c.name FROM pggit.columns AS c UNION SELECT b.table_id, b.name FROM pggit.branch_columns AS b) AS c USING (table_id)
+                                                       WHERE t.untracked_at IS NULL))
+                      || 'fill is an object of SQL expressions by column, as {"orders.cents": "round(total * 100)"}.';
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._require_fill(jsonb) IS
+'Raises VG202 where option fill names a column that no tracked table has or had, on main or on a branch.';
+
 CREATE OR REPLACE FUNCTION pggit._check_options(p_kind text, p_options jsonb)
     RETURNS void
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_known text[] := ARRAY['on_conflict', 'resolutions', 'rules', 'checks', 'checks_as', 'approved_plan', 'approved_by', 'fill', 'validate']
-                      || CASE p_kind WHEN 'merge' THEN ARRAY['fast_forward', 'squash'] WHEN 'revert' THEN ARRAY['parent', 'since'] ELSE ARRAY['parent'] END;
+    v_known text[] := pggit._merge_options(p_kind);
     v_name  text;
 BEGIN
     IF jsonb_typeof(coalesce(p_options, '{}')) <> 'object' THEN
@@ -15,7 +101,7 @@ BEGIN
             RAISE EXCEPTION USING
                 ERRCODE = 'VG202', SCHEMA = 'pggit',
                 MESSAGE = format('there is no %s option %L', replace(p_kind, '_', ' '), v_name),
-                HINT    = format('Options: %s.', array_to_string(v_known, ', '));
+                HINT    = pggit._near_names(v_name, v_known) || format('Options: %s.', array_to_string(v_known, ', '));
         END IF;
     END LOOP;
     IF coalesce(p_options ->> 'on_conflict', 'stop') NOT IN ('stop', 'ours', 'theirs') THEN
@@ -49,8 +135,12 @@ BEGIN
             RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = format('%s must be an array', v_name);
         END IF;
     END LOOP;
+    -- What names columns is about those that there are now.
+    PERFORM pggit._follow_unseen() WHERE p_options ?| '{rules,fill}';
     PERFORM pggit._check_rule(r.value) FROM jsonb_array_elements(coalesce(p_options -> 'rules', '[]')) AS r(value);
+    PERFORM pggit._require_fill(p_options -> 'fill') WHERE p_options ? 'fill';
     PERFORM pggit._require_resolution(r.value) FROM jsonb_array_elements(coalesce(p_options -> 'resolutions', '[]')) AS r(value);
+    PERFORM pggit._require_one_choice(coalesce(p_options -> 'resolutions', '[]'));
     PERFORM pggit._require_check(c.value) FROM jsonb_array_elements(coalesce(p_options -> 'checks', '[]')) AS c(value);
     IF p_options ? 'approved_plan' AND jsonb_typeof(p_options -> 'approved_plan') NOT IN ('string', 'null') THEN
         RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = 'approved_plan is the plan_hash that was approved, or null as long as none is';
@@ -129,37 +219,12 @@ CREATE OR REPLACE FUNCTION pggit._settle_conflicts(p_merge pggit.merges, p_kept 
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_one   jsonb;
-    v_found integer;
-    v_hit   record;
-    v_all   text[] := ARRAY(SELECT c.conflict_id FROM pggit.conflicts AS c WHERE c.merge_id = p_merge.merge_id AND p_merge.options ? 'resolutions');
+    v_hit record;
 BEGIN
-    FOR v_one IN SELECT jsonb_array_elements(coalesce(p_merge.options -> 'resolutions', '[]')) LOOP
-        v_found := 0;
-        IF v_one ->> 'take' = 'value' AND NOT v_one ? 'value' THEN
-            RAISE EXCEPTION USING
-                ERRCODE = 'VG204', SCHEMA = 'pggit',
-                MESSAGE = format('resolution %s has no value', v_one),
-                HINT    = 'With take value it needs one; null is NULL, and deletes a row where it is about a whole row.';
-        END IF;
-        FOR v_hit IN
-            SELECT m.conflict_id FROM pggit.merge_conflicts AS m
-             WHERE m.merge_id = p_merge.merge_id
-               AND m.conflict_id = ANY (CASE WHEN v_one ->> 'conflict_id' IS NULL THEN v_all ELSE ARRAY[v_one ->> 'conflict_id'] END)
-               AND pggit._means(v_one, m.conflict_id, m.table_name, m.key, m.column_name)
-        LOOP
-            v_found := v_found + 1;
-            -- What has been decided since the merge was begun is the later word.
-            CONTINUE WHEN p_kept @> jsonb_build_array(jsonb_build_object('id', v_hit.conflict_id));
-            PERFORM pggit._set_resolution(p_merge.merge_id, v_hit.conflict_id, v_one ->> 'take', v_one -> 'value');
-        END LOOP;
-        -- A conflict that was there may be gone when the merge goes on.
-        IF v_found = 0 AND p_merge.outcome IS NULL AND NOT EXISTS (SELECT FROM pggit.schema_conflicts AS c WHERE c.merge_id = p_merge.merge_id AND c.conflict_id = v_one ->> 'conflict_id') THEN
-            RAISE EXCEPTION USING
-                ERRCODE = 'VG007', SCHEMA = 'pggit',
-                MESSAGE = format('no conflict of this merge is meant by resolution %s', v_one - 'value'),
-                HINT    = 'pggit.merge_conflicts lists the conflicts with their ids.';
-        END IF;
+    FOR v_hit IN SELECT c.conflict_id, c.resolution FROM pggit._choices(p_merge.merge_id, p_merge.options -> 'resolutions', p_merge.outcome IS NULL) AS c LOOP
+        -- What has been decided since the merge was begun is the later word.
+        CONTINUE WHEN p_kept @> jsonb_build_array(jsonb_build_object('id', v_hit.conflict_id));
+        PERFORM pggit._set_resolution(p_merge.merge_id, v_hit.conflict_id, v_hit.resolution ->> 'take', v_hit.resolution -> 'value');
     END LOOP;
 
     IF p_merge.options ->> 'on_conflict' IN ('ours', 'theirs') THEN
@@ -171,7 +236,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._settle_conflicts(pggit.merges, jsonb) IS
-'Resolves a plan''s conflicts by the options resolutions (conflict_id, or table, key and column; take; value) and on_conflict, but for those that were decided before (p_kept: pggit._kept_resolutions). Raises VG007 in the first plan
+'Resolves a plan''s conflicts by the options resolutions (pggit._choices) and on_conflict, but for those that were decided before (p_kept: pggit._kept_resolutions). Raises VG007 in the first plan
 of a merge, VG204.';
 
 CREATE OR REPLACE FUNCTION pggit._undecided_schema(p_merge_id uuid)
@@ -753,7 +818,7 @@ BEGIN
         RETURN pggit._attempt_renumbered(v_merge, pggit._branch_to_renumber(v_merge), p_apply, p_rehearse, p_still);
     END IF;
 
-    IF NOT p_apply AND v_target.branch_id <> 1 AND EXISTS (SELECT FROM pggit._own_foreign_keys(v_target.branch_id)) THEN
+    IF NOT p_apply AND ((v_target.branch_id <> 1 AND EXISTS (SELECT FROM pggit._own_foreign_keys(v_target.branch_id))) OR (NOT p_detect AND jsonb_array_length(v_merge.options -> 'checks') > 0)) THEN
         RETURN pggit._result(p_merge_id, 'rehearse');
     END IF;
     PERFORM pggit._note_made(v_theirs) WHERE v_merge.kind <> 'merge' AND v_target.branch_id = 1;
@@ -865,7 +930,7 @@ BEGIN
         v_result.detail := v_result.detail || jsonb_build_object('approved_plan', v_merge.options -> 'approved_plan', 'reason', CASE WHEN v_target.is_protected THEN format('branch %L is protected: ', v_target.name) ELSE '' END || format(
             CASE WHEN v_merge.options ->> 'approved_plan' IS NULL THEN 'plan %s has to be approved' ELSE 'what was approved is not what would be done now, which is plan %s' END,
             v_result.plan_hash),
-            'way_out', format('approve that plan, by p_options => %L', jsonb_build_object('approved_plan', v_result.plan_hash))
+            'way_out', format('SELECT result FROM pggit.continue_merge(%L, %L) approves that plan', p_merge_id, jsonb_build_object('approved_plan', v_result.plan_hash))
                        || CASE WHEN v_target.is_protected THEN format(', or SELECT pggit.unprotect_branch(%L)', v_target.name) ELSE '' END);
         RETURN v_result;
     ELSIF NOT p_apply THEN
@@ -942,8 +1007,8 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._attempt(uuid, boolean, boolean, text, boolean, jsonb, boolean) IS
-'One attempt at a merge (or revert, cherry-pick, reset, unstash), from locks to commit; p_apply false plans only, and returns the result rehearse where the columns of the target have to change first, or a branch has
-foreign keys of its own: then the plan is a merge (p_rehearse) that is undone. Where main''s columns change, it is begun anew with their tables locked (p_still: their ids; VG402 has them as its detail), and likewise where rows of the branch
+'One attempt at a merge (or revert, cherry-pick, reset, unstash), from locks to commit; p_apply false plans only, and returns the result rehearse where the columns of the target have to change first, a branch has
+foreign keys of its own, or there are checks: then the plan is a merge (p_rehearse) that is undone. Where main''s columns change, it is begun anew with their tables locked (p_still: their ids; VG402 has them as its detail), and likewise where rows of the branch
 get new keys before (p_drawn: the keys, pggit._drawn_keys). p_alone: writers of the tables of main that it writes are kept out from the beginning (pggit._shut_out_writers). p_detect: as in pggit._plan. Waits for no lock longer than 0.9 seconds (under PostgreSQL''s deadlock_timeout) or the lock_timeout of the session (pggit.merge_patience), so that it never
 takes part in a deadlock. Raises VG402, VG310, 55P03, or a constraint''s own error.';
 
@@ -1107,10 +1172,12 @@ DECLARE
     v_commit text;
     v_id     uuid;
 BEGIN
-    PERFORM pggit._check_options(p_kind, p_options);
     IF p_source IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = format('a %s needs a source', replace(p_kind, '_', ' '));
     END IF;
+    PERFORM pggit._require_merge_message(p_message, p_options) WHERE p_kind = 'merge';
+    PERFORM pggit._work_in_columns_of(v_target.branch_id);
+    PERFORM pggit._check_options(p_kind, p_options);
     -- What a branch's merges need is kept while the branch is there; any other ref is held.
     v_commit := CASE WHEN v_source IS NOT NULL THEN pggit._find_commit('HEAD', v_source) ELSE pggit._hold_commit(p_source, v_target.branch_id) END;
     INSERT INTO pggit.merges (kind, source, source_commit, source_id, target_id, message, options, result, requested_by)
@@ -1156,22 +1223,25 @@ $$;
 COMMENT ON FUNCTION pggit.plan_merge(text, text, jsonb) IS
 'What pggit.merge would do, written nowhere but in the plan: counts, conflicts (pggit.merge_conflicts) and violations (pggit.merge_violations).
 Changes not committed yet count as if they were. result is planned (see conflicts and violations), up_to_date or refused. pggit.continue_merge carries the plan out, pggit.abort_merge
-drops it. Raises VG001, VG002, VG007, VG009, VG202, VG204, VG205, VG206, VG307, VG401.';
+drops it; until then pggit.merge_status() lists it. With option checks, or where definitions change, the plan is a merge that is undone: checks are run on the merged state, what they refuse is refused, and it locks what the merge would. Raises VG001, VG002, VG007, VG009, VG202, VG204,
+VG205, VG206, VG307, VG401.';
 
 CREATE OR REPLACE FUNCTION pggit.merge(p_source text, p_target text DEFAULT NULL, p_message text DEFAULT NULL, p_options jsonb DEFAULT '{}')
     RETURNS pggit.merge_result
     LANGUAGE plpgsql
 AS $$
+DECLARE
+    v_id uuid := pggit._open_merge('merge', p_source, p_target, p_message, p_options);
 BEGIN
     PERFORM pggit._tell_of_waiting('merge', p_source, p_target);
-    RETURN pggit._run(pggit._open_merge('merge', p_source, p_target, p_message, p_options), true);
+    RETURN pggit._run(v_id, true);
 END;
 $$;
 
 COMMENT ON FUNCTION pggit.merge(text, text, text, jsonb) IS
 'Merges a branch, tag or commit into a branch, three ways, row by row and cell by cell, in the calling transaction.
-p_target NULL is the session''s branch. What is not committed on either side is committed first. p_options: on_conflict (stop, ours, theirs), resolutions (array of {conflict_id} or {table, key,
-column}, with take: ours, theirs, base, value, and value), rules (array of {table, column, rule, by, expression}: see pggit.add_merge_rule), checks (array of {name, sql}: queries of one boolean
+p_target NULL is the session''s branch. p_message NULL is "Merge source into target". What is not committed on either side is committed first. p_options: on_conflict (stop, ours, theirs), resolutions (array of {conflict_id} or {table, key,
+column}, with take: ours, theirs, base, value, and value; of several that mean one conflict the one that says most closely which decides), rules (array of {table, column, rule, by, expression}: see pggit.add_merge_rule), checks (array of {name, sql}: queries of one boolean
 that must be true on the merged state, read only, else the merge is refused), checks_as (caller: they run with the rights of whoever merges; nobody: as a role made for it that may read the target and nothing else), fast_forward (auto, never, only), squash, validate (now; later: checks and foreign keys that come to main are NOT VALID until
 the statements of detail.finish, phase finish of pggit.merge_steps, have run), approved_plan (the plan_hash of pggit.plan_merge: with
 other effects than those, or null, the result is refused and has the plan_hash to approve; into a protected branch only an approved plan is merged), approved_by (a text to keep beside it). The merged state is checked for NOT NULL, CHECK, unique indexes and foreign keys before
@@ -1189,6 +1259,23 @@ $$;
 COMMENT ON FUNCTION pggit._work_in_columns_of(integer) IS
 'Sets what pggit._target says, for what is said about a merge outside it.';
 
+CREATE OR REPLACE FUNCTION pggit._require_merge_id(p_merge_id uuid)
+    RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+AS $$
+BEGIN
+    IF p_merge_id IS NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG202', SCHEMA = 'pggit',
+            MESSAGE = 'no merge is named: its id is NULL',
+            HINT    = 'A query that was to find one may have found none. pggit.merge_status() lists the merges that wait, with their ids.';
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._require_merge_id(uuid) IS
+'Raises VG202 for NULL.';
+
 CREATE OR REPLACE FUNCTION pggit._open(p_merge_id uuid)
     RETURNS pggit.merges
     LANGUAGE plpgsql
@@ -1196,6 +1283,7 @@ AS $$
 DECLARE
     v_merge pggit.merges;
 BEGIN
+    PERFORM pggit._require_merge_id(p_merge_id);
     PERFORM pggit._hold_commits();
     SELECT m.* INTO v_merge FROM pggit.merges AS m WHERE m.merge_id = p_merge_id FOR UPDATE;
     IF NOT FOUND THEN
@@ -1219,20 +1307,35 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._open(uuid) IS
-'A merge that is not settled, locked. Raises VG006, VG303.';
+'A merge that is not settled, locked. Raises VG006, VG202 (NULL), VG303.';
 
-CREATE OR REPLACE FUNCTION pggit.continue_merge(p_merge_id uuid)
+CREATE OR REPLACE FUNCTION pggit.continue_merge(p_merge_id uuid, p_options jsonb DEFAULT '{}')
     RETURNS pggit.merge_result
     LANGUAGE plpgsql
 AS $$
+DECLARE
+    v_merge pggit.merges := pggit._open(p_merge_id);
+    v_name  text;
 BEGIN
-    RETURN CASE (pggit._open(p_merge_id)).kind WHEN 'rebase' THEN pggit._run_rebase(p_merge_id) ELSE pggit._run(p_merge_id, true) END;
+    p_options := coalesce(p_options, '{}');
+    PERFORM pggit._check_options(v_merge.kind, p_options);
+    v_name := (SELECT min(o) FROM jsonb_object_keys(p_options) AS o WHERE o NOT IN ('approved_plan', 'approved_by') OR v_merge.kind NOT IN ('merge', 'revert', 'cherry_pick'));
+    IF v_name IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG202', SCHEMA = 'pggit',
+            MESSAGE = format('a %s that goes on takes no option %L', replace(v_merge.kind, '_', ' '), v_name),
+            HINT    = CASE WHEN v_merge.kind IN ('merge', 'revert', 'cherry_pick') THEN 'Only approved_plan and approved_by are given now, the others when it was begun; pggit.resolve_conflict decides conflicts. ' ELSE '' END
+                      || 'pggit.abort_merge drops it, and another can be begun.';
+    END IF;
+    UPDATE pggit.merges AS m SET options = m.options || p_options WHERE m.merge_id = p_merge_id AND p_options <> '{}';
+    RETURN CASE v_merge.kind WHEN 'rebase' THEN pggit._run_rebase(p_merge_id) ELSE pggit._run(p_merge_id, true) END;
 END;
 $$;
 
-COMMENT ON FUNCTION pggit.continue_merge(uuid) IS
+COMMENT ON FUNCTION pggit.continue_merge(uuid, jsonb) IS
 'Goes on with a merge that was planned, in conflict or refused: it is planned again on the branches as they are now, resolutions of conflicts that are still there hold, and is
-carried out when no conflict is open. Results and errors as pggit.merge; also raises VG006 (no such merge) and VG303 (already settled).';
+carried out when no conflict is open. p_options: approved_plan and approved_by, as pggit.merge takes them; all others were given when it was begun. Results and errors as pggit.merge; also raises VG006 (no such merge), VG202 (NULL,
+or another option) and VG303 (already settled).';
 
 CREATE OR REPLACE FUNCTION pggit.abort_merge(p_merge_id uuid)
     RETURNS boolean
@@ -1249,4 +1352,4 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit.abort_merge(uuid) IS
-'Ends a merge that is not settled; no branch was touched by it. Returns false when it was aborted before. Raises VG006, VG303.';
+'Ends a merge that is not settled; no branch was touched by it. Returns false when it was aborted before. Raises VG006, VG202 (NULL), VG303.';

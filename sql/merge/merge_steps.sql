@@ -32,6 +32,7 @@ AS $$
 DECLARE
     v_detail jsonb;
 BEGIN
+    PERFORM pggit._require_merge_id(p_merge_id);
     SELECT (m.outcome).detail INTO v_detail FROM pggit.merges AS m WHERE m.merge_id = p_merge_id;
     IF NOT FOUND THEN
         RAISE EXCEPTION USING
@@ -55,4 +56,4 @@ COMMENT ON FUNCTION pggit.merge_steps(uuid) IS
 phase prepare: statements that the merge is refused without (new labels of enums, each a transaction of its own): run them, for example by psql''s \gexec, and continue the merge, whose further steps are known then.
 phase apply: what the merge runs itself, with the rows, in one transaction. lock is the strongest lock that the statement takes on a table that is there already (the merge holds it to its end), bytes the size of
 that table where the statement may read or write all of it, else 0.
-phase finish: with the merge option validate "later", what validates the constraints that the merge has brought, while rows are read and written; without it they are valid when the merge ends. Raises VG006.';
+phase finish: with the merge option validate "later", what validates the constraints that the merge has brought, while rows are read and written; without it they are valid when the merge ends. Raises VG006, VG202 (NULL).';

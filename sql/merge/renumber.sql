@@ -45,11 +45,9 @@ AS $$
       FROM pggit._rules(p_merge) AS r
      CROSS JOIN LATERAL pggit._generated_keys(r.table_name, r.column_name) AS g
       JOIN pggit.conflicts AS c ON c.table_id = g.table_id
-      JOIN pggit.tables AS t ON t.table_id = c.table_id
      WHERE r.rule = 'renumber' AND c.merge_id = p_merge.merge_id AND c.kind = 'insert_insert'
        AND NOT EXISTS (SELECT FROM jsonb_array_elements(p_kept) AS k WHERE k.value ->> 'id' = c.conflict_id)
-       AND NOT EXISTS (SELECT FROM jsonb_array_elements(coalesce(p_merge.options -> 'resolutions', '[]')) AS o
-                        WHERE pggit._means(o.value, c.conflict_id, format('%I.%I', t.schema_name, t.table_name), c.key, NULL))
+       AND NOT EXISTS (SELECT FROM pggit._choices(p_merge.merge_id, p_merge.options -> 'resolutions') AS o WHERE o.conflict_no = c.conflict_no)
      ORDER BY c.conflict_no, r.n, g.column_id;
 $$;
 

@@ -25,6 +25,7 @@ AS $$
 DECLARE
     v_branch pggit.branches := pggit._branch(p_branch);
     v_commit text           := pggit._hold_commit(p_ref, v_branch.branch_id);
+    v_left   text;
 BEGIN
     PERFORM pggit._require_ref(p_ref);
     PERFORM pggit._require_unprotected(v_branch);
@@ -38,12 +39,16 @@ BEGIN
             MESSAGE = format('reset mode is %L, but must be soft or hard', p_mode);
     END IF;
 
-    PERFORM pggit._reset_hard(v_branch, v_commit);
+    v_left := pggit._reset_hard(v_branch, v_commit);
+    IF v_left <> v_branch.head AND v_left <> v_commit THEN
+        RAISE NOTICE 'what was pending on branch % is kept in commit %', quote_literal(v_branch.name), left(v_left, 12)
+            USING HINT = format('SELECT pggit.reset(%L, %L); brings the branch back there.', v_branch.name, left(v_left, 12));
+    END IF;
     RETURN v_commit;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit.reset(text, text, text) IS
 'Moves a branch to a ref and returns the commit. hard: its rows become those of the ref; soft: its rows stay and what differs is pending.
-Nothing is lost: hard commits what is pending first, and that commit, like all that the branch leaves behind, can be read by its id until pggit.gc collects it. Triggers take no part. Raises VG001, VG002,
+Nothing is lost: hard commits what is pending first, in a commit that a NOTICE names, and it, like all that the branch leaves behind, can be read by its id until pggit.gc collects it. Triggers take no part. Raises VG001, VG002,
 VG009, VG202, VG205, VG301 (protected), VG302 (tables that can''t be merged, or rows that are not tracked refer to rows that would go), VG401, VG402.';

@@ -80,5 +80,5 @@ COMMENT ON FUNCTION pggit.revert(text, text, jsonb) IS
 'Undoes what one commit changed, as a new commit on a branch; what was changed after it stays.
 It is a merge that goes from the commit back to its parent, with the same conflicts and checks: a cell that has changed again since is a conflict. Of a merge commit it undoes what the merge
 brought into its first parent, or the one that option parent names; with option since, everything between that earlier commit and
-this one. Options: on_conflict, resolutions, fill, approved_plan, approved_by (as pggit.merge), parent, since. What is pending is committed first. Result
+this one. Options, as pggit.merge: on_conflict, resolutions, rules (only those given here), checks, checks_as, fill, validate, approved_plan, approved_by; and parent, since. What is pending is committed first. Result
 up_to_date: there is nothing left to undo. Raises VG001, VG002, VG007, VG009, VG202 (no such parent), VG204, VG205, VG401, VG402.';

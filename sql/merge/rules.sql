@@ -10,6 +10,7 @@ DECLARE
     v_table  text := coalesce(p_rule ->> 'table', '*');
     v_column text := coalesce(p_rule ->> 'column', '*');
     v_reason text;
+    v_hint   text;
 BEGIN
     SELECT CASE
         WHEN jsonb_typeof(p_rule) <> 'object' THEN 'a rule is an object with rule, table and column'
@@ -20,25 +21,107 @@ BEGIN
         WHEN (v_rule = 'expression') <> (p_rule ->> 'expression' IS NOT NULL) THEN 'expression belongs to the rule expression, and that needs it'
         WHEN p_rule ->> 'expression' ~ ';|--|/\*' THEN 'an expression has no ; and no comment in it'
         END INTO v_reason;
-    IF v_reason IS NULL AND v_rule = 'renumber' AND (position('*' IN v_table) = 0 OR position('*' IN v_column) = 0)
-       AND NOT EXISTS (SELECT FROM pggit._generated_keys(v_table, v_column)) THEN
+    IF v_reason IS NULL AND position('*' IN v_table) = 0 AND NOT EXISTS (SELECT FROM pggit.tables AS t WHERE t.untracked_at IS NULL AND pggit._fits_table(t, v_table)) THEN
+        v_reason := format('there is no tracked table %L', v_table);
+        v_hint   := pggit._near_tables(v_table);
+    ELSIF v_reason IS NULL AND position('*' IN v_table || v_column) = 0 THEN
+        SELECT w.reason, w.hint INTO v_reason, v_hint FROM pggit._why_no_rule(v_rule, v_table, v_column, p_rule ->> 'by', p_rule ->> 'expression') AS w;
+    ELSIF v_reason IS NULL AND v_rule = 'renumber' AND (position('*' IN v_table) = 0 OR position('*' IN v_column) = 0) AND NOT EXISTS (SELECT FROM pggit._generated_keys(v_table, v_column)) THEN
         v_reason := format('no tracked table has in its key a column whose values come from a sequence: table %L, column %L', v_table, v_column);
-    ELSIF v_reason IS NULL AND v_rule <> 'renumber' AND position('*' IN v_table || v_column) = 0 AND NOT EXISTS (
-        SELECT FROM pggit._ruled_columns(v_table, v_column, p_rule ->> 'by')) THEN
-        v_reason := format('no tracked table has it: table %L, column %L%s', v_table, v_column, coalesce(format(', beside column %L', p_rule ->> 'by'), ''));
     END IF;
     IF v_reason IS NOT NULL THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG202', SCHEMA = 'pggit',
             MESSAGE = format('merge rule %s: %s', coalesce(v_rule, p_rule::text), v_reason),
-            HINT    = CASE WHEN v_rule <> ALL (v_known) THEN pggit._near_names(v_rule, v_known) WHEN v_reason LIKE 'no tracked table has it%' THEN pggit._near_tables(v_table) ELSE '' END
+            HINT    = coalesce(v_hint, CASE WHEN v_rule <> ALL (v_known) THEN pggit._near_names(v_rule, v_known) ELSE '' END)
                       || format('Rules: %s. Tables and columns may have * in them; the only rule for a column of the key is renumber.', array_to_string(v_known, ', '));
     END IF;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._check_rule(jsonb) IS
-'Raises VG202 for a merge rule that makes no sense, or that names a table or column that is not there.';
+'Raises VG202 for a merge rule that makes no sense, that names a table or column that is not there, or that can never decide the column that it names.';
+
+CREATE OR REPLACE FUNCTION pggit._why_no_rule(p_rule text, p_table text, p_column text, p_by text, p_expression text, OUT reason text, OUT hint text)
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v_names text[] := ARRAY(SELECT DISTINCT c.name FROM pggit.tables AS t CROSS JOIN LATERAL pggit._columns_at(t.table_id, pggit._target()) AS c WHERE t.untracked_at IS NULL AND pggit._fits_table(t, p_table));
+    v_one   record;
+BEGIN
+    IF p_column <> ALL (v_names) OR p_by <> ALL (v_names) THEN
+        reason := format('table %s has no column %L', p_table, CASE WHEN p_column <> ALL (v_names) THEN p_column ELSE p_by END);
+        hint   := pggit._near_names(CASE WHEN p_column <> ALL (v_names) THEN p_column ELSE p_by END, v_names);
+    ELSIF p_rule = 'renumber' THEN
+        reason := (SELECT format('no tracked table has in its key a column whose values come from a sequence: table %L, column %L', p_table, p_column) WHERE NOT EXISTS (SELECT FROM pggit._generated_keys(p_table, p_column)));
+    ELSIF NOT EXISTS (SELECT FROM pggit._ruled_columns(p_table, p_column)) THEN
+        reason := (SELECT format(CASE WHEN bool_and(c.generated_as IS NULL) THEN 'column %I of table %s is in its key' ELSE 'column %I of table %s is generated from others' END, p_column, p_table)
+                     FROM pggit.tables AS t CROSS JOIN LATERAL pggit._columns_at(t.table_id, pggit._target()) AS c WHERE t.untracked_at IS NULL AND pggit._fits_table(t, p_table) AND c.name = p_column);
+    ELSIF NOT EXISTS (SELECT FROM pggit._ruled_columns(p_table, p_column, p_by)) THEN
+        reason := format('column %I of table %s is generated, and says nothing of who is newer', p_by, p_table);
+    ELSE
+        -- The same name may be a table of several schemas.
+        FOR v_one IN SELECT c AS of, r.by_id FROM pggit._ruled_columns(p_table, p_column, p_by) AS r CROSS JOIN LATERAL pggit._columns_at(r.table_id, pggit._target()) AS c WHERE c.column_id = r.column_id LOOP
+            reason := format('it can''t decide column %I of table %s, of type %s: ', p_column, p_table, (v_one.of).type_name) || pggit._why_undecided(v_one.of, p_rule, v_one.by_id, p_expression);
+            EXIT WHEN reason IS NULL;
+        END LOOP;
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._why_no_rule(text, text, text, text, text, OUT text, OUT text) IS
+'Why a rule for one column of a tracked table, which is there, can never decide anything, and near names for a hint; NULL where it can.';
+
+CREATE OR REPLACE FUNCTION pggit._why_undecided(p_column pggit.columns, p_rule text, p_by_id integer, p_expression text)
+    RETURNS text
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v_cell text    := 'c' || p_column.column_id;
+    v_sql  record  := pggit._rule_sql(p_rule, p_column.type_name, '(p.b).' || v_cell, '(p.o).' || v_cell, '(p.t).' || v_cell, 'c' || p_by_id, p_expression);
+    v_rows text    := format('(SELECT NULL::pggit._delta_%1$s AS b, NULL::pggit._delta_%1$s AS o, NULL::pggit._delta_%1$s AS t LIMIT %%s) AS p', p_column.table_id);
+    v_is   regtype := p_column.type_name::regtype;
+    v_type regtype;
+BEGIN
+    IF p_rule IN ('ours', 'theirs', 'base') OR pggit._is_keyless(p_column.table_id) THEN
+        RETURN NULL;
+    ELSIF p_rule = 'union' AND v_is <> 'jsonb'::regtype AND NOT EXISTS (SELECT FROM pg_type AS t WHERE t.oid = v_is AND t.typcategory = 'A') THEN
+        RETURN 'it is for arrays';
+    ELSIF p_rule IN ('concat', 'diff3') AND NOT pggit._takes_text(v_is) THEN
+        RETURN 'it is for texts';
+    END IF;
+    -- Nothing of it is evaluated.
+    EXECUTE format('SELECT CASE WHEN %s THEN %s END FROM %s', v_sql.decides, v_sql.value, format(v_rows, 0));
+    EXECUTE format('SELECT pg_typeof(CASE WHEN false THEN %s ELSE %s END) FROM %s', v_sql.value, CASE p_rule WHEN 'expression' THEN '(p.o).' || v_cell ELSE 'NULL' END, format(v_rows, 1)) INTO v_type;
+    RETURN CASE WHEN p_rule = 'expression' AND v_type <> v_is THEN format('it gives %s', v_type) END;
+EXCEPTION
+    WHEN insufficient_privilege THEN
+        RETURN NULL;
+    WHEN datatype_mismatch THEN
+        RETURN CASE p_rule WHEN 'expression' THEN 'it gives another type' ELSE SQLERRM END;
+    WHEN syntax_error_or_access_rule_violation THEN
+        RETURN SQLERRM;
+    WHEN OTHERS THEN
+        IF NOT pggit._is_ours_to_judge(SQLSTATE) THEN
+            RAISE;
+        END IF;
+        RETURN NULL;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._why_undecided(pggit.columns, text, integer, text) IS
+'Why a rule fails for every value of a column, as PostgreSQL says when it prepares it; NULL where it does not.';
+
+CREATE OR REPLACE FUNCTION pggit._takes_text(p_type regtype)
+    RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT t.typcategory = 'S' OR EXISTS (SELECT FROM pg_cast AS c WHERE c.castsource = 'text'::regtype AND c.casttarget = t.oid AND c.castcontext IN ('i', 'a')) FROM pg_type AS t WHERE t.oid = p_type;
+$$;
+
+COMMENT ON FUNCTION pggit._takes_text(regtype) IS
+'Whether a text can be assigned to a column of a type.';
 
 CREATE OR REPLACE FUNCTION pggit._fits(p_name text, p_pattern text)
     RETURNS boolean

@@ -170,9 +170,9 @@ def test_into_a_protected_branch_says_how(shop: Database) -> None:
     dev = shop.connect(branch="dev")
     query(dev, "DELETE FROM customers")
     shop.run("SELECT pggit.protect_branch('main')")
-    detail, plan = shop.row("SELECT (m).detail, (m).plan_hash FROM pggit.merge('dev') AS m")
-    options = f"""p_options => '{{"approved_plan": "{plan}"}}'"""
-    assert detail["way_out"] == f"approve that plan, by {options}, or SELECT pggit.unprotect_branch('main')"
+    merge, detail, plan = shop.row("SELECT merge_id, detail, plan_hash FROM pggit.merge('dev')")
+    call = f"""SELECT result FROM pggit.continue_merge('{merge}', '{{"approved_plan": "{plan}"}}')"""
+    assert detail["way_out"] == f"{call} approves that plan, or SELECT pggit.unprotect_branch('main')"
 
 
 def test_help_knows_all_that_it_names(shop: Database) -> None:

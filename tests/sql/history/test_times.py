@@ -156,6 +156,31 @@ def test_a_branch_or_tag_named_like_a_time_is_itself(small: Database) -> None:
     assert small.rows(STATE, "2026-01-01") == [(1, "a")]
 
 
+@pytest.mark.parametrize(
+    ("call", "what"),
+    [
+        ("create_branch('2026-01-02')", "branch"),
+        ("rename_branch('dev', '2026-01-02')", "branch"),
+        ("tag('2026-01-02')", "tag"),
+    ],
+)
+def test_a_name_that_hides_a_time_says_so(small: Database, call: str, what: str) -> None:
+    said: list[tuple[str | None, str | None]] = []
+    small.run("SELECT pggit.create_branch('dev')")
+    small.conn.add_notice_handler(lambda notice: said.append((notice.message_primary, notice.message_hint)))
+    small.run("SELECT pggit.tag('infinity')")
+    small.run(f"SELECT pggit.{call}")
+    assert said == [
+        (
+            f"'2026-01-02' can be read as a time: as a ref it means the {what} of this name",
+            "The time is '2026-01-02 00:00:00'.",
+        )
+    ]
+    with raises("VG002", "no commit at or before"):
+        small.run("SELECT pggit.resolve_ref('2026-01-02 00:00:00')")
+    assert small.value("SELECT pggit.resolve_ref('2026-01-02') = pggit.resolve_ref('HEAD')")
+
+
 def test_every_time_is_what_was_committed_then(small: Database) -> None:
     """Four writers that commit in another order than they begin, looked at after every commit."""
     chance = random.Random(7)

@@ -177,3 +177,31 @@ def test_into_a_protected_branch_only_an_approved_plan_is_merged(history: Databa
     assert shown(history)[0] == (1, "dev", "b1")
     assert history.value("SELECT result FROM pggit.merge('dev')") == "up_to_date"
     assert history.value("SELECT result FROM pggit.merge('main', 'dev')") == "fast_forward"
+
+
+def test_a_merge_that_goes_on_into_a_protected_branch_is_approved_as_it_says(history: Database) -> None:
+    history.run(BRANCH, "none")
+    dev(history, "UPDATE t SET a = 'dev' WHERE id = 1")
+    history.run("UPDATE t SET a = 'main' WHERE id = 1; SELECT pggit.protect_branch('main')")
+    merge = history.value("SELECT merge_id FROM pggit.merge('dev')")
+    history.run("SELECT pggit.resolve_conflicts(%s, 'theirs')", merge)
+    result, detail = history.row("SELECT result, detail FROM pggit.continue_merge(%s)", merge)
+    assert result == "refused"
+    for options in ('{"approved_by": "ann"}', '{"squash": true}', '{"aproved_plan": null}', "[]"):
+        with raises("VG202"):
+            history.run("SELECT pggit.continue_merge(%s, %s)", merge, options)
+    assert history.value('SELECT result FROM pggit.continue_merge(%s, \'{"approved_plan": "x"}\')', merge) == "refused"
+    approve = detail["way_out"].split(" approves that plan")[0]
+    assert history.value(approve) == "merged"
+    assert shown(history)[0] == (1, "dev", "b1")
+
+
+def test_a_rebase_that_goes_on_takes_no_options(history: Database) -> None:
+    history.run(BRANCH, "none")
+    dev(history, "UPDATE t SET a = 'dev' WHERE id = 1; SELECT pggit.commit('dev')")
+    history.run("UPDATE t SET a = 'main' WHERE id = 1; SELECT pggit.commit('main')")
+    rebase = history.value("SELECT merge_id FROM pggit.rebase('dev', 'main')")
+    with raises("VG202", "a rebase that goes on takes no option 'approved_plan'"):
+        history.run("SELECT pggit.continue_merge(%s, '{\"approved_plan\": null}')", rebase)
+    history.run("SELECT pggit.resolve_conflicts(%s, 'theirs')", rebase)
+    assert history.value("SELECT result FROM pggit.continue_merge(%s)", rebase) == "merged"

@@ -65,6 +65,27 @@ def test_a_merge_whose_check_does_not_hold_is_refused(parted: Database, case: st
     assert parted.value("SHOW transaction_read_only") == "off"
 
 
+@pytest.mark.parametrize("target", ["main", "side"])
+def test_a_plan_runs_the_checks_of_its_merge(parted: Database, target: str) -> None:
+    """On the rows as they will be, which nobody sees; and it is the plan that is made without them."""
+    parted.run("SELECT pggit.create_branch('side')")
+    before = parted.rows("SELECT id FROM t ORDER BY id"), parted.rows("SELECT * FROM pggit.log(%s)", target)
+    plan = "SELECT result, plan_hash, rows_inserted, detail ->> 'reason' FROM pggit.plan_merge('dev', %s, %s)"
+
+    def planned(*checks: str) -> tuple[str, str | None, int, str | None]:
+        result: tuple[str, str | None, int, str | None] = parted.row(
+            plan, target, Jsonb({"checks": [{"name": "mine", "sql": sql} for sql in checks], "checks_as": "nobody"})
+        )
+        return result
+
+    holds = planned("SELECT array_agg(id ORDER BY id) = '{1,2,3}' FROM t")
+    assert holds == planned()
+    assert (holds[0], holds[2]) == ("planned", 1)
+    fails = planned("SELECT count(*) < 3 FROM t")
+    assert fails == ("refused", None, 0, "check 'mine' does not hold on the merged state: false")
+    assert (parted.rows("SELECT id FROM t ORDER BY id"), parted.rows("SELECT * FROM pggit.log(%s)", target)) == before
+
+
 def test_checks_are_refused_when_they_are_none(parted: Database) -> None:
     for check in ("SELECT true", {"sql": 1}, {"name": "x"}, {"sql": "SELECT true", "when": "now"}):
         with raises("VG202", "this is no check"):

@@ -281,8 +281,8 @@ WRONG = {
     "two statements": ({"rule": "expression", "expression": "1; DROP TABLE t"}, "has no ;"),
     "a comment": ({"rule": "expression", "expression": "1 -- x"}, "no comment"),
     "no such column": ({"rule": "max", "table": "t", "column": "w"}, "column 'w'"),
-    "the key": ({"rule": "max", "table": "t", "column": "id"}, "column 'id'"),
-    "no such column beside it": ({"rule": "newest", "table": "t", "column": "v", "by": "w"}, "beside column 'w'"),
+    "the key": ({"rule": "max", "table": "t", "column": "id"}, "column id of table t is in its key"),
+    "no such column beside it": ({"rule": "newest", "table": "t", "column": "v", "by": "w"}, "has no column 'w'"),
 }
 
 
