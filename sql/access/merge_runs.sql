@@ -244,6 +244,7 @@ BEGIN
                 RETURN;
             END IF;
         ELSIF v_result = 'conflicted' AND pggit._is_between(v_run.merge_id, p_source, p_target) THEN
+            PERFORM pggit._work_in_columns_of((pggit._branch(p_target)).branch_id);
             PERFORM pggit._check_options(CASE WHEN p_revert_of IS NULL THEN 'merge' ELSE 'revert' END, p_options);
             UPDATE pggit.merges AS m
                SET options = p_options || CASE WHEN m.options ? 'since' THEN jsonb_build_object('since', m.options -> 'since') ELSE '{}' END, message = coalesce(p_message, m.message)

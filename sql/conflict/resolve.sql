@@ -255,7 +255,7 @@ COMMENT ON FUNCTION pggit._key_text(jsonb) IS
 
 CREATE OR REPLACE FUNCTION pggit._choices(p_merge_id uuid, p_resolutions jsonb, p_is_new boolean DEFAULT false)
     RETURNS TABLE (conflict_no integer, conflict_id text, resolution jsonb)
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql STABLE
 AS $$
 #variable_conflict use_column
 DECLARE

@@ -80,10 +80,10 @@ DECLARE
     v_cell text    := 'c' || p_column.column_id;
     v_sql  record  := pggit._rule_sql(p_rule, p_column.type_name, '(p.b).' || v_cell, '(p.o).' || v_cell, '(p.t).' || v_cell, 'c' || p_by_id, p_expression);
     v_rows text    := format('(SELECT NULL::pggit._delta_%1$s AS b, NULL::pggit._delta_%1$s AS o, NULL::pggit._delta_%1$s AS t LIMIT %%s) AS p', p_column.table_id);
-    v_is   regtype := p_column.type_name::regtype;
+    v_is   regtype := to_regtype(p_column.type_name);
     v_type regtype;
 BEGIN
-    IF p_rule IN ('ours', 'theirs', 'base') OR pggit._is_keyless(p_column.table_id) THEN
+    IF v_is IS NULL OR p_rule IN ('ours', 'theirs', 'base') OR pggit._is_keyless(p_column.table_id) THEN
         RETURN NULL;
     ELSIF p_rule = 'union' AND v_is <> 'jsonb'::regtype AND NOT EXISTS (SELECT FROM pg_type AS t WHERE t.oid = v_is AND t.typcategory = 'A') THEN
         RETURN 'it is for arrays';
