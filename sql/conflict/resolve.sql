@@ -256,6 +256,7 @@ COMMENT ON FUNCTION pggit._key_text(jsonb) IS
 CREATE OR REPLACE FUNCTION pggit._choices(p_merge_id uuid, p_resolutions jsonb, p_is_new boolean DEFAULT false)
     RETURNS TABLE (conflict_no integer, conflict_id text, resolution jsonb)
     LANGUAGE plpgsql STABLE
+    SET enable_nestloop = off SET enable_mergejoin = off  -- the planner knows nothing of how many there are
 AS $$
 #variable_conflict use_column
 DECLARE

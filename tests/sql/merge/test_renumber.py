@@ -195,8 +195,13 @@ def test_where_new_keys_cannot_be_given_there_is_a_conflict_that_says_why(db: Da
     assert merge(db, "v1", "main", **RULE)[0] == "conflicted"
     note = "renumber: the source is no branch, whose rows could get new keys, and the rows of main keep theirs"
     assert (note,) in db.rows("SELECT note FROM pggit.merge_conflicts")
-    for rule in ({"table": "plain"}, {"table": "t", "column": "v"}, {"table": "nowhere", "column": "id"}):
-        with raises("VG202", "no tracked table has in its key a column whose values come from a sequence"):
+    no_key = "no tracked table has in its key a column whose values come from a sequence"
+    for rule, why in (
+        ({"table": "plain"}, no_key),
+        ({"table": "t", "column": "v"}, no_key),
+        ({"table": "nowhere", "column": "id"}, "there is no tracked table 'nowhere'"),
+    ):
+        with raises("VG202", why):
             merge(db, "side", "main", rules=[{"rule": "renumber", **rule}])
 
 
