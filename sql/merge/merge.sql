@@ -65,7 +65,10 @@ BEGIN
             UNION
             SELECT t.table_id, t.schema_name, c.relname FROM pggit.tables AS t JOIN pggit.branch_tables AS b USING (table_id) JOIN pg_class AS c ON c.oid = b.relation
         ), columns AS (
-            SELECT c.table_id, c.name FROM pggit.columns AS c UNION SELECT c.table_id, c.name FROM pggit.branch_columns AS c
+            SELECT c.table_id, c.name FROM pggit.columns AS c
+            UNION SELECT c.table_id, c.name FROM pggit.branch_columns AS c
+            -- A branch shows main's columns by the names that they had when it began.
+            UNION SELECT b.table_id, a.attname FROM pggit.branch_tables AS b JOIN pg_attribute AS a ON a.attrelid = b.relation WHERE a.attnum > 0 AND NOT a.attisdropped
         )
         SELECT f.name FROM jsonb_object_keys(p_fill) AS f(name)
          WHERE NOT EXISTS (SELECT FROM tables AS t JOIN columns AS c USING (table_id) WHERE pggit._names_column(f.name, t.schema_name, t.table_name, c.name))
@@ -138,7 +141,8 @@ BEGIN
     -- What names columns is about those that there are now.
     PERFORM pggit._follow_unseen() WHERE p_options ?| '{rules,fill}';
     PERFORM pggit._check_rule(r.value) FROM jsonb_array_elements(coalesce(p_options -> 'rules', '[]')) AS r(value);
-    PERFORM pggit._require_fill(p_options -> 'fill') WHERE p_options ? 'fill';
+    -- What a revert or a cherry-pick brings back may have a name that nothing has now.
+    PERFORM pggit._require_fill(p_options -> 'fill') WHERE p_kind = 'merge' AND p_options ? 'fill';
     PERFORM pggit._require_resolution(r.value) FROM jsonb_array_elements(coalesce(p_options -> 'resolutions', '[]')) AS r(value);
     PERFORM pggit._require_one_choice(coalesce(p_options -> 'resolutions', '[]'));
     PERFORM pggit._require_check(c.value) FROM jsonb_array_elements(coalesce(p_options -> 'checks', '[]')) AS c(value);
