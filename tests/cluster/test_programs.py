@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,17 @@ def test_envtests_folder_gives_a_control_plane_without_controllers(
         assert plane.kubectl == assets / "kubectl"
         assert not plane.controllers
         assert "default" in plane.run("get", "namespaces")
+
+
+def test_the_controller_manager_starts_when_the_api_server_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = programs.find_programs()
+    assert found.controller_manager
+    asks_once = ("sh", "-c", '"$0" "$3" get --raw /readyz && exec "$@"', str(found.kubectl))
+    impatient = replace(found, controller_manager=(*asks_once, *found.controller_manager))
+    monkeypatch.setattr(programs, "find_programs", lambda: impatient)
+
+    with ControlPlane(own=True) as plane:
+        assert plane.run("get", "serviceaccount", "default")
 
 
 def test_helm_speaks_to_the_control_plane(control_plane: ControlPlane) -> None:

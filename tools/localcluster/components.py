@@ -35,7 +35,7 @@ class Listen:
 
 
 def start_control_plane(folder: Path, programs: Programs, processes: Processes, listen: Listen) -> Cluster:
-    """Start etcd, the API server and the controller manager, and wait until they answer."""
+    """Start etcd, the API server and, when that answers, the controller manager: it waits ten seconds at most."""
     etcd_port, peer_port, api_port = free_ports(3)
     tokens = _write_tokens(folder / "tokens.csv")
     write_signing_key(folder / "service-accounts.key")
@@ -53,10 +53,9 @@ def start_control_plane(folder: Path, programs: Programs, processes: Processes, 
         inside=processes.inside,
         controllers=programs.controller_manager is not None,
     )
-    if programs.controller_manager:
-        processes.start("kube-controller-manager", _controller_manager(folder, programs.controller_manager))
     _wait_for_answer(cluster, processes, "the API server", "get", "--raw", "/readyz")
     if programs.controller_manager:
+        processes.start("kube-controller-manager", _controller_manager(folder, programs.controller_manager))
         _wait_for_answer(cluster, processes, "the controller manager", "get", "serviceaccount", "default")
     return cluster
 
