@@ -586,7 +586,7 @@ BEGIN
         PERFORM pggit._mind_waiters();
         PERFORM pggit._recheck_foreign_keys(v_tables, ARRAY(SELECT k::oid FROM jsonb_array_elements_text(p_result.detail -> 'idle_keys') AS k));
         PERFORM pggit._require_periods(v_tables, 1);
-        PERFORM pggit._require_as_planned(v_tables, v_start);
+        PERFORM pggit._require_as_planned(v_tables, v_start, p_result.detail -> 'planned_content');
         PERFORM pggit._require_untouched(v_tables, (p_ours).x);
     ELSE
         PERFORM pggit._record_transaction();  -- when it was, for refs by time

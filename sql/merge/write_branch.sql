@@ -196,7 +196,7 @@ COMMENT ON FUNCTION pggit._write_dense(integer) IS
 CREATE OR REPLACE FUNCTION pggit._require_branch_as_planned(p_branch_id integer, p_watermark bigint, p_before_rows bigint)
     RETURNS void
     LANGUAGE plpgsql
-    SET enable_nestloop = off  -- as in pggit._is_logged_as_planned
+    SET enable_nestloop = off  -- as in pggit._stands_as_planned
 AS $$
 DECLARE
     v_shown pggit.branch_tables;

@@ -789,33 +789,32 @@ $$;
 COMMENT ON FUNCTION pggit._writes_alone(pggit.tables) IS
 'Whether a merge writes a table of main, which has no partitions, without any trigger or rule of the user taking part.';
 
-CREATE OR REPLACE FUNCTION pggit._is_logged_as_planned(p_table pggit.tables, p_watermark bigint)
+CREATE OR REPLACE FUNCTION pggit._is_logged_as_planned(p_table pggit.tables, p_watermark bigint, p_changes jsonb)
     RETURNS boolean
     LANGUAGE plpgsql
-    SET enable_nestloop = off  -- the planner does not know how many this transaction has logged
 AS $$
 DECLARE
     v_right boolean := false;
 BEGIN
-    IF pggit._writes_alone(p_table) THEN
+    IF current_setting('session_replication_role') = 'replica' AND pggit._writes_alone(p_table) THEN
         EXECUTE format($sql$
-            SELECT count(*) = count(p.action) AND count(*) = (SELECT count(*) FROM pg_temp.pggit_plan_%1$s AS p WHERE p.action <> 'none')
-              FROM pggit._log_%1$s AS l LEFT JOIN pg_temp.pggit_plan_%1$s AS p ON p.action <> 'none' AND %4$s
-             WHERE l._xid = %2$L::xid8 AND l._seq > %3$s$sql$,
-            p_table.table_id, pggit._transaction_number(), p_watermark, pggit._same_key(p_table.table_id, 'l', 'p')) INTO v_right;
+            SELECT jsonb_build_object('inserted', count(*) FILTER (WHERE l._op = 'I'), 'updated', count(*) FILTER (WHERE l._op = 'U'), 'deleted', count(*) FILTER (WHERE l._op = 'D')) = $1 - 'digest'
+              FROM pggit._log_%s AS l
+             WHERE l._xid = %L::xid8 AND l._seq > %s$sql$,
+            p_table.table_id, pggit._transaction_number(), p_watermark) INTO v_right USING p_changes;
     END IF;
     RETURN v_right;
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._is_logged_as_planned(pggit.tables, bigint) IS
-'Whether this transaction has logged, since a watermark, one change of main for each planned row of a table with a key and none beside, and no trigger or rule of the user is there that could have written another row than the
-merge has. Then the net change is the plan. Where it says no, that is yet to be seen.';
+COMMENT ON FUNCTION pggit._is_logged_as_planned(pggit.tables, bigint, jsonb) IS
+'Whether this transaction has logged, since a watermark, as many inserts, updates and deletes of a table of main as a plan has (p_changes: pggit._sum_up of it), and nothing but the merge writes there: no foreign key and no trigger or rule of the
+user that could have made another row of one. pggit._write_plan has seen to it that all planned rows are written, so that what is logged beside them would be one more of its kind. Then the net change is the plan. Where it says no, that is yet to be seen.';
 
 CREATE OR REPLACE FUNCTION pggit._stands_as_planned(p_table_id integer, p_watermark bigint)
     RETURNS boolean
     LANGUAGE plpgsql
-    SET enable_nestloop = off  -- as in pggit._is_logged_as_planned
+    SET enable_nestloop = off  -- the planner does not know how many this transaction has logged
 AS $$
 DECLARE
     v_right boolean;
@@ -834,7 +833,7 @@ $$;
 COMMENT ON FUNCTION pggit._stands_as_planned(integer, bigint) IS
 'Whether main''s rows of a table with a key are now those of the plan, and this transaction has logged none beside since a watermark.';
 
-CREATE OR REPLACE FUNCTION pggit._require_as_planned(p_tables integer[], p_watermark bigint)
+CREATE OR REPLACE FUNCTION pggit._require_as_planned(p_tables integer[], p_watermark bigint, p_content jsonb DEFAULT '{}')
     RETURNS void
     LANGUAGE plpgsql
 AS $$
@@ -847,7 +846,7 @@ BEGIN
         IF v_table.table_id = ANY (p_tables) AND pggit._is_keyless(v_table.table_id) THEN
             v_right := pggit._is_as_planned(v_table.table_id, format('pggit._log_%s', v_table.table_id), p_watermark);
         ELSIF v_table.table_id = ANY (p_tables) THEN
-            v_right := pggit._is_logged_as_planned(v_table, p_watermark) OR pggit._stands_as_planned(v_table.table_id, p_watermark);
+            v_right := pggit._is_logged_as_planned(v_table, p_watermark, p_content -> v_table.table_id::text) OR pggit._stands_as_planned(v_table.table_id, p_watermark);
         ELSE
             EXECUTE format('SELECT NOT EXISTS (SELECT FROM pggit._log_%s AS l WHERE l._xid = %L::xid8 AND l._seq > %s)',
                            v_table.table_id, v_xid, p_watermark) INTO v_right;
@@ -858,8 +857,8 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._require_as_planned(integer[], bigint) IS
-'Raises VG310 unless the net change that this transaction made to main since a watermark is exactly the plan.';
+COMMENT ON FUNCTION pggit._require_as_planned(integer[], bigint, jsonb) IS
+'Raises VG310 unless the net change that this transaction made to main since a watermark is exactly the plan. p_content: what pggit._sum_up says of it by table id, where that is known.';
 
 CREATE OR REPLACE FUNCTION pggit._hold_still(p_table_id integer, p_mark pggit._mark)
     RETURNS void
