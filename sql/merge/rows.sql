@@ -219,6 +219,19 @@ $$;
 COMMENT ON FUNCTION pggit._may_be_written_otherwise(pggit.columns) IS
 'Whether a column can have different values in rows of one key: a key may be written in several ways, as 1.0 and 1.00.';
 
+CREATE OR REPLACE FUNCTION pggit._differs_sql(p_type text, p_a text, p_b text)
+    RETURNS text
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT CASE WHEN p_type ~ '^(smallint|integer|bigint|uuid|boolean|date|timestamp( ?\(\d\))? with(out)? time zone)$' THEN format('coalesce(%1$s OPERATOR(pg_catalog.<>) %2$s, (%1$s IS NULL) <> (%2$s IS NULL))', p_a, p_b)
+                WHEN p_type ~ '^(text|character varying(\(\d+\))?)$'
+                    THEN format('coalesce(%1$s COLLATE pg_catalog."C" OPERATOR(pg_catalog.<>) %2$s COLLATE pg_catalog."C", (%1$s IS NULL) <> (%2$s IS NULL))', p_a, p_b)
+                ELSE format('ROW(%s)::record *<> ROW(%s)::record', p_a, p_b) END;
+$$;
+
+COMMENT ON FUNCTION pggit._differs_sql(text, text, text) IS
+'Condition, true or false: two values of a type, given as expressions, differ in any byte. Where equal values of the type have equal bytes, its own operator says so in a tenth of the time.';
+
 CREATE OR REPLACE FUNCTION pggit._execute_without_loops(p_sql text)
     RETURNS void
     LANGUAGE plpgsql
@@ -296,35 +309,35 @@ BEGIN
         SELECT %1$s, w.at, '{}'::integer[] AS torn, 'take' AS outcome, NULL::pggit._delta_%2$s AS b, NULL::pggit._delta_%2$s AS t, w.o, w.t AS want, '{}'::integer[] AS cells,
                CASE WHEN NOT w.is_here THEN 'insert' WHEN w.is_there THEN 'update' ELSE 'delete' END AS action
           FROM (
-            SELECT %3$s, o._place AS at, o.%4$s IS DISTINCT FROM NULL AS is_here, t_own._live AS is_there, CASE WHEN o.%4$s IS DISTINCT FROM NULL THEN %5$s END AS o, CASE WHEN t_own._live THEN %6$s END AS t
+            SELECT %3$s, o._place AS at, o.%4$s IS DISTINCT FROM NULL AS is_here, t_own._live AS is_there, %11$s AS differs, CASE WHEN o.%4$s IS DISTINCT FROM NULL THEN %5$s END AS o, CASE WHEN t_own._live THEN %6$s END AS t
               FROM %7$s LEFT JOIN LATERAL (SELECT %8$s, b.ctid AS _place FROM %9$s AS b WHERE %10$s OFFSET 0) AS o ON true
              WHERE t_own._alone
             OFFSET 0
           ) AS w
-         WHERE CASE WHEN w.is_here AND w.is_there THEN w.o *<> w.t ELSE w.is_here <> w.is_there END
+         WHERE CASE WHEN w.is_here AND w.is_there THEN w.differs ELSE w.is_here <> w.is_there END
         UNION ALL$sql$,
             pggit._key_columns(p_table_id, 'w'), p_table_id, pggit._key_columns(p_table_id, 'k'), v_first, pggit._merged_row_sql(p_table_id, 'o', '{}'), pggit._merged_row_sql(p_table_id, 't_own', '{}'),
-            v_rows, pggit._base_columns(p_table_id, 'b', p_ours), pggit._base_rows(p_table_id), pggit._same_key(p_table_id, 'b', 'k', true, false));
+            v_rows, pggit._base_columns(p_table_id, 'b', p_ours), pggit._base_rows(p_table_id), pggit._same_key(p_table_id, 'b', 'k', true, false),
+            (SELECT string_agg(pggit._differs_sql(c.type_name, 'o.c' || c.column_id, 't_own.c' || c.column_id), ' OR ' ORDER BY c.column_id)
+               FROM pggit._store_columns(p_table_id) AS s JOIN pggit._columns_at(p_table_id, pggit._target()) AS c ON c.column_id = s.column_id));
         v_rows := v_rows || v_base_first.join_sql || v_ours_first.join_sql;
     END IF;
 
     SELECT string_agg(CASE WHEN c.column_id IS NULL THEN 'NULL'
-               ELSE format('CASE WHEN w.torn && ''{0,%1$s}'' THEN (w.o).c%1$s
-                                 WHEN ROW((w.t).c%1$s)::record *= ROW((w.b).c%1$s)::record THEN (w.o).c%1$s
-                                 WHEN ROW((w.o).c%1$s)::record *= ROW((w.b).c%1$s)::record THEN (w.t).c%1$s %2$s ELSE (w.o).c%1$s END',
-                           c.column_id, CASE WHEN k.merge IS NOT NULL THEN format('WHEN j%s.clean THEN %s', c.column_id, format(k.merged, 'j' || c.column_id)) END) END,
+               ELSE format('CASE WHEN w.torn && ''{0,%1$s}'' OR NOT %2$s THEN (w.o).c%1$s WHEN NOT %3$s THEN (w.t).c%1$s %4$s ELSE (w.o).c%1$s END', c.column_id, d.t_b, d.o_b,
+                           CASE WHEN k.merge IS NOT NULL THEN format('WHEN j%s.clean THEN %s', c.column_id, format(k.merged, 'j' || c.column_id)) END) END,
                ', ' ORDER BY s.attnum),
-           string_agg(format('CASE WHEN (w.torn && ''{0,%1$s}'' AND ROW((w.o).c%1$s)::record *<> ROW((w.t).c%1$s)::record) OR %2$s THEN %1$s END',
-                             c.column_id, CASE WHEN k.merge IS NOT NULL THEN format('NOT w.torn && ''{0,%1$s}'' AND NOT j%1$s.clean', c.column_id) ELSE d.both END),
+           string_agg(format('CASE WHEN (w.torn && ''{0,%1$s}'' AND %2$s) OR %3$s THEN %1$s END', c.column_id, d.o_t,
+                             CASE WHEN k.merge IS NOT NULL THEN format('NOT w.torn && ''{0,%1$s}'' AND NOT j%1$s.clean', c.column_id) ELSE concat_ws(' AND ', d.t_b, d.o_b, d.o_t) END),
                ', ' ORDER BY c.column_id) FILTER (WHERE NOT c.column_id IS NULL AND pggit._may_be_written_otherwise(c)),
-           string_agg(format(' LEFT JOIN LATERAL (SELECT f.* FROM %2$s AS f WHERE w.outcome = ''cells'' AND %3$s OFFSET 0) AS j%1$s ON true', c.column_id, k.merge, d.both), ''
+           string_agg(format(' LEFT JOIN LATERAL (SELECT f.* FROM %2$s AS f WHERE w.outcome = ''cells'' AND %3$s OFFSET 0) AS j%1$s ON true', c.column_id, k.merge, concat_ws(' AND ', d.t_b, d.o_b, d.o_t)), ''
                ORDER BY c.column_id) FILTER (WHERE k.merge IS NOT NULL)
       INTO v_want, v_cells, v_json
       FROM pggit._store_columns(p_table_id) AS s
       LEFT JOIN pggit._columns_at(p_table_id, pggit._target()) AS c ON c.column_id = s.column_id
-      LEFT JOIN LATERAL pggit._merge_by_key_sql(c.type_name, '(w.b).c' || c.column_id, '(w.o).c' || c.column_id, '(w.t).c' || c.column_id) AS k ON NOT c.column_id IS NULL
-     CROSS JOIN LATERAL (SELECT format('ROW((w.t).c%1$s)::record *<> ROW((w.b).c%1$s)::record AND ROW((w.o).c%1$s)::record *<> ROW((w.b).c%1$s)::record AND ROW((w.o).c%1$s)::record *<> ROW((w.t).c%1$s)::record',
-                                       c.column_id) AS both) AS d;
+     CROSS JOIN LATERAL (SELECT '(w.b).c' || c.column_id AS b, '(w.o).c' || c.column_id AS o, '(w.t).c' || c.column_id AS t) AS w
+     CROSS JOIN LATERAL (SELECT pggit._differs_sql(c.type_name, w.t, w.b) AS t_b, pggit._differs_sql(c.type_name, w.o, w.b) AS o_b, pggit._differs_sql(c.type_name, w.o, w.t) AS o_t) AS d
+      LEFT JOIN LATERAL pggit._merge_by_key_sql(c.type_name, w.b, w.o, w.t) AS k ON NOT c.column_id IS NULL;
 
     PERFORM pggit._drop_temporary(format('pg_temp.pggit_plan_%s', p_table_id));
     PERFORM pggit._execute_by_merge_joins(format($sql$

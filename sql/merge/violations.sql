@@ -79,8 +79,7 @@ AS $$
 BEGIN
     -- An update may move a row to another partition, or change a generated column through others.
     RETURN (SELECT CASE WHEN count(*) = cardinality(p_names) AND pggit._root(p_relation) = p_relation
-                        THEN format('(p.action <> ''update'' OR ROW(%s)::record *<> ROW(%s)::record)', string_agg('(p.o).c' || c.column_id, ', ' ORDER BY c.column_id),
-                                    string_agg('(p.want).c' || c.column_id, ', ' ORDER BY c.column_id))
+                        THEN format('(p.action <> ''update'' OR %s)', string_agg(pggit._differs_sql(c.type_name, '(p.o).c' || c.column_id, '(p.want).c' || c.column_id), ' OR ' ORDER BY c.column_id))
                         ELSE 'true' END
               FROM pggit._columns_at(p_table_id, pggit._target()) AS c
              WHERE c.name = ANY (p_names) AND c.generated_as IS NULL);

@@ -122,3 +122,45 @@ def test_two_writings_of_a_key_are_a_conflict(
     assert db.value("SELECT (pggit.continue_merge(%s)).result", merge) == "merged"
     assert query(there[target], "SELECT k::text, v FROM t").fetchall() == [(theirs, "theirs")]
     assert db.rows("SELECT * FROM pggit.verify()") == []
+
+
+#: Values that a plan compares by their own operator, as no two of them are equal in other bytes; some that it does not.
+COMPARED = {
+    "smallint": ("0", "-1", "7"),
+    "bigint": ("0", "9223372036854775807", "-1"),
+    "uuid": ("00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"),
+    "boolean": ("true", "false"),
+    "date": ("infinity", "-infinity", "2026-11-29"),
+    "timestamp without time zone": ("infinity", "2026-11-29 10:00", "2026-11-29 10:00:00.000001"),
+    "timestamp(3) with time zone": ("-infinity", "2026-11-29 10:00+00", "2026-11-29 11:00+01"),
+    "text": ("", "a", "A", "a ", "é", "é"),
+    "character varying(3)": ("", "a", "a ", "A"),
+    "character(3)": ("a", "a ", "A"),
+    "numeric": ("1", "1.0", "NaN", "Infinity"),
+    "double precision": ("0", "-0", "NaN"),
+    "jsonb": ("1", "1.0", '{"a": 1}'),
+    "date[]": ("{2026-11-29}", "{}"),
+}
+
+
+@pytest.mark.parametrize("kind", COMPARED)
+def test_values_differ_where_their_bytes_do(db: Database, kind: str) -> None:
+    db.run(f"CREATE TABLE public.pairs (a {kind}, b {kind})")
+    if kind == "text" and db.value("SELECT current_setting('server_version_num')::integer") < 160000:
+        # The wheels of 16 to 18 are built without ICU.
+        db.run("""
+            CREATE COLLATION public.loose (provider = icu, locale = 'und-u-ks-level1', deterministic = false);
+            ALTER TABLE public.pairs ALTER a TYPE text COLLATE public.loose, ALTER b TYPE text COLLATE public.loose
+        """)
+    values = [None, *COMPARED[kind]]
+    for a in values:
+        for b in values:
+            db.run("INSERT INTO public.pairs VALUES (%s, %s)", a, b)
+    differs = db.value("SELECT pggit._differs_sql(%s, 'p.a', 'p.b')", kind)
+    assert db.value(f"SELECT count(*) FROM public.pairs AS p WHERE {differs}") > 0
+    assert (
+        db.rows(
+            f"SELECT p.* FROM public.pairs AS p WHERE ({differs}) IS DISTINCT FROM (ROW(a)::record *<> ROW(b)::record)"
+        )
+        == []
+    )
