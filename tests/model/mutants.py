@@ -25,13 +25,15 @@ class Mutant:
     also: tuple[str, ...] = ()
 
     def install(self, db: Database) -> None:
-        for (name,) in db.rows(
-            "SELECT oid::regprocedure::text FROM pg_proc WHERE oid::regproc::text = %s", self.function
+        db.run(self.text_of(db).replace(self.old, self.new))
+
+    def text_of(self, db: Database) -> str:
+        """The function that says it."""
+        for (text,) in db.rows(
+            "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE oid::regproc::text = %s", self.function
         ):
-            text: str = db.value("SELECT pg_get_functiondef(%s::regprocedure)", name)
             if self.old in text:
-                db.run(text.replace(self.old, self.new))
-                return
+                return str(text)
         raise AssertionError(f"{self.function} does not say {self.old!r} any more")
 
 
@@ -62,8 +64,8 @@ MUTANTS: dict[str, Mutant] = {
     "old_and_new": Mutant(
         "a key in OLD and NEW of one statement came in by it",
         "pggit._create_capture_functions",
-        "SELECT v_seq, v_xid, CASE WHEN %4$s THEN 'U' ELSE 'D' END, %3$s FROM old_rows AS o;",
-        "SELECT v_seq, v_xid, CASE WHEN %4$s THEN 'I' ELSE 'D' END, %3$s FROM old_rows AS o;",
+        "CASE WHEN %5$s THEN 'I' WHEN %6$s THEN 'D' ELSE 'U' END",
+        "CASE WHEN %5$s THEN 'I' WHEN %6$s THEN 'D' ELSE 'I' END",
         also=("transaction",),
     ),
     "no_repair": Mutant(
@@ -173,8 +175,8 @@ MUTANTS: dict[str, Mutant] = {
     "whole_rows": Mutant(
         "a row that both changed is theirs, if no cell is in dispute",
         "pggit._plan_rows",
-        "WHEN ROW((w.t).c%1$s)::record *= ROW((w.b).c%1$s)::record THEN (w.o).c%1$s",
-        "WHEN ROW((w.t).c%1$s)::record *= ROW((w.b).c%1$s)::record THEN (w.t).c%1$s",
+        "OR NOT %2$s THEN (w.o).c%1$s WHEN NOT %3$s",
+        "OR NOT %2$s THEN (w.t).c%1$s WHEN NOT %3$s",
         "few",
     ),
     "last_rule": Mutant(

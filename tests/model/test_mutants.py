@@ -8,7 +8,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from fixtures.postgres import Servers
+from fixtures.postgres import Database, Servers
 from model.machine import DiffersError, VerifyComplainsError
 from model.machines import run
 from model.mutants import MERGES, MUTANTS
@@ -37,6 +37,12 @@ def how(found: BaseException) -> str:
     if found.sqlstate is None or found.sqlstate.startswith("42"):
         raise found
     return f"error {found.sqlstate}"
+
+
+def test_each_is_another_text_of_the_core(db: Database) -> None:
+    for mutant in MUTANTS.values():
+        assert mutant.old != mutant.new
+        mutant.text_of(db)
 
 
 def test_a_wrong_engine_is_found_out(servers: Servers, server: Server, mutants: list[str]) -> None:
