@@ -48,6 +48,7 @@ DECLARE
     v_branches record;
     v_main     record;
     v_step     record;
+    v_plans    uuid[];
 BEGIN
     IF NOT v_dry THEN
         PERFORM pggit._require_read_committed('gc');
@@ -104,14 +105,16 @@ BEGIN
         RETURN QUERY SELECT 'pggit.transactions', 0::bigint, 0::bigint, 'left for the next run: others are changing tables';
     END;
 
+    v_plans := ARRAY(SELECT m.merge_id FROM pggit.merges AS m
+                      WHERE m.result = 'planned' AND m.created_at < v_since
+                        AND NOT EXISTS (SELECT FROM pggit.merge_plans AS p WHERE p.merge_id = m.merge_id)
+                        AND NOT EXISTS (SELECT FROM pggit.merge_runs AS p WHERE p.merge_id = m.merge_id) FOR UPDATE SKIP LOCKED);
     FOR v_step IN SELECT * FROM (VALUES
         ('pggit.branch_bases', 'r.branch_id IN (SELECT l.branch_id FROM pg_temp.pggit_gc_lines AS l WHERE NOT l.is_live)', 'what deleted branches left'),
-        ('pggit.conflicts', format('r.merge_id IN (SELECT m.merge_id FROM pggit.merges AS m WHERE m.finished_at < %L)', v_since), 'conflicts of merges that ended before the retention'),
+        ('pggit.conflicts', format('r.merge_id IN (SELECT m.merge_id FROM pggit.merges AS m WHERE m.finished_at < %L) OR r.merge_id = ANY (%L)', v_since, v_plans),
+         'conflicts of merges that ended, or were only planned, before the retention'),
         ('pggit.violations', format('r.merge_id IN (SELECT m.merge_id FROM pggit.merges AS m WHERE m.finished_at < %L)', v_since), 'violations of merges that ended before the retention'),
-        ('pggit.merges', format('r.merge_id IN (SELECT m.merge_id FROM pggit.merges AS m WHERE m.result = ''planned'' AND m.created_at < %L
-                                   AND NOT EXISTS (SELECT FROM pggit.merge_plans AS p WHERE p.merge_id = m.merge_id)
-                                   AND NOT EXISTS (SELECT FROM pggit.merge_runs AS p WHERE p.merge_id = m.merge_id) FOR UPDATE SKIP LOCKED)', v_since),
-         'plans of before the retention that were not carried out'),
+        ('pggit.merges', format('r.merge_id = ANY (%L)', v_plans), 'plans of before the retention that were not carried out'),
         -- Last: a writer that claims one of these keys just now waits for the end of gc.
         ('pggit.key_locks', format('r.ctid IN (SELECT k.ctid FROM pggit.key_locks AS k
                                     WHERE k.branch_id IN (SELECT l.branch_id FROM pg_temp.pggit_gc_lines AS l WHERE NOT l.is_live) OR k.xid < %L FOR UPDATE SKIP LOCKED)',

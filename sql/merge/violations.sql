@@ -333,7 +333,9 @@ CREATE OR REPLACE FUNCTION pggit._wants_of_key_sql(p_child_id integer, p_key rec
     LANGUAGE plpgsql STRICT
 AS $$
 DECLARE
-    v_wants text := pggit._wants_sql(p_child_id, p_key.child, CASE WHEN p_parents_stay AND p_key.is_valid THEN pggit._sets_sql(p_child_id, p_key.child, p_key.child_names) ELSE 'true' END);
+    v_wants text := pggit._wants_sql(p_child_id, p_key.child, CASE WHEN p_parents_stay AND p_key.is_valid
+                                  THEN format('(%s)', concat_ws(' OR ', pggit._sets_sql(p_child_id, p_key.child, p_key.child_names), pggit._anew_sql(p_child_id, pggit._base_relation(p_child_id)::regclass)))
+                                  ELSE 'true' END);
 BEGIN
     RETURN CASE WHEN pggit._how_many(v_wants, 1) > 0 THEN v_wants END;
 END;
@@ -341,7 +343,7 @@ $$;
 
 COMMENT ON FUNCTION pggit._wants_of_key_sql(integer, record, boolean) IS
 'Of a foreign key and the planned table that has it: SELECT of the rows to write that it has to be checked for. As PostgreSQL has it, an update that leaves its columns alone does not ask it again, unless p_parents_stay is
-false or it is NOT VALID. NULL where there is none.';
+false, it is NOT VALID or the row may be deleted and inserted (pggit._anew_sql): who deletes the parent meanwhile finds no row then that refers to it. NULL where there is none.';
 
 CREATE OR REPLACE FUNCTION pggit._check_foreign_keys(p_merge_id uuid, p_tables integer[], p_target_id integer)
     RETURNS oid[]

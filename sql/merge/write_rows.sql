@@ -144,6 +144,16 @@ $$;
 COMMENT ON FUNCTION pggit._swaps_sql(integer, regclass) IS
 'Condition on a planned row p: its update changes what a unique index or exclusion constraint looks at, so that updates one by one could collide on the way to a valid end.';
 
+CREATE OR REPLACE FUNCTION pggit._anew_sql(p_table_id integer, p_relation regclass)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT concat_ws(' OR ', pggit._identities_sql(p_table_id, p_relation), pggit._swaps_sql(p_table_id, p_relation));
+$$;
+
+COMMENT ON FUNCTION pggit._anew_sql(integer, regclass) IS
+'Condition on a planned row p: its update is, or becomes where updates collide, a delete and an insert.';
+
 CREATE OR REPLACE FUNCTION pggit._write_plan(p_table_id integer, p_relation text, p_anew text)
     RETURNS void
     LANGUAGE plpgsql
@@ -246,13 +256,11 @@ CREATE OR REPLACE FUNCTION pggit._write_rows(p_table_id integer, p_relation text
     RETURNS void
     LANGUAGE plpgsql
 AS $$
-DECLARE
-    v_identities text := pggit._identities_sql(p_table_id, p_relation::regclass);
 BEGIN
     -- An updated row is still there for a foreign key that waits for it; one that was deleted and inserted is not.
-    PERFORM pggit._write_plan(p_table_id, p_relation, v_identities);
+    PERFORM pggit._write_plan(p_table_id, p_relation, pggit._identities_sql(p_table_id, p_relation::regclass));
 EXCEPTION WHEN unique_violation OR exclusion_violation THEN
-    PERFORM pggit._write_plan(p_table_id, p_relation, concat_ws(' OR ', v_identities, pggit._swaps_sql(p_table_id, p_relation::regclass)));
+    PERFORM pggit._write_plan(p_table_id, p_relation, pggit._anew_sql(p_table_id, p_relation::regclass));
 END;
 $$;
 
