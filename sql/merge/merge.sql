@@ -463,7 +463,9 @@ BEGIN
         PERFORM pggit._show_unfit(p_merge.merge_id, v_table, (pggit._ref(p_bases[1])).at, p_before, p_theirs);
     END LOOP;
 
-    v_doubles := (SELECT jsonb_agg(to_jsonb(d)) FROM pggit._collisions(p_merge, v_kept) AS d);
+    IF EXISTS (SELECT FROM pggit.conflicts AS c WHERE c.merge_id = p_merge.merge_id AND c.kind = 'insert_insert') THEN
+        v_doubles := (SELECT jsonb_agg(to_jsonb(d)) FROM pggit._collisions(p_merge, v_kept) AS d);
+    END IF;
     IF v_doubles IS NOT NULL THEN
         v_why_not := pggit._why_not_renumbered(p_merge, v_doubles, p_bases, p_ours, p_theirs);
         IF v_why_not IS NULL THEN

@@ -1,8 +1,10 @@
 CREATE OR REPLACE FUNCTION pggit._tree_entries(p_tree_id bigint)
     RETURNS SETOF pggit.schema_entries
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
+BEGIN
+    RETURN QUERY
     WITH RECURSIVE chain AS (
         SELECT t.tree_id, t.parent_id, 0 AS age FROM pggit.schema_trees AS t WHERE t.tree_id = p_tree_id
         UNION ALL
@@ -13,6 +15,7 @@ AS $$
          ORDER BY e.object_type, e.object_name, c.age
     )
     SELECT l.* FROM latest AS l WHERE l.hash IS NOT NULL;
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._tree_entries(bigint) IS

@@ -755,7 +755,7 @@ DECLARE
     v_changed  oid[];
     v_context  text;
 BEGIN
-    IF current_setting('pggit.following', true) = 'on' OR (TG_TAG IN ('CREATE TABLE AS', 'CREATE INDEX') AND pggit._is_temporary_ddl()) THEN
+    IF current_setting('pggit.following', true) = 'on' OR (TG_TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'CREATE INDEX') AND pggit._is_temporary_ddl()) THEN
         RETURN;
     END IF;
     GET DIAGNOSTICS v_context = PG_CONTEXT;
