@@ -230,7 +230,7 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION pggit._differs_sql(text, text, text) IS
-'Condition, true or false: two values of a type, given as expressions, differ in any byte. Where equal values of the type have equal bytes, its own operator says so in a tenth of the time.';
+'Condition, true or false: two values of a type, given as expressions, differ in any byte. Where equal values of the type have equal bytes, its own operator says so, without a record made of each.';
 
 CREATE OR REPLACE FUNCTION pggit._execute_without_loops(p_sql text)
     RETURNS void
