@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
+import struct
 import tempfile
 import threading
 import time
@@ -28,6 +29,10 @@ URI_IGNORED = frozenset({"connect_timeout", "application_name", "channel_binding
 
 _KEEP_IDLE = 60.0
 _LONGEST_BREAK = 30.0
+#: So many questions in a row without an answer, and a server hangs.
+_SILENT = 3
+#: SSLRequest: the first thing that a client may say, answered before anybody is asked who he is.
+_ANYBODY_THERE = struct.pack("!ii", 8, 80877103)
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,10 @@ class Pools:
 
     @contextmanager
     def connection(self, target: Target, *, patience: float | None = None) -> Iterator[Connection]:
-        """A connection in autocommit, alone for us. `patience`: seconds until the connection is cut, whatever hangs."""
+        """A connection in autocommit, alone for us.
+
+        It is cut after `patience` seconds, and as soon as its server answers nobody any more.
+        """
         self._refuse_broken(target.instance)
         places = self._places_of(target.instance)
         if not places.acquire(timeout=self._settings.connect_timeout):
@@ -101,7 +109,7 @@ class Pools:
         conn: Connection | None = None
         try:
             conn = self._alive(target) or self._connect(target)
-            with _cut_after(conn, patience or self._settings.statement_timeout + self._settings.connect_timeout):
+            with self._guarded(conn, target, patience or self._settings.statement_timeout):
                 yield conn
             self._keep(target, conn)
             self._mend(target.instance)
@@ -149,6 +157,29 @@ class Pools:
     def _places_of(self, instance: str) -> threading.BoundedSemaphore:
         with self._lock:
             return self._places.setdefault(instance, threading.BoundedSemaphore(self._settings.workers_per_instance))
+
+    @contextmanager
+    def _guarded(self, conn: Connection, target: Target, patience: float) -> Iterator[None]:
+        """End the wait for a server that has stopped answering: libpq itself would wait for ever."""
+        over, lock = threading.Event(), threading.Lock()
+        pause = self._settings.connect_timeout
+
+        def guard() -> None:
+            end, silent = time.monotonic() + patience + pause, 0
+            while silent < _SILENT and (left := end - time.monotonic()) > 0:
+                if over.wait(min(pause, left)):
+                    return
+                silent = 0 if _answers(target, pause) else silent + 1
+            with lock:
+                if not over.is_set():
+                    _cut(conn)
+
+        threading.Thread(target=guard, name=f"guard of {target.instance}", daemon=True).start()
+        try:
+            yield
+        finally:
+            with lock:
+                over.set()
 
     def _alive(self, target: Target) -> Connection | None:
         """An idle connection that still answers, clean of what its last user left."""
@@ -234,7 +265,7 @@ class Pools:
 
 @contextmanager
 def _cut_after(conn: Connection, seconds: float) -> Iterator[None]:
-    """End the wait for a server that has stopped answering: libpq itself would wait for ever."""
+    """Bound the wait for one short answer."""
     timer = threading.Timer(seconds, _cut, [conn])
     timer.daemon = True
     timer.start()
@@ -247,3 +278,16 @@ def _cut_after(conn: Connection, seconds: float) -> Iterator[None]:
 def _cut(conn: Connection) -> None:
     with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(conn.fileno())) as wire:
         wire.shutdown(socket.SHUT_RDWR)
+
+
+def _answers(target: Target, seconds: int) -> bool:
+    """Whether a server says anything at all, or has at least refused: then what we wait for ends by itself."""
+    try:
+        with socket.create_connection((target.host, target.port), timeout=seconds) as wire:
+            wire.sendall(_ANYBODY_THERE)
+            wire.recv(1)
+    except TimeoutError:
+        return False
+    except OSError:
+        pass
+    return True
