@@ -460,12 +460,14 @@ CREATE OR REPLACE FUNCTION pggit._hold_branch_still(p_branch_id integer, p_from_
 AS $$
 DECLARE
     v_replica text    := current_setting('session_replication_role');
+    -- No event trigger need look at what locks views. What changes this setting makes PostgreSQL plan everything anew.
+    v_quietly boolean := pggit._may_replicate() AND EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.form = 'view');
     v_begun   timestamptz := clock_timestamp();
     v_within  integer := 20;
     v_left    integer;
 BEGIN
-    IF pggit._may_replicate() THEN
-        PERFORM set_config('session_replication_role', 'replica', true);  -- no event trigger need look at this
+    IF v_quietly THEN
+        PERFORM set_config('session_replication_role', 'replica', true);
     END IF;
     LOOP
         -- All attempts together: who waits for the branch's row, which is held all the while, would find that he waits in a circle.
@@ -482,7 +484,7 @@ BEGIN
         PERFORM pg_sleep(0.005 + random() * 0.02);
         v_within := v_within * 7;
     END LOOP;
-    IF pggit._may_replicate() THEN
+    IF v_quietly THEN
         PERFORM set_config('session_replication_role', v_replica, true);
     END IF;
 END;
