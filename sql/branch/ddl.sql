@@ -3,7 +3,6 @@
 CREATE OR REPLACE FUNCTION pggit._is_own_ddl(p_context text)
     RETURNS boolean
     LANGUAGE sql IMMUTABLE
-    SET search_path = pg_catalog
 AS $$
     -- Without backslashes it reads the same whatever standard_conforming_strings is.
     SELECT p_context ~ 'function pggit[.](?!_on_|ddl[(]|apply_migration[(]|rollback_function[(]|_apply_steps[(])';

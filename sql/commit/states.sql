@@ -731,12 +731,15 @@ COMMENT ON FUNCTION pggit._require_table_at(pggit.tables, pggit._position, text)
 
 CREATE OR REPLACE FUNCTION pggit._store_columns(p_table_id integer)
     RETURNS TABLE (column_id integer, attnum smallint)
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog
 AS $$
+BEGIN
+    RETURN QUERY
     SELECT substr(a.attname, 2)::integer, a.attnum
       FROM pg_attribute AS a
      WHERE a.attrelid = format('pggit._delta_%s', p_table_id)::regclass AND a.attnum > 1 AND NOT a.attisdropped;
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._store_columns(integer) IS

@@ -70,7 +70,6 @@ COMMENT ON FUNCTION pggit._merge_fields(jsonb, jsonb, jsonb) IS
 CREATE OR REPLACE FUNCTION pggit._is_of_table(p_object pggit._schema_object)
     RETURNS boolean
     LANGUAGE sql IMMUTABLE
-    SET search_path = pg_catalog
 AS $$
     SELECT (p_object).object_type IN ('table', 'column', 'constraint', 'index', 'trigger', 'policy', 'rule', 'statistics');
 $$;
@@ -163,7 +162,6 @@ COMMENT ON FUNCTION pggit._merge_objects(uuid, pggit._schema_object[], pggit._sc
 CREATE OR REPLACE FUNCTION pggit._is_validation(p_from jsonb, p_to jsonb)
     RETURNS boolean
     LANGUAGE sql IMMUTABLE
-    SET search_path = pg_catalog
 AS $$
     SELECT coalesce(p_from ->> 'definition' = (p_to ->> 'definition') || ' NOT VALID' AND p_from - '{definition,comment}'::text[] = p_to - '{definition,comment}'::text[], false);
 $$;
@@ -473,7 +471,6 @@ COMMENT ON FUNCTION pggit._drop_users_of_tables(integer, integer[], pggit._schem
 CREATE OR REPLACE FUNCTION pggit._uses_tables(p_object pggit._schema_object)
     RETURNS boolean
     LANGUAGE sql IMMUTABLE
-    SET search_path = pg_catalog
 AS $$
     SELECT (p_object).object_type IN ('view', 'materialized view') OR ((p_object).object_type = 'constraint' AND (p_object).definition ? 'references');
 $$;

@@ -233,11 +233,20 @@ CREATE OR REPLACE FUNCTION pggit._own_foreign_keys(p_branch_id integer)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
+    WITH keys AS MATERIALIZED (
+        SELECT c.* FROM pg_constraint AS c
+         WHERE c.contype = 'f' AND c.convalidated
+           AND EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.form = 'table' AND bt.relation IN (c.conrelid, c.confrelid))
+           AND (NOT EXISTS (SELECT FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id) JOIN pg_constraint AS m ON m.conrelid = t.relation
+                             WHERE bt.branch_id = p_branch_id AND bt.relation = c.conrelid AND m.contype = 'f' AND m.conname = c.conname)
+                OR EXISTS (SELECT FROM pggit.branch_tables AS bt JOIN pggit.branch_columns AS bc USING (branch_id, table_id)
+                            WHERE bt.branch_id = p_branch_id AND bt.relation IN (c.conrelid, c.confrelid)))
+    )
     SELECT c.conname, c.conrelid::regclass, c.confrelid::regclass, (SELECT bt.table_id FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.relation = c.conrelid), n.nspname, k.relname,
            string_agg(quote_ident(ca.attname), ', ' ORDER BY u.nth),
            string_agg(format('p.%I OPERATOR(%I.%s) c.%I', pa.attname, os.nspname, o.oprname, ca.attname), ' AND '),
            string_agg(format('c.%I IS NOT NULL', ca.attname), ' AND ')
-      FROM pg_constraint AS c
+      FROM keys AS c
       JOIN pg_class AS k ON k.oid = c.conrelid
       JOIN pg_namespace AS n ON n.oid = k.relnamespace
      CROSS JOIN LATERAL unnest(c.conkey, c.confkey, c.conpfeqop) WITH ORDINALITY AS u(child, parent, operator, nth)
@@ -245,12 +254,6 @@ AS $$
       JOIN pg_attribute AS pa ON pa.attrelid = c.confrelid AND pa.attnum = u.parent
       JOIN pg_operator AS o ON o.oid = u.operator
       JOIN pg_namespace AS os ON os.oid = o.oprnamespace
-     WHERE c.contype = 'f' AND c.convalidated
-       AND EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.form = 'table' AND bt.relation IN (c.conrelid, c.confrelid))
-       AND (NOT EXISTS (SELECT FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id) JOIN pg_constraint AS m ON m.conrelid = t.relation
-                         WHERE bt.branch_id = p_branch_id AND bt.relation = c.conrelid AND m.contype = 'f' AND m.conname = c.conname)
-            OR EXISTS (SELECT FROM pggit.branch_tables AS bt JOIN pggit.branch_columns AS bc USING (branch_id, table_id)
-                        WHERE bt.branch_id = p_branch_id AND bt.relation IN (c.conrelid, c.confrelid)))
      GROUP BY c.oid, c.conname, c.conrelid, c.confrelid, n.nspname, k.relname
      ORDER BY c.conname;
 $$;

@@ -3,7 +3,6 @@
 CREATE OR REPLACE FUNCTION pggit._object_hash(p_definition jsonb)
     RETURNS text
     LANGUAGE sql IMMUTABLE
-    SET search_path = pg_catalog
 AS $$
     SELECT encode(sha256(convert_to(p_definition::text, 'UTF8')), 'hex');
 $$;

@@ -16,7 +16,6 @@ COMMENT ON FUNCTION pggit._in_target(text, jsonb) IS
 CREATE OR REPLACE FUNCTION pggit._local_name(p_object pggit._schema_object)
     RETURNS text
     LANGUAGE sql IMMUTABLE
-    SET search_path = pg_catalog
 AS $$
     SELECT CASE WHEN (p_object).object_type IN ('column', 'constraint', 'trigger', 'policy', 'rule') THEN substr((p_object).object_name, length((p_object).parent) + 2)
                 ELSE regexp_replace((p_object).object_name, '^(?:"(?:[^"]|"")*"|[^.]+)\.', '') END;

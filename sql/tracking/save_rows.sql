@@ -3,7 +3,6 @@
 CREATE OR REPLACE FUNCTION pggit._word(p_name text)
     RETURNS text
     LANGUAGE sql IMMUTABLE
-    SET search_path = pg_catalog
 AS $$
     SELECT '(?<![[:alnum:]_])' || regexp_replace(lower(replace(p_name, '"', '""')), '([^[:alnum:]_])', '\\\1', 'g')
            || CASE WHEN octet_length(p_name) < 63 THEN '(?![[:alnum:]_])' ELSE '' END;

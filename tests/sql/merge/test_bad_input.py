@@ -11,6 +11,8 @@ from psycopg.types.json import Jsonb
 
 from fixtures.postgres import Database, query, raises
 
+pytestmark = pytest.mark.by_turns
+
 
 @pytest.fixture
 def torn(small: Database) -> Database:
@@ -148,7 +150,6 @@ MISSPELLED: dict[str, tuple[dict[str, Any], str, str]] = {
 }
 
 
-@pytest.mark.by_turns
 @pytest.mark.parametrize("case", MISSPELLED)
 def test_a_name_in_the_options_that_is_not_there_is_told(torn: Database, case: str) -> None:
     options, said, hint = MISSPELLED[case]
@@ -185,7 +186,6 @@ IDLE = {
 }
 
 
-@pytest.mark.by_turns
 @pytest.mark.parametrize("case", IDLE)
 def test_a_rule_that_can_never_decide_is_refused(torn: Database, case: str) -> None:
     """Where it names one column; one for many is for those of them that it can decide."""
