@@ -41,7 +41,7 @@ BEGIN
         END IF;
     END IF;
     v_result           := pggit.merge(v_source.name, v_target.name);
-    total_conflicts    := (SELECT count(*) FROM pggit.conflicts AS c WHERE c.merge_id = v_result.merge_id);
+    total_conflicts    := (SELECT m.total_conflicts FROM pggit.merge_status(v_result.merge_id) AS m);
     resolution_history := '[]';
     IF v_result.result = 'conflicted' AND coalesce(p_auto_resolve, true) THEN
         FOR v_conflict IN SELECT c.* FROM pggit.merge_conflicts AS c WHERE c.merge_id = v_result.merge_id AND c.resolution IS NULL ORDER BY c.conflict_no LOOP
@@ -50,11 +50,11 @@ BEGIN
             resolution_history := resolution_history || jsonb_build_object('conflict_id', v_conflict.conflict_id, 'table', v_conflict.table_name, 'key', v_conflict.key, 'column', v_conflict.column_name,
                                                                            'method', v_try.resolution_method, 'value', v_try.merged_data, 'confidence', v_try.confidence);
         END LOOP;
-        IF pggit._undecided(v_result.merge_id) = 0 THEN
+        IF pggit._open_conflicts(v_result.merge_id) = 0 THEN
             v_result := pggit.continue_merge(v_result.merge_id);
         END IF;
     END IF;
-    manual_required := pggit._undecided(v_result.merge_id);
+    manual_required := pggit._open_conflicts(v_result.merge_id);
     auto_resolved   := total_conflicts - manual_required;
     merge_success   := v_result.result IN ('merged', 'fast_forward', 'up_to_date');
     merge_result    := to_jsonb(v_result);
@@ -64,6 +64,6 @@ $$;
 
 COMMENT ON FUNCTION pggit.three_way_merge_advanced(integer, integer, text, boolean) IS
 'Merges a branch into another, both by branch_id, as pggit.merge does, and decides the conflicts that pggit.attempt_auto_resolution can (strategy heuristic) if p_auto_resolve.
-p_base_commit_id NULL, or the commit that the merge starts from in any case; another is refused. total_conflicts are those of the merge, auto_resolved the ones that merge rules or this function decided, manual_required the rest: with
+p_base_commit_id NULL, or the commit that the merge starts from in any case; another is refused. total_conflicts are those of the merge, of rows and of definitions (which a person decides), auto_resolved the ones that merge rules or this function decided, manual_required the rest: with
 any, nothing is written but the decisions so far, and pggit.resolve_conflict and pggit.continue_merge go on with merge_result.merge_id. merge_result is the result of pggit.merge; resolution_history is an array of conflict_id,
 table, key, column, method, value, confidence. Raises VG001 (no such branch), VG202 (another base), and what pggit.merge raises.';

@@ -6,7 +6,7 @@ AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
-    SELECT m.merge_id, m.kind, m.source, b.name, m.result, m.commit_id, (SELECT count(*)::integer FROM pggit.conflicts AS c WHERE c.merge_id = m.merge_id),
+    SELECT m.merge_id, m.kind, m.source, b.name, m.result, m.commit_id, ((SELECT count(*) FROM pggit.conflicts AS c WHERE c.merge_id = m.merge_id) + (SELECT count(*) FROM pggit.schema_conflicts AS c WHERE c.merge_id = m.merge_id))::integer,
            pggit._open_conflicts(m.merge_id), (SELECT count(*)::integer FROM pggit.violations AS v WHERE v.merge_id = m.merge_id),
            (m.outcome).detail ->> 'reason', m.requested_by, m.created_at, m.finished_at
       FROM pggit.merges AS m JOIN pggit.branches AS b ON b.branch_id = m.target_id
@@ -23,4 +23,4 @@ $$;
 
 COMMENT ON FUNCTION pggit.merge_status(uuid) IS
 'How a merge stands; with NULL all that are not settled, the newest first.
-kind is merge, revert, cherry_pick, reset, unstash or rebase; result as in pggit.merge; open_conflicts are those that nobody has decided; reason is why it was refused. Raises VG006.';
+kind is merge, revert, cherry_pick, reset, unstash or rebase; result as in pggit.merge; total_conflicts are those of rows and of definitions, open_conflicts those of them that nobody has decided; reason is why it was refused. Raises VG006.';

@@ -416,6 +416,20 @@ def test_data_branches_are_merged_and_merges_tell_how_they_stand(parted: Databas
         parted.run("SELECT * FROM pggit.merge_status(%s)", uuid.uuid4())
 
 
+def test_conflicts_of_definitions_are_counted_too(db: Database) -> None:
+    db.run("CREATE TABLE t (id integer PRIMARY KEY, v numeric(10, 2)); SELECT pggit.track_schema('public')")
+    db.run("SELECT pggit.commit('base'); SELECT pggit.create_branch('side')")
+    query(db.connect(branch="side"), "ALTER TABLE t ALTER v TYPE numeric(12, 2)")
+    db.run("ALTER TABLE t ALTER v TYPE double precision")
+    number = db.value("SELECT branch_id FROM pggit.list_branches() WHERE name = 'side'")
+    found = db.row("SELECT * FROM pggit.three_way_merge_advanced(%s, 1)", number)
+    assert found[:4] == (False, 1, 0, 1)
+    assert db.row("SELECT result, total_conflicts, open_conflicts FROM pggit.merge_status()") == ("conflicted", 1, 1)
+    merge, conflict = db.row("SELECT merge_id, conflict_id FROM pggit.merge_schema_conflicts")
+    db.run("SELECT pggit.resolve_conflict(%s, %s, 'ours')", merge, conflict)
+    assert db.row("SELECT result, total_conflicts, open_conflicts FROM pggit.merge_status()") == ("conflicted", 1, 0)
+
+
 def test_numbers_that_name_a_row_are_no_counters(db: Database) -> None:
     """Their sum names another row, or one of these twice."""
     db.run("CREATE TABLE other (id integer PRIMARY KEY); INSERT INTO other VALUES (1), (2), (3), (4)")
