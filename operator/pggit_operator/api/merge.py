@@ -234,8 +234,9 @@ class MergeSpec(Model):
         default_factory=list,
         max_length=1000,
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
-        description="How conflicts are decided, in this order: a later one wins over an earlier one. Editing them "
-        "lets a waiting merge go on.",
+        description="How conflicts are decided. Of several that mean one conflict the closest decides, whatever their "
+        "order: its conflictId, then table, key and column, then less of these; two as close that do not agree are "
+        "refused. Editing them lets a waiting merge go on.",
     )
     fast_forward: FastForward = Field(
         default=FastForward.AUTO,
