@@ -145,6 +145,7 @@
 \ir merge/reset.sql
 \ir merge/stash.sql
 \ir merge/unstash.sql
+\ir merge/drop_stash.sql
 \ir conflict/conflict.sql
 \ir conflict/analyze_semantic_conflict.sql
 \ir conflict/attempt_auto_resolution.sql

@@ -17,7 +17,8 @@ BEGIN
     ELSIF p_conflict.kind <> 'needs_fill' AND jsonb_typeof(p_value) = 'string' THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG204', SCHEMA = 'pggit',
-            MESSAGE = format('resolution %L takes no value', p_resolution);
+            MESSAGE = format('resolution %L takes no value', p_resolution),
+            HINT    = 'pggit.merge_schema_conflicts shows both definitions, and one of them is taken; only a conflict of kind needs_fill has a value.';
     END IF;
     UPDATE pggit.schema_conflicts AS c
        SET resolution = p_resolution, resolved_value = p_value, resolved_by = pggit._actor(), resolved_at = now()
@@ -50,17 +51,23 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = 'VG007', SCHEMA = 'pggit',
             MESSAGE = format('merge %s has no conflict %L', p_merge_id, p_conflict_id),
-            HINT    = 'pggit.merge_conflicts lists them. A conflict is gone when its rows have changed since.';
+            HINT    = coalesce((SELECT format('It is one of merge %s. ', m.merge_id) FROM pggit.merges AS m
+                                 WHERE m.result IN ('planned', 'conflicted', 'refused')
+                                   AND EXISTS (SELECT FROM pggit.conflicts AS c WHERE c.merge_id = m.merge_id AND c.conflict_id = p_conflict_id)
+                                 ORDER BY m.created_at DESC, m.merge_id LIMIT 1), '')
+                      || 'pggit.merge_conflicts lists them. A conflict is gone when its rows have changed since.';
     END IF;
     IF p_resolution IS NULL OR p_resolution NOT IN ('ours', 'theirs', 'base', 'value') THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG204', SCHEMA = 'pggit',
-            MESSAGE = format('a conflict is resolved by ours, theirs, base or value, not by %L', p_resolution);
+            MESSAGE = format('a conflict is resolved by ours, theirs, base or value, not by %L', p_resolution),
+            HINT    = 'A value of your own follows the word value, as JSON: ''value'', ''"Paris"'' for a text, ''value'', ''7'' for a number.';
     END IF;
     IF p_resolution <> 'value' AND p_value IS NOT NULL AND p_value <> 'null' THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG204', SCHEMA = 'pggit',
-            MESSAGE = format('resolution %L takes no value', p_resolution);
+            MESSAGE = format('resolution %L takes no value', p_resolution),
+            HINT    = 'With a value the resolution is ''value'', else leave it out.';
     END IF;
 
     IF p_resolution = 'value' THEN
@@ -68,7 +75,8 @@ BEGIN
         IF v_conflict.column_id IS NULL AND coalesce(jsonb_typeof(p_value), '') NOT IN ('object', 'null') THEN
             RAISE EXCEPTION USING
                 ERRCODE = 'VG204', SCHEMA = 'pggit',
-                MESSAGE = format('conflict %L is about a whole row: its value is an object by column name, or JSON null to delete the row', p_conflict_id);
+                MESSAGE = format('conflict %L is about a whole row: its value is an object by column name, or JSON null to delete the row', p_conflict_id),
+                HINT    = 'pggit.merge_conflicts has the rows of both sides in this form, as ours and theirs.';
         END IF;
         IF v_conflict.column_id IS NULL AND jsonb_typeof(p_value) = 'object' THEN
             PERFORM pggit._require_row(v_conflict, p_value);
@@ -86,21 +94,24 @@ BEGIN
             RAISE EXCEPTION USING
                 ERRCODE = 'VG204', SCHEMA = 'pggit',
                 MESSAGE = format('the value for conflict %L does not fit %s: %s', p_conflict_id,
-                                 coalesce('column ' || quote_ident(v_column.name) || ' of type ' || v_column.type_name, 'the row'), SQLERRM);
+                                 coalesce('column ' || quote_ident(v_column.name) || ' of type ' || v_column.type_name, 'the row'), SQLERRM),
+                HINT    = 'A value is JSON, and its text is read as an INSERT would read it. pggit.merge_conflicts shows what base, ours and theirs are.';
         END;
         IF v_null AND v_column.name IS NOT NULL AND EXISTS (
             SELECT FROM pggit.tables AS t JOIN pg_attribute AS a ON a.attrelid = t.relation AND a.attname = v_column.name AND a.attnotnull
              WHERE t.table_id = v_conflict.table_id) THEN
             RAISE EXCEPTION USING
                 ERRCODE = 'VG204', SCHEMA = 'pggit',
-                MESSAGE = format('column %I may not be NULL', v_column.name);
+                MESSAGE = format('column %I may not be NULL', v_column.name),
+                HINT    = format('Conflict %L needs another value: the fourth argument of pggit.resolve_conflict, or value in option resolutions, as JSON.', p_conflict_id);
         END IF;
         IF v_column.key_position IS NOT NULL THEN
             EXECUTE format('SELECT (%s) IS DISTINCT FROM (%s)', v_probe, pggit._cell_from_json_sql(v_conflict.table_id, v_conflict.column_id, v_conflict.ours)) INTO v_other;
             IF v_other THEN
                 RAISE EXCEPTION USING
                     ERRCODE = 'VG204', SCHEMA = 'pggit',
-                    MESSAGE = format('the row must keep the conflict''s key %s', v_conflict.key);
+                    MESSAGE = format('the row must keep the conflict''s key %s', v_conflict.key),
+                    HINT    = 'Another writing of the same key can be given. To give the row another key, resolve the conflict, and UPDATE it after the merge.';
             END IF;
         END IF;
     END IF;
@@ -162,7 +173,8 @@ BEGIN
     IF v_unknown IS NOT NULL THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG204', SCHEMA = 'pggit',
-            MESSAGE = format('table %s has no column %s', pggit._base_relation(p_conflict.table_id), v_unknown);
+            MESSAGE = format('table %s has no column %s', pggit._base_relation(p_conflict.table_id), v_unknown),
+            HINT    = 'A row is an object by column name; ours and theirs in pggit.merge_conflicts have this form.';
     END IF;
     IF v_missing IS NOT NULL THEN
         RAISE EXCEPTION USING
@@ -173,7 +185,8 @@ BEGIN
     IF NOT p_value @> p_conflict.key THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG204', SCHEMA = 'pggit',
-            MESSAGE = format('the row must keep the conflict''s key %s', p_conflict.key);
+            MESSAGE = format('the row must keep the conflict''s key %s', p_conflict.key),
+            HINT    = 'To give the row another key, resolve the conflict, and UPDATE it after the merge.';
     END IF;
 END;
 $$;
@@ -386,11 +399,12 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = 'VG204', SCHEMA = 'pggit',
             MESSAGE = 'many conflicts are resolved by ours, theirs, base or remembered; a value belongs to one conflict',
-            HINT    = 'Use pggit.resolve_conflict.';
+            HINT    = 'SELECT pggit.resolve_conflict(merge_id, conflict_id, ''value'', ''"…"'') FROM pggit.merge_conflicts WHERE …; gives each its own.';
     ELSIF p_resolution IS NULL OR p_resolution NOT IN ('ours', 'theirs', 'base', 'remembered') THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG204', SCHEMA = 'pggit',
-            MESSAGE = format('many conflicts are resolved by ours, theirs, base or remembered, not by %L', p_resolution);
+            MESSAGE = format('many conflicts are resolved by ours, theirs, base or remembered, not by %L', p_resolution),
+            HINT    = 'pggit.resolve_conflict gives one conflict a value.';
     END IF;
     v_table := CASE WHEN p_table IS NOT NULL THEN (pggit._table(p_table)).table_id END;
     PERFORM pggit._require_column(v_table, p_column) WHERE p_column IS NOT NULL;
@@ -412,6 +426,16 @@ BEGIN
             END IF;
         END;
     END LOOP;
+    IF v_count = 0 THEN
+        SELECT count(*) INTO v_left
+          FROM pggit.merge_conflicts AS c JOIN pggit.conflicts AS r USING (merge_id, conflict_no)
+         WHERE c.merge_id = p_merge_id AND c.resolution IS NOT NULL AND (v_table IS NULL OR r.table_id = v_table) AND (p_column IS NULL OR c.column_name = p_column);
+        IF v_left > 0 THEN
+            RAISE NOTICE USING
+                MESSAGE = format('conflicts that stay as they were decided before: %s', v_left),
+                HINT    = 'pggit.merge_conflicts lists them; pggit.resolve_conflict decides each anew.';
+        END IF;
+    END IF;
     SELECT count(*) INTO v_left FROM pggit.schema_conflicts AS c WHERE c.merge_id = p_merge_id AND c.resolution IS NULL;
     IF v_left > 0 AND p_table IS NULL AND p_column IS NULL THEN
         RAISE NOTICE USING
@@ -424,5 +448,5 @@ $$;
 
 COMMENT ON FUNCTION pggit.resolve_conflicts(uuid, text, text, text) IS
 'Decides all open conflicts of a merge''s rows, of one table or one column, by ours, theirs, base, or as was decided when another merge had the same conflict (remembered: what nobody has decided, or does not
-fit any more, stays open); returns how many. Conflicts of definitions (pggit.merge_schema_conflicts) are decided one by one: a NOTICE says how many stay open.
+fit any more, stays open); returns how many. What is decided stays so: where nothing is open, a NOTICE says how many are. Conflicts of definitions (pggit.merge_schema_conflicts) are decided one by one: a NOTICE says how many stay open.
 Raises VG004, VG005, VG006, VG202 (no such column, or no merge is named), VG204, VG303.';

@@ -12,7 +12,7 @@ BEGIN
                (2, 'look',     '{status,diff,diff_rows,diff_schema,log,show,blame,as_of}'),
                (3, 'branches', '{create_branch,list_branches,checkout,current_branch,rename_branch,delete_branch,branch_capabilities,materialize}'),
                (4, 'merge',    '{plan_merge,merge,merge_status,resolve_conflict,resolve_conflicts,continue_merge,abort_merge}'),
-               (5, 'undo',     '{revert,reset,cherry_pick,rebase,stash,unstash}'),
+               (5, 'undo',     '{revert,reset,cherry_pick,rebase,stash,unstash,drop_stash}'),
                (6, 'keep',     '{tag,delete_tag,protect_branch,unprotect_branch,verify,gc}')
     ), functions AS MATERIALIZED (
         SELECT p.oid, p.proname::text AS name, obj_description(p.oid, 'pg_proc') AS comment,
@@ -26,7 +26,7 @@ BEGIN
      WHERE CASE WHEN v_word IS NULL THEN t.name IS NOT NULL
                 WHEN EXISTS (SELECT FROM topics AS k WHERE k.name = v_word) AND NOT EXISTS (SELECT FROM functions AS k WHERE k.name = v_word) THEN t.name = v_word
                 WHEN EXISTS (SELECT FROM functions AS k WHERE k.name = v_word) THEN f.name = v_word
-                ELSE strpos(lower(f.name), v_word) > 0 OR strpos(lower(f.comment), v_word) > 0 END
+                ELSE strpos(lower(f.name), v_word) > 0 OR strpos(replace(lower(f.comment), 'pggit.', ''), v_word) > 0 END
      ORDER BY t.place NULLS LAST, array_position(t.functions, f.name), f.name, f.oid;
     IF NOT FOUND THEN
         RAISE EXCEPTION USING

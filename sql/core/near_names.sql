@@ -72,6 +72,31 @@ $$;
 COMMENT ON FUNCTION pggit._near_names(text, text[]) IS
 'The beginning of a hint: up to three names that are nearly the one that was given, or begin or end with it; all names where they are few and none is near; else empty.';
 
+CREATE OR REPLACE FUNCTION pggit._deleted_branch(p_name text)
+    RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT format('A branch of that name was deleted; SELECT pggit.create_branch(%L, %L); makes it again from its last commit. ', b.name, left(b.head, 12))
+      FROM pggit.branches AS b WHERE b.name = p_name AND b.deleted_at IS NOT NULL AND b.mode <> 'detached' AND b.head IS NOT NULL
+     ORDER BY b.deleted_at DESC, b.branch_id DESC LIMIT 1;
+$$;
+
+COMMENT ON FUNCTION pggit._deleted_branch(text) IS
+'How the last branch of a name that was deleted is made again, in words; NULL when there was none.';
+
+CREATE OR REPLACE FUNCTION pggit._as_in_git(p_ref text)
+    RETURNS text
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT CASE WHEN p_ref LIKE '%..%' THEN 'A range is two refs, each an argument: pggit.diff(''main'', ''dev''). What dev has and main has not: SELECT * FROM pggit.log(''dev'', NULL) EXCEPT SELECT * FROM pggit.log(''main'', NULL). '
+                WHEN p_ref = '@' OR p_ref LIKE '@{%' THEN 'It is written HEAD. '
+                WHEN p_ref LIKE '%@{%' THEN 'There is no reflog; a time is a ref too, and shows a branch as it was. '
+                WHEN p_ref LIKE '-%' THEN 'Options are arguments with names, such as p_limit => 5: pggit.help() lists them. ' END;
+$$;
+
+COMMENT ON FUNCTION pggit._as_in_git(text) IS
+'What a ref that only Git has is called here, in words; NULL for any other.';
+
 CREATE OR REPLACE FUNCTION pggit._near_branches(p_name text)
     RETURNS text
     LANGUAGE plpgsql STABLE
@@ -79,12 +104,15 @@ CREATE OR REPLACE FUNCTION pggit._near_branches(p_name text)
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    RETURN pggit._near_names(p_name, ARRAY(SELECT b.name FROM pggit.branches AS b WHERE b.deleted_at IS NULL AND b.mode <> 'detached'));
+    RETURN CASE WHEN p_name LIKE '{%}' THEN 'Options have a name: p_options => ''{…}''. '
+                WHEN p_name = 'HEAD' THEN 'NULL stands for the branch that is checked out. '
+                WHEN EXISTS (SELECT FROM pggit.tags AS t WHERE t.name = p_name) THEN format('%L is a tag, and a tag stays where it is: SELECT pggit.create_branch(''name'', %1$L); makes a branch that begins there. ', p_name)
+                ELSE coalesce(pggit._deleted_branch(p_name), pggit._near_names(p_name, ARRAY(SELECT b.name FROM pggit.branches AS b WHERE b.deleted_at IS NULL AND b.mode <> 'detached'))) END;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._near_branches(text) IS
-'pggit._near_names among the branches.';
+'pggit._near_names among the branches; or what has the name instead: HEAD, a tag, a branch that was deleted.';
 
 CREATE OR REPLACE FUNCTION pggit._near_refs(p_name text)
     RETURNS text
@@ -93,13 +121,15 @@ CREATE OR REPLACE FUNCTION pggit._near_refs(p_name text)
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    RETURN pggit._near_names(p_name, ARRAY(SELECT b.name FROM pggit.branches AS b WHERE b.deleted_at IS NULL AND b.mode <> 'detached'
-                                           UNION SELECT t.name FROM pggit.tags AS t UNION VALUES ('HEAD'), ('WORKING')));
+    RETURN CASE WHEN EXISTS (SELECT FROM pggit.stashes AS s WHERE s.name = p_name) THEN format('%L is a stash: pggit.unstash(%1$L) takes it back, and its commit is in pggit.stashes. ', p_name)
+                ELSE coalesce(pggit._as_in_git(p_name), pggit._deleted_branch(p_name),
+                              pggit._near_names(p_name, ARRAY(SELECT b.name FROM pggit.branches AS b WHERE b.deleted_at IS NULL AND b.mode <> 'detached'
+                                                              UNION SELECT t.name FROM pggit.tags AS t UNION VALUES ('HEAD'), ('WORKING')))) END;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._near_refs(text) IS
-'pggit._near_names among branches, tags, HEAD and WORKING.';
+'pggit._near_names among branches, tags, HEAD and WORKING; or what the name is instead: a stash, a branch that was deleted, a ref as Git writes it.';
 
 CREATE OR REPLACE FUNCTION pggit._near_tables(p_name text)
     RETURNS text

@@ -11,7 +11,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit.cherry_pick(text, text, jsonb) IS
-'Brings what one commit changed, and nothing else of its history, into a branch as a new commit with the same message and author.
+'Brings what one commit changed, and nothing else of its history, into a branch as a new commit by the same author, whose message names the commit below the message of that.
 It is a merge that goes from the commit''s parent to the commit, with the same conflicts and checks. Of a merge commit it brings what the merge brought into its first parent, or the one that option parent names.
 Options, as pggit.merge: on_conflict, resolutions, rules, checks, checks_as, fill, validate, approved_plan, approved_by; and parent. What is pending is committed first. Result up_to_date: the branch has it all already. Raises VG001, VG002, VG007, VG009, VG202 (no such
 parent), VG204, VG205, VG401, VG402.';

@@ -9,6 +9,25 @@ $$;
 COMMENT ON FUNCTION pggit._merge_options(text) IS
 'The options that a merge, a revert or a cherry-pick knows.';
 
+CREATE OR REPLACE FUNCTION pggit._option_as_in_git(p_kind text, p_name text)
+    RETURNS text
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT CASE WHEN v.name IN ('strategy', 'strategy_option', 'ours', 'theirs') THEN 'For Git''s --strategy-option it is {"on_conflict": "ours"}, or theirs. '
+                WHEN v.name = 'abort' THEN 'SELECT pggit.abort_merge(merge_id); does that. '
+                WHEN v.name = 'continue' THEN 'SELECT pggit.continue_merge(merge_id); does that. '
+                WHEN p_kind = 'merge' AND v.name IN ('no_ff', 'ff') THEN 'For Git''s --no-ff it is {"fast_forward": "never"}. '
+                WHEN p_kind = 'merge' AND v.name = 'ff_only' THEN 'For Git''s --ff-only it is {"fast_forward": "only"}. '
+                WHEN p_kind = 'merge' AND v.name IN ('m', 'message') THEN 'The message of a merge is its third argument, p_message. '
+                WHEN p_kind = 'merge' AND v.name IN ('dry_run', 'no_commit', 'plan') THEN 'pggit.plan_merge says what a merge would do, and writes nothing. '
+                WHEN v.name IN ('dry_run', 'no_commit', 'plan') THEN 'With {"approved_plan": null} nothing is written, and the result says what would be. '
+                WHEN p_kind <> 'merge' AND v.name IN ('m', 'mainline') THEN 'For Git''s --mainline it is {"parent": 1}. ' END
+      FROM (SELECT lower(replace(ltrim(p_name, '-'), '-', '_'))) AS v(name);
+$$;
+
+COMMENT ON FUNCTION pggit._option_as_in_git(text, text) IS
+'How what Git''s merge, revert and cherry-pick have as an option is asked for here, in words; NULL for any other.';
+
 CREATE OR REPLACE FUNCTION pggit._require_merge_message(p_message text, p_options jsonb)
     RETURNS void
     LANGUAGE plpgsql STABLE
@@ -97,45 +116,51 @@ DECLARE
     v_name  text;
 BEGIN
     IF jsonb_typeof(coalesce(p_options, '{}')) <> 'object' THEN
-        RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = 'merge options are a JSON object';
+        RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = format('merge options are a JSON object, not %s', left(p_options::text, 100)),
+            HINT = format('p_options => ''{"on_conflict": "ours"}'' is one. Options: %s.', array_to_string(v_known, ', '));
     END IF;
     FOR v_name IN SELECT jsonb_object_keys(p_options) LOOP
         IF v_name <> ALL (v_known) THEN
             RAISE EXCEPTION USING
                 ERRCODE = 'VG202', SCHEMA = 'pggit',
                 MESSAGE = format('there is no %s option %L', replace(p_kind, '_', ' '), v_name),
-                HINT    = pggit._near_names(v_name, v_known) || format('Options: %s.', array_to_string(v_known, ', '));
+                HINT    = coalesce(pggit._option_as_in_git(p_kind, v_name), pggit._near_names(v_name, v_known)) || format('Options: %s.', array_to_string(v_known, ', '));
         END IF;
     END LOOP;
     IF coalesce(p_options ->> 'on_conflict', 'stop') NOT IN ('stop', 'ours', 'theirs') THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG202', SCHEMA = 'pggit',
-            MESSAGE = format('on_conflict is %L, but must be stop, ours or theirs', p_options ->> 'on_conflict');
+            MESSAGE = format('on_conflict is %L, but must be stop, ours or theirs', p_options ->> 'on_conflict'),
+            HINT    = 'stop leaves conflicts for pggit.resolve_conflict; ours and theirs decide them all by one side.';
     END IF;
     IF coalesce(p_options ->> 'fast_forward', 'auto') NOT IN ('auto', 'never', 'only') THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG202', SCHEMA = 'pggit',
-            MESSAGE = format('fast_forward is %L, but must be auto, never or only', p_options ->> 'fast_forward');
+            MESSAGE = format('fast_forward is %L, but must be auto, never or only', p_options ->> 'fast_forward'),
+            HINT    = 'auto makes a commit where both sides have some; never makes one always; only refuses where it would be needed.';
     END IF;
     IF coalesce(p_options ->> 'checks_as', 'caller') NOT IN ('caller', 'nobody') THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG202', SCHEMA = 'pggit',
-            MESSAGE = format('checks_as is %L, but must be caller or nobody', p_options ->> 'checks_as');
+            MESSAGE = format('checks_as is %L, but must be caller or nobody', p_options ->> 'checks_as'),
+            HINT    = 'caller runs checks with the rights of whoever merges, nobody as a role that may read the target and nothing else.';
     END IF;
     IF coalesce(p_options ->> 'validate', 'now') NOT IN ('now', 'later') THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG202', SCHEMA = 'pggit',
-            MESSAGE = format('validate is %L, but must be now or later', p_options ->> 'validate');
+            MESSAGE = format('validate is %L, but must be now or later', p_options ->> 'validate'),
+            HINT    = 'later leaves checks and foreign keys that come to main to be validated afterwards, by the statements in detail.finish.';
     END IF;
     IF jsonb_typeof(coalesce(p_options -> 'squash', 'false')) <> 'boolean' THEN
-        RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = 'squash must be true or false';
+        RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = format('squash is %s, but must be true or false', p_options -> 'squash'), HINT = 'true and false are written without quotes: {"squash": true}.';
     END IF;
     IF jsonb_typeof(coalesce(p_options -> 'fill', '{}')) <> 'object' OR EXISTS (SELECT FROM jsonb_each(p_options -> 'fill') AS f WHERE jsonb_typeof(f.value) <> 'string') THEN
         RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = 'fill is an object of SQL expressions by column, as {"orders.cents": "round(total * 100)"}';
     END IF;
     FOREACH v_name IN ARRAY ARRAY['resolutions', 'rules', 'checks'] LOOP
         IF jsonb_typeof(coalesce(p_options -> v_name, '[]')) <> 'array' THEN
-            RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = format('%s must be an array', v_name);
+            RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = format('%s must be an array', v_name),
+                HINT = format('Also one is in brackets: {%s: [{…}]}.', to_json(v_name));
         END IF;
     END LOOP;
     -- What names columns is about those that there are now.
@@ -787,7 +812,7 @@ BEGIN
     SELECT b.* INTO STRICT v_target FROM pggit.branches AS b WHERE b.branch_id = v_merge.target_id;
 
     IF v_merge.kind = 'unstash' AND NOT EXISTS (SELECT FROM pggit.stashes AS s WHERE s.commit_id = v_merge.source_commit) THEN
-        RETURN pggit._result(p_merge_id, 'refused', jsonb_build_object('reason', 'the stash has been taken back already'));
+        RETURN pggit._result(p_merge_id, 'refused', jsonb_build_object('reason', 'the stash is gone: it has been taken back or dropped'));
     ELSIF v_source.branch_id IS NOT NULL THEN
         SELECT b.* INTO STRICT v_source FROM pggit.branches AS b WHERE b.branch_id = v_source.branch_id;
     END IF;
@@ -1179,7 +1204,7 @@ DECLARE
     v_id     uuid;
 BEGIN
     IF p_source IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = format('a %s needs a source', replace(p_kind, '_', ' '));
+        RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = format('a %s needs a source', replace(p_kind, '_', ' ')), HINT = 'It is NULL. A branch, tag or commit is merged: pggit.list_branches(), pggit.tags and pggit.log() show them.';
     END IF;
     PERFORM pggit._require_merge_message(p_message, p_options) WHERE p_kind = 'merge';
     PERFORM pggit._work_in_columns_of(v_target.branch_id);
@@ -1196,7 +1221,7 @@ $$;
 COMMENT ON FUNCTION pggit._open_merge(text, text, text, text, jsonb) IS
 'Records the wish to merge, revert, cherry-pick, reset or unstash and returns its id. Raises VG001, VG002, VG009, VG202, VG205, VG307.';
 
-CREATE OR REPLACE FUNCTION pggit._tell_of_waiting(p_kind text, p_source text, p_target text)
+CREATE OR REPLACE FUNCTION pggit._tell_of_waiting(p_kind text, p_source text, p_target text, p_name text DEFAULT NULL)
     RETURNS void
     LANGUAGE plpgsql
 AS $$
@@ -1208,14 +1233,14 @@ DECLARE
                         ORDER BY m.created_at DESC, m.merge_id LIMIT 1);
 BEGIN
     IF v_waiting IS NOT NULL THEN
-        RAISE NOTICE '% of % into % waits already for decisions about conflicts; this is another one', p_kind, quote_literal(p_source), quote_literal(v_target)
+        RAISE NOTICE '% of % into % waits already for decisions about conflicts; this is another one', p_kind, quote_literal(coalesce(p_name, p_source)), quote_literal(v_target)
             USING HINT = format('SELECT pggit.continue_merge(%L); goes on with the one that waits, SELECT pggit.abort_merge(%1$L); drops it.', v_waiting);
     END IF;
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._tell_of_waiting(text, text, text) IS
-'Says in a NOTICE that the same merge has been begun before and waits for decisions.';
+COMMENT ON FUNCTION pggit._tell_of_waiting(text, text, text, text) IS
+'Says in a NOTICE that the same merge has been begun before and waits for decisions. p_name is what the user calls the source, where that is not its ref.';
 
 CREATE OR REPLACE FUNCTION pggit.plan_merge(p_source text, p_target text DEFAULT NULL, p_options jsonb DEFAULT '{}')
     RETURNS pggit.merge_result
@@ -1304,8 +1329,10 @@ BEGIN
             ERRCODE = 'VG303', SCHEMA = 'pggit',
             MESSAGE = format('merge %s is settled: %s', p_merge_id, v_merge.result),
             HINT    = CASE WHEN v_merge.result = 'aborted' THEN 'It wrote nothing. pggit.merge begins another; pggit.merge_status() lists those that wait.'
-                           WHEN v_merge.commit_id IS NOT NULL THEN format('Nothing is left to decide. SELECT pggit.revert(%L, %L); undoes it; pggit.merge_status() lists merges that wait.', left(v_merge.commit_id, 12),
-                                                                          (SELECT b.name FROM pggit.branches AS b WHERE b.branch_id = v_merge.target_id))
+                           WHEN v_merge.commit_id IS NOT NULL THEN format(CASE WHEN v_merge.kind = 'rebase' THEN 'Nothing is left to decide. SELECT pggit.reset(%2$L, %3$L); brings the branch back to where it was'
+                                                                               WHEN v_merge.result = 'fast_forward' THEN 'Nothing is left to decide. SELECT pggit.revert(%1$L, %2$L, ''{"since": "%3$s"}''); undoes it'
+                                                                               ELSE 'Nothing is left to decide. SELECT pggit.revert(%1$L, %2$L); undoes it' END || '; pggit.merge_status() lists merges that wait.',
+                                                                          left(v_merge.commit_id, 12), (SELECT b.name FROM pggit.branches AS b WHERE b.branch_id = v_merge.target_id), left(v_merge.target_commit, 12))
                            ELSE 'Nothing is left to decide. pggit.merge_status() lists merges that wait.' END;
     END IF;
     RETURN v_merge;

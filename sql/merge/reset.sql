@@ -36,7 +36,8 @@ BEGIN
     ELSIF p_mode IS DISTINCT FROM 'hard' THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG202', SCHEMA = 'pggit',
-            MESSAGE = format('reset mode is %L, but must be soft or hard', p_mode);
+            MESSAGE = format('reset mode is %L, but must be soft or hard', p_mode),
+            HINT    = 'hard gives the branch the rows of the commit; soft leaves its rows as they are, and what differs is pending (there is no index for Git''s mixed).';
     END IF;
 
     v_left := pggit._reset_hard(v_branch, v_commit);

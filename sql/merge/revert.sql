@@ -32,7 +32,10 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = 'VG202', SCHEMA = 'pggit',
             MESSAGE = format('commit %s can''t be %s: it has %s', left(v_commit.commit_id, 12), p_what,
-                             CASE cardinality(v_commit.parents) WHEN 0 THEN 'no parent to compare it with' ELSE format('no parent number %s', v_parent) END);
+                             CASE cardinality(v_commit.parents) WHEN 0 THEN 'no parent to compare it with' ELSE format('no parent number %s', v_parent) END),
+            HINT    = CASE cardinality(v_commit.parents) WHEN 0 THEN 'It is a first commit: the rows that its tables had then are nobody''s change.'
+                                                         WHEN 1 THEN 'It has one parent: leave option parent out.'
+                                                         ELSE format('Its parents are 1 (where the merge went, the default) to %s; pggit.show has their ids.', cardinality(v_commit.parents)) END;
     END IF;
     RETURN v_commit;
 END;

@@ -17,8 +17,10 @@ BEGIN
         WHEN v_rule IS NULL OR v_rule <> ALL (v_known) THEN format('there is no rule %L', v_rule)
         WHEN EXISTS (SELECT FROM jsonb_object_keys(p_rule) AS k WHERE k <> ALL (ARRAY['rule', 'table', 'column', 'by', 'expression']))
             THEN format('a rule has no field %L', (SELECT min(k) FROM jsonb_object_keys(p_rule) AS k WHERE k <> ALL (ARRAY['rule', 'table', 'column', 'by', 'expression'])))
-        WHEN (v_rule = 'newest') <> (p_rule ->> 'by' IS NOT NULL) THEN 'by, the column that says which side is newer, belongs to the rule newest, and that needs it'
-        WHEN (v_rule = 'expression') <> (p_rule ->> 'expression' IS NOT NULL) THEN 'expression belongs to the rule expression, and that needs it'
+        WHEN v_rule = 'newest' AND p_rule ->> 'by' IS NULL THEN 'it needs by, the column that says which side is newer'
+        WHEN v_rule <> 'newest' AND p_rule ->> 'by' IS NOT NULL THEN 'by is for the rule newest alone'
+        WHEN v_rule = 'expression' AND p_rule ->> 'expression' IS NULL THEN 'it needs expression, SQL over base, ours and theirs'
+        WHEN v_rule <> 'expression' AND p_rule ->> 'expression' IS NOT NULL THEN 'expression is for the rule expression alone'
         WHEN p_rule ->> 'expression' ~ ';|--|/\*' THEN 'an expression has no ; and no comment in it'
         END INTO v_reason;
     IF v_reason IS NULL AND position('*' IN v_table) = 0 AND NOT EXISTS (SELECT FROM pggit.tables AS t WHERE t.untracked_at IS NULL AND pggit._fits_table(t, v_table)) THEN

@@ -11,7 +11,8 @@ BEGIN
     IF v_commit = (SELECT b.head FROM pggit.branches AS b WHERE b.branch_id = v_branch.branch_id) THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG304', SCHEMA = 'pggit',
-            MESSAGE = format('there is nothing to stash: branch %L is as it was committed', v_branch.name);
+            MESSAGE = format('there is nothing to stash: branch %L is as it was committed', v_branch.name),
+            HINT    = 'pggit.status() shows what is pending on the branch that is checked out; p_branch names another.';
     END IF;
     INSERT INTO pggit.stashes AS s (branch_id, commit_id, stashed_by) VALUES (v_branch.branch_id, v_commit, pggit._actor())
     RETURNING s.name INTO v_name;

@@ -15,7 +15,7 @@ BEGIN
             MESSAGE = CASE WHEN p_stash IS NULL THEN format('branch %L has no stash', v_branch.name) ELSE format('there is no stash %L', p_stash) END,
             HINT    = 'pggit.stashes lists them.';
     END IF;
-    PERFORM pggit._tell_of_waiting('unstash', v_stash.commit_id, v_branch.name);
+    PERFORM pggit._tell_of_waiting('unstash', v_stash.commit_id, v_branch.name, v_stash.name);
     RETURN pggit._run(pggit._open_merge('unstash', v_stash.commit_id, v_branch.name, NULL, '{}'), true);
 END;
 $$;

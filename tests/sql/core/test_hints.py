@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import psycopg
@@ -65,6 +66,19 @@ def told(session: Connection, sql: str, *args: object) -> list[tuple[str, str]]:
         ("add_merge_rule('customers', 'name', 'sume')", "Did you mean 'sum'? "),
         ("add_merge_rule('custmers', 'name', 'ours')", "Did you mean 'customers'? "),
         ("help('chekout')", "Did you mean 'checkout'? "),
+        ("merge('dev', 'release-1')", "'release-1' is a tag, and a tag stays where it is: SELECT pggit.create_branch("),
+        ("merge('dev', 'HEAD')", "NULL stands for the branch that is checked out. "),
+        ("reset('HEAD', 'release-1')", "NULL stands for the branch that is checked out. "),
+        ("plan_merge('dev', '{\"on_conflict\": \"ours\"}')", "Options have a name: p_options => '{…}'. "),
+        ("log('main..dev')", "A range is two refs, each an argument: "),
+        ("cherry_pick('dev~1..dev')", "A range is two refs, each an argument: "),
+        ("show('@')", "It is written HEAD. "),
+        ("show('main@{1}')", "There is no reflog; a time is a ref too"),
+        ("log('--oneline')", "Options are arguments with names"),
+        ("reset('main', 'HEAD', 'mixed')", "hard gives the branch the rows of the commit"),
+        ("stash()", "pggit.status() shows what is pending"),
+        ("revert('release-1')", "It is a first commit"),
+        ("revert('HEAD', NULL, '{\"parent\": 2}')", "It has one parent: leave option parent out."),
     ],
 )
 def test_a_name_that_is_not_there_has_near_ones(shop: Database, call: str, hint: str) -> None:
@@ -163,7 +177,115 @@ def test_a_stash_that_waits_is_named(shop: Database) -> None:
     shop.run("UPDATE customers SET name = 'other' WHERE id = 1")
     assert shop.value("SELECT (pggit.unstash()).result") == "conflicted"
     (said,) = told(shop.conn, "SELECT pggit.unstash()")
-    assert "waits already for decisions" in said[0]
+    assert (
+        said[0] == "unstash of 'stash-1' into 'main' waits already for decisions about conflicts; this is another one"
+    )
+    with raises("VG002") as refused:
+        shop.run("SELECT pggit.diff('main', 'stash-1')")
+    assert (refused.value.diag.message_hint or "").startswith("'stash-1' is a stash: pggit.unstash('stash-1')")
+
+
+def test_a_branch_that_was_deleted_is_named_with_its_commit(shop: Database) -> None:
+    dev = shop.connect(branch="dev")
+    query(dev, "DELETE FROM customers; SELECT pggit.commit('all gone')")
+    dev.close()
+    shop.run("SELECT pggit.delete_branch('dev', p_force => true)")
+    again = set()
+    for call in ("merge('dev')", "status('dev')", "checkout('dev')"):
+        with pytest.raises(psycopg.Error) as refused:
+            shop.run(f"SELECT pggit.{call}")
+        again |= set(
+            re.findall(r"^A branch of that name was deleted; (SELECT .*?;)", refused.value.diag.message_hint or "")
+        )
+    (sql,) = again
+    shop.run(sql)
+    assert shop.rows("SELECT id FROM pggit.as_of(NULL::customers, 'dev')") == []
+    assert shop.value("SELECT message FROM pggit.log('dev', 1)") == "all gone"
+
+
+def test_what_dev_has_and_main_has_not(shop: Database) -> None:
+    query(shop.connect(branch="dev"), "DELETE FROM customers; SELECT pggit.commit('all gone')")
+    found = shop.rows("SELECT * FROM pggit.log('dev') EXCEPT SELECT * FROM pggit.log('main')")
+    assert [message for _, _, _, message, *_ in found] == ["all gone"]
+
+
+@pytest.mark.parametrize(
+    ("call", "options", "hint"),
+    [
+        ("merge", {"no_ff": True}, 'For Git\'s --no-ff it is {"fast_forward": "never"}. '),
+        ("merge", {"--ff-only": True}, 'For Git\'s --ff-only it is {"fast_forward": "only"}. '),
+        ("merge", {"strategy": "ours"}, 'For Git\'s --strategy-option it is {"on_conflict": "ours"}, or theirs. '),
+        ("merge", {"dry_run": True}, "pggit.plan_merge says what a merge would do"),
+        ("merge", {"message": "why"}, "The message of a merge is its third argument"),
+        ("merge", {"onconflict": "ours"}, "Did you mean 'on_conflict'? "),
+        ("merge", ["ours"], 'p_options => \'{"on_conflict": "ours"}\' is one.'),
+        ("merge", {"on_conflict": "mine"}, "stop leaves conflicts for pggit.resolve_conflict"),
+        ("merge", {"fast_forward": False}, "auto makes a commit where both sides have some"),
+        ("merge", {"checks_as": "me"}, "caller runs checks with the rights of whoever merges"),
+        ("merge", {"validate": "never"}, "later leaves checks and foreign keys"),
+        ("merge", {"squash": "yes"}, "true and false are written without quotes"),
+        ("merge", {"rules": {"rule": "ours"}}, 'Also one is in brackets: {"rules": [{…}]}.'),
+        ("revert", {"mainline": 1}, 'For Git\'s --mainline it is {"parent": 1}. '),
+        ("cherry_pick", {"no-commit": True}, 'With {"approved_plan": null} nothing is written'),
+    ],
+)
+def test_options_are_told_by_the_words_of_git(shop: Database, call: str, options: object, hint: str) -> None:
+    with raises("VG202") as refused:
+        shop.run(f"SELECT pggit.{call}('main', p_options => %s)", json.dumps(options))
+    assert (refused.value.diag.message_hint or "").startswith(hint)
+
+
+def test_with_no_approved_plan_nothing_is_written(shop: Database) -> None:
+    found = shop.row(
+        "SELECT result, rows_deleted FROM pggit.revert('HEAD', p_options => %s)", '{"approved_plan": null}'
+    )
+    assert found == ("refused", 1)
+    assert shop.rows("SELECT count(*) FROM customers") == [(2,)]
+
+
+def test_how_a_decision_is_given(shop: Database) -> None:
+    conflict(shop)
+    shop.run("SELECT pggit.merge('dev')")
+    merge, found = shop.row("SELECT merge_id, conflict_id FROM pggit.merge_conflicts")
+    for decision, hint in {
+        "'Paris'": "A value of your own follows the word value, as JSON: ",
+        "'ours', '\"x\"'": "With a value the resolution is 'value', else leave it out.",
+    }.items():
+        with raises("VG204") as refused:
+            shop.run(f"SELECT pggit.resolve_conflict(%s, %s, {decision})", merge, found)
+        assert (refused.value.diag.message_hint or "").startswith(hint)
+    other = shop.value("SELECT (pggit.plan_merge('main', 'feature/prices')).merge_id")
+    with raises("VG007") as refused:
+        shop.run("SELECT pggit.resolve_conflict(%s, %s, 'ours')", other, found)
+    assert (refused.value.diag.message_hint or "").startswith(f"It is one of merge {merge}. ")
+    assert told(shop.conn, "SELECT pggit.resolve_conflicts(%s, 'ours')", merge) == []
+    (said,) = told(shop.conn, "SELECT pggit.resolve_conflicts(%s, 'theirs')", merge)
+    assert said[0] == "conflicts that stay as they were decided before: 1"
+    assert shop.rows("SELECT resolution FROM pggit.merge_conflicts") == [("ours",)]
+
+
+def test_a_fast_forward_and_a_rebase_say_how_they_are_undone(shop: Database) -> None:
+    dev = shop.connect(branch="dev")
+    query(dev, "DELETE FROM customers WHERE id = 1; SELECT pggit.commit('one')")
+    query(dev, "DELETE FROM customers WHERE id = 2; SELECT pggit.commit('two')")
+    merge = shop.value("SELECT (pggit.merge('dev')).merge_id")
+    with raises("VG303", "is settled: fast_forward") as refused:
+        shop.run("SELECT pggit.abort_merge(%s)", merge)
+    undo = re.search(r"SELECT pggit.revert\(.*\);", refused.value.diag.message_hint or "")
+    assert undo
+    shop.run(undo[0])
+    assert shop.rows("SELECT id FROM customers ORDER BY id") == [(1,), (2,)]
+
+    shop.run("INSERT INTO customers VALUES (3, 'Cid'); SELECT pggit.commit('three')")
+    query(dev, "INSERT INTO customers VALUES (4, 'Dan'); SELECT pggit.commit('four')")
+    before = shop.value("SELECT pggit.resolve_ref('dev')")
+    rebase = shop.value("SELECT (pggit.rebase('dev', 'main')).merge_id")
+    with raises("VG303", "is settled: merged") as refused:
+        shop.run("SELECT pggit.abort_merge(%s)", rebase)
+    undo = re.search(r"SELECT pggit.reset\(.*?\);", refused.value.diag.message_hint or "")
+    assert undo
+    shop.run(undo[0])
+    assert shop.value("SELECT pggit.resolve_ref('dev')") == before
 
 
 def test_into_a_protected_branch_says_how(shop: Database) -> None:
@@ -187,6 +309,7 @@ def test_help_knows_all_that_it_names(shop: Database) -> None:
     assert shop.rows("SELECT call FROM pggit.help('keep') LIMIT 1") == [("tag(p_name, [p_ref], [p_message])",)]
     assert "Raises VG201" in shop.value("SELECT meaning FROM pggit.help('tag')")
     assert ("stash([p_message], [p_branch])",) in shop.rows("SELECT call FROM pggit.help('stash')")
+    assert len(shop.rows("SELECT call FROM pggit.help('git')")) < len(everyday)
 
 
 def test_typing_errors_are_counted_as_people_make_them(conn: Connection) -> None:

@@ -53,6 +53,26 @@ def test_a_stash_that_is_in_conflict_stays_until_it_is_settled(history: Database
     assert history.rows("SELECT * FROM pggit.verify()") == []
 
 
+def test_a_stash_is_thrown_away(history: Database) -> None:
+    history.run("UPDATE t SET a = 'mine' WHERE id = 1")
+    name = history.value("SELECT pggit.stash('half done')")
+    commit = history.value("SELECT commit_id FROM pggit.stashes")
+    history.run("UPDATE t SET a = 'other' WHERE id = 1")
+    waiting = history.value("SELECT (pggit.unstash()).merge_id")
+    assert history.value("SELECT pggit.drop_stash(%s)", name) == commit
+    assert history.rows("SELECT * FROM pggit.stashes") == []
+    history.run("SELECT pggit.resolve_conflicts(%s, 'theirs')", waiting)
+    assert history.row("SELECT result, detail ->> 'reason' FROM pggit.continue_merge(%s)", waiting) == (
+        "refused",
+        "the stash is gone: it has been taken back or dropped",
+    )
+    assert history.value("SELECT a FROM t WHERE id = 1") == "other"
+    assert history.value("SELECT a FROM pggit.as_of(NULL::t, %s) WHERE id = 1", commit) == "mine"
+    for gone in (name, None):
+        with raises("VG002"):
+            history.run("SELECT pggit.drop_stash(%s)", gone)
+
+
 def test_stashes_that_are_not_there(history: Database) -> None:
     with raises("VG304", "nothing to stash"):
         history.run("SELECT pggit.stash()")
