@@ -6,6 +6,7 @@
 \ir core/tables.sql
 \ir core/epochs.sql
 \ir core/errors.sql
+\ir core/trusted_path.sql
 \ir core/near_names.sql
 \ir core/help.sql
 \ir core/actor.sql

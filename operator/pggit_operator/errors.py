@@ -213,6 +213,10 @@ class CheckFailed(_Refused):
     sqlstate = "VG312"
 
 
+class PathNotTrusted(_Refused):
+    sqlstate = "VG313"
+
+
 # VG4: busy, and nobody has to do anything.
 
 

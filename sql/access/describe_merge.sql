@@ -4,6 +4,8 @@ CREATE OR REPLACE FUNCTION pggit.describe_merge(p_merge_id uuid)
     LANGUAGE plpgsql STABLE
 AS $$
 #variable_conflict use_column
+DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
 BEGIN
     RETURN QUERY
     SELECT m.merge_id, m.result, m.commit_id, m.base_commit, m.target_commit, m.source_commit, m.plan_hash,
@@ -29,6 +31,7 @@ COMMENT ON FUNCTION pggit.describe_merge(uuid) IS
 CREATE OR REPLACE FUNCTION pggit.describe_merge_tables(p_merge_id uuid)
     RETURNS TABLE (table_name text, inserted bigint, updated bigint, deleted bigint)
     LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT t.key, coalesce((t.value ->> 'inserted')::bigint, 0), coalesce((t.value ->> 'updated')::bigint, 0),
            coalesce((t.value ->> 'deleted')::bigint, 0)
@@ -44,6 +47,7 @@ COMMENT ON FUNCTION pggit.describe_merge_tables(uuid) IS
 CREATE OR REPLACE FUNCTION pggit.describe_merge_ddl(p_merge_id uuid)
     RETURNS TABLE (ddl text)
     LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT d.value
       FROM pggit.merges AS m

@@ -4,6 +4,7 @@ CREATE OR REPLACE FUNCTION pggit.run_finish_step(p_owner jsonb, p_step integer)
     SET lock_timeout = '900ms'
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_finish jsonb;
     v_table  regclass;
     v_before bigint;

@@ -33,6 +33,7 @@ CREATE OR REPLACE FUNCTION pggit.branch_login(p_branch text)
     LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_branch pggit.branches := pggit._branch(p_branch);
 BEGIN
     RETURN QUERY
@@ -151,6 +152,7 @@ CREATE OR REPLACE FUNCTION pggit.ensure_branch_login(p_branch text, p_verifier t
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_branch pggit.branches := pggit._lock_branch((pggit._branch(p_branch)).branch_id);
     v_role   text := pggit._login_name(v_branch);
     v_right  boolean;
@@ -210,6 +212,7 @@ CREATE OR REPLACE FUNCTION pggit.disable_branch_login(p_branch text)
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_branch pggit.branches := pggit._lock_branch((pggit._branch(p_branch)).branch_id);
     v_role   text := pggit._login_name(v_branch);
 BEGIN
@@ -272,6 +275,7 @@ CREATE OR REPLACE FUNCTION pggit.drop_branch_login(p_branch text)
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_branch pggit.branches := pggit._lock_branch((pggit._branch(p_branch)).branch_id);
 BEGIN
     DELETE FROM pggit.branch_logins AS l WHERE l.branch_id = v_branch.branch_id;
@@ -288,6 +292,7 @@ CREATE OR REPLACE FUNCTION pggit.discard_branch(p_branch text, p_owner jsonb, p_
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_branch pggit.branches := pggit._try_branch((SELECT b.branch_id FROM pggit.branches AS b WHERE b.name = p_branch AND b.deleted_at IS NULL));
 BEGIN
     IF v_branch.name IS DISTINCT FROM p_branch OR v_branch.branch_id = 1 OR NOT pggit._same_owner(v_branch.owner, p_owner) THEN
@@ -315,6 +320,7 @@ CREATE OR REPLACE FUNCTION pggit.retire_branch(p_branch text, p_owner jsonb)
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_branch pggit.branches;
 BEGIN
     SELECT b.* INTO v_branch FROM pggit.branches AS b WHERE b.name = p_branch AND b.deleted_at IS NULL;

@@ -105,6 +105,7 @@ CREATE OR REPLACE FUNCTION pggit.plan_merge_for(p_owner jsonb, p_source text, p_
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_plan  pggit.merge_plans;
     v_state text := concat(pggit._merge_state(p_source, p_target, p_options), md5(pggit._pending(pggit._branch(p_target))::text), md5(p_resolutions::text));
     v_new   uuid;
@@ -207,6 +208,7 @@ CREATE OR REPLACE FUNCTION pggit.run_merge(p_owner jsonb, p_source text, p_targe
 AS $$
 #variable_conflict use_column
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_run     pggit.merge_runs;
     v_result  text;
     v_state   text;
@@ -295,6 +297,7 @@ CREATE OR REPLACE FUNCTION pggit.delete_merged_source(p_owner jsonb)
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_run    pggit.merge_runs := pggit._run_of(p_owner);
     v_merge  pggit.merges;
     v_branch pggit.branches;
@@ -455,6 +458,7 @@ COMMENT ON FUNCTION pggit._key_text(jsonb) IS
 CREATE OR REPLACE FUNCTION pggit.describe_conflicts(p_merge_id uuid, p_limit integer DEFAULT 50, p_values boolean DEFAULT false)
     RETURNS TABLE (conflict_id text, kind text, table_name text, key jsonb, column_name text, base text, ours text, theirs text, resolution text)
     LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT c.* FROM (
         (SELECT s.conflict_id, s.kind, s.object_name, '{}'::jsonb, NULL::text, s.base::text, s.ours::text, s.theirs::text, s.resolution
@@ -476,6 +480,7 @@ COMMENT ON FUNCTION pggit.describe_conflicts(uuid, integer, boolean) IS
 CREATE OR REPLACE FUNCTION pggit.describe_violations(p_merge_id uuid, p_limit integer DEFAULT 50)
     RETURNS TABLE (kind text, constraint_name text, table_name text, key jsonb, side text)
     LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT v.kind, v.constraint_name, v.table_name, pggit._key_text(v.key), v.side
       FROM pggit.merge_violations AS v

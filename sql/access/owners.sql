@@ -59,6 +59,7 @@ CREATE OR REPLACE FUNCTION pggit.branch_start(p_owner jsonb, p_name text, p_from
     LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_branch pggit.branches;
     v_found  text;
 BEGIN
@@ -109,6 +110,7 @@ CREATE OR REPLACE FUNCTION pggit.claim_branch(p_branch text, p_owner jsonb, p_pr
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_branch pggit.branches := pggit._lock_branch((pggit._branch(p_branch)).branch_id);
     v_owner  jsonb := p_owner;
 BEGIN
@@ -144,6 +146,7 @@ CREATE OR REPLACE FUNCTION pggit.release_branch(p_branch text)
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_branch pggit.branches := pggit._lock_branch((pggit._branch(p_branch)).branch_id);
 BEGIN
     UPDATE pggit.branches AS b SET owner = NULL WHERE b.branch_id = v_branch.branch_id;
@@ -159,6 +162,8 @@ CREATE OR REPLACE FUNCTION pggit.claim_database(p_owner jsonb, p_instead_of text
     LANGUAGE plpgsql
 AS $$
 #variable_conflict use_column
+DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
 BEGIN
     PERFORM pggit._require_owner(p_owner);
     -- Asked again and again, it writes only when something changes.
@@ -181,6 +186,7 @@ Claiming again is fine for the same namespace and name; another installation has
 CREATE OR REPLACE FUNCTION pggit.unsupported_tables(p_schema text)
     RETURNS TABLE (table_name text, shown_as text, reason text, is_tracked boolean)
     LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT c.relname::text, format('%I.%I', n.nspname, c.relname), pggit._unsupported(c.oid),
            EXISTS (SELECT FROM pggit.tables AS t WHERE t.relation = c.oid AND t.untracked_at IS NULL)

@@ -4,6 +4,7 @@ CREATE OR REPLACE FUNCTION pggit.take_snapshot(p_owner jsonb, p_branch text, p_t
 AS $$
 #variable_conflict use_column
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_there  pggit.snapshots;
     v_branch pggit.branches;
     v_commit text;
@@ -54,6 +55,8 @@ CREATE OR REPLACE FUNCTION pggit.discard_snapshot(p_owner jsonb, p_tag text)
     RETURNS boolean
     LANGUAGE plpgsql
 AS $$
+DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('pggit snapshot ' || p_tag, 0));
     DELETE FROM pggit.snapshots AS s WHERE s.tag = p_tag AND pggit._same_owner(s.owner, p_owner);

@@ -147,6 +147,7 @@ CREATE OR REPLACE FUNCTION pggit.checkout(p_branch text)
     SET standard_conforming_strings = on SET quote_all_identifiers = off
 AS $$
 DECLARE
+    v_trusted   boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_name      text;
     v_branch_id integer;
     v_path      text;

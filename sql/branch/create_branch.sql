@@ -456,6 +456,7 @@ CREATE OR REPLACE FUNCTION pggit.create_branch(p_name text, p_from text DEFAULT 
     SET standard_conforming_strings = on SET quote_all_identifiers = off SET row_security = off
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_branch pggit.branches;
 BEGIN
     PERFORM pggit._check_branch_name(p_name);
@@ -479,6 +480,7 @@ CREATE OR REPLACE FUNCTION pggit.ensure_branch(p_name text, p_from text DEFAULT 
     SET row_security = off
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_branch pggit.branches;
     v_info   pggit.branch_info;
 BEGIN

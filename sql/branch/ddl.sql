@@ -904,6 +904,7 @@ CREATE OR REPLACE FUNCTION pggit.ddl(p_branch text, p_sql text)
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_branch pggit.branches := pggit._branch(p_branch);
     v_told   boolean := pggit._is_told_of_ddl();
     v_path   text    := current_setting('search_path');

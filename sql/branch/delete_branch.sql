@@ -123,6 +123,7 @@ CREATE OR REPLACE FUNCTION pggit.delete_branch(p_name text, p_force boolean DEFA
     SET standard_conforming_strings = on SET quote_all_identifiers = off
 AS $$
 DECLARE
+    v_trusted   boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_branch    pggit.branches;
     v_objects   text;
     v_names     text;

@@ -61,6 +61,7 @@ CREATE OR REPLACE FUNCTION pggit.materialize(p_branch text, p_table text)
     SET standard_conforming_strings = on SET quote_all_identifiers = off SET row_security = off
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_branch  pggit.branches := pggit._branch(p_branch);
     v_table   pggit.tables   := pggit._table(p_table);
     v_shown   record;

@@ -3,6 +3,7 @@ CREATE OR REPLACE FUNCTION pggit.protect_branch(p_name text)
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_branch pggit.branches := pggit._lock_branch((pggit._branch(p_name)).branch_id);
 BEGIN
     UPDATE pggit.branches AS b

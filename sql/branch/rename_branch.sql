@@ -25,6 +25,7 @@ CREATE OR REPLACE FUNCTION pggit.rename_branch(p_name text, p_new_name text)
     SET standard_conforming_strings = on SET quote_all_identifiers = off
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_branch  pggit.branches := pggit._branch(p_name);
     v_current boolean;
     v_schema  record;

@@ -227,6 +227,7 @@ CREATE OR REPLACE FUNCTION pggit.commit(p_message text, p_branch text DEFAULT NU
     SET standard_conforming_strings = on SET quote_all_identifiers = off SET row_security = off
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_branch pggit.branches := pggit._branch(p_branch);
     v_commit text;
 BEGIN

@@ -2,6 +2,8 @@ CREATE OR REPLACE FUNCTION pggit.log(p_ref text DEFAULT 'HEAD', p_limit integer 
     RETURNS TABLE (commit_id text, parents text[], author text, message text, committed_at timestamptz, rows_changed bigint, objects_changed integer)
     LANGUAGE plpgsql STABLE
 AS $$
+DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
 BEGIN
     IF p_limit < 0 THEN
         RAISE EXCEPTION USING
@@ -25,6 +27,8 @@ CREATE OR REPLACE FUNCTION pggit.show(p_ref text DEFAULT 'HEAD')
     RETURNS TABLE (commit_id text, parents text[], author text, message text, committed_at timestamptz, rows_changed bigint, objects_changed integer, changes jsonb)
     LANGUAGE plpgsql STABLE
 AS $$
+DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
 BEGIN
     RETURN QUERY
     SELECT c.commit_id, c.parents, c.author, c.message, c.committed_at, c.rows_changed, c.objects_changed,

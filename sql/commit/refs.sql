@@ -341,6 +341,8 @@ CREATE OR REPLACE FUNCTION pggit.resolve_ref(p_ref text)
     RETURNS text
     LANGUAGE plpgsql STABLE
 AS $$
+DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
 BEGIN
     RETURN pggit._resolve(p_ref);
 END;

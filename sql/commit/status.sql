@@ -3,6 +3,7 @@ CREATE OR REPLACE FUNCTION pggit.status(p_branch text DEFAULT NULL)
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_branch pggit.branches := pggit._branch(p_branch);
     v_at     pggit._position;
 BEGIN

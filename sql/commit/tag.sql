@@ -39,6 +39,7 @@ CREATE OR REPLACE FUNCTION pggit.tag(p_name text, p_ref text DEFAULT 'HEAD', p_m
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_commit text;
     v_there  text;
 BEGIN
@@ -67,6 +68,8 @@ CREATE OR REPLACE FUNCTION pggit.delete_tag(p_name text)
     RETURNS boolean
     LANGUAGE plpgsql
 AS $$
+DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
 BEGIN
     DELETE FROM pggit.tags AS t WHERE t.name = p_name;
     IF NOT FOUND THEN

@@ -46,6 +46,7 @@ CREATE OR REPLACE FUNCTION pggit.analyze_semantic_conflict(p_conflict_id integer
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted  boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_conflict pggit.conflicts;
     v_column   pggit.columns;
     v_base     jsonb := p_base_data;

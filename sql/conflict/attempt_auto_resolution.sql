@@ -30,6 +30,7 @@ CREATE OR REPLACE FUNCTION pggit.attempt_auto_resolution(p_conflict_id integer, 
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted  boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_conflict pggit.conflicts := pggit._conflict(p_conflict_id, p_merge_id);
     v_known    constant text[] := ARRAY['heuristic', 'ours', 'theirs', 'newest', 'union', 'rules'];
     v_result   text;

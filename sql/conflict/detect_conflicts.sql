@@ -33,6 +33,8 @@ CREATE OR REPLACE FUNCTION pggit.detect_conflicts(p_source_branch text, p_target
     RETURNS jsonb
     LANGUAGE plpgsql
 AS $$
+DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
 BEGIN
     RETURN (SELECT jsonb_build_object('conflict_count', count(c), 'schema_conflict_count', min(b.of_definitions),
                                       'conflicts', coalesce(jsonb_agg(jsonb_build_object('conflict_id', c.conflict_id, 'type', c.kind, 'table', c.table_name, 'key', c.key, 'column', c.column_name,
@@ -50,6 +52,7 @@ CREATE OR REPLACE FUNCTION pggit.detect_data_conflicts(p_source_branch text, p_t
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_table integer := CASE WHEN p_table_name IS NOT NULL THEN (pggit._table(p_table_name)).table_id END;
 BEGIN
     RETURN QUERY

@@ -19,6 +19,8 @@ CREATE OR REPLACE FUNCTION pggit.identify_conflict_patterns(p_lookback_days inte
     RETURNS TABLE (pattern_id text, affected_table text, affected_column text, conflict_count bigint, resolution_success_rate numeric, common_causes text[], recommendation text)
     LANGUAGE plpgsql
 AS $$
+DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
 BEGIN
     IF p_lookback_days IS NULL OR p_lookback_days < 1 THEN
         RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = format('%s days back is no time to look at', coalesce(p_lookback_days::text, 'NULL'));

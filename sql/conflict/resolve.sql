@@ -352,6 +352,8 @@ CREATE OR REPLACE FUNCTION pggit.resolve_conflict(p_merge_id uuid, p_conflict_id
     RETURNS void
     LANGUAGE plpgsql
 AS $$
+DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
 BEGIN
     PERFORM pggit._open(p_merge_id);
     PERFORM pggit._set_resolution(p_merge_id, p_conflict_id, p_resolution, p_value);
@@ -389,6 +391,7 @@ CREATE OR REPLACE FUNCTION pggit.resolve_conflicts(p_merge_id uuid, p_resolution
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted  boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_table    integer;
     v_conflict record;
     v_count    integer := 0;

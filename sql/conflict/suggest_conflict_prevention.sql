@@ -20,6 +20,7 @@ CREATE OR REPLACE FUNCTION pggit.suggest_conflict_prevention(p_table_schema text
 AS $$
 #variable_conflict use_column
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_table   pggit.tables;
     v_name    text;
     v_total   bigint;

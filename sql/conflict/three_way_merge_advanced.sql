@@ -24,6 +24,7 @@ CREATE OR REPLACE FUNCTION pggit.three_way_merge_advanced(p_source_branch_id int
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted  boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_source   pggit.branches := pggit._branch_by_id(p_source_branch_id);
     v_target   pggit.branches := pggit._branch_by_id(p_target_branch_id);
     v_base     text;

@@ -19,6 +19,7 @@ CREATE OR REPLACE FUNCTION pggit.validate_resolution(p_conflict_id integer, p_pr
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted  boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_conflict pggit.conflicts := pggit._conflict(p_conflict_id, p_merge_id);
     v_column   text            := (SELECT c.name FROM pggit.columns AS c WHERE c.table_id = v_conflict.table_id AND c.column_id = v_conflict.column_id);
     v_value    jsonb           := nullif(p_proposed_resolution, 'null');

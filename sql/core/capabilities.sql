@@ -13,6 +13,7 @@ COMMENT ON FUNCTION pggit._is_told_of_ddl() IS
 CREATE OR REPLACE FUNCTION pggit.capabilities()
     RETURNS TABLE (capability text, available boolean, reason text)
     LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT 'event_triggers', d.is_told,
            CASE WHEN d.is_told

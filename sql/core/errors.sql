@@ -32,6 +32,7 @@ VALUES
     ('VG310', 'TriggersInterfered',   'authority', 'on change'),
     ('VG311', 'BranchUnmerged',       'authority', 'on change'),
     ('VG312', 'CheckFailed',          'authority', 'on change'),
+    ('VG313', 'PathNotTrusted',       'authority', 'on change'),
     ('VG401', 'Busy',                 'nobody',    'soon'),
     ('VG402', 'TargetMoved',          'nobody',    'soon'),
     ('VG403', 'HeldTooLong',          'nobody',    'soon'),

@@ -82,6 +82,7 @@ CREATE OR REPLACE FUNCTION pggit.diff(p_from text DEFAULT 'HEAD', p_to text DEFA
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_from record;
     v_to   record;
 BEGIN
@@ -122,6 +123,7 @@ CREATE OR REPLACE FUNCTION pggit.diff_rows(p_table text, p_from text, p_to text 
     SET enable_nestloop = off SET enable_memoize = off SET jit = off
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_table pggit.tables;
     v_older pggit.tables;
     v_from  record;

@@ -40,6 +40,7 @@ CREATE OR REPLACE FUNCTION pggit.gc(p_dry_run boolean DEFAULT true, p_within int
     SET lock_timeout = '900ms'  -- under PostgreSQL's deadlock_timeout: gc gives way, it is never waited for in a circle
 AS $$
 DECLARE
+    v_trusted  boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_dry      boolean     := coalesce(p_dry_run, true);
     v_since    timestamptz := pggit._kept_since();
     v_ends     timestamptz := CASE WHEN NOT v_dry THEN clock_timestamp() + p_within END;

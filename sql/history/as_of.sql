@@ -54,6 +54,7 @@ CREATE OR REPLACE FUNCTION pggit.as_of(p_type anyelement, p_ref text)
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted  boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_relation oid := (SELECT t.typrelid FROM pg_type AS t WHERE t.oid = pg_typeof(p_type));
     v_table    pggit.tables;
     v_then     pggit.tables;
@@ -85,9 +86,13 @@ yet), VG009, VG202, VG205, VG302 (a column that pggit has not noticed yet), VG30
 
 CREATE OR REPLACE FUNCTION pggit.as_of(p_type anyelement, p_at timestamptz)
     RETURNS SETOF anyelement
-    LANGUAGE sql
+    LANGUAGE plpgsql
 AS $$
-    SELECT * FROM pggit.as_of(p_type, CASE WHEN isfinite(p_at) THEN to_char(p_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') ELSE p_at::text END);
+DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
+BEGIN
+    RETURN QUERY SELECT * FROM pggit.as_of(p_type, CASE WHEN isfinite(p_at) THEN to_char(p_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') ELSE p_at::text END);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit.as_of(anyelement, timestamptz) IS
@@ -97,6 +102,8 @@ CREATE OR REPLACE FUNCTION pggit.as_of(p_table text, p_ref text)
     RETURNS SETOF text
     LANGUAGE plpgsql
 AS $$
+DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
 BEGIN
     RAISE EXCEPTION USING
         ERRCODE = 'VG202', SCHEMA = 'pggit',

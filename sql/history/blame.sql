@@ -55,6 +55,7 @@ CREATE OR REPLACE FUNCTION pggit.blame(p_table text, p_key jsonb DEFAULT NULL, p
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_table  pggit.tables;
     v_ref    record;
     v_row    record;

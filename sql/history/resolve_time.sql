@@ -3,6 +3,7 @@ CREATE OR REPLACE FUNCTION pggit.resolve_time(p_at timestamptz, p_branch text DE
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_branch pggit.branches := pggit._branch(p_branch);
 BEGIN
     is_exact  := (pggit._position_at(v_branch, p_at)).is_exact;

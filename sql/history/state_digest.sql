@@ -14,6 +14,7 @@ CREATE OR REPLACE FUNCTION pggit.state_digest(p_ref text)
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_ref    record;
     v_digest text;
 BEGIN

@@ -3,6 +3,7 @@ CREATE OR REPLACE FUNCTION pggit.tick()
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_last pggit.ticks;
     v_mark pggit._mark;
     v_now  timestamptz;

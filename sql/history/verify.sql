@@ -18,6 +18,7 @@ CREATE OR REPLACE FUNCTION pggit.verify()
     SET standard_conforming_strings = on SET quote_all_identifiers = off SET row_security = off
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_commit pggit.commits;
     v_table  record;
     v_digest text;

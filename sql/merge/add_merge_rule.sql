@@ -3,6 +3,7 @@ CREATE OR REPLACE FUNCTION pggit.add_merge_rule(p_table text, p_column text, p_r
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_number integer;
 BEGIN
     PERFORM pggit._check_rule(jsonb_strip_nulls(jsonb_build_object('table', p_table, 'column', p_column, 'rule', p_rule, 'by', p_by, 'expression', p_expression)));

@@ -3,6 +3,7 @@ CREATE OR REPLACE FUNCTION pggit.cherry_pick(p_ref text, p_branch text DEFAULT N
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_commit pggit.commits := pggit._require_parent(p_ref, p_branch, p_options, 'picked');
 BEGIN
     RETURN pggit._run(pggit._open_merge('cherry_pick', v_commit.commit_id, p_branch,

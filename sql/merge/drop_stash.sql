@@ -3,6 +3,7 @@ CREATE OR REPLACE FUNCTION pggit.drop_stash(p_stash text)
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_commit text;
 BEGIN
     DELETE FROM pggit.stashes AS s WHERE s.name = p_stash RETURNING s.commit_id INTO v_commit;

@@ -2,6 +2,8 @@ CREATE OR REPLACE FUNCTION pggit.fire_triggers(p_table text, p_fire boolean DEFA
     RETURNS void
     LANGUAGE plpgsql
 AS $$
+DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
 BEGIN
     IF p_fire IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = 'triggers either fire in merges (true) or do not (false); NULL is neither';

@@ -1246,6 +1246,8 @@ CREATE OR REPLACE FUNCTION pggit.plan_merge(p_source text, p_target text DEFAULT
     RETURNS pggit.merge_result
     LANGUAGE plpgsql
 AS $$
+DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
 BEGIN
     RETURN pggit._run(pggit._open_merge('merge', p_source, p_target, NULL, p_options), false);
 END;
@@ -1262,6 +1264,7 @@ CREATE OR REPLACE FUNCTION pggit.merge(p_source text, p_target text DEFAULT NULL
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_id uuid := pggit._open_merge('merge', p_source, p_target, p_message, p_options);
 BEGIN
     PERFORM pggit._tell_of_waiting('merge', p_source, p_target);
@@ -1347,6 +1350,7 @@ CREATE OR REPLACE FUNCTION pggit.continue_merge(p_merge_id uuid, p_options jsonb
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_merge pggit.merges := pggit._open(p_merge_id);
     v_name  text;
 BEGIN
@@ -1374,6 +1378,8 @@ CREATE OR REPLACE FUNCTION pggit.abort_merge(p_merge_id uuid)
     RETURNS boolean
     LANGUAGE plpgsql
 AS $$
+DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
 BEGIN
     IF EXISTS (SELECT FROM pggit.merges AS m WHERE m.merge_id = p_merge_id AND m.result = 'aborted') THEN
         RETURN false;

@@ -24,6 +24,7 @@ CREATE OR REPLACE FUNCTION pggit.merge_base(p_a text, p_b text)
     LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_base text := (pggit._merge_bases(pggit._resolve(p_a), pggit._resolve(p_b)))[1];
 BEGIN
     IF v_base IS NULL THEN

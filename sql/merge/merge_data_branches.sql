@@ -3,6 +3,7 @@ CREATE OR REPLACE FUNCTION pggit.merge_data_branches(p_source text, p_target tex
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_known  constant text[] := ARRAY['interactive', 'ours', 'theirs', 'heuristic'];
     v_result pggit.merge_result;
     v_one    integer;

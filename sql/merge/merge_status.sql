@@ -4,6 +4,8 @@ CREATE OR REPLACE FUNCTION pggit.merge_status(p_merge_id uuid DEFAULT NULL)
     LANGUAGE plpgsql STABLE
 AS $$
 #variable_conflict use_column
+DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
 BEGIN
     RETURN QUERY
     SELECT m.merge_id, m.kind, m.source, b.name, m.result, m.commit_id, ((SELECT count(*) FROM pggit.conflicts AS c WHERE c.merge_id = m.merge_id) + (SELECT count(*) FROM pggit.schema_conflicts AS c WHERE c.merge_id = m.merge_id))::integer,

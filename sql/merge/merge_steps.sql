@@ -30,6 +30,7 @@ CREATE OR REPLACE FUNCTION pggit.merge_steps(p_merge_id uuid)
 AS $$
 #variable_conflict use_column
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_detail jsonb;
 BEGIN
     PERFORM pggit._require_merge_id(p_merge_id);

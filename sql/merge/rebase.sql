@@ -110,6 +110,7 @@ CREATE OR REPLACE FUNCTION pggit.rebase(p_branch text, p_onto text)
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_branch pggit.branches := pggit._branch(p_branch);
 BEGIN
     PERFORM pggit._require_unprotected(v_branch);

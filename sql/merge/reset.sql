@@ -23,6 +23,7 @@ CREATE OR REPLACE FUNCTION pggit.reset(p_branch text, p_ref text, p_mode text DE
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_branch pggit.branches := pggit._branch(p_branch);
     v_commit text           := pggit._hold_commit(p_ref, v_branch.branch_id);
     v_left   text;

@@ -69,6 +69,7 @@ CREATE OR REPLACE FUNCTION pggit.revert(p_ref text, p_branch text DEFAULT NULL, 
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_commit pggit.commits := pggit._require_parent(p_ref, p_branch, p_options, 'reverted');
 BEGIN
     IF p_options ? 'since' THEN

@@ -3,6 +3,7 @@ CREATE OR REPLACE FUNCTION pggit.stash(p_message text DEFAULT NULL, p_branch tex
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_branch pggit.branches := pggit._branch(p_branch);
     v_commit text;
     v_name   text;

@@ -57,6 +57,7 @@ CREATE OR REPLACE FUNCTION pggit.apply_migration(p_from text, p_to text DEFAULT 
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_branch pggit.branches := pggit._branch(p_branch);
 BEGIN
     RETURN QUERY SELECT s.* FROM pggit._apply_steps(ARRAY(SELECT o FROM pggit._objects_at(p_from) AS o), ARRAY(SELECT o FROM pggit._objects_at(p_to) AS o), v_branch, coalesce(p_allow_destructive, false)) AS s;

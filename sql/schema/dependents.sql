@@ -64,6 +64,7 @@ CREATE OR REPLACE FUNCTION pggit.get_impact_analysis(p_object text)
     LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_of record := pggit._catalog_address(p_object);
 BEGIN
     RETURN QUERY
@@ -101,6 +102,7 @@ CREATE OR REPLACE FUNCTION pggit.get_dependency_order(p_schema text DEFAULT NULL
     LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_names  text[];
     v_kinds  text[];
     v_needs  jsonb[];

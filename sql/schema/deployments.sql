@@ -3,6 +3,7 @@ CREATE OR REPLACE FUNCTION pggit.begin_deployment(p_name text)
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_main pggit.branches := pggit._lock_branch(1);
     v_open pggit.deployments;
     v_id   integer;
@@ -34,6 +35,7 @@ CREATE OR REPLACE FUNCTION pggit.end_deployment(p_message text DEFAULT NULL)
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_main   pggit.branches := pggit._lock_branch(1);
     v_open   pggit.deployments;
     v_commit text;

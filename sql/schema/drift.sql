@@ -155,6 +155,8 @@ CREATE OR REPLACE FUNCTION pggit.schema_drift()
     RETURNS TABLE (object_kind text, object_name text, change text, changed_by text, changed_at timestamptz, statement text)
     LANGUAGE plpgsql
 AS $$
+DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
 BEGIN
     RETURN QUERY
     SELECT d.object_type, d.object_name, d.change, l.effective_role, l.changed_at, l.statement
@@ -190,6 +192,7 @@ CREATE OR REPLACE FUNCTION pggit.accept_drift(p_object text DEFAULT NULL)
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_main   pggit.branches := pggit._lock_branch(1);
     v_chosen text[];
     v_others text[];

@@ -105,6 +105,8 @@ CREATE OR REPLACE FUNCTION pggit.track_function(p_function text)
     RETURNS integer
     LANGUAGE plpgsql
 AS $$
+DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
 BEGIN
     RETURN pggit._note_function(pggit._only_function(p_function));
 END;
@@ -118,6 +120,8 @@ CREATE OR REPLACE FUNCTION pggit.list_function_versions(p_function text)
     RETURNS TABLE (function_name text, version integer, arguments text, result text, language text, source text, recorded_at timestamptz, recorded_by text, commit_id text, is_current boolean)
     LANGUAGE plpgsql
 AS $$
+DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
 BEGIN
     RETURN QUERY
     SELECT v.function_name, v.version, v.definition ->> 'arguments', v.definition ->> 'result', v.definition ->> 'language', v.definition ->> 'body', v.recorded_at, v.recorded_by, v.commit_id, v.is_current
@@ -158,6 +162,7 @@ CREATE OR REPLACE FUNCTION pggit.get_function_version(p_function text, p_version
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_found pggit._schema_object := pggit._function_version(p_function, p_version);
 BEGIN
     RETURN QUERY
@@ -175,6 +180,7 @@ CREATE OR REPLACE FUNCTION pggit.diff_function_versions(p_function text, p_from 
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_from pggit._schema_object := pggit._function_version(p_function, coalesce(p_from, 0));
     v_to   pggit._schema_object := pggit._function_version(p_function, p_to);
 BEGIN
@@ -196,6 +202,7 @@ CREATE OR REPLACE FUNCTION pggit.rollback_function(p_function text, p_version in
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_then pggit._schema_object := pggit._function_version(p_function, coalesce(p_version, 0));
     v_now  pggit._schema_object[];
 BEGIN

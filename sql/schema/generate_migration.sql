@@ -3,6 +3,7 @@ CREATE OR REPLACE FUNCTION pggit.generate_migration(p_from text, p_to text DEFAU
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_from pggit._schema_object[] := ARRAY(SELECT o FROM pggit._objects_at(p_from) AS o);
     v_to   pggit._schema_object[] := ARRAY(SELECT o FROM pggit._objects_at(p_to) AS o);
 BEGIN

@@ -2,6 +2,8 @@ CREATE OR REPLACE FUNCTION pggit.export_schema_hashes(p_ref text DEFAULT 'WORKIN
     RETURNS TABLE (object_type text, object_name text, hash text)
     LANGUAGE plpgsql
 AS $$
+DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
 BEGIN
     RETURN QUERY SELECT o.object_type, o.object_name, o.hash FROM pggit._objects_at(p_ref) AS o ORDER BY o.object_type COLLATE "C", o.object_name COLLATE "C";
 END;
@@ -15,6 +17,8 @@ CREATE OR REPLACE FUNCTION pggit.calculate_schema_hash(p_ref text DEFAULT 'WORKI
     RETURNS text
     LANGUAGE plpgsql
 AS $$
+DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
 BEGIN
     RETURN (SELECT encode(sha256(convert_to(coalesce(string_agg(concat_ws('|', h.object_type, h.object_name, h.hash), E'\n' ORDER BY h.object_type COLLATE "C", h.object_name COLLATE "C"), ''), 'UTF8')), 'hex')
               FROM pggit.export_schema_hashes(p_ref) AS h);
@@ -28,6 +32,8 @@ CREATE OR REPLACE FUNCTION pggit.get_history(p_object text, p_ref text DEFAULT '
     RETURNS TABLE (commit_id text, committed_at timestamptz, author text, message text, object_type text, change text, definition jsonb, changed_by text, changed_at timestamptz, statement text)
     LANGUAGE plpgsql
 AS $$
+DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
 BEGIN
     RETURN QUERY
     SELECT c.commit_id, c.committed_at, c.author, c.message, t.object_type, t.change, (SELECT d.definition FROM pggit.schema_definitions AS d WHERE d.hash = t.new_hash LIMIT 1),

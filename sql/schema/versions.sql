@@ -128,6 +128,7 @@ CREATE OR REPLACE FUNCTION pggit.get_version(p_object text, p_ref text DEFAULT '
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_object pggit._schema_object := pggit._require_object(p_object, ARRAY(SELECT o FROM pggit._objects_at(coalesce(nullif(p_ref, 'WORKING'), 'HEAD')) AS o));
 BEGIN
     RETURN QUERY
@@ -147,6 +148,7 @@ CREATE OR REPLACE FUNCTION pggit.increment_version(p_object text, p_level text D
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_commit text := pggit._resolve('HEAD');
     v_object pggit._schema_object := pggit._require_object(p_object, ARRAY(SELECT o FROM pggit._objects_at('HEAD') AS o));
 BEGIN
@@ -170,6 +172,7 @@ CREATE OR REPLACE FUNCTION pggit.compute_ddl_hash(p_object_type text, p_schema_n
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_object pggit._schema_object;
     v_all    pggit._schema_object[] := ARRAY(SELECT o FROM pggit._objects_at('WORKING') AS o);
 BEGIN
@@ -191,6 +194,7 @@ CREATE OR REPLACE FUNCTION pggit.detect_schema_changes(p_branch text DEFAULT NUL
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_branch pggit.branches := pggit._branch(p_branch);
 BEGIN
     PERFORM pggit._follow_changed();

@@ -67,6 +67,7 @@ CREATE OR REPLACE FUNCTION pggit.pause_tracking(p_interval interval DEFAULT '1 h
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_ends timestamptz;
 BEGIN
     IF p_interval IS NULL OR p_interval <= interval '0' OR p_interval > interval '30 days' THEN
@@ -93,6 +94,7 @@ CREATE OR REPLACE FUNCTION pggit.resume_tracking()
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_was boolean := pggit._is_paused();
 BEGIN
     UPDATE pggit.tracking_pauses AS p SET ends_at = clock_timestamp() WHERE p.ends_at > clock_timestamp() AND NOT p.is_settled;
@@ -109,6 +111,7 @@ CREATE OR REPLACE FUNCTION pggit.should_track_object(p_object text)
     LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
+    v_trusted  boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_schema   text   := substring(p_object FROM '^(?:"(?:[^"]|"")*"|[^.]+)(?=\.)');
     v_name     text   := coalesce(regexp_replace(substr(p_object, length(v_schema) + 2), '\..*$|\(.*$', ''), p_object);
     v_relation oid;
@@ -135,6 +138,7 @@ CREATE OR REPLACE FUNCTION pggit.configure_tracking(p_track_schemas text[] DEFAU
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_schema text;
     v_table  text;
 BEGIN

@@ -26,6 +26,8 @@ CREATE OR REPLACE FUNCTION pggit.untracked_tables(p_schema text, p_exclude text[
     RETURNS integer
     LANGUAGE plpgsql STABLE
 AS $$
+DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
 BEGIN
     RETURN (SELECT count(*)::integer
               FROM pg_class AS c
@@ -43,6 +45,7 @@ CREATE OR REPLACE FUNCTION pggit.track_schema(p_schema text, p_exclude text[] DE
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_table   record;
     v_tracked integer := 0;
     v_new     integer := 0;

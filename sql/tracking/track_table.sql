@@ -226,6 +226,7 @@ CREATE OR REPLACE FUNCTION pggit.track_table(p_table text)
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted  boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_relation oid  := pggit._relation(p_table);
     v_schema   name := (SELECT n.nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = v_relation);
 BEGIN

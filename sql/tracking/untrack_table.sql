@@ -3,6 +3,7 @@ CREATE OR REPLACE FUNCTION pggit.untrack_table(p_table text, p_keep_history bool
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    v_trusted boolean := pggit._require_trusted_path(pg_catalog.current_schemas(true));
     v_table pggit.tables := pggit._table(p_table);
 BEGIN
     PERFORM pggit._collect_detached(false);
