@@ -51,7 +51,8 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = 'VG007', SCHEMA = 'pggit',
             MESSAGE = format('merge %s has no conflict %L', p_merge_id, p_conflict_id),
-            HINT    = coalesce((SELECT format('It is one of merge %s. ', m.merge_id) FROM pggit.merges AS m
+            HINT    = coalesce((SELECT format('Its conflict number %s has the id %L. ', c.conflict_no, c.conflict_id) FROM pggit.conflicts AS c WHERE c.merge_id = p_merge_id AND c.conflict_no::text = p_conflict_id),
+                               (SELECT format('It is one of merge %s. ', m.merge_id) FROM pggit.merges AS m
                                  WHERE m.result IN ('planned', 'conflicted', 'refused')
                                    AND EXISTS (SELECT FROM pggit.conflicts AS c WHERE c.merge_id = m.merge_id AND c.conflict_id = p_conflict_id)
                                  ORDER BY m.created_at DESC, m.merge_id LIMIT 1), '')

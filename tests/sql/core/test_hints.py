@@ -254,6 +254,9 @@ def test_how_a_decision_is_given(shop: Database) -> None:
         with raises("VG204") as refused:
             shop.run(f"SELECT pggit.resolve_conflict(%s, %s, {decision})", merge, found)
         assert (refused.value.diag.message_hint or "").startswith(hint)
+    with raises("VG007") as refused:
+        shop.run("SELECT pggit.resolve_conflict(%s, '1', 'ours')", merge)
+    assert (refused.value.diag.message_hint or "").startswith(f"Its conflict number 1 has the id '{found}'. ")
     other = shop.value("SELECT (pggit.plan_merge('main', 'feature/prices')).merge_id")
     with raises("VG007") as refused:
         shop.run("SELECT pggit.resolve_conflict(%s, %s, 'ours')", other, found)
