@@ -572,7 +572,9 @@ def test_rules_let_a_merge_that_waits_go_on(site: Site) -> None:
     site.wait("dbm", name, "Conflicted")
 
     amend(site, name, rules=[{"column": "nowhere", "table": "items", "rule": "Sum"}])
-    assert "rules name columns that there are" in condition(site.wait("dbm", name, "InvalidArgument"))["message"]
+    assert (
+        "rules and fill name columns that there are" in condition(site.wait("dbm", name, "InvalidArgument"))["message"]
+    )
 
     amend(site, name, rules=[{"column": "price", "rule": "Sum"}])
     site.wait("dbm", name, "Merged")

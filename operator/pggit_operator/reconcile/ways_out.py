@@ -68,7 +68,8 @@ WAYS_OUT: dict[type[PgGitError], dict[str, str]] = {
     },
     errors.InvalidArgument: {
         DATABASE: "Correct spec.trackedSchemas: schemas of the system, of branches and pggit itself are left out.",
-        MERGE: "Correct the spec: rules name columns that there are, and what revertOf names is undone on its target.",
+        MERGE: "Correct the spec: rules and fill name columns that there are, and what revertOf names is undone on its "
+        "target.",
         OTHER: "Correct the spec.",
     },
     errors.TableUnsupported: {OTHER: "Give it an ordinary primary key, or name it in spec.excludeTables."},
