@@ -12,7 +12,7 @@ BEGIN
     END IF;
     RETURN CASE
         WHEN v_kind = 'integer' AND coalesce(p_type IN ('smallint', 'integer', 'bigint'), true) THEN 'counter_update'
-        WHEN v_kind = 'string' AND coalesce(p_type ~ '^(timestamp|date)', (SELECT bool_and(v #>> '{}' ~ '^\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?$') FROM unnest(v_values) AS u(v))) THEN 'timestamp_touch'
+        WHEN v_kind = 'string' AND coalesce(p_type ~ '^(timestamp|date)', (SELECT bool_and(v #>> '{}' ~ E'^\\d{4}-\\d\\d-\\d\\d([T ]\\d\\d:\\d\\d.*)?$') FROM unnest(v_values) AS u(v))) THEN 'timestamp_touch'
         WHEN v_kind = 'array' THEN 'set_edit'
         WHEN v_kind = 'object' THEN 'json_edit'
         WHEN v_kind = 'string' AND coalesce(p_type ~ '^(text|character varying)', true)
@@ -72,6 +72,7 @@ BEGIN
         v_conflict.base   := v_base;
         v_conflict.theirs := v_theirs;
         v_conflict.ours   := v_ours;
+        v_conflict.is_torn := v_conflict.is_torn AND p_base_data IS NULL;
     ELSIF p_base_data IS NULL AND p_source_data IS NULL AND p_target_data IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'VG202', SCHEMA = 'pggit', MESSAGE = 'there is nothing to analyze: give the number of a conflict, or data';
     END IF;
@@ -107,6 +108,11 @@ BEGIN
                 conflict_type := 'non_overlapping_modification';
             END IF;
         END IF;
+    END IF;
+
+    -- That a side is as one of several bases does not mean that it did nothing.
+    IF v_conflict.is_torn AND conflict_type = 'non_overlapping_modification' THEN
+        conflict_type := 'modification_conflict';
     END IF;
 
     resolution_recommended := CASE conflict_type

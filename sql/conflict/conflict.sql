@@ -61,6 +61,9 @@ BEGIN
         decided := true;
         value   := CASE p_rule WHEN 'ours' THEN p_conflict.ours ELSE p_conflict.theirs END;
         RETURN;
+    ELSIF p_conflict.is_torn AND pggit._asks_for_base(p_rule, NULL) THEN
+        why := pggit._no_one_base();
+        RETURN;
     END IF;
     v_rule := pggit._rule_sql(p_rule, v_column.type_name, 's.b', 's.o', 's.t', NULL, NULL);
     EXECUTE format('SELECT %1$s, CASE WHEN %1$s THEN to_jsonb(%2$s) END FROM (SELECT %3$s AS b, %4$s AS o, %5$s AS t) AS s', v_rule.decides, v_rule.value,

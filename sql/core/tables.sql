@@ -291,6 +291,7 @@ CREATE TABLE IF NOT EXISTS pggit.conflicts (
     rule           text,
     note           text,
     plan_row       bigint      NOT NULL,
+    is_torn        boolean     NOT NULL DEFAULT false,  -- base is one of several that do not agree
     PRIMARY KEY (merge_id, conflict_no),
     UNIQUE (conflict_id, merge_id)
 ) WITH (fillfactor = 50);  -- each is inserted, and then decided

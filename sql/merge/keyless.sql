@@ -11,30 +11,30 @@ $$;
 COMMENT ON FUNCTION pggit._counts_sql(integer, pggit._position) IS
 'SELECT (k, r, n) of all rows of a table without a key at a position. For pggit._pinned.';
 
-CREATE OR REPLACE FUNCTION pggit._base_counts_sql(p_table_id integer, p_bases text[], p_depth integer DEFAULT 1)
+CREATE OR REPLACE FUNCTION pggit._base_counts_sql(p_table_id integer, p_bases text[])
     RETURNS text
     LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-    v_before   text[] := pggit._merge_bases(VARIADIC p_bases);
+    v_counts   text := pggit._counts_sql(p_table_id, (pggit._ref(p_bases[1])).at);
+    v_before   text[];
     v_readable boolean;
 BEGIN
-    SELECT bool_and(pggit._presence(t, c.at) = 'present' AND NOT pggit._is_reshaped(p_table_id, c.at, NULL)) INTO v_readable
-      FROM pggit.tables AS t, pggit.commits AS c
-     WHERE t.table_id = p_table_id AND c.commit_id = ANY (v_before);
-    IF cardinality(p_bases) = 1 OR v_before IS NULL OR NOT v_readable OR p_depth > 3 THEN
-        RETURN pggit._counts_sql(p_table_id, (pggit._ref(p_bases[1])).at);
-    END IF;
-    RETURN format('SELECT s.k, (array_agg(s.r))[1] AS r, sum(s.n) AS n FROM (%s UNION ALL SELECT z.k, z.r, z.n * %s FROM (%s) AS z) AS s GROUP BY s.k HAVING sum(s.n) > 0',
-                  (SELECT string_agg(format('SELECT * FROM (%s) AS b%s', pggit._counts_sql(p_table_id, (pggit._ref(b.id)).at), b.n), ' UNION ALL ')
-                     FROM unnest(p_bases) WITH ORDINALITY AS b(id, n)),
-                  1 - cardinality(p_bases), pggit._base_counts_sql(p_table_id, v_before, p_depth + 1));
+    FOR v_at IN 2 .. cardinality(p_bases) LOOP
+        v_before := pggit._merge_bases_of_any(p_bases[:v_at - 1], p_bases[v_at]);
+        SELECT bool_and(pggit._presence(t, c.at) = 'present' AND NOT pggit._is_reshaped(p_table_id, c.at, NULL)) INTO v_readable
+          FROM pggit.tables AS t, pggit.commits AS c
+         WHERE t.table_id = p_table_id AND c.commit_id = ANY (v_before);
+        CONTINUE WHEN v_readable IS NOT TRUE;
+        v_counts := format('SELECT s.k, (array_agg(s.r))[1] AS r, sum(s.n) AS n FROM (%s UNION ALL %s UNION ALL SELECT z.k, z.r, -z.n FROM (%s) AS z) AS s GROUP BY s.k HAVING sum(s.n) > 0',
+                           'SELECT * FROM (' || v_counts || ') AS b', 'SELECT * FROM (' || pggit._counts_sql(p_table_id, (pggit._ref(p_bases[v_at])).at) || ') AS b', pggit._base_counts_sql(p_table_id, v_before));
+    END LOOP;
+    RETURN v_counts;
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._base_counts_sql(integer, text[], integer) IS
-'SELECT (k, r, n) of the rows that a merge starts from: of several best common ancestors what a merge of them would give, from their own common ancestors, as pggit._base_row_sql does for rows with
-a key.';
+COMMENT ON FUNCTION pggit._base_counts_sql(integer, text[]) IS
+'SELECT (k, r, n) of the rows that a merge starts from: of several best common ancestors what merges of them, one after the other, would give, each from what it has in common with those before.';
 
 CREATE OR REPLACE FUNCTION pggit._empty_keyless_plan(p_table_id integer)
     RETURNS void

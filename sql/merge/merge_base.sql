@@ -19,6 +19,21 @@ $$;
 COMMENT ON FUNCTION pggit._merge_bases(text[]) IS
 'The best common ancestors of different commits, the youngest first; there are several after criss-cross merges. NULL when their histories have nothing in common.';
 
+CREATE OR REPLACE FUNCTION pggit._merge_bases_of_any(p_commits text[], p_other text)
+    RETURNS text[]
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v_bases text[] := ARRAY(SELECT DISTINCT b.id FROM unnest(p_commits) AS c(id) CROSS JOIN LATERAL unnest(pggit._merge_bases(c.id, p_other)) AS b(id));
+BEGIN
+    RETURN (SELECT array_agg(c.commit_id ORDER BY c.commit_no DESC) FROM pggit.commits AS c
+             WHERE c.commit_id = ANY (v_bases) AND NOT EXISTS (SELECT FROM unnest(v_bases) AS o(id) WHERE o.id <> c.commit_id AND pggit._is_ancestor(c.commit_id, o.id)));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._merge_bases_of_any(text[], text) IS
+'The best common ancestors of a commit and a merge of several others that there is not, the youngest first.';
+
 CREATE OR REPLACE FUNCTION pggit.merge_base(p_a text, p_b text)
     RETURNS text
     LANGUAGE plpgsql STABLE

@@ -14,21 +14,22 @@ $$;
 COMMENT ON FUNCTION pggit._drop_temporary(text) IS
 'Drops a temporary table that an earlier merge of the same transaction left.';
 
-CREATE OR REPLACE FUNCTION pggit._one_change_sql(p_values text[], p_before text, p_same text)
+CREATE OR REPLACE FUNCTION pggit._one_change_sql(p_values text[], p_unchanged text[], p_same text)
     RETURNS text
     LANGUAGE plpgsql IMMUTABLE
 AS $$
 BEGIN
     RETURN (SELECT 'CASE ' || string_agg(format('WHEN %s THEN %s', (
-                       SELECT string_agg(format('(%s OR %s)', format(p_same, o.value, p_before), format(p_same, o.value, v.value)), ' AND ') FROM unnest(p_values) AS o(value)),
+                       SELECT string_agg(format('(%s OR %s)', p_unchanged[(v.n - 1) * cardinality(p_values) + o.n], format(p_same, o.value, v.value)), ' AND ')
+                         FROM unnest(p_values) WITH ORDINALITY AS o(value, n) WHERE o.n <> v.n),
                        v.n), ' ' ORDER BY v.n) || ' END'
               FROM unnest(p_values) WITH ORDINALITY AS v(value, n));
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._one_change_sql(text[], text, text) IS
-'Expression: of values that all come from one before, the number of the one that is the change, when all that differ from it are the same; otherwise NULL.
-p_same is the comparison, a format of two arguments.';
+COMMENT ON FUNCTION pggit._one_change_sql(text[], text[], text) IS
+'Expression: the number of the value that is the change of each pair that it is one of, in which the other is the same or unchanged; otherwise NULL. p_unchanged has, for value number v, for each value number o the condition that o is
+what the two of them come from. p_same is the comparison, a format of two arguments.';
 
 CREATE OR REPLACE FUNCTION pggit._target()
     RETURNS pggit._position
@@ -147,24 +148,36 @@ CREATE OR REPLACE FUNCTION pggit._base_row_sql(p_table_id integer, p_bases text[
     LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-    v_as_row  text     := pggit._as_row_sql(p_table_id, 'q', pggit._target());
-    v_before  text[]   := pggit._merge_bases(VARIADIC p_bases);
-    v_numbers bigint[] := ARRAY(SELECT generate_series(1, cardinality(p_bases)));
-    v_rows    text;
-    v_row     text     := pggit._one_change_sql(ARRAY(SELECT 's.b' || n FROM unnest(v_numbers) AS n), 's.z',
-                                                '((%1$s IS NULL) = (%2$s IS NULL) AND coalesce(%1$s *= %2$s, true))');
+    v_numbers bigint[]  := ARRAY(SELECT generate_series(1, cardinality(p_bases)));
+    v_pairs   text[]    := ARRAY(SELECT array_to_string(pggit._merge_bases(v.id, o.id), ' ') FROM unnest(p_bases) WITH ORDINALITY AS v(id, n), unnest(p_bases) WITH ORDINALITY AS o(id, n) ORDER BY v.n, o.n);
+    v_before  text[]    := ARRAY(SELECT DISTINCT p.bases FROM unnest(v_pairs) WITH ORDINALITY AS p(bases, n) WHERE (p.n - 1) % (cardinality(p_bases) + 1) <> 0 ORDER BY 1);
+    v_each    text      := '((%1$s IS NULL) = (%2$s IS NULL) AND coalesce(%1$s *= %2$s, true))';
+    v_from    text      := '(SELECT) AS one';
+    v_values  text;
+    v_row     text;
     v_cells   text;
     v_torn    text;
 BEGIN
-    IF cardinality(p_bases) = 1 OR v_before IS NULL OR p_depth > 3 THEN
+    IF cardinality(p_bases) = 1 THEN
         RETURN pggit._one_base_sql(p_table_id, (pggit._ref(p_bases[1])).at);
+    ELSIF array_position(v_before, NULL) IS NOT NULL OR p_depth > 3 THEN
+        -- Then only what all of them have is known.
+        v_before := '{}';
     END IF;
 
-    SELECT string_agg(format('(SELECT %s FROM (%s) AS q) AS b%s', v_as_row, pggit._row_now_sql(p_table_id, (pggit._ref(b.id)).at), b.n), ', ')
-           || format(', (SELECT %s FROM (%s) AS q WHERE NOT (ROW(%s) IS NULL)) AS z', v_as_row, pggit._base_row_sql(p_table_id, v_before, p_depth + 1),
-                     pggit._key_columns(p_table_id, 'q'))
-      INTO v_rows
+    SELECT string_agg(format('(SELECT %s FROM (%s) AS q) AS b%s', pggit._as_row_sql(p_table_id, 'q', pggit._target()), pggit._row_now_sql(p_table_id, (pggit._ref(b.id)).at), b.n), ', ')
+      INTO v_values
       FROM unnest(p_bases) WITH ORDINALITY AS b(id, n);
+    IF v_before <> '{}' THEN
+        SELECT v_values || string_agg(format(', CASE WHEN NOT (ROW(%s) IS NULL) THEN %s END AS z%s, before%3$s._torn AS y%3$s', pggit._key_columns(p_table_id, 'before' || b.n),
+                                             pggit._as_row_sql(p_table_id, 'before' || b.n, pggit._target()), b.n), ''),
+               string_agg(format('LATERAL (%s) AS before%s', pggit._base_row_sql(p_table_id, string_to_array(b.ids, ' '), p_depth + cardinality(v_before)), b.n), ', ')
+          INTO v_values, v_from
+          FROM unnest(v_before) WITH ORDINALITY AS b(ids, n);
+    END IF;
+    v_row := pggit._one_change_sql(ARRAY(SELECT 's.b' || n FROM unnest(v_numbers) AS n),
+                                   ARRAY(SELECT CASE WHEN x.z IS NULL THEN 'false' ELSE format('(s.y%1$s = ''{}'' AND %2$s)', x.z, format(v_each, 's.b' || x.o, 's.z' || x.z)) END
+                                           FROM pggit._pairs_before(v_pairs, v_before) AS x ORDER BY x.v, x.o), v_each);
     SELECT string_agg(CASE WHEN c.column_id IS NULL THEN 'NULL'
                            ELSE format('CASE coalesce(%s, 1) %s END', x.pick, (SELECT string_agg(format('WHEN %s THEN (s.b%1$s).c%s', n, c.column_id), ' ') FROM unnest(v_numbers) AS n)) END,
                       ', ' ORDER BY s.attnum),
@@ -172,27 +185,42 @@ BEGIN
       INTO v_cells, v_torn
       FROM pggit._store_columns(p_table_id) AS s
       LEFT JOIN pggit._columns_at(p_table_id, pggit._target()) AS c ON c.column_id = s.column_id
-     CROSS JOIN LATERAL (SELECT pggit._one_change_sql(ARRAY(SELECT format('(s.b%s).c%s', n, c.column_id) FROM unnest(v_numbers) AS n), '(s.z).c' || c.column_id,
+     CROSS JOIN LATERAL (SELECT pggit._one_change_sql(ARRAY(SELECT format('(s.b%s).c%s', n, c.column_id) FROM unnest(v_numbers) AS n),
+                                                      ARRAY(SELECT CASE WHEN p.z IS NULL THEN 'false'
+                                                                        ELSE format('(NOT s.y%1$s && ''{0,%2$s}'' AND ROW((s.b%3$s).c%2$s)::record *= ROW((s.z%1$s).c%2$s)::record)', p.z, c.column_id, p.o) END
+                                                              FROM pggit._pairs_before(v_pairs, v_before) AS p ORDER BY p.v, p.o),
                                                       'ROW(%s)::record *= ROW(%s)::record') AS pick) AS x;
 
     RETURN format($sql$
         SELECT %1$s, m.torn AS _torn
-          FROM (SELECT s.*, %2$s AS pick, %3$s AS everywhere FROM (SELECT %4$s OFFSET 0) AS s OFFSET 0) AS s
+          FROM (SELECT s.*, %2$s AS pick, %3$s AS everywhere FROM (SELECT %4$s FROM %9$s OFFSET 0) AS s OFFSET 0) AS s
          CROSS JOIN LATERAL (
             SELECT CASE s.pick %5$s ELSE CASE WHEN s.everywhere THEN ROW(0, %6$s)::pggit._delta_%7$s ELSE s.b1 END END AS v,
                    CASE WHEN s.pick IS NOT NULL THEN '{}' WHEN s.everywhere THEN array_remove(ARRAY[%8$s]::integer[], NULL) ELSE '{0}' END::integer[] AS torn
              OFFSET 0
          ) AS m$sql$,
         pggit._record_columns(p_table_id, 'm.v', pggit._target()), v_row,
-        (SELECT string_agg(format('NOT s.b%s IS NULL', n), ' AND ') || ' AND NOT s.z IS NULL' FROM unnest(v_numbers) AS n),
-        v_rows, (SELECT string_agg(format('WHEN %s THEN s.b%1$s', n), ' ') FROM unnest(v_numbers) AS n), v_cells, p_table_id, v_torn);
+        (SELECT string_agg(format('NOT s.b%s IS NULL', n), ' AND ') FROM unnest(v_numbers) AS n)
+        || coalesce((SELECT string_agg(format(' AND NOT s.z%s IS NULL', n), '') FROM generate_series(1, cardinality(v_before)) AS n), ''),
+        v_values, (SELECT string_agg(format('WHEN %s THEN s.b%1$s', n), ' ') FROM unnest(v_numbers) AS n), v_cells, p_table_id, v_torn, v_from);
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._base_row_sql(integer, text[], integer) IS
 'SELECT of the row that a merge starts from for the key of the outer alias k: always one row, of NULLs where there is none. Of several best common ancestors
-it is the change that one of them, or all alike, made to their own common ancestor; where they changed the row in different ways, so cell by cell. _torn has the ids of the cells for which that says nothing ({0}: of the whole
-row); the row of the youngest stands there, and sides that differ in them are in conflict. After the recursive merge of Git, three levels deep.';
+it is that of the one which, beside each other, has made the change to what these two have in common, or the same; where none has, so cell by cell. _torn has the ids of the cells for which that says nothing ({0}: of the whole
+row); the row of the youngest stands there, and sides that differ in them are in conflict. After the recursive merge of Git, three levels deep: what ancestors further down do not all have is torn.';
+
+CREATE OR REPLACE FUNCTION pggit._pairs_before(p_pairs text[], p_before text[])
+    RETURNS TABLE (v bigint, o bigint, z integer)
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT (p.n - 1) / sqrt(cardinality(p_pairs))::bigint + 1, (p.n - 1) % sqrt(cardinality(p_pairs))::bigint + 1, array_position(p_before, p.bases)
+      FROM unnest(p_pairs) WITH ORDINALITY AS p(bases, n);
+$$;
+
+COMMENT ON FUNCTION pggit._pairs_before(text[], text[]) IS
+'Each two (v, o) of the ancestors that a merge starts from, by number, and the place in p_before of what they have in common, NULL where it is not there. p_pairs has that of all pairs, row by row.';
 
 CREATE OR REPLACE FUNCTION pggit._merged_row_sql(p_table_id integer, p_alias text, p_missing jsonb)
     RETURNS text
@@ -442,7 +470,7 @@ BEGIN
     IF NOT v_any THEN
         RETURN 0;
     END IF;
-    SELECT format(' UNION ALL SELECT p.kj, ''update_update'', u.column_id, CASE u.column_id %s END, CASE u.column_id %s END, CASE u.column_id %s END, p.row_no
+    SELECT format(' UNION ALL SELECT p.kj, ''update_update'', u.column_id, CASE u.column_id %s END, CASE u.column_id %s END, CASE u.column_id %s END, p.row_no, p.torn && ARRAY[0, u.column_id]
                       FROM plan AS p CROSS JOIN LATERAL unnest(p.cells) AS u(column_id)',
                   string_agg(format(v.cell, c.column_id, v.as_json, 'b'), ' '), string_agg(format(v.cell, c.column_id, v.as_json, 'o'), ' '), string_agg(format(v.cell, c.column_id, v.as_json, 't'), ' '))
       INTO v_cells
@@ -454,14 +482,14 @@ BEGIN
     EXECUTE format($sql$
         WITH plan AS MATERIALIZED (
             SELECT p.*, %1$s AS kj FROM pg_temp.pggit_plan_%2$s AS p WHERE %7$s
-        ), found (key, kind, column_id, base, ours, theirs, row_no) AS (
-            SELECT p.kj, p.outcome, NULL::integer, %3$s, %4$s, %5$s, p.row_no FROM plan AS p WHERE p.outcome <> 'cells' %6$s
+        ), found (key, kind, column_id, base, ours, theirs, row_no, is_torn) AS (
+            SELECT p.kj, p.outcome, NULL::integer, %3$s, %4$s, %5$s, p.row_no, p.torn <> '{}' FROM plan AS p WHERE p.outcome <> 'cells' %6$s
         )
-        INSERT INTO pggit.conflicts (merge_id, conflict_no, conflict_id, kind, table_id, key, column_id, base, ours, theirs, plan_row)
+        INSERT INTO pggit.conflicts (merge_id, conflict_no, conflict_id, kind, table_id, key, column_id, base, ours, theirs, plan_row, is_torn)
         SELECT $1, (SELECT coalesce(max(x.conflict_no), 0) FROM pggit.conflicts AS x WHERE x.merge_id = $1)
                    + row_number() OVER (ORDER BY f.key, f.column_id),
                pggit._conflict_id($2, f.key, c.name, f.kind, f.base, f.ours, f.theirs),
-               f.kind, $3, f.key, f.column_id, f.base, f.ours, f.theirs, f.row_no
+               f.kind, $3, f.key, f.column_id, f.base, f.ours, f.theirs, f.row_no, f.is_torn
           FROM found AS f LEFT JOIN pggit._columns_at($3, pggit._target()) AS c ON c.column_id = f.column_id
         $sql$,
         pggit._key_object_sql(p_table.table_id, '(coalesce(p.o, p.t))'), p_table.table_id,
@@ -541,7 +569,7 @@ CREATE OR REPLACE FUNCTION pggit._composite_text(p_table_id integer, p_column_id
     LANGUAGE plpgsql STABLE
 AS $$
 BEGIN
-    RETURN (SELECT '(' || string_agg(CASE a.attname WHEN 'c' || p_column_id THEN '"' || replace(replace(p_value, '\', '\\'), '"', '""') || '"' ELSE '' END, ',' ORDER BY a.attnum) || ')'
+    RETURN (SELECT '(' || string_agg(CASE a.attname WHEN 'c' || p_column_id THEN '"' || replace(replace(p_value, E'\\', E'\\\\'), '"', '""') || '"' ELSE '' END, ',' ORDER BY a.attnum) || ')'
               FROM pg_attribute AS a
              WHERE a.attrelid = format('pggit._delta_%s', p_table_id)::regclass AND a.attnum > 0 AND NOT a.attisdropped);
 END;

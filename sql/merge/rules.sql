@@ -21,7 +21,7 @@ BEGIN
         WHEN v_rule <> 'newest' AND p_rule ->> 'by' IS NOT NULL THEN 'by is for the rule newest alone'
         WHEN v_rule = 'expression' AND p_rule ->> 'expression' IS NULL THEN 'it needs expression, SQL over base, ours and theirs'
         WHEN v_rule <> 'expression' AND p_rule ->> 'expression' IS NOT NULL THEN 'expression is for the rule expression alone'
-        WHEN p_rule ->> 'expression' ~ ';|--|/\*' THEN 'an expression has no ; and no comment in it'
+        WHEN p_rule ->> 'expression' ~ E';|--|/\\*' THEN 'an expression has no ; and no comment in it'
         END INTO v_reason;
     IF v_reason IS NULL AND position('*' IN v_table) = 0 AND NOT EXISTS (SELECT FROM pggit.tables AS t WHERE t.untracked_at IS NULL AND pggit._fits_table(t, v_table)) THEN
         v_reason := format('there is no tracked table %L', v_table);
@@ -129,7 +129,7 @@ CREATE OR REPLACE FUNCTION pggit._fits(p_name text, p_pattern text)
     RETURNS boolean
     LANGUAGE sql IMMUTABLE
 AS $$
-    SELECT p_name = p_pattern OR p_name LIKE replace(regexp_replace(p_pattern, '([\\%_])', '\\\1', 'g'), '*', '%');
+    SELECT p_name = p_pattern OR p_name LIKE replace(regexp_replace(p_pattern, E'([\\\\%_])', E'\\\\\\1', 'g'), '*', '%');
 $$;
 
 COMMENT ON FUNCTION pggit._fits(text, text) IS
@@ -224,6 +224,27 @@ $$;
 COMMENT ON FUNCTION pggit._rule_sql(text, text, text, text, text, text, text) IS
 'A rule as SQL over a planned row p: the value it gives a cell, the condition under which it decides, and what to say where it does not.';
 
+CREATE OR REPLACE FUNCTION pggit._asks_for_base(p_rule text, p_expression text)
+    RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT p_rule IN ('base', 'sum', 'union', 'concat', 'diff3') OR (p_rule = 'expression' AND p_expression ~* '\mbase\M');
+$$;
+
+COMMENT ON FUNCTION pggit._asks_for_base(text, text) IS
+'Whether what a rule makes of a cell depends on the base.';
+
+CREATE OR REPLACE FUNCTION pggit._no_one_base()
+    RETURNS text
+    LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT 'the best common ancestors have different values';
+$$;
+
+COMMENT ON FUNCTION pggit._no_one_base() IS
+'Why a rule that asks for the base does not decide a cell that is torn (pggit._base_row_sql).';
+
 CREATE OR REPLACE FUNCTION pggit._is_ours_to_judge(p_sqlstate text)
     RETURNS boolean
     LANGUAGE sql IMMUTABLE
@@ -251,6 +272,10 @@ DECLARE
     v_row    bigint;
     v_note   text;
 BEGIN
+    IF pggit._asks_for_base(p_rule, p_expression) THEN
+        EXECUTE format('UPDATE %s AS p SET notes = p.notes || jsonb_build_object(%L, %L) WHERE %s AND p.torn && ''{0,%2$s}''', v_plan, p_column.column_id, p_rule || ': ' || pggit._no_one_base(), v_open);
+        v_open := format('%s AND NOT p.torn && ''{0,%s}''', v_open, p_column.column_id);
+    END IF;
     IF v_side IS NOT NULL THEN
         EXECUTE format('UPDATE %1$s AS p SET want.%2$s = %3$s.%2$s, decided = p.decided || %4$s WHERE %5$s AND NOT %3$s IS NULL', v_plan, v_cell, v_side, v_mine, v_open);
         RETURN;
@@ -292,7 +317,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._decide_cells(integer, pggit.columns, text, integer, text) IS
-'Lets a rule decide the open cells of a column in a plan: sets want, and decided to {column id: rule}; where it can''t, notes to {column id: why}.';
+'Lets a rule decide the open cells of a column in a plan, but for those that are torn if it asks for the base: sets want, and decided to {column id: rule}; where it can''t, notes to {column id: why}.';
 
 CREATE OR REPLACE FUNCTION pggit._decide_cell(p_update text, p_row bigint)
     RETURNS text
@@ -339,7 +364,7 @@ BEGIN
         PERFORM pggit._decide_cells(p_table_id, v_column, v_rule.rule, v_rule.by_id, v_rule.expression);
         IF v_rule.column_name = '*' AND v_rule.rule IN ('ours', 'theirs', 'base') THEN
             UPDATE pggit.conflicts AS c SET resolution = v_rule.rule, rule = v_rule.rule, resolved_by = pggit._actor(), resolved_at = now()
-             WHERE c.merge_id = p_merge.merge_id AND c.table_id = p_table_id AND c.kind IN ('update_delete', 'delete_update') AND c.resolution IS NULL;
+             WHERE c.merge_id = p_merge.merge_id AND c.table_id = p_table_id AND c.kind IN ('update_delete', 'delete_update') AND c.resolution IS NULL AND NOT (c.is_torn AND v_rule.rule = 'base');
             PERFORM pggit._decide_cells(p_table_id, k, v_rule.rule, NULL, NULL) FROM pggit._columns_at(p_table_id, pggit._target()) AS k WHERE k.key_position IS NOT NULL AND pggit._may_be_written_otherwise(k);
         END IF;
     END LOOP;

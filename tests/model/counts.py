@@ -30,15 +30,15 @@ class Graph:
         best = {one for one in common if not any(one in self.ancestors(other) for other in common - {one})}
         return [commit for commit in reversed(self.parents) if commit in best]
 
-    def base(self, commits: list[str], depth: int = 1) -> Rows:
-        """What a merge starts from: of several ancestors, what comes of merging them."""
-        before = self.bases(*commits) if len(commits) > 1 and depth <= 3 else []
-        if not before:
-            return self.rows[commits[0]]
-        first = self.base(before, depth + 1)
-        found: Rows = Counter()
-        for row in set(first).union(*(self.rows[commit] for commit in commits)):
-            found[row] = max(0, first[row] + sum(self.rows[commit][row] - first[row] for commit in commits))
+    def base(self, commits: list[str]) -> Rows:
+        """What a merge starts from: of several ancestors, what comes of merging them, one after the other."""
+        found = self.rows[commits[0]]
+        for place, commit in enumerate(commits[1:], start=1):
+            known = set.union(*(self.ancestors(before) for before in commits[:place])) & self.ancestors(commit)
+            best = {one for one in known if not any(one in self.ancestors(other) for other in known - {one})}
+            if best:
+                before = self.base([one for one in reversed(self.parents) if one in best])
+                found = merged(before, found, self.rows[commit])
         return +found
 
     def first_parents(self, commit: str) -> list[str]:

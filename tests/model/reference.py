@@ -286,33 +286,67 @@ class Base:
     torn: Mapping[tuple[str, Key], frozenset[str] | None] = field(default_factory=dict)
 
 
-def one_base(schema: Schema, states: list[State], before: State) -> Base:
-    """Several states made of one: what all changed alike or one alone changed; elsewhere the first one's, torn."""
+@dataclass
+class Versions:
+    """A row in several states, by number, and what each two of them have in common of it, as far as that is known."""
+
+    columns: tuple[str, ...]
+    found: list[Row | None]
+    was: dict[tuple[int, int], Row | None]
+    disputed: dict[tuple[int, int], frozenset[str] | None]
+
+    def is_unchanged(self, i: int, j: int, place: int | None) -> bool:
+        """Number j is, in a cell or as a row, as the two were before, and what they were is not in dispute."""
+        if (i, j) not in self.was:
+            return False
+        disputed, was, row = self.disputed[i, j], self.was[i, j], self.found[j]
+        if place is None:
+            return disputed == frozenset() and row == was
+        if disputed is None or self.columns[place] in disputed:
+            return False
+        return was is not None and row is not None and row[place] == was[place]
+
+    def change(self, place: int | None) -> int | None:
+        """Who has what each other has too, or has changed while the other has not."""
+        values = [row if place is None or row is None else row[place] for row in self.found]
+        for i, value in enumerate(values):
+            if all(other == value or self.is_unchanged(i, j, place) for j, other in enumerate(values) if j != i):
+                return i
+        return None
+
+    def one(self) -> tuple[Row | None, frozenset[str] | None]:
+        """The row that a merge begins with, and the columns of it of which nothing can be said; None is the row."""
+        picked = self.change(None)
+        if picked is not None:
+            return self.found[picked], frozenset()
+        rows = [row for row in self.found if row is not None]
+        if len(rows) < len(self.found) or None in self.was.values():
+            return self.found[0], None
+        each = [self.change(place) for place in range(len(self.columns))]
+        row = tuple(rows[number or 0][place] for place, number in enumerate(each))
+        return row, frozenset(column for column, number in zip(self.columns, each, strict=True) if number is None)
+
+
+def one_base(schema: Schema, states: list[State], before: Callable[[int, int], Base | None]) -> Base:
+    """Several states made of one, each row or cell as the one has it that changed it; else the first one's, torn.
+
+    `before` is what two of them, by number, have in common; None: nobody knows.
+    """
     result: dict[str, dict[Key, Row]] = {}
     torn: dict[tuple[str, Key], frozenset[str] | None] = {}
+    pairs = {(i, j): before(i, j) for i in range(len(states)) for j in range(len(states)) if i != j}
+    known = {pair: base for pair, base in pairs.items() if base is not None}
     for table in schema.values():
         rows = result[table.name] = {}
-        for key in {key for state in [*states, before] for key in state[table.name]}:
-            found = [state[table.name].get(key) for state in states]
-            was = before[table.name].get(key)
-            changed = {row for row in found if row != was}
-            row = was if not changed else next(iter(changed))
-            if len(changed) > 1:
-                row = found[0]
-                torn[table.name, key] = None
-                if was is not None and None not in found:
-                    cells, open_cells = [], set()
-                    for place, column in enumerate(table.columns):
-                        values = {r[place] for r in found if r is not None and r[place] != was[place]}
-                        cells.append(was[place] if not values else next(iter(values)))
-                        if len(values) > 1:
-                            assert found[0] is not None
-                            cells[-1] = found[0][place]
-                            open_cells.add(column)
-                    row = tuple(cells)
-                    torn[table.name, key] = frozenset(open_cells)
-                    if not open_cells:
-                        del torn[table.name, key]
+        for key in {key for state in [*states, *(base.state for base in known.values())] for key in state[table.name]}:
+            row, disputed = Versions(
+                tuple(table.columns),
+                [state[table.name].get(key) for state in states],
+                {pair: base.state[table.name].get(key) for pair, base in known.items()},
+                {pair: base.torn.get((table.name, key), frozenset()) for pair, base in known.items()},
+            ).one()
+            if disputed != frozenset():
+                torn[table.name, key] = disputed
             if row is not None:
                 rows[key] = row
     return Base(result, torn)
@@ -492,10 +526,15 @@ def merge_bases(*commits: Commit) -> list[Commit]:
 
 def base_of(schema: Schema, bases: list[Commit], depth: int = 1) -> Base:
     """One base of several, as in a recursive merge; three levels deep."""
-    before = merge_bases(*bases)
-    if len(bases) == 1 or not before or depth > 3:
+    if len(bases) == 1:
         return Base(bases[0].state)
-    return one_base(schema, [base.state for base in bases], base_of(schema, before, depth + 1).state)
+    common = {(i, j): merge_bases(one, other) for i, one in enumerate(bases) for j, other in enumerate(bases) if i != j}
+    different = len({tuple(commit.number for commit in found) for found in common.values()})
+    if depth > 3 or not all(common.values()):
+        return one_base(schema, [base.state for base in bases], lambda i, j: None)
+    return one_base(
+        schema, [base.state for base in bases], lambda i, j: base_of(schema, common[i, j], depth + different)
+    )
 
 
 @dataclass(repr=False)

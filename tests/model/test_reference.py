@@ -87,8 +87,8 @@ def test_no_row_is_lost(data: st.DataObject) -> None:
 def test_after_a_criss_cross_the_order_of_the_bases_does_not_matter(data: st.DataObject) -> None:
     root, left, right = three(data)
     ours, theirs = moved(data, left, 3), moved(data, right, 3)
-    there = merged(SCHEMA, one_base(SCHEMA, [left, right], root), ours, theirs)
-    back = merged(SCHEMA, one_base(SCHEMA, [right, left], root), ours, theirs)
+    there = merged(SCHEMA, one_base(SCHEMA, [left, right], lambda i, j: Base(root)), ours, theirs)
+    back = merged(SCHEMA, one_base(SCHEMA, [right, left], lambda i, j: Base(root)), ours, theirs)
     assert {(c.table, c.key, c.column) for c in there.conflicts} == {(c.table, c.key, c.column) for c in back.conflicts}
     assert there.state == back.state
 
@@ -99,7 +99,7 @@ def test_after_a_criss_cross_no_side_loses_what_it_did_to_both_bases(data: st.Da
     root, left, right = three(data)
     both = merged(SCHEMA, Base(root), left, right).state
     theirs = moved(data, both, 4)
-    found = merged(SCHEMA, one_base(SCHEMA, [left, right], root), both, theirs)
+    found = merged(SCHEMA, one_base(SCHEMA, [left, right], lambda i, j: Base(root)), both, theirs)
     for table in SCHEMA:
         in_conflict = {conflict.key for conflict in found.conflicts if conflict.table == table}
         for key in both[table].keys() | theirs[table].keys():

@@ -117,3 +117,88 @@ def test_the_base_of_several_ancestors_is_read_once_a_row(db: Database) -> None:
     )
     plan = db.value(f"EXPLAIN (FORMAT JSON) SELECT b.* FROM (SELECT 1 AS c1) AS k, LATERAL ({base}) AS b")
     assert len(re.findall("Node Type", json.dumps(plan))) < 200
+
+
+def test_three_ancestors_are_compared_two_by_two(db: Database) -> None:
+    """Two of three ancestors share a change that one of them has taken back, and the third does not know it."""
+    db.run("CREATE TABLE t (id integer PRIMARY KEY, v integer); INSERT INTO t VALUES (1, 0), (2, 0), (3, 0)")
+    db.run("CREATE TABLE counted (v integer); SELECT pggit.track_schema('public'); SELECT pggit.commit('first')")
+    db.run("SELECT pggit.create_branch('a'); SELECT pggit.create_branch('b')")
+    a, b = db.connect(branch="a"), db.connect(branch="b")
+    db.run("UPDATE t SET v = 1 WHERE id = 1; INSERT INTO counted VALUES (1); SELECT pggit.commit('shared')")
+    assert db.value("SELECT result FROM pggit.merge('main', 'a')") == "fast_forward"
+    query(a, "UPDATE t SET v = 2 WHERE id = 2; SELECT pggit.commit('a')")
+    query(b, "UPDATE t SET v = 3 WHERE id = 3; SELECT pggit.commit('b')")
+    db.run("UPDATE t SET v = 0 WHERE id = 1; SELECT pggit.commit('taken back')")
+    db.run("SELECT pggit.tag('main-1', 'main'), pggit.tag('a-1', 'a'), pggit.tag('b-1', 'b')")
+    for source, target in (("a-1", "main"), ("b-1", "main"), ("main-1", "a"), ("b-1", "a")):
+        assert db.value("SELECT result FROM pggit.merge(%s, %s)", source, target) == "merged"
+    query(a, "UPDATE t SET v = 1 WHERE id = 1; SELECT pggit.commit('wanted after all')")
+    bases = "SELECT cardinality(pggit._merge_bases(pggit.resolve_ref('main'), pggit.resolve_ref('a')))"
+    assert db.value(bases) == 3
+    assert db.row("SELECT result, conflicts FROM pggit.merge('a', 'main')") == ("merged", 0)
+    assert db.rows("SELECT * FROM t ORDER BY id") == [(1, 1), (2, 2), (3, 3)]
+    assert db.rows("SELECT * FROM counted") == [(1,)]
+    assert db.rows("SELECT * FROM pggit.verify()") == []
+
+
+def test_what_was_decided_differently_at_every_criss_cross_is_a_conflict_again(db: Database) -> None:
+    """What the ancestors have in common is itself in dispute, so that it does not say who has changed the cell."""
+    db.run("CREATE TABLE t (id integer PRIMARY KEY, v integer); INSERT INTO t VALUES (1, 0), (2, 0)")
+    db.run("SELECT pggit.track_schema('public'); SELECT pggit.commit('first'); SELECT pggit.create_branch('dev')")
+    dev = db.connect(branch="dev")
+    db.run("UPDATE t SET v = 10 WHERE id = 1; UPDATE t SET v = 20 WHERE id = 2; SELECT pggit.commit('main')")
+    query(dev, "UPDATE t SET v = 11 WHERE id = 1; UPDATE t SET v = 21 WHERE id = 2; SELECT pggit.commit('dev')")
+    for number, takes in enumerate((("theirs", "ours"), ("theirs", "ours"))):
+        db.run(f"SELECT pggit.tag('main-{number}', 'main'), pggit.tag('dev-{number}', 'dev')")
+        for source, target, ways in ((f"dev-{number}", "main", takes), (f"main-{number}", "dev", takes)):
+            decided = [{"table": "t", "key": {"id": n + 1}, "take": way} for n, way in enumerate(ways)]
+            options = json.dumps({"resolutions": decided})
+            assert db.value("SELECT result FROM pggit.merge(%s, %s, NULL, %s)", source, target, options) == "merged"
+    assert db.rows("SELECT v FROM t ORDER BY id") == [(10,), (20,)]
+    assert query(dev, "SELECT v FROM t ORDER BY id").fetchall() == [(11,), (21,)]
+    for source, target in (("dev", "main"), ("main", "dev")):
+        assert db.row("SELECT result, conflicts FROM pggit.merge(%s, %s)", source, target) == ("conflicted", 2)
+
+
+def test_rows_without_a_key_survive_any_number_of_criss_crosses(db: Database) -> None:
+    db.run("CREATE TABLE t (v integer); SELECT pggit.track_schema('public'); SELECT pggit.commit('first')")
+    db.run("SELECT pggit.create_branch('dev')")
+    dev = db.connect(branch="dev")
+    for number in range(5):
+        db.run(f"INSERT INTO t VALUES ({number}); SELECT pggit.commit('main')")
+        query(dev, f"INSERT INTO t VALUES ({10 + number}); SELECT pggit.commit('dev')")
+        db.run(f"SELECT pggit.tag('main-{number}', 'main'), pggit.tag('dev-{number}', 'dev')")
+        assert db.value("SELECT result FROM pggit.merge(%s, 'main')", f"dev-{number}") == "merged"
+        assert db.value("SELECT result FROM pggit.merge(%s, 'dev')", f"main-{number}") == "merged"
+        rows = sorted([*range(number + 1), *range(10, 11 + number)])
+        for there in (db.conn, dev):
+            assert [v for (v,) in query(there, "SELECT v FROM t ORDER BY v").fetchall()] == rows
+
+
+@pytest.mark.parametrize(("target", "materialize"), [("main", "none"), ("dev", "all")])
+def test_a_rule_does_not_add_up_from_one_of_several_bases(db: Database, target: str, materialize: str) -> None:
+    """Both ancestors have counted on from 10, so that neither 15 nor 17 is what the sides have counted on from."""
+    db.run("CREATE TABLE t (id integer PRIMARY KEY, n integer); INSERT INTO t VALUES (1, 10)")
+    db.run("SELECT pggit.track_schema('public'); SELECT pggit.commit('first')")
+    db.run("SELECT pggit.create_branch('dev', p_materialize => %s)", materialize)
+    there = {"main": db.conn, "dev": db.connect(branch="dev")}
+    query(there["main"], "UPDATE t SET n = n + 5; SELECT pggit.commit('main')")
+    query(there["dev"], "UPDATE t SET n = n + 7; SELECT pggit.commit('dev')")
+    db.run("SELECT pggit.tag('m', 'main'), pggit.tag('d', 'dev'), pggit.add_merge_rule('t', 'n', 'sum')")
+    for source, into in (("d", "main"), ("m", "dev")):
+        assert db.value("SELECT result FROM pggit.merge(%s, %s)", source, into) == "merged"
+        assert query(there[into], "SELECT n FROM t").fetchall() == [(22,)]
+    query(there["main"], "UPDATE t SET n = n + 1")
+    query(there["dev"], "UPDATE t SET n = n + 2")
+    source = "dev" if target == "main" else "main"
+    merge, result = db.row("SELECT merge_id, result FROM pggit.merge(%s, %s)", source, target)
+    assert result == "conflicted"
+    note = db.value("SELECT note FROM pggit.merge_conflicts WHERE merge_id = %s", merge)
+    assert note == "sum: the best common ancestors have different values"
+    tried = "SELECT resolved, resolution_method FROM pggit.attempt_auto_resolution(1, p_merge_id => %s)"
+    assert db.row(tried, merge) == (False, "manual")
+    (rest,) = db.row("SELECT conflict_id FROM pggit.merge_conflicts WHERE merge_id = %s", merge)
+    db.run("SELECT pggit.resolve_conflict(%s, %s, 'value', '25')", merge, rest)
+    assert db.value("SELECT result FROM pggit.continue_merge(%s)", merge) == "merged"
+    assert query(there[target], "SELECT n FROM t").fetchall() == [(25,)]
