@@ -52,6 +52,34 @@ $$;
 COMMENT ON FUNCTION pggit._full_type(oid) IS
 'Name of a type, or of the type under a domain, that means the same under any search_path; without modifier, for a value is not to be cut.';
 
+CREATE OR REPLACE FUNCTION pggit._compare_sql(p_operator oid, p_left oid, p_right oid)
+    RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog
+AS $$
+BEGIN
+    RETURN (SELECT concat(CASE WHEN p_left <> p_right THEN (SELECT format('COLLATE %I.%I ', cn.nspname, c.collname) FROM pg_collation AS c JOIN pg_namespace AS cn ON cn.oid = c.collnamespace WHERE c.oid = p_left) END,
+                          format('OPERATOR(%I.%s)', n.nspname, o.oprname))
+              FROM pg_operator AS o JOIN pg_namespace AS n ON n.oid = o.oprnamespace WHERE o.oid = p_operator);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._compare_sql(oid, oid, oid) IS
+'What stands between a parent''s column and a child''s in the condition that they are the same. p_left, p_right: their collations; where these are not the same, the parent''s decides, as in PostgreSQL''s own foreign keys.';
+
+CREATE OR REPLACE FUNCTION pggit._value_text(p_value anyelement)
+    RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET datestyle = 'ISO, YMD' SET timezone = 'UTC' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex' SET search_path = pg_catalog
+AS $$
+BEGIN
+    RETURN p_value::text;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._value_text(anyelement) IS
+'A value as text that every setting of this session reads as the same value.';
+
 CREATE OR REPLACE FUNCTION pggit._foreign_key(p_constraint oid, p_branch_id integer DEFAULT NULL,
     OUT name text, OUT child_id integer, OUT parent_id integer, OUT child_relation oid, OUT parent_relation oid, OUT index_id oid,
     OUT child_columns text[], OUT parent_columns text[], OUT child_types text[], OUT parent_types text[], OUT parent_type_ids oid[],
@@ -74,17 +102,15 @@ AS $$
                  array_agg(pggit._full_type(ca.atttypid) ORDER BY u.n) AS child_types,
                  array_agg(pggit._full_type(pa.atttypid) ORDER BY u.n) AS parent_types,
                  array_agg(pa.atttypid ORDER BY u.n) AS parent_type_ids,
-                 array_agg(format('OPERATOR(%I.%s)', n.nspname, o.oprname) ORDER BY u.n) AS operators
+                 array_agg(pggit._compare_sql(u.op, pa.attcollation, ca.attcollation) ORDER BY u.n) AS operators
             FROM unnest(c.conkey, c.confkey, c.conpfeqop) WITH ORDINALITY AS u(ck, pk, op, n)
             JOIN pg_attribute AS ca ON ca.attrelid = c.conrelid AND ca.attnum = u.ck
-            JOIN pg_attribute AS pa ON pa.attrelid = c.confrelid AND pa.attnum = u.pk
-            JOIN pg_operator AS o ON o.oid = u.op
-            JOIN pg_namespace AS n ON n.oid = o.oprnamespace) AS k
+            JOIN pg_attribute AS pa ON pa.attrelid = c.confrelid AND pa.attnum = u.pk) AS k
      WHERE c.oid = p_constraint;
 $$;
 
 COMMENT ON FUNCTION pggit._foreign_key(oid, integer) IS
-'What a foreign key on main says, in names of now, or those that a branch has. operators compare a parent''s column (left) with a child''s.';
+'What a foreign key on main says, in names of now, or those that a branch has. operators (pggit._compare_sql) compare a parent''s column (left) with a child''s.';
 
 CREATE OR REPLACE FUNCTION pggit._constraint(p_child_id integer, p_name text, p_oid oid)
     RETURNS oid
@@ -554,7 +580,7 @@ BEGIN
                                FROM unnest(v_key.child_columns, v_key.parent_types) WITH ORDINALITY AS u(name, type, n)), v_key.parent_type_ids),
             coalesce(v_key.parent_id, 0),
             pggit._parent_lookup(v_key.parent_id, v_key.index_id, v_key.parent_columns, v_key.operators, v_key.child_columns),
-            pggit._constraint_sql(p_table.table_id, v_oid), (SELECT string_agg(format('NEW.%s::text', pggit._quoted(c)), ', ') FROM unnest(v_key.child_columns) AS c));
+            pggit._constraint_sql(p_table.table_id, v_oid), (SELECT string_agg(format('pggit._value_text(NEW.%s)', pggit._quoted(c)), ', ') FROM unnest(v_key.child_columns) AS c));
         IF v_key.match_full AND cardinality(v_key.child_columns) > 1 THEN
             body := body || format($w$
     IF TG_OP <> 'DELETE' AND num_nulls(%1$s) NOT IN (0, %2$s) THEN
@@ -591,8 +617,8 @@ BEGIN
                                                FROM unnest(v_key.parent_columns, v_key.operators, v_key.child_columns) WITH ORDINALITY AS u(parent, op, child, n)),
                             ARRAY(SELECT i.indexrelid FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
                                    WHERE i.indrelid = v_key.child_relation AND a.attname = ANY (v_key.child_columns) ORDER BY i.indexrelid)),
-            pggit._constraint_sql(v_key.child_id, v_oid), (SELECT string_agg(format('OLD.%s::text', pggit._quoted(c)), ', ') FROM unnest(v_key.parent_columns) AS c),
-            (SELECT string_agg(format('NEW.%s::text', pggit._quoted(c)), ', ') FROM unnest(v_key.parent_columns) AS c));
+            pggit._constraint_sql(v_key.child_id, v_oid), (SELECT string_agg(format('pggit._value_text(OLD.%s)', pggit._quoted(c)), ', ') FROM unnest(v_key.parent_columns) AS c),
+            (SELECT string_agg(format('pggit._value_text(NEW.%s)', pggit._quoted(c)), ', ') FROM unnest(v_key.parent_columns) AS c));
     END LOOP;
     RETURN NEXT;
 END;

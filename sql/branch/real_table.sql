@@ -563,7 +563,7 @@ AS $$
 DECLARE
     v_key text[];
 BEGIN
-    EXECUTE format('SELECT ARRAY[%s]', (SELECT string_agg(format('($1).%I::text', c), ', ') FROM unnest(p_columns) AS c)) INTO v_key USING p_row;
+    EXECUTE format('SELECT ARRAY[%s]', (SELECT string_agg(format('pggit._value_text(($1).%I)', c), ', ') FROM unnest(p_columns) AS c)) INTO v_key USING p_row;
     RETURN v_key;
 END;
 $$;

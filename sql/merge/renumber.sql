@@ -219,14 +219,12 @@ AS $$
          WHERE bt.branch_id = p_branch_id AND bt.form = 'table' AND c.generated_as IS NULL
     ), parts AS MATERIALIZED (
         -- Of a key with PERIOD (PostgreSQL 18) the period is no reference to a row.
-        SELECT k.oid, u.n, ca.attrelid AS child, ca.attname AS child_column, pa.attrelid AS parent, pa.attname AS parent_column, format('OPERATOR(%I.%s)', s.nspname, o.oprname) AS operator,
+        SELECT k.oid, u.n, ca.attrelid AS child, ca.attname AS child_column, pa.attrelid AS parent, pa.attname AS parent_column, pggit._compare_sql(u.operator, pa.attcollation, ca.attcollation) AS operator,
                cardinality(k.conkey) - coalesce((to_jsonb(k) ->> 'conperiod')::boolean, false)::integer AS needed
           FROM pg_constraint AS k
          CROSS JOIN LATERAL unnest(k.conkey, k.confkey, k.conpfeqop) WITH ORDINALITY AS u(child, parent, operator, n)
           JOIN pg_attribute AS ca ON ca.attrelid = k.conrelid AND ca.attnum = u.child
           JOIN pg_attribute AS pa ON pa.attrelid = k.confrelid AND pa.attnum = u.parent
-          JOIN pg_operator AS o ON o.oid = u.operator
-          JOIN pg_namespace AS s ON s.oid = o.oprnamespace
          WHERE k.contype = 'f' AND k.conparentid = 0
     ), keys AS (
         SELECT p.oid, c.table_id AS child_id, r.table_id AS parent_id, array_agg(c.column_id ORDER BY p.n) AS child_columns, array_agg(r.column_id ORDER BY p.n) AS parent_columns,

@@ -294,7 +294,7 @@ AS $$
 BEGIN
     RETURN QUERY
     SELECT k.oid, k.conname, k.conrelid, k.confrelid, k.confmatchtype = 'f', k.convalidated,
-           string_agg(format('p.%I OPERATOR(%I.%s) c.%I', pa.attname, n.nspname, o.oprname, ca.attname), ' AND ' ORDER BY x.i),
+           string_agg(format('p.%I %s c.%I', pa.attname, pggit._compare_sql(x.op, pa.attcollation, ca.attcollation), ca.attname), ' AND ' ORDER BY x.i),
            string_agg(format('c.%I IS DISTINCT FROM NULL', ca.attname), ' AND ' ORDER BY x.i),
            string_agg(format('c.%I IS NOT DISTINCT FROM NULL', ca.attname), ' AND ' ORDER BY x.i),
            string_agg(quote_ident(ca.attname), ', ' ORDER BY x.i),
@@ -303,8 +303,6 @@ BEGIN
      CROSS JOIN LATERAL unnest(k.conkey, k.confkey, k.conpfeqop) WITH ORDINALITY AS x(child_att, parent_att, op, i)
       JOIN pg_attribute AS ca ON ca.attrelid = k.conrelid AND ca.attnum = x.child_att
       JOIN pg_attribute AS pa ON pa.attrelid = k.confrelid AND pa.attnum = x.parent_att
-      JOIN pg_operator AS o ON o.oid = x.op
-      JOIN pg_namespace AS n ON n.oid = o.oprnamespace
      WHERE k.contype = 'f' AND k.conparentid = 0 AND pggit._is_enforced(k) AND (k.conrelid = ANY (p_relations) OR k.confrelid = ANY (p_relations))
      GROUP BY k.oid, k.conname, k.conrelid, k.confrelid, k.confmatchtype, k.convalidated
      ORDER BY k.conname;

@@ -244,17 +244,16 @@ AS $$
     )
     SELECT c.conname, c.conrelid::regclass, c.confrelid::regclass, (SELECT bt.table_id FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.relation = c.conrelid), n.nspname, k.relname,
            string_agg(quote_ident(ca.attname), ', ' ORDER BY u.nth),
-           string_agg(format('p.%I OPERATOR(%I.%s) c.%I', pa.attname, os.nspname, o.oprname, ca.attname), ' AND '),
-           string_agg(format('c.%I IS NOT NULL', ca.attname), ' AND ')
+           string_agg(format('p.%I %s c.%I', pa.attname, pggit._compare_sql(u.operator, pa.attcollation, ca.attcollation), ca.attname), ' AND '),
+           -- Of a MATCH FULL key all columns refer as soon as one does: where another is NULL, there is no such row.
+           format('(%s)', string_agg(format('c.%I IS DISTINCT FROM NULL', ca.attname), CASE c.confmatchtype WHEN 'f' THEN ' OR ' ELSE ' AND ' END))
       FROM keys AS c
       JOIN pg_class AS k ON k.oid = c.conrelid
       JOIN pg_namespace AS n ON n.oid = k.relnamespace
      CROSS JOIN LATERAL unnest(c.conkey, c.confkey, c.conpfeqop) WITH ORDINALITY AS u(child, parent, operator, nth)
       JOIN pg_attribute AS ca ON ca.attrelid = c.conrelid AND ca.attnum = u.child
       JOIN pg_attribute AS pa ON pa.attrelid = c.confrelid AND pa.attnum = u.parent
-      JOIN pg_operator AS o ON o.oid = u.operator
-      JOIN pg_namespace AS os ON os.oid = o.oprnamespace
-     GROUP BY c.oid, c.conname, c.conrelid, c.confrelid, n.nspname, k.relname
+     GROUP BY c.oid, c.conname, c.conrelid, c.confrelid, c.confmatchtype, n.nspname, k.relname
      ORDER BY c.conname;
 $$;
 

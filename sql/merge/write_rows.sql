@@ -267,20 +267,37 @@ $$;
 COMMENT ON FUNCTION pggit._write_rows(integer, text) IS
 'pggit._write_plan where no foreign key fires. Only where updates one by one collide, those as in pggit._swaps_sql are a delete and an insert.';
 
+CREATE OR REPLACE FUNCTION pggit._planned_table(p_relation oid)
+    RETURNS integer
+    LANGUAGE sql STABLE
+AS $$
+    SELECT r.table_id
+      FROM (SELECT t.table_id FROM pggit.tables AS t WHERE t.relation = pggit._root(p_relation) AND t.untracked_at IS NULL
+            UNION SELECT bt.table_id FROM pggit.branch_tables AS bt WHERE bt.relation = p_relation) AS r
+     WHERE to_regclass(format('pg_temp.pggit_plan_%s', r.table_id)) IS NOT NULL;
+$$;
+
+COMMENT ON FUNCTION pggit._planned_table(oid) IS
+'The id of the table that a relation of main or of a branch is, or is a partition of, if a merge has a plan for it.';
+
 CREATE OR REPLACE FUNCTION pggit._acted_on_sql(p_table_id integer, p_relation regclass)
     RETURNS text
     LANGUAGE plpgsql STABLE
 AS $$
 BEGIN
-    RETURN (SELECT coalesce(string_agg(format('EXISTS (SELECT FROM %s AS c WHERE %s)', f.child, f.same), ' OR '), 'false')
-              FROM (SELECT k.conrelid::regclass AS child, string_agg(format('(p.o).c%s OPERATOR(%I.%s) c.%I', m.column_id, n.nspname, o.oprname, ca.attname), ' AND ') AS same
+    RETURN (SELECT coalesce(string_agg(format('EXISTS (SELECT FROM %s AS c WHERE %s)', f.child, f.same)
+                                       -- With one column PostgreSQL hashes what comes.
+                                       || CASE WHEN f.planned IS NULL THEN ''
+                                               WHEN f.one_column IS NOT NULL THEN format(' OR coalesce(%s ANY (SELECT c.%I FROM (%s) AS c WHERE c.%2$I IS DISTINCT FROM NULL), false)', f.ahead, f.one_column, pggit._wants_sql(f.planned))
+                                               ELSE format(' OR EXISTS (SELECT FROM (%s) AS c WHERE %s)', pggit._wants_sql(f.planned), f.same) END, ' OR '), 'false')
+              FROM (SELECT k.conrelid::regclass AS child, pggit._planned_table(k.conrelid) AS planned,
+                           string_agg(x.ahead || format(' c.%I', ca.attname), ' AND ') AS same, min(x.ahead) AS ahead, CASE WHEN count(*) = 1 THEN min(ca.attname::text) END AS one_column
                       FROM pg_constraint AS k
-                     CROSS JOIN LATERAL unnest(k.conkey, k.confkey, k.conpfeqop) AS x(child_att, parent_att, op)
-                      JOIN pg_attribute AS ca ON ca.attrelid = k.conrelid AND ca.attnum = x.child_att
-                      JOIN pg_attribute AS pa ON pa.attrelid = k.confrelid AND pa.attnum = x.parent_att
+                     CROSS JOIN LATERAL unnest(k.conkey, k.confkey, k.conpfeqop) AS u(child_att, parent_att, op)
+                      JOIN pg_attribute AS ca ON ca.attrelid = k.conrelid AND ca.attnum = u.child_att
+                      JOIN pg_attribute AS pa ON pa.attrelid = k.confrelid AND pa.attnum = u.parent_att
                       JOIN pggit._columns_at(p_table_id, pggit._target()) AS m ON m.name = pa.attname
-                      JOIN pg_operator AS o ON o.oid = x.op
-                      JOIN pg_namespace AS n ON n.oid = o.oprnamespace
+                     CROSS JOIN LATERAL (SELECT format('(p.o).c%s %s', m.column_id, pggit._compare_sql(u.op, pa.attcollation, ca.attcollation)) AS ahead) AS x
                      WHERE k.contype = 'f' AND k.conparentid = 0 AND k.confdeltype <> 'a'
                        AND (k.confrelid = p_relation OR k.confrelid IN (SELECT t.relid FROM pg_partition_tree(p_relation) AS t))
                      GROUP BY k.oid, k.conrelid) AS f);
@@ -288,7 +305,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION pggit._acted_on_sql(integer, regclass) IS
-'Condition on a planned row p: rows refer to it by a foreign key that would do something to them, or refuse it, if it were deleted and inserted.';
+'Condition on a planned row p: rows that are there, or that the same merge writes, refer to it by a foreign key that would do something to them, or refuse it, if it were deleted and inserted.';
 
 CREATE OR REPLACE FUNCTION pggit._spare_value_sql(p_relation regclass, p_column name, p_type oid, p_above boolean)
     RETURNS text
@@ -649,7 +666,7 @@ BEGIN
     END IF;
     FOR v_key IN
         SELECT k.conname, n.nspname, r.relname, pggit._relation_on(p_target_id, k.conrelid) AS child, pggit._relation_on(p_target_id, k.confrelid) AS parent,
-               string_agg(format('p.%I OPERATOR(%I.%s) c.%I', pa.attname, os.nspname, o.oprname, ca.attname), ' AND ') FILTER (WHERE u.i < cardinality(k.conkey)) AS same,
+               string_agg(format('p.%I %s c.%I', pa.attname, pggit._compare_sql(u.operator, pa.attcollation, ca.attcollation), ca.attname), ' AND ') FILTER (WHERE u.i < cardinality(k.conkey)) AS same,
                string_agg(format('c.%I IS DISTINCT FROM NULL', ca.attname), ' AND ') AS given,
                string_agg(format('c.%I <@ (SELECT range_agg(p.%I)', ca.attname, pa.attname), '') FILTER (WHERE u.i = cardinality(k.conkey)) AS covered
           FROM pg_constraint AS k
@@ -658,8 +675,6 @@ BEGIN
          CROSS JOIN LATERAL unnest(k.conkey, k.confkey, k.conpfeqop) WITH ORDINALITY AS u(child, parent, operator, i)
           JOIN pg_attribute AS ca ON ca.attrelid = k.conrelid AND ca.attnum = u.child
           JOIN pg_attribute AS pa ON pa.attrelid = k.confrelid AND pa.attnum = u.parent
-          JOIN pg_operator AS o ON o.oid = u.operator
-          JOIN pg_namespace AS os ON os.oid = o.oprnamespace
          WHERE k.contype = 'f' AND (to_jsonb(k) ->> 'conperiod')::boolean AND pggit._is_enforced(k)
            AND (k.conrelid = ANY (v_relations) OR k.confrelid = ANY (v_relations))
          GROUP BY k.oid, k.conname, k.conrelid, k.confrelid, n.nspname, r.relname

@@ -282,3 +282,71 @@ def test_references_are_compared_as_the_foreign_key_does(db: Database) -> None:
     query(b, "DELETE FROM p WHERE k = 'k2'")
     assert query(b, "SELECT k::text FROM p ORDER BY k").fetchall() == [("K1",), ("k3",)]
     assert query(b, "SELECT count(*) FROM d").fetchall() == [(0,)]
+
+
+#: type → a setting under which its text is read as another value; a key, another, and one that no row has
+VALUES_BY_SETTING = {
+    "double precision": ("extra_float_digits = 0", "'0.30000000000000004'", "1", "'0.7999999999999999'"),
+    "timestamptz": (
+        "datestyle = 'SQL, DMY'",
+        "'2026-01-02 10:00+05:30'",
+        "'2026-03-04 05:00+00'",
+        "'2026-01-02 10:00+02'",
+    ),
+}
+
+
+@pytest.mark.parametrize("form", ["none", "p", "c"])
+@pytest.mark.parametrize("kind", VALUES_BY_SETTING)
+def test_keys_stay_what_they_are_under_every_setting(db: Database, kind: str, form: str) -> None:
+    """A key goes from one end to the other as text, and texts say less, or something else, than values."""
+    setting, key, other, missing = VALUES_BY_SETTING[kind]
+    tables = f"""
+        CREATE TABLE p (k {kind} PRIMARY KEY);
+        CREATE TABLE c (id integer PRIMARY KEY, k {kind} CONSTRAINT c_k REFERENCES p ON UPDATE CASCADE DEFERRABLE);
+        INSERT INTO p VALUES ({key}), ({other});
+        INSERT INTO c VALUES (1, {other});
+    """
+    work = tracked(db, tables, form)
+    query(work, f"SET {setting}; SET timezone = 'Asia/Kolkata'")
+    query(work, f"INSERT INTO c VALUES (2, {key})")
+    with raises("23503", "c_k"):
+        query(work, f"INSERT INTO c VALUES (3, {missing})")
+    with raises("23503", "c_k"):
+        query(
+            work,
+            f"BEGIN; SET CONSTRAINTS ALL DEFERRED; INSERT INTO c VALUES (3, {missing}); SET datestyle = 'ISO'; COMMIT",
+        )
+    query(work, "ROLLBACK")
+    query(work, f"UPDATE p SET k = {missing} WHERE k = {other}")
+    assert rows(work, f"SELECT id, k = {missing}, k = {key} FROM c ORDER BY id") == [(1, True, False), (2, False, True)]
+    with raises("23503", "c_k"):
+        query(work, f"DELETE FROM p WHERE k = {key}")
+
+
+@pytest.mark.parametrize("form", ["none", "all", "p", "c"])
+def test_columns_of_two_collations_are_compared_by_that_of_the_parent(db: Database, form: str) -> None:
+    """As PostgreSQL does it: two collations that nobody chose between are no comparison (42P22)."""
+    tables = """
+        CREATE TABLE p (code text COLLATE "C" PRIMARY KEY, v integer);
+        CREATE TABLE c (id integer PRIMARY KEY, code text COLLATE "POSIX" CONSTRAINT c_code REFERENCES p ON UPDATE CASCADE, v integer);
+        INSERT INTO p VALUES ('a', 1), ('b', 2), ('z', 3);
+        INSERT INTO c VALUES (1, 'a', 1), (2, 'b', 1);
+    """
+    work = tracked(db, tables, form)
+    query(work, "INSERT INTO p VALUES ('n', 1); INSERT INTO c VALUES (3, 'n', 1)")
+    with raises("23503", "c_code"):
+        query(work, "INSERT INTO c VALUES (4, 'nn', 1)")
+    with raises("23503", "c_code"):
+        query(work, "DELETE FROM p WHERE code = 'b'")
+    query(work, "UPDATE p SET code = 'a2' WHERE code = 'a'; DELETE FROM p WHERE code = 'z'")
+    db.run("INSERT INTO p VALUES ('m', 1); INSERT INTO c VALUES (5, 'm', 1)")
+    branch = value(work, "SELECT pggit.current_branch()")
+    for source, target in ((branch, "main"), ("main", branch)):
+        assert db.row("SELECT result, violations FROM pggit.merge(%s, %s)", source, target)[1] == 0
+    for there in (db.conn, work):
+        assert rows(there, "SELECT id, code FROM c ORDER BY id") == [(1, "a2"), (2, "b"), (3, "n"), (5, "m")]
+        assert rows(there, "SELECT code FROM p ORDER BY code") == [("a2",), ("b",), ("m",), ("n",)]
+    db.run("DELETE FROM c WHERE id = 3; DELETE FROM p WHERE code = 'n'")
+    query(work, "INSERT INTO c VALUES (6, 'n', 1)")
+    assert db.row("SELECT result, violations FROM pggit.merge(%s, 'main')", branch) == ("refused", 1)

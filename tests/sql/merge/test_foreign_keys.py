@@ -130,9 +130,13 @@ def test_a_key_that_theirs_changes_with_its_children(db: Database, owner: Connec
     ]
 
 
+@pytest.mark.parametrize("own", ["", "own"])
 @pytest.mark.parametrize(("target", "form"), SIDES)
-def test_references_of_which_each_side_changes_a_part(db: Database, target: str, form: str) -> None:
-    """(1, 1) is (2, 1) here and (1, 2) there, together (2, 2), which nobody has; half of it NULL is for SIMPLE only."""
+def test_references_of_which_each_side_changes_a_part(db: Database, target: str, form: str, own: str) -> None:
+    """(1, 1) is (2, 1) here and (1, 2) there, together (2, 2), which nobody has; half of it NULL is for SIMPLE only.
+
+    own: ours has columns of its own, so that main's catalog does not say which foreign keys it has.
+    """
     kinds = ("simple", "full")
     setup = """
         CREATE TABLE parent (id integer PRIMARY KEY, a integer, b integer, UNIQUE (a, b));
@@ -145,6 +149,8 @@ def test_references_of_which_each_side_changes_a_part(db: Database, target: str,
         for kind in kinds
     )
     theirs, ours = parted(db, db.conn, setup, target, form)
+    if own:
+        query(ours, "ALTER TABLE match_simple ADD own integer; ALTER TABLE match_full ADD own integer")
     for kind in kinds:
         query(theirs, f"UPDATE match_{kind} SET b = 2")
         query(
@@ -160,4 +166,5 @@ def test_references_of_which_each_side_changes_a_part(db: Database, target: str,
     for kind in kinds:
         query(ours, f"UPDATE match_{kind} SET a = 1 WHERE id = 10")
     assert merge(db.conn, target, '{"on_conflict": "ours"}') == ("merged", [])
-    assert rows(ours, "match_simple", "match_full") == [[(10, 1, 2), (20, None, None)]] * 2
+    more = (None,) if own else ()
+    assert rows(ours, "match_simple", "match_full") == [[(10, 1, 2, *more), (20, None, None, *more)]] * 2

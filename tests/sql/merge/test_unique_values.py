@@ -119,6 +119,39 @@ def test_rows_that_others_refer_to_swap_values(db: Database, plain_owner: Connec
     assert query(side, "SELECT id, item FROM remark ORDER BY id").fetchall() == [(1, 1), (2, 2)]
 
 
+@pytest.mark.parametrize("key", ["id", "id, list"])
+@pytest.mark.parametrize(("target", "materialize"), [("main", "none"), ("side", "all")])
+def test_rows_that_come_in_the_merge_refer_to_rows_that_swap(
+    db: Database, plain_owner: Connection, target: str, materialize: str, key: str
+) -> None:
+    """They would go with the parent, if that were deleted and inserted again."""
+    query(
+        plain_owner,
+        f"""
+        CREATE TABLE item (id integer, list integer, place integer NOT NULL UNIQUE, PRIMARY KEY ({key}));
+        CREATE TABLE remark (
+            no integer PRIMARY KEY, id integer, list integer, FOREIGN KEY ({key}) REFERENCES item ON DELETE CASCADE
+        );
+        INSERT INTO item VALUES (1, 1, 10), (2, 1, 20), (3, 1, 30);
+        INSERT INTO remark VALUES (1, 3, 1);
+        SELECT pggit.track_schema('public');
+        SELECT pggit.commit('base');
+        SELECT pggit.create_branch('side', p_materialize => '{materialize}');
+        """,
+    )
+    there = {"main": plain_owner, "side": db.connect(user="plain", branch="side")}
+    source = "side" if target == "main" else "main"
+    swap = "UPDATE item SET place = {} WHERE id = {}"
+    query(there[source], ";".join(swap.format(*one) for one in ((99, 1), (10, 2), (20, 1))))
+    query(there[source], "INSERT INTO remark VALUES (7, 1, 1), (8, 2, 1)")
+    query(there[target], "INSERT INTO remark VALUES (9, 3, 1)")
+    result, detail = query(plain_owner, "SELECT result, detail FROM pggit.merge(%s, %s)", source, target).fetchall()[0]
+    assert result == "merged", detail
+    assert query(there[target], "SELECT id, place FROM item ORDER BY id").fetchall() == [(1, 20), (2, 10), (3, 30)]
+    assert query(there[target], "SELECT no, id FROM remark ORDER BY no").fetchall() == [(1, 3), (7, 1), (8, 2), (9, 3)]
+    assert query(plain_owner, "SELECT * FROM pggit.verify()").fetchall() == []
+
+
 def test_a_swap_without_a_spare_value_is_refused_and_says_why(db: Database, plain_owner: Connection) -> None:
     query(listed(plain_owner, "mood", ("'a'", "'b'", "'c'")), "SELECT pggit.commit('swapped')")
     side = db.connect(user="plain", branch="side")
