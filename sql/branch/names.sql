@@ -9,12 +9,12 @@ BEGIN
         WHEN p_name IS NULL OR p_name = ''            THEN 'it is empty'
         WHEN octet_length(p_name) > 200               THEN 'it is longer than 200 bytes'
         WHEN p_name IN ('HEAD', 'WORKING')            THEN 'this word has a meaning of its own'
-        WHEN p_name ~ '[\x01-\x1f\x7f]'               THEN 'it has a control character'
-        WHEN p_name ~ '[ ~^:?*\[\\]'                  THEN 'it has a space or one of ~ ^ : ? * [ \'
-        WHEN p_name ~ '\.\.|@\{|//'                   THEN 'it has ".." or "@{" or "//" in it'
+        WHEN p_name ~ E'[\\x01-\\x1f\\x7f]'               THEN 'it has a control character'
+        WHEN p_name ~ E'[ ~^:?*\\[\\\\]'                  THEN E'it has a space or one of ~ ^ : ? * [ \\'
+        WHEN p_name ~ E'\\.\\.|@\\{|//'                   THEN 'it has ".." or "@{" or "//" in it'
         WHEN p_name LIKE '@%'                         THEN 'states of the past that are checked out have names with "@" in front'
-        WHEN p_name ~ '^[-/]' OR p_name ~ '(^|/)\.'   THEN 'it, or a part of it, begins with "-", "/" or "."'
-        WHEN p_name ~ '[/.]$' OR p_name ~ '\.lock(/|$)' THEN 'it ends with "/", "." or ".lock"'
+        WHEN p_name ~ '^[-/]' OR p_name ~ E'(^|/)\\.'   THEN 'it, or a part of it, begins with "-", "/" or "."'
+        WHEN p_name ~ '[/.]$' OR p_name ~ E'\\.lock(/|$)' THEN 'it ends with "/", "." or ".lock"'
         WHEN p_name ~ '^[0-9a-f]{4,64}$'              THEN 'it can''t be told from a commit id'
     END;
 

@@ -3,12 +3,12 @@ CREATE OR REPLACE FUNCTION pggit._require_ref_name(p_name text, p_what text)
     LANGUAGE plpgsql IMMUTABLE
 AS $$
 BEGIN
-    IF p_name IS NULL OR p_name = '' OR length(p_name) > 200 OR p_name ~ '[[:cntrl:][:space:]~^:?*\[\\]' OR p_name ~ '(\.\.|@\{|//|/$|^/|^-|\.lock$|\.$|^\.|/\.)'
+    IF p_name IS NULL OR p_name = '' OR length(p_name) > 200 OR p_name ~ E'[[:cntrl:][:space:]~^:?*\\[\\\\]' OR p_name ~ E'(\\.\\.|@\\{|//|/$|^/|^-|\\.lock$|\\.$|^\\.|/\\.)'
        OR p_name IN ('HEAD', 'WORKING', '@') THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VG201', SCHEMA = 'pggit',
             MESSAGE = format('%L is no name for a %s', p_name, p_what),
-            HINT    = 'As in Git: 1 to 200 characters, no blanks, none of ~ ^ : ? * [ \, no .. or @{ or //, not beginning with - or . or /, not ending in / or . or .lock; HEAD and WORKING are taken.';
+            HINT    = E'As in Git: 1 to 200 characters, no blanks, none of ~ ^ : ? * [ \\, no .. or @{ or //, not beginning with - or . or /, not ending in / or . or .lock; HEAD and WORKING are taken.';
     END IF;
 END;
 $$;

@@ -19,9 +19,9 @@ BEGIN
                format('%s(%s)', p.proname, (SELECT string_agg(CASE WHEN a.n > p.pronargs - p.pronargdefaults THEN format('[%s]', a.name) ELSE a.name END, ', ' ORDER BY a.n)
                                               FROM unnest(p.proargnames[:p.pronargs]) WITH ORDINALITY AS a(name, n))) AS call
           FROM pg_proc AS p
-         WHERE p.pronamespace = 'pggit'::regnamespace AND p.proname NOT LIKE '\_%' AND p.prokind = 'f' AND p.oid <> 'pggit.as_of(text, text)'::regprocedure
+         WHERE p.pronamespace = 'pggit'::regnamespace AND p.proname NOT LIKE E'\\_%' AND p.prokind = 'f' AND p.oid <> 'pggit.as_of(text, text)'::regprocedure
     )
-    SELECT t.name, f.call, CASE WHEN f.name = v_word THEN f.comment ELSE regexp_replace(replace(f.comment, E'\n', ' '), '([^.]{3,}?[.])( .*)?$', '\1') END
+    SELECT t.name, f.call, CASE WHEN f.name = v_word THEN f.comment ELSE regexp_replace(replace(f.comment, E'\n', ' '), '([^.]{3,}?[.])( .*)?$', E'\\1') END
       FROM functions AS f LEFT JOIN topics AS t ON f.name = ANY (t.functions)
      WHERE CASE WHEN v_word IS NULL THEN t.name IS NOT NULL
                 WHEN EXISTS (SELECT FROM topics AS k WHERE k.name = v_word) AND NOT EXISTS (SELECT FROM functions AS k WHERE k.name = v_word) THEN t.name = v_word
@@ -32,7 +32,7 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = 'VG202', SCHEMA = 'pggit',
             MESSAGE = format('no function of pggit is called %L or has to do with it', p_word),
-            HINT    = pggit._near_names(p_word, ARRAY(SELECT DISTINCT p.proname::text FROM pg_proc AS p WHERE p.pronamespace = 'pggit'::regnamespace AND p.proname NOT LIKE '\_%'))
+            HINT    = pggit._near_names(p_word, ARRAY(SELECT DISTINCT p.proname::text FROM pg_proc AS p WHERE p.pronamespace = 'pggit'::regnamespace AND p.proname NOT LIKE E'\\_%'))
                       || 'SELECT * FROM pggit.help(); shows what is called every day.';
     END IF;
 END;

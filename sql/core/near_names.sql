@@ -57,7 +57,7 @@ BEGIN
     WITH candidates AS MATERIALIZED (
         SELECT n.name, lower(left(replace(n.name, '"', ''), 63)) AS plain FROM unnest(p_names) AS n(name) WHERE n.name <> p_name ORDER BY abs(length(n.name) - length(p_name)) LIMIT 2000
     ), counted AS MATERIALIZED (
-        SELECT c.name, CASE WHEN length(v_name) >= 3 AND (starts_with(c.plain, v_name) OR c.plain ~ ('[/.]' || regexp_replace(v_name, '\W', '\\&', 'g') || '$')) THEN 1
+        SELECT c.name, CASE WHEN length(v_name) >= 3 AND (starts_with(c.plain, v_name) OR c.plain ~ ('[/.]' || regexp_replace(v_name, E'\\W', E'\\\\&', 'g') || '$')) THEN 1
                             WHEN abs(length(c.plain) - length(v_name)) <= v_errors THEN pggit._typing_errors(v_name, c.plain) END AS errors
           FROM candidates AS c
     )

@@ -41,7 +41,7 @@ BEGIN
             MESSAGE = 'the message of a merge is not empty',
             HINT    = 'NULL stands for "Merge source into target".';
     END IF;
-    IF p_message ~ '^\s*\{.*\}\s*$' AND coalesce(p_options, '{}') = '{}' THEN
+    IF p_message ~ E'^\\s*\\{.*\\}\\s*$' AND coalesce(p_options, '{}') = '{}' THEN
         BEGIN
             v_object := p_message;
         EXCEPTION WHEN data_exception THEN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.postgres import Database, query
+from fixtures.postgres import Database, query, raises
 
 SETTINGS = ["standard_conforming_strings = off", "quote_all_identifiers = on", "array_nulls = off"]
 
@@ -38,3 +38,31 @@ def test_rows_and_tables_are_changed_and_merged(db: Database, setting: str) -> N
     assert query(session, "SELECT result FROM pggit.revert('HEAD')").fetchall() == [("merged",)]
     assert query(session, "SELECT n FROM t").fetchall() == [(7,)]
     assert query(session, "SELECT * FROM pggit.verify()").fetchall() == []
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_names_messages_and_values_are_read(db: Database, setting: str) -> None:
+    """What people write is looked at with patterns, some of which have backslashes."""
+    db.run("CREATE TABLE t (id integer PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'base'), (2, 'base')")
+    db.run("SELECT pggit.track_schema('public'); SELECT pggit.commit('first'); SELECT pggit.create_branch('dev')")
+    query(db.connect(branch="dev"), "UPDATE t SET v = 'theirs'")
+    db.run("UPDATE t SET v = 'ours'")
+    session = db.connect()
+    query(session, f"SET {setting}")
+    assert query(session, "SELECT pggit.tag('v1.0')").rowcount == 1
+    for wrong in ("SELECT pggit.tag('v 1')", "SELECT pggit.create_branch('a b')", "SELECT pggit.create_branch('x..y')"):
+        with raises("VG201"):
+            query(session, wrong)
+    with raises("VG202", "given as its message"):
+        query(session, "SELECT pggit.merge('dev', 'main', %s)", '{"squash": true}')
+    assert query(session, "SELECT count(*) > 9 FROM pggit.help()").fetchall() == [(True,)]
+    query(session, "SELECT pggit.add_merge_rule('u*', 'v', 'theirs')")
+    ((merge, result),) = query(session, "SELECT merge_id, result FROM pggit.merge('dev', 'main', 'why')").fetchall()
+    assert result == "conflicted"
+    for conflict, value in (
+        query(session, "SELECT conflict_id, key ->> 'id' FROM pggit.merge_conflicts WHERE merge_id = %s", merge)
+    ).fetchall():
+        written = f"\"row \\\\ '{value}'\""
+        query(session, "SELECT pggit.resolve_conflict(%s, %s, 'value', %s::jsonb)", merge, conflict, written)
+    assert query(session, "SELECT result FROM pggit.continue_merge(%s)", merge).fetchall() == [("merged",)]
+    assert db.rows("SELECT v FROM t ORDER BY id") == [("row \\ '1'",), ("row \\ '2'",)]
