@@ -108,8 +108,8 @@ WAYS_OUT: dict[type[PgGitError], dict[str, str]] = {
     },
     errors.CheckFailed: {OTHER: "Nothing was written. Change the rows on a branch, or the check."},
     errors.PathNotTrusted: {
-        OTHER: "Rename it in the database, give it to the user of the connection's Secret if it can be trusted, or take "
-        "its schema off that user's search_path."
+        OTHER: "Rename it in the database, give it to the user of the connection's Secret if it can be trusted, or "
+        "take its schema off that user's search_path."
     },
     errors.BranchUnmerged: {OTHER: "Merge the branch first, or set spec.deletionPolicy to Retain to keep it."},
     errors.Busy: {OTHER: "It is tried again by itself."},
