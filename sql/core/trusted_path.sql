@@ -38,4 +38,4 @@ $$;
 
 COMMENT ON FUNCTION pggit._require_trusted_path(name[]) IS
 'True, or VG313 where a schema has a function, an operator or, before pg_catalog, a type with the name of one in pg_catalog, and its owner is neither a superuser nor somebody who can act as the current role anyway.
-Every public function whose search_path is its caller''s asks it of the caller''s schemas, before anything else; the call itself says pg_catalog.';
+Every public function whose search_path is its caller''s asks it of the caller''s schemas, before anything else; the call itself says pg_catalog. What is made while the function runs is not seen.';
