@@ -99,6 +99,13 @@ def test_columns_after_a_criss_cross(db: Database, case: str, first: str) -> Non
     assert db.rows("SELECT * FROM pggit.diff_schema('main', 'dev')") == []
 
 
+def cross(db: Database, number: int) -> None:
+    """Each of main and dev gets what the other one has at this moment."""
+    db.run(f"SELECT pggit.tag('main-{number}', 'main'), pggit.tag('dev-{number}', 'dev')")
+    assert db.value("SELECT result FROM pggit.merge(%s, 'main')", f"dev-{number}") == "merged"
+    assert db.value("SELECT result FROM pggit.merge(%s, 'dev')", f"main-{number}") == "merged"
+
+
 def test_the_base_of_several_ancestors_is_read_once_a_row(db: Database) -> None:
     """Each cell of it used to read the rows of all ancestors anew: plans of wide tables took gigabytes."""
     columns = ", ".join(f"v{n} integer" for n in range(8))
@@ -109,9 +116,7 @@ def test_the_base_of_several_ancestors_is_read_once_a_row(db: Database) -> None:
     for number in range(2):
         db.run(f"UPDATE t SET v1 = {number} WHERE id = 1; SELECT pggit.commit('main {number}')")
         query(dev, f"UPDATE t SET v2 = {number} WHERE id = 2; SELECT pggit.commit('dev {number}')")
-        db.run(f"SELECT pggit.tag('main-{number}', 'main'), pggit.tag('dev-{number}', 'dev')")
-        assert db.value("SELECT result FROM pggit.merge(%s, 'main')", f"dev-{number}") == "merged"
-        assert db.value("SELECT result FROM pggit.merge(%s, 'dev')", f"main-{number}") == "merged"
+        cross(db, number)
     (base,) = db.row(
         "SELECT pggit._base_row_sql(1, pggit._merge_bases(pggit.resolve_ref('main'), pggit.resolve_ref('dev')))"
     )
@@ -168,9 +173,7 @@ def test_rows_without_a_key_survive_any_number_of_criss_crosses(db: Database) ->
     for number in range(5):
         db.run(f"INSERT INTO t VALUES ({number}); SELECT pggit.commit('main')")
         query(dev, f"INSERT INTO t VALUES ({10 + number}); SELECT pggit.commit('dev')")
-        db.run(f"SELECT pggit.tag('main-{number}', 'main'), pggit.tag('dev-{number}', 'dev')")
-        assert db.value("SELECT result FROM pggit.merge(%s, 'main')", f"dev-{number}") == "merged"
-        assert db.value("SELECT result FROM pggit.merge(%s, 'dev')", f"main-{number}") == "merged"
+        cross(db, number)
         rows = sorted([*range(number + 1), *range(10, 11 + number)])
         for there in (db.conn, dev):
             assert [v for (v,) in query(there, "SELECT v FROM t ORDER BY v").fetchall()] == rows
