@@ -884,7 +884,7 @@ BEGIN
         RETURN pggit._result(p_merge_id, 'refused', jsonb_build_object('reason', v_reason, 'sqlstate', 'VG302'));
     END IF;
 
-    v_given := pggit._find_given_keys(v_bases[1], v_target.head, v_their_id);
+    v_given := pggit._find_given_keys(v_bases, v_target.head, v_their_id);
     IF v_merge.kind = 'merge' AND cardinality(v_given) > 0 THEN
         v_old := pggit._branch_with_old_keys(v_given, v_bases[1], v_ours, v_theirs);
         IF v_old IS NOT NULL THEN

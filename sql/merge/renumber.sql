@@ -559,7 +559,7 @@ COMMENT ON FUNCTION pggit._take_drawn_keys(integer, jsonb) IS
 
 -- What branched off a branch before its rows got new keys still has the old ones, and so has the base of its merges.
 
-CREATE OR REPLACE FUNCTION pggit._find_given_keys(p_base text, p_ours text, p_theirs text)
+CREATE OR REPLACE FUNCTION pggit._find_given_keys(p_bases text[], p_ours text, p_theirs text)
     RETURNS integer[]
     LANGUAGE plpgsql
 AS $$
@@ -584,7 +584,10 @@ BEGIN
             SELECT %2$s AS old, %3$s AS new, bool_or(m.in_ours) AS in_ours, bool_or(m.in_theirs) AS in_theirs
               FROM pggit.given_keys AS g JOIN made AS m USING (commit_id)
              WHERE g.table_id = %1$s AND (m.in_ours OR m.in_theirs)
-             GROUP BY g.key, g.new_key$sql$, v_table, format(v_row, 'key'), format(v_row, 'new_key')) USING p_ours, p_theirs, p_base;
+             GROUP BY g.key, g.new_key$sql$, v_table, format(v_row, 'key'), format(v_row, 'new_key')) USING p_ours, p_theirs, p_bases[1];
+        EXECUTE (SELECT format('DELETE FROM pg_temp.pggit_given_%s AS g WHERE %s', v_table,
+                               string_agg(format('NOT EXISTS (SELECT FROM (SELECT %s) AS k CROSS JOIN LATERAL (%s) AS b)', pggit._key_of_sql(v_table, 'g.old'), pggit._row_sql(v_table, (pggit._ref(b.id)).at)), ' AND '))
+                   FROM unnest(p_bases) AS b(id));
         EXECUTE format('SELECT CASE WHEN EXISTS (SELECT FROM pg_temp.pggit_given_%1$s) THEN $1 || %1$s ELSE $1 END', v_table) INTO v_tables USING v_tables;
         IF v_table = ANY (v_tables) THEN
             EXECUTE (SELECT format('CREATE INDEX ON pg_temp.pggit_given_%1$s (%2$s); CREATE INDEX ON pg_temp.pggit_given_%1$s (%3$s); ANALYZE pg_temp.pggit_given_%1$s', v_table,
@@ -603,7 +606,7 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._find_given_keys(text, text, text) IS
+COMMENT ON FUNCTION pggit._find_given_keys(text[], text, text) IS
 'Into the temporary tables pggit_given_<table id>: the keys of the base that rows have got other keys for since, in what led to ours or to theirs (in_ours, in_theirs). old and new have the columns of the
 key. Returns the tables that have such keys.';
 

@@ -315,6 +315,29 @@ def test_branches_merge_with_main_first(db: Database) -> None:
     assert query(db.connect(branch="one"), "SELECT v FROM t ORDER BY v").fetchall() == [("one",), ("two",)]
 
 
+@pytest.mark.parametrize("key", ["(order_id, line)", "(line)"])
+def test_rows_of_two_branches_with_one_key_of_main(db: Database, key: str) -> None:
+    """Each branch gets a new key when it comes to main, whatever the other one has got for its row."""
+    db.run(f"""
+        CREATE TABLE orders (id serial PRIMARY KEY, v text);
+        CREATE TABLE lines (order_id integer REFERENCES orders, line serial, v text, PRIMARY KEY {key});
+        SELECT pggit.track_schema('public');
+        SELECT pggit.create_branch('one');
+        SELECT pggit.create_branch('two', p_materialize => 'all');
+    """)
+    for name in ("main", "one", "two"):
+        session = db.connect(branch=name)
+        query(session, "INSERT INTO orders VALUES (5, %s)", name)
+        query(session, "INSERT INTO lines VALUES (5, 5, %s)", name)
+    for source, target in (("one", "main"), ("two", "main"), ("main", "one"), ("main", "two")):
+        assert merge(db, source, target, **RULE)[0] in ("merged", "fast_forward"), (source, target)
+    for name in ("main", "one", "two"):
+        sql = "SELECT o.v, l.v FROM orders AS o JOIN lines AS l ON l.order_id = o.id ORDER BY 1"
+        found = query(db.connect(branch=name), sql).fetchall()
+        assert found == [("main", "main"), ("one", "one"), ("two", "two")], name
+    assert db.rows("SELECT * FROM pggit.verify()") == []
+
+
 def test_a_row_that_two_branches_have_gets_one_key(db: Database) -> None:
     """First where main came in, then where the other branch went to main: it is there once."""
     db.run("""
