@@ -16,7 +16,7 @@ LINES = re.findall(r"^\| `(.+?)` \| (VG\d{3}) \| (.+?) \| (.+?) \|$", PAGE, re.M
 @pytest.fixture
 def repo(db: Database) -> Database:
     """What the page describes."""
-    db.run("""
+    db.begin("""
         CREATE TABLE customers (id integer PRIMARY KEY, name text);
         CREATE TABLE shapes (id integer PRIMARY KEY, sides integer);
         CREATE TABLE notes (id integer PRIMARY KEY);

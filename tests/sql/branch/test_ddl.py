@@ -13,14 +13,13 @@ Rows = list[tuple[object, ...]]
 
 @pytest.fixture
 def shop(db: Database) -> Database:
-    db.run(SHOP + "SELECT pggit.track_schema('public'); SELECT pggit.commit('first');")
-    return db
+    return db.begin(SHOP + "SELECT pggit.track_schema('public'); SELECT pggit.commit('first');")
 
 
 @pytest.fixture(params=["none", "all"])
 def dev(shop: Database, request: pytest.FixtureRequest) -> Connection:
     """A session on a branch whose tables are views, or real."""
-    shop.run("SELECT pggit.create_branch('dev', p_materialize => %s)", request.param)
+    shop.begin(f"SELECT pggit.create_branch('dev', p_materialize => '{request.param}')")
     return shop.connect(branch="dev")
 
 

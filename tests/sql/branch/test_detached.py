@@ -43,8 +43,7 @@ WAITS = """
 
 @pytest.fixture
 def shop(db: Database) -> Database:
-    db.run(SHOP)
-    return db
+    return db.begin(SHOP)
 
 
 def test_a_tag_a_commit_and_a_time_are_checked_out(shop: Database) -> None:

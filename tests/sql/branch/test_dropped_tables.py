@@ -16,8 +16,7 @@ LOGS = "CREATE TABLE logs (line text); INSERT INTO logs VALUES ('a'), ('a'), ('b
 
 @pytest.fixture
 def shop(db: Database) -> Database:
-    db.run(SHOP + LOGS + "SELECT pggit.track_schema('public'); SELECT pggit.commit('first');")
-    return db
+    return db.begin(SHOP + LOGS + "SELECT pggit.track_schema('public'); SELECT pggit.commit('first');")
 
 
 @pytest.fixture(params=["none", "all"])

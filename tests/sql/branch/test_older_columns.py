@@ -51,8 +51,7 @@ SHOWN = """
 
 @pytest.fixture
 def shop(db: Database) -> Database:
-    db.run(TABLE + "SELECT pggit.track_schema('public'); SELECT pggit.commit('first')")
-    return db
+    return db.begin(TABLE + "SELECT pggit.track_schema('public'); SELECT pggit.commit('first')")
 
 
 @pytest.fixture

@@ -34,8 +34,7 @@ LATER = """
 
 @pytest.fixture
 def shop(db: Database) -> Database:
-    db.run(SHOP)
-    return db
+    return db.begin(SHOP)
 
 
 def test_names_that_a_state_does_not_have_are_not_mains(shop: Database) -> None:

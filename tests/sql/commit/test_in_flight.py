@@ -11,13 +11,12 @@ from fixtures.postgres import Connection, Database, query
 
 @pytest.fixture
 def repo(db: Database) -> Database:
-    db.run("""
+    return db.begin("""
         CREATE TABLE t (id integer PRIMARY KEY, v text);
         INSERT INTO t VALUES (1, 'one'), (2, 'two');
         SELECT pggit.track_schema('public');
         SELECT pggit.commit('first');
     """)
-    return db
 
 
 def as_of(db: Database, ref: str) -> list[tuple[object, ...]]:

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.by_turns
 
 @pytest.fixture
 def shop(db: Database) -> Database:
-    db.run("""
+    return db.begin("""
         CREATE TABLE customers (id integer PRIMARY KEY, name text);
         CREATE TABLE "Odd Name" (id integer PRIMARY KEY);
         CREATE MATERIALIZED VIEW totals AS SELECT count(*) FROM customers;
@@ -26,7 +26,6 @@ def shop(db: Database) -> Database:
         SELECT pggit.commit('second');
         SELECT pggit.create_branch('dev'), pggit.create_branch('feature/prices', p_materialize => 'none');
     """)
-    return db
 
 
 def told(session: Connection, sql: str, *args: object) -> list[tuple[str, str]]:

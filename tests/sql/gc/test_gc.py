@@ -18,7 +18,7 @@ NOW = "0 seconds"
 @pytest.fixture
 def old(db: Database) -> Database:
     """Main with c0, c1, c2 of long ago and c3 of yesterday. Row 1 changes in each, row 2 in c1, row 3 goes in c2."""
-    db.run("""
+    db.begin("""
         CREATE TABLE t (id integer PRIMARY KEY, a text);
         INSERT INTO t VALUES (1, 'c0'), (2, 'c0'), (3, 'c0');
         SELECT pggit.track_schema('public')""")

@@ -29,7 +29,7 @@ def readable(db: Database) -> list[object]:
 @pytest.fixture
 def tagged(db: Database) -> Database:
     """A deleted branch that had a table of its own, in commits of which a tag has the first."""
-    db.run(
+    db.begin(
         "CREATE TABLE t (id integer PRIMARY KEY, a text); SELECT pggit.track_schema('public'); SELECT pggit.commit('main')"
     )
     db.run("SELECT pggit.create_branch('dev', p_materialize => 'none')")

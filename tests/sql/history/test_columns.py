@@ -14,16 +14,16 @@ pytestmark = pytest.mark.by_turns
 
 
 def begin(db: Database, told: bool) -> Database:
-    if not told:
-        for name in ("ddl_path", "ddl_start", "rewrite", "ddl_end", "drop"):
-            db.run(f"DROP EVENT TRIGGER pggit_{name}")
-    db.run("""
+    names = () if told else ("ddl_path", "ddl_start", "rewrite", "ddl_end", "drop")
+    return db.begin(
+        "".join(f"DROP EVENT TRIGGER pggit_{name};" for name in names)
+        + """
         CREATE TABLE t (id integer PRIMARY KEY, v text, n integer);
         INSERT INTO t VALUES (1, 'a', 10), (2, 'b', 20);
         SELECT pggit.track_schema('public');
         SELECT pggit.tag('old', pggit.commit('old'));
-    """)
-    return db
+    """
+    )
 
 
 @pytest.fixture

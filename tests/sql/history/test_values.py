@@ -58,7 +58,7 @@ COLUMNS = [f'"c{number} ""q"" %L"' for number in range(len(TYPES))]
 @pytest.fixture
 def repo(db: Database) -> Database:
     """One row of first values, one of second values, one of NULLs; committed as v1, v2 swaps the first two."""
-    db.run("""
+    db.begin("""
         CREATE TYPE mood AS ENUM ('happy', 'sad');
         CREATE TYPE pair AS (n integer, t text);
         CREATE DOMAIN positive AS integer CHECK (value > 0);

@@ -14,14 +14,17 @@ from fixtures.postgres import Database, query, raises
 pytestmark = pytest.mark.by_turns
 
 
-@pytest.fixture
-def torn(small: Database) -> Database:
-    """Row 1 is another on both sides, row 2 is deleted on the branch and changed on main."""
+def tear(small: Database) -> None:
     small.run("INSERT INTO t VALUES (2, 'b'); ALTER TABLE t ADD j jsonb; SELECT pggit.commit('two')")
     small.run("SELECT pggit.create_branch('side', p_materialize => 'none')")
     query(small.connect(branch="side"), "UPDATE t SET a = 'side' WHERE id = 1; DELETE FROM t WHERE id = 2")
     small.run("UPDATE t SET a = 'main'")
-    return small
+
+
+@pytest.fixture
+def torn(small: Database) -> Database:
+    """Row 1 is another on both sides, row 2 is deleted on the branch and changed on main."""
+    return small.begin(tear)
 
 
 MERGE = "SELECT merge_id FROM pggit.merge('side', 'main', NULL, %s)"

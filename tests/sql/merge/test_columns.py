@@ -19,8 +19,7 @@ BASE = """
 
 @pytest.fixture
 def shop(db: Database) -> Database:
-    db.run(BASE)
-    return db
+    return db.begin(BASE)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from fixtures.postgres import Database, query, raises
 
 @pytest.fixture
 def repo(db: Database) -> Database:
-    db.run("CREATE TABLE p (id integer PRIMARY KEY); CREATE TABLE c (id integer PRIMARY KEY, p integer REFERENCES p)")
+    db.begin("CREATE TABLE p (id integer PRIMARY KEY); CREATE TABLE c (id integer PRIMARY KEY, p integer REFERENCES p)")
     db.run("INSERT INTO p VALUES (5)")
     db.run("SELECT pggit.track_schema('public')")
     db.run("SELECT pggit.commit('first')")

@@ -33,8 +33,7 @@ OBJECTS = """
 
 @pytest.fixture
 def shop(db: Database) -> Database:
-    db.run(BASE)
-    return db
+    return db.begin(BASE)
 
 
 @pytest.fixture

@@ -31,8 +31,7 @@ MERGE = "SELECT result, detail ->> 'reason', detail ->> 'sqlstate' FROM pggit.me
 
 @pytest.fixture
 def shop(db: Database) -> Database:
-    db.run(BASE)
-    return db
+    return db.begin(BASE)
 
 
 def work(db: Database, branch: str, sql: str) -> None:

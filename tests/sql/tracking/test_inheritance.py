@@ -41,7 +41,7 @@ def family(session: Connection) -> list[tuple[object, ...]]:
 
 @pytest.fixture
 def repo(db: Database) -> Database:
-    db.run(TABLES)
+    db.begin(TABLES)
     db.run("SELECT pggit.track_schema('public'); SELECT pggit.commit('first')")
     return db
 

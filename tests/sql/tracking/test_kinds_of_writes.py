@@ -13,13 +13,12 @@ FORMS = ("main", "none", "all")
 
 @pytest.fixture
 def table(db: Database) -> Database:
-    db.run("""
+    return db.begin("""
         CREATE TABLE t (id integer PRIMARY KEY, v text, twice integer GENERATED ALWAYS AS (id * 2) STORED);
         INSERT INTO t VALUES (1, 'a'), (2, 'b');
         SELECT pggit.track_schema('public');
         SELECT pggit.commit('first');
     """)
-    return db
 
 
 def work(db: Database, form: str) -> Connection:
