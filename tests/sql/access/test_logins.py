@@ -20,8 +20,7 @@ pytestmark = pytest.mark.pg(15, 16, 17, 18)
 
 def prepared(db: Database, materialize: str = "none", name: str = "fix") -> str:
     """A tracked table, a branch, its login; the login's name."""
-    db.run(TABLES)
-    db.run("SELECT pggit.track_schema('public'); SELECT pggit.commit('first')")
+    db.begin(TABLES + "SELECT pggit.track_schema('public'); SELECT pggit.commit('first')")
     db.run("SELECT pggit.create_branch(%s, p_materialize => %s)", name, materialize)
     assert db.value("SELECT pggit.ensure_branch_login(%s, %s, 'one')", name, VERIFIER) is True
     return str(db.value("SELECT role_name FROM pggit.branch_login(%s)", name))

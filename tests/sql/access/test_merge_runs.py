@@ -46,7 +46,7 @@ def dev(db: Database, sql: str) -> None:
 @pytest.fixture(params=["none", "all"])
 def branched(history: Database, request: pytest.FixtureRequest) -> Database:
     """`history`, and branch dev that changed row 1, with views or real tables."""
-    history.run("SELECT pggit.create_branch('dev', 'HEAD', 'schema', %s)", request.param)
+    history.begin(f"SELECT pggit.create_branch('dev', 'HEAD', 'schema', '{request.param}')")
     dev(history, "UPDATE t SET a = 'dev' WHERE id = 1")
     return history
 

@@ -40,9 +40,7 @@ SHOP = """
 
 def shop(db: Database, form: str = "none") -> Connection:
     """The shop on main, tracked, and a session on the branch `work` of it."""
-    db.run(SHOP)
-    db.run("SELECT pggit.track_schema('public')")
-    branch(db, "work", form=form)
+    db.begin(SHOP + "SELECT pggit.track_schema('public')").begin(branch, "work", None, form)
     return db.connect(branch="work")
 
 

@@ -41,13 +41,15 @@ def shown(session: Connection) -> dict[str, list[str]]:
     }
 
 
+def migrate(db: Database, form: str) -> None:
+    db.run(f"SELECT pggit.create_branch('feature', p_materialize => '{form}')")
+    query(db.connect(branch="feature"), MIGRATION)
+
+
 @pytest.fixture(params=["none", "all"])
 def feature(db: Database, request: pytest.FixtureRequest) -> Connection:
-    db.run(SHOP)
-    db.run(f"SELECT pggit.create_branch('feature', p_materialize => '{request.param}')")
-    feature = db.connect(branch="feature")
-    query(feature, MIGRATION)
-    return feature
+    db.begin(SHOP).begin(migrate, request.param)
+    return db.connect(branch="feature")
 
 
 def info(db: Database, name: str) -> tuple[str, str, str]:

@@ -22,7 +22,7 @@ def shop(db: Database) -> Database:
 @pytest.fixture(params=["none", "all"])
 def dev(shop: Database, request: pytest.FixtureRequest) -> Connection:
     """A session on a branch whose tables are views, or real."""
-    shop.run("SELECT pggit.create_branch('dev', p_materialize => %s)", request.param)
+    shop.begin(f"SELECT pggit.create_branch('dev', p_materialize => '{request.param}')")
     return shop.connect(branch="dev")
 
 

@@ -57,12 +57,16 @@ def shop(db: Database) -> Database:
 @pytest.fixture
 def dev(shop: Database) -> Connection:
     """A session on a branch of views that has rows of its own, and whose view others of the user's read."""
+    shop.begin(begin)
+    return shop.connect(branch="dev")
+
+
+def begin(shop: Database) -> None:
     shop.run("SELECT pggit.create_branch('dev', p_materialize => 'none')")
     dev = shop.connect(branch="dev")
     query(dev, "UPDATE orders SET total = total + 100 WHERE id IN (1, 2); DELETE FROM orders WHERE id = 3")
     query(dev, f"INSERT INTO orders (id, {NOTE}, parent) VALUES (400, NULL, 2)")
     query(dev, 'CREATE VIEW "public@dev".mine AS SELECT * FROM orders; GRANT SELECT ON orders TO PUBLIC')
-    return dev
 
 
 @pytest.mark.parametrize("case", TAKING)

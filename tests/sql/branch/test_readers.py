@@ -40,13 +40,12 @@ SEEN = """
 
 @pytest.fixture
 def shop(db: Database) -> Database:
-    db.run(FUNCTIONS + SHOP + MORE + "SELECT pggit.track_schema('public'); SELECT pggit.commit('first');")
-    return db
+    return db.begin(FUNCTIONS + SHOP + MORE + "SELECT pggit.track_schema('public'); SELECT pggit.commit('first');")
 
 
 @pytest.fixture(params=["none", "all"])
 def dev(shop: Database, request: pytest.FixtureRequest) -> Connection:
-    shop.run("SELECT pggit.create_branch('dev', p_materialize => %s)", request.param)
+    shop.begin(f"SELECT pggit.create_branch('dev', p_materialize => '{request.param}')")
     return shop.connect(branch="dev")
 
 

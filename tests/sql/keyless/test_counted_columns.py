@@ -85,7 +85,7 @@ def shown(session: Connection) -> list[str]:
 def test_columns_of_tables_without_a_key(
     db: Database, target: str, changes: str, writes: str, fill: str, expected: list[object]
 ) -> None:
-    db.run(BEFORE.replace("old text)", 'old text, "d f" integer DEFAULT 5)') if "d f" in changes else BEFORE)
+    db.begin(BEFORE.replace("old text)", 'old text, "d f" integer DEFAULT 5)') if "d f" in changes else BEFORE)
     there = {"main": db.conn, "side": db.connect(branch="side")}
     source = "side" if target == "main" else "main"
     query(there[source], changes)

@@ -10,13 +10,16 @@ from fixtures.postgres import Connection, Database, query, raises
 pytestmark = pytest.mark.by_turns
 
 
-@pytest.fixture
-def parted(small: Database) -> Database:
-    """Main has row 2, dev has row 3."""
+def part(small: Database) -> None:
     small.run("SELECT pggit.create_branch('dev')")
     query(small.connect(branch="dev"), "INSERT INTO t VALUES (3, 'c')")
     small.run("INSERT INTO t VALUES (2, 'b')")
-    return small
+
+
+@pytest.fixture
+def parted(small: Database) -> Database:
+    """Main has row 2, dev has row 3."""
+    return small.begin(part)
 
 
 def merge(

@@ -221,7 +221,7 @@ def test_what_two_sides_did_to_a_column_is_a_conflict(
 @pytest.mark.parametrize("materialize", ["all", "none"])
 @pytest.mark.parametrize("case", [c for c in CASES if c != "another value in each row"])
 def test_main_merges_into_a_branch(db: Database, case: str, materialize: str) -> None:
-    db.run(BASE.replace("'all'", f"'{materialize}'"))
+    db.begin(BASE.replace("'all'", f"'{materialize}'"))
     dev = db.connect(branch="dev")
     there, here, columns, expected = CASES[case]
     db.run(there)

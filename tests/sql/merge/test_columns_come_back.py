@@ -67,7 +67,7 @@ def newcomer(session: Connection) -> str:
     + [(c, ("main", "all", "none")[(n + 1) % 3]) for n, c in enumerate(CHANGES)],
 )
 def test_there_and_back(db: Database, change: str, place: str) -> None:
-    db.run(BASE)
+    db.begin(BASE)
     branch = "main" if place == "main" else "dev"
     db.run("SELECT pggit.create_branch('dev', p_materialize => %s)", "all" if place == "main" else place)
     session = db.connect(branch=branch)
@@ -94,7 +94,7 @@ def test_there_and_back(db: Database, change: str, place: str) -> None:
 
 
 def test_what_came_after_stays_when_a_drop_is_reverted(db: Database) -> None:
-    db.run(BASE)
+    db.begin(BASE)
     db.run("SELECT pggit.create_branch('dev', p_materialize => 'all')")
     query(db.connect(branch="dev"), "ALTER TABLE orders DROP note; CREATE VIEW totals AS SELECT sum(total) FROM orders")
     db.run("UPDATE orders SET total = 17 WHERE id = 1")
@@ -126,7 +126,7 @@ def test_what_came_after_stays_when_a_drop_is_reverted(db: Database) -> None:
 
 
 def test_a_required_column_that_comes_back_is_filled_in_new_rows(db: Database) -> None:
-    db.run(BASE)
+    db.begin(BASE)
     db.run("ALTER TABLE orders DROP status; SELECT pggit.commit('dropped'); INSERT INTO orders VALUES (9, 9)")
     result = "SELECT result, schema_conflicts FROM pggit.revert('HEAD', 'main', %s)"
     assert db.row(result.replace("HEAD", "HEAD~0"), "{}") == ("conflicted", 1)
@@ -137,7 +137,7 @@ def test_a_required_column_that_comes_back_is_filled_in_new_rows(db: Database) -
 
 
 def test_a_column_that_was_written_since_it_came_is_not_reverted_silently(db: Database) -> None:
-    db.run(BASE)
+    db.begin(BASE)
     db.run("ALTER TABLE orders ADD extra int; SELECT pggit.commit('added'); UPDATE orders SET extra = 5 WHERE id = 1")
     added = db.value("SELECT commit_id FROM pggit.commits WHERE message = 'added'")
     assert db.row("SELECT result, schema_conflicts FROM pggit.revert(%s)", added) == ("conflicted", 1)
@@ -146,7 +146,7 @@ def test_a_column_that_was_written_since_it_came_is_not_reverted_silently(db: Da
 
 @pytest.mark.parametrize(("change", "how"), [(c, ("cherry_pick", "rebase")[n % 2]) for n, c in enumerate(CHANGES)])
 def test_brought_over(db: Database, change: str, how: str) -> None:
-    db.run(BASE)
+    db.begin(BASE)
     db.run("SELECT pggit.create_branch('dev', p_materialize => 'all')")
     dev = db.connect(branch="dev")
     query(dev, CHANGES[change])

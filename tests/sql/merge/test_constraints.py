@@ -52,8 +52,7 @@ BROKEN = {
 
 
 def side(db: Database, materialize: str, setup: str = SETUP) -> None:
-    db.run(setup)
-    db.run("SELECT pggit.create_branch('side', p_materialize => %s)", materialize)
+    db.begin(f"{setup}; SELECT pggit.create_branch('side', p_materialize => '{materialize}')")
 
 
 @pytest.mark.parametrize("materialize", ["none", "all"])

@@ -70,7 +70,7 @@ def test_it_gives_up_when_somebody_waits_for_too_long(db: Database, merge: str) 
 
 
 def test_it_goes_on_as_long_as_nobody_waits(db: Database) -> None:
-    db.run(BEFORE)
+    db.begin(BEFORE)
     query(db.connect(branch="dev"), "ALTER TABLE t ADD more integer DEFAULT 3")
     db.run("SET pggit.lock_timeout = '1ms'")
     assert db.value("SELECT result FROM pggit.merge('dev', 'main')") == "fast_forward"
@@ -85,7 +85,7 @@ def test_it_goes_on_as_long_as_nobody_waits(db: Database) -> None:
     ],
 )
 def test_what_takes_long_is_not_begun(db: Database, ddl: str, way_out: str) -> None:
-    db.run(BEFORE)
+    db.begin(BEFORE)
     query(db.connect(branch="dev"), ddl)
     db.run("SET pggit.max_locked_bytes = '8kB'")
     result, why = db.row("SELECT result, detail FROM pggit.merge('dev', 'main')")
@@ -101,7 +101,7 @@ def test_what_takes_long_is_not_begun(db: Database, ddl: str, way_out: str) -> N
 
 
 def test_what_postgresql_does_in_the_catalog_is_free(db: Database) -> None:
-    db.run(BEFORE)
+    db.begin(BEFORE)
     query(db.connect(branch="dev"), "ALTER TABLE t ADD more integer NOT NULL DEFAULT 3")
     query(db.connect(branch="dev"), "ALTER TABLE t ALTER more DROP NOT NULL")
     db.run("SET pggit.max_locked_bytes = '8kB'")

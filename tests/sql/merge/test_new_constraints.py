@@ -59,7 +59,7 @@ FOUND = """
 @pytest.mark.parametrize("name", BROKEN)
 def test_the_rows_are_named_both_ways(db: Database, name: str, added_on: str, form: str) -> None:
     ddl, dml, constraint, whole, written = BROKEN[name]
-    db.run(BEFORE.replace("{form}", form))
+    db.begin(BEFORE.replace("{form}", form))
     dev = db.connect(branch="dev")
     query(dev if added_on == "dev" else db.conn, ddl)
     query(db.conn if added_on == "dev" else dev, dml)

@@ -24,7 +24,7 @@ def constraints(session: Connection) -> dict[str, bool]:
 
 
 def test_what_is_not_valid_stays_so_until_a_side_validates_it(db: Database) -> None:
-    db.run(BEFORE)
+    db.begin(BEFORE)
     dev = db.connect(branch="dev")
     query(dev, "ALTER TABLE t ADD CONSTRAINT new_check CHECK (n > 0) NOT VALID, VALIDATE CONSTRAINT old_check")
     query(dev, "ALTER TABLE t ADD CONSTRAINT new_key FOREIGN KEY (n) REFERENCES parent NOT VALID")
@@ -46,7 +46,7 @@ def test_what_is_not_valid_stays_so_until_a_side_validates_it(db: Database) -> N
 @pytest.mark.parametrize("when", ["now", "later"])
 def test_big_tables_are_validated_after_the_merge(db: Database, when: str) -> None:
     """With the option validate, main's writers go on while constraints of the merge are checked; a plan says so."""
-    db.run(BEFORE)
+    db.begin(BEFORE)
     dev = db.connect(branch="dev")
     query(dev, "UPDATE t SET n = 5, p = 1 WHERE id = 1; ALTER TABLE t ADD CONSTRAINT new_check CHECK (n > 0)")
     query(dev, "ALTER TABLE t ADD CONSTRAINT new_key FOREIGN KEY (p) REFERENCES parent, VALIDATE CONSTRAINT old_check")

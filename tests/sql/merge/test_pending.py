@@ -11,9 +11,7 @@ from fixtures.postgres import Database, query, raises
 pytestmark = pytest.mark.by_turns
 
 
-@pytest.fixture
-def torn(small: Database) -> Database:
-    """main, a and b each have another value of row 1, and b another row 2."""
+def tear(small: Database) -> None:
     small.run("""
         INSERT INTO t VALUES (2, 'b');
         SELECT pggit.commit('two');
@@ -24,7 +22,12 @@ def torn(small: Database) -> Database:
     for branch, last in (("a", 1), ("b", 2)):
         with small.connect(branch=branch) as session:
             query(session, "UPDATE t SET a = %s WHERE id <= %s", f"of {branch}", last)
-    return small
+
+
+@pytest.fixture
+def torn(small: Database) -> Database:
+    """main, a and b each have another value of row 1, and b another row 2."""
+    return small.begin(tear)
 
 
 def begin(db: Database, source: str, target: str) -> Any:

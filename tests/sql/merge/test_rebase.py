@@ -14,18 +14,21 @@ pytestmark = pytest.mark.by_turns
 @pytest.fixture(params=["none", "all"])
 def parted(db: Database, request: pytest.FixtureRequest) -> Database:
     """dev has commits 'two' and 'three', main has changed row 1."""
+    return db.begin(part, request.param)
+
+
+def part(db: Database, form: str) -> None:
     db.run("CREATE TABLE t (id integer PRIMARY KEY, a text)")
     db.run("INSERT INTO t VALUES (1, 'a')")
     db.run("SELECT pggit.track_schema('public')")
     db.run("SELECT pggit.commit('first')")
-    db.run("SELECT pggit.create_branch('dev', p_materialize => %s)", request.param)
+    db.run("SELECT pggit.create_branch('dev', p_materialize => %s)", form)
     dev = db.connect(branch="dev")
     query(dev, "INSERT INTO t VALUES (2, 'b')")
     query(dev, "SELECT pggit.commit('two', p_author => 'ann')")
     query(dev, "INSERT INTO t VALUES (3, 'c')")
     query(dev, "SELECT pggit.commit('three', p_author => 'bob')")
     db.run("UPDATE t SET a = 'main' WHERE id = 1")
-    return db
 
 
 LOG = "SELECT message, author, cardinality(parents) FROM pggit.log(%s)"

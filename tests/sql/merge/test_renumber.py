@@ -59,6 +59,10 @@ STORY = """
 
 def parted(db: Database, materialize: str) -> None:
     """Main and side have each given number 4 and 5 to orders of their own; main's other rows do not collide."""
+    db.begin(part, materialize)
+
+
+def part(db: Database, materialize: str) -> None:
     db.run(ORDERS)
     db.run("SELECT pggit.create_branch('side', p_materialize => %s)", materialize)
     query(db.connect(branch="side"), WRITES.format("side", 10))

@@ -50,7 +50,7 @@ MEDDLE = {
 
 @pytest.mark.parametrize("meddles", MEDDLE)
 def test_one_that_fires_all_the_same_refuses_the_merge(db: Database, meddles: str) -> None:
-    db.run(SETUP)
+    db.begin(SETUP)
     side = db.connect(branch="side")
     query(
         side,

@@ -21,7 +21,7 @@ def changes(db: Database, start: str, end: str = "WORKING") -> set[tuple[str, st
 
 
 def test_each_object_that_differs_and_how_it_becomes_the_other(db: Database) -> None:
-    db.run(SHOP)
+    db.begin(SHOP)
     assert changes(db, "HEAD") == set()
     db.run("""
         ALTER TABLE orders RENAME TO sales; ALTER TABLE sales RENAME status TO state; ALTER TABLE sales ALTER state SET NOT NULL;
@@ -56,7 +56,7 @@ def test_each_object_that_differs_and_how_it_becomes_the_other(db: Database) -> 
     "form", [pytest.param("none", marks=pytest.mark.event_triggers("DDL of a branch finds views")), "all"]
 )
 def test_what_a_branch_changed_is_brought_to_main_and_what_main_changed_to_the_branch(db: Database, form: str) -> None:
-    db.run(SHOP)
+    db.begin(SHOP)
     db.run("SELECT pggit.create_branch('work', p_materialize => %s)", form)
     work = db.connect(branch="work")
     query(
@@ -85,7 +85,7 @@ def test_what_a_branch_changed_is_brought_to_main_and_what_main_changed_to_the_b
 
 
 def test_hashes_and_the_history_of_an_object(db: Database) -> None:
-    db.run(SHOP)
+    db.begin(SHOP)
     first = db.value("SELECT pggit.calculate_schema_hash('HEAD')")
     assert db.value("SELECT pggit.calculate_schema_hash()") == first
     db.run(

@@ -139,7 +139,7 @@ def test_everything_goes_and_comes_again(db: Database) -> None:
     ids=lambda value: value.replace("'", "")[:40] if isinstance(value, str) else "",
 )
 def test_changes_go_there_and_back(db: Database, change: str, sharp: set[str] | None) -> None:
-    db.run(SHOP)
+    db.begin(SHOP)
     steps = there_and_back(db, change)
     assert steps
     if sharp:

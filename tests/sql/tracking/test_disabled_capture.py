@@ -18,7 +18,7 @@ TABLES = """
 @pytest.mark.parametrize("table", ["t", "parted", "part"])
 @pytest.mark.parametrize("which", ["ALL", "USER", "pggit_insert"])
 def test_who_disables_them_is_told_and_they_come_back_for_all_writes(db: Database, table: str, which: str) -> None:
-    db.run(TABLES)
+    db.begin(TABLES)
     told = list[str]()
     db.conn.add_notice_handler(lambda notice: told.append(notice.message_primary or ""))
     db.run(f"ALTER TABLE {table} DISABLE TRIGGER {which}")

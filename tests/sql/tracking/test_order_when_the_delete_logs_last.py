@@ -22,7 +22,7 @@ MOVED_AWAY = "WITH d AS (UPDATE t SET id = 10 WHERE id = 1 RETURNING id) INSERT 
 @pytest.mark.parametrize("statement", [LIMITED, MOVED, MOVED_AWAY])
 @pytest.mark.parametrize("where", ["main", "none", "all"])
 def test_the_commit_before_still_has_the_row(db: Database, where: str, statement: str) -> None:
-    db.run(SETUP)
+    db.begin(SETUP)
     branch = "main"
     if where != "main":
         branch = "dev"
@@ -35,7 +35,7 @@ def test_the_commit_before_still_has_the_row(db: Database, where: str, statement
 
 @pytest.mark.parametrize("statement", [LIMITED, MOVED_AWAY])
 def test_with_a_row_trigger_that_counts_elsewhere(db: Database, statement: str) -> None:
-    db.run(SETUP)
+    db.begin(SETUP)
     db.run("""
         CREATE FUNCTION count_it() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN

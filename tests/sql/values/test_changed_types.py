@@ -35,7 +35,7 @@ CHANGES = """
 
 def test_changed_types_are_followed(db: Database) -> None:
     """On main and on branches of both forms, in new sessions and old ones."""
-    db.run(TABLE)
+    db.begin(TABLE)
     first = db.rows("SELECT r::text FROM pggit.as_of(NULL::t, 'v1') AS r ORDER BY 1")
     for form in ("none", "all"):
         db.run("SELECT pggit.create_branch(%s, 'main', 'schema', %s)", form, form)
@@ -54,7 +54,7 @@ def test_changed_types_are_followed(db: Database) -> None:
 
 
 def test_a_renamed_label_is_shown_in_all_history(db: Database) -> None:
-    db.run(TABLE)
+    db.begin(TABLE)
     db.run("ALTER TYPE mood RENAME VALUE 'sad' TO 'blue'")
     assert db.rows("SELECT id, m::text FROM pggit.as_of(NULL::t, 'v1') ORDER BY 1") == [(1, "blue"), (2, "ok")]
     assert db.rows("SELECT * FROM pggit.verify()") == []
@@ -67,7 +67,7 @@ def test_a_renamed_label_is_shown_in_all_history(db: Database) -> None:
 @pytest.mark.parametrize("told", [True, False])
 def test_types_that_only_history_uses_can_be_changed_and_dropped(db: Database, told: bool) -> None:
     """Without event triggers from the next commit on."""
-    db.run(TABLE)
+    db.begin(TABLE)
     if not told:
         for (trigger,) in db.rows("SELECT evtname FROM pg_event_trigger"):
             db.run(f"DROP EVENT TRIGGER {trigger}")
@@ -87,7 +87,7 @@ def test_types_that_only_history_uses_can_be_changed_and_dropped(db: Database, t
 
 
 def test_writes_go_on_when_a_type_takes_its_columns_along(db: Database) -> None:
-    db.run(TABLE)
+    db.begin(TABLE)
     db.run("DROP TYPE pair CASCADE; DROP EXTENSION citext CASCADE")
     db.run("UPDATE t SET w = 'after'; INSERT INTO t (id) VALUES (3); SELECT pggit.commit('after'); DELETE FROM t")
     assert db.rows("SELECT id, m::text, f, w FROM pggit.as_of(NULL::t, 'HEAD') ORDER BY 1") == [
