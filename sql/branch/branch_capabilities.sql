@@ -35,6 +35,7 @@ BEGIN
                  ('truncate', 'TRUNCATE is refused by PostgreSQL on a view', 'Use DELETE, or: ' || s.real),
                  ('row_locks', 'SELECT … FOR UPDATE locks nothing; who writes a row that another transaction has just updated gets 40001', NULL),
                  ('foreign_key_target', 'a new foreign key can''t point at a view', NULL),
+                 ('replica', 'what sessions with session_replication_role = replica write to it is lost, without an error', NULL),
                  ('catalog', 'the catalog shows no constraints and indexes of it, though they hold', NULL),
                  ('ddl', 'ALTER TABLE and CREATE INDEX copy its rows first: it becomes a real table',
                   CASE WHEN NOT pggit._is_told_of_ddl() THEN format('SELECT pggit.ddl(%L, ''ALTER TABLE …'');', v_branch.name) END)

@@ -172,6 +172,11 @@ BEGIN
     PERFORM pg_catalog.set_config('pggit.branch', v_name, false);
     PERFORM pg_catalog.set_config('search_path', v_path, false);
     PERFORM pggit._leave_branches(v_branch_id);
+    IF current_setting('session_replication_role') = 'replica' AND v_name NOT LIKE '@%' AND EXISTS (SELECT FROM pggit.branch_tables AS bt WHERE bt.branch_id = v_branch_id AND bt.form = 'view') THEN
+        RAISE WARNING USING
+            MESSAGE = format('what this session writes to views of branch %L is lost: PostgreSQL calls nothing that writes there with session_replication_role = replica', v_name),
+            HINT    = 'SET session_replication_role = origin; or make the tables real: SELECT pggit.materialize(branch, table);';
+    END IF;
     RETURN v_name;
 END;
 $$;
@@ -182,5 +187,6 @@ A tag, commit or time gives views of all tables as they were then, in the shape 
 name of such a state begins with "@"; no list of branches has it, and pggit.gc takes those that no session has checked out. A name that main has got since does not exist there (42P01); a table, or a view or function of main''s of now, that can''t be shown as it was says why when it is read (VG302, VG306, VG307), and
 keeps nothing else from being read. Rights are main''s of now.
 Sets search_path and pggit.branch for the session; a rollback takes them back, and checkout(''main'') removes the branch from the path again.
+A WARNING says where session_replication_role is replica and the branch has views: PostgreSQL takes writes to them then, and drops them.
 Until the session checks out another branch or ends, nobody else can delete or rename this one (VG401); that a rollback does not take back.
 Names with a schema in front still mean main, where a session on a branch may read but not write (VG309). Raises VG001 and VG401 (it is being deleted or renamed, or has been since a REPEATABLE READ transaction began).';

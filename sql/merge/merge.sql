@@ -834,6 +834,11 @@ BEGIN
     IF v_merge.kind = 'merge' AND v_merge.base_commit = v_their_id AND (p_apply OR v_source.branch_id IS NULL OR v_source.branch_id = v_target.branch_id
                                              OR NOT pggit._is_pending(v_source, v_theirs)) THEN
         v_reason := pggit._why_not_tracked(v_source.branch_id);
+        IF v_reason IS NULL THEN
+            DELETE FROM pggit.conflicts AS c WHERE c.merge_id = p_merge_id AND c.resolution IS NULL;
+            DELETE FROM pggit.schema_conflicts AS c WHERE c.merge_id = p_merge_id AND c.resolution IS NULL;
+            DELETE FROM pggit.violations AS v WHERE v.merge_id = p_merge_id;
+        END IF;
         RETURN CASE WHEN v_reason IS NULL THEN pggit._result(p_merge_id, 'up_to_date')
                     ELSE pggit._result(p_merge_id, 'refused', jsonb_build_object('reason', v_reason, 'sqlstate', 'VG302')) END;
     END IF;

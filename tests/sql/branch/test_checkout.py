@@ -176,3 +176,22 @@ def test_a_session_on_the_target_sees_a_schema_that_its_merge_brought(db: Databa
     query(dev, "INSERT INTO lead VALUES (2)")
     assert db.rows("SELECT id FROM crm.lead") == [(1,)]
     assert query(dev, "SHOW search_path").fetchall() == [('"public@dev", public, "crm@dev", crm',)]
+
+
+def test_who_writes_as_a_replica_is_warned_of_views(db: Database) -> None:
+    """PostgreSQL calls no trigger of a view then: it takes writes, and drops them."""
+    shop(db)
+    db.run("SELECT pggit.create_branch('views', p_materialize => 'none')")
+    db.run("SELECT pggit.create_branch('tables', p_materialize => 'all')")
+    session = db.connect()
+    told: list[str] = []
+    session.add_notice_handler(lambda found: told.append(f"{found.severity}: {found.message_primary}"))
+    query(session, "SET session_replication_role = replica")
+    for branch in ("tables", "main", "views"):
+        query(session, "SELECT pggit.checkout(%s)", branch)
+    assert [message.partition(" is lost")[0] for message in told] == [
+        "WARNING: what this session writes to views of branch 'views'"
+    ]
+    lost = "SELECT count(*) FROM pggit.branch_capabilities(%s) WHERE kind = 'replica'"
+    assert db.value(lost, "views") > 0
+    assert db.value(lost, "tables") == 0

@@ -60,3 +60,16 @@ def test_what_copies_rows_is_refused_too(repo: Database) -> None:
             query(session, sql)
         session.rollback()
     assert repo.rows("SELECT name FROM pggit.list_branches() ORDER BY 1") == [("dev",), ("main",)]
+
+
+def test_who_has_read_a_branch_keeps_merges_out_of_it(repo: Database) -> None:
+    repo.run("INSERT INTO p VALUES (6); INSERT INTO c VALUES (1, 6); SET lock_timeout = '50ms'")
+    session = repo.connect(branch="dev", autocommit=False)
+    query(session, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    assert query(session, "SELECT * FROM c").fetchall() == []
+    with raises("VG401"):
+        repo.run("SELECT pggit.merge('main', 'dev')")
+    assert query(session, "SELECT * FROM p").fetchall() == []
+    session.rollback()
+    assert repo.value("SELECT (pggit.merge('main', 'dev')).result") == "merged"
+    assert query(session, "SELECT * FROM p").fetchall() == [(6,)]

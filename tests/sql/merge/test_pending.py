@@ -198,3 +198,10 @@ def test_what_is_decided_later_is_the_later_word(torn: Database) -> None:
     torn.run("UPDATE t SET a = 'of a' WHERE id = 2")
     assert torn.value("SELECT (pggit.continue_merge(%s)).result", merge) == "merged"
     assert shown(torn, "main") == [(1, "of a"), (2, "of a"), (3, "of a")]
+
+
+def test_what_has_come_in_otherwise_leaves_nothing_open(torn: Database) -> None:
+    merge = begin(torn, "b", "main")
+    assert torn.value("SELECT (pggit.merge('b', 'main', NULL, '{\"on_conflict\": \"ours\"}')).result") == "merged"
+    assert torn.row("SELECT result, conflicts FROM pggit.continue_merge(%s)", merge) == ("up_to_date", 0)
+    assert torn.rows("SELECT * FROM pggit.merge_conflicts WHERE merge_id = %s", merge) == []
