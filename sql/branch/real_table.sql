@@ -437,6 +437,24 @@ $$;
 COMMENT ON FUNCTION pggit._keep_older_columns(integer, integer, text) IS
 'A branch''s new real table has other columns than main has now: they get the names that the branch knows them by, and it a list of columns of its own.';
 
+CREATE OR REPLACE FUNCTION pggit._keep_columns_in_other_order(p_branch_id integer, p_table_id integer, p_name text)
+    RETURNS void
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    INSERT INTO pggit.branch_columns (branch_id, table_id, column_id, attnum, name, type_name, key_position, generated_as, origin)
+    SELECT p_branch_id, p_table_id, m.column_id, m.attnum, m.name, m.type_name, m.key_position, m.generated_as, m.origin
+      FROM (SELECT c.column_id, c.origin, l.*, bool_or(c.origin < c.before) OVER () AS is_other
+              FROM (SELECT k.*, max(k.origin) OVER (ORDER BY a.attnum) AS before, a.attnum AS place
+                      FROM pggit._columns_at(p_table_id, pggit._branch_now(p_branch_id)) AS k
+                      JOIN pg_attribute AS a ON a.attrelid = p_name::regclass AND a.attname = k.name) AS c
+              JOIN pggit._live_columns(p_name::regclass) AS l ON l.attnum = c.place) AS m
+     WHERE m.is_other;
+$$;
+
+COMMENT ON FUNCTION pggit._keep_columns_in_other_order(integer, integer, text) IS
+'A branch''s new real table with a column that came back on main, which then stands behind younger ones: it gets a list of columns of its own, since else they would be found in the order in which they first came.';
+
 CREATE OR REPLACE FUNCTION pggit._create_real(p_branch_id integer, p_table_id integer, p_rows boolean DEFAULT true)
     RETURNS void
     LANGUAGE plpgsql
@@ -477,6 +495,8 @@ BEGIN
     PERFORM pggit._real_behaviour(v_table, v_schema, v_other);
     IF v_older THEN
         PERFORM pggit._keep_older_columns(p_branch_id, p_table_id, v_name);
+    ELSE
+        PERFORM pggit._keep_columns_in_other_order(p_branch_id, p_table_id, v_name);
     END IF;
     PERFORM pggit._capture_real(p_branch_id, p_table_id, v_name, CASE WHEN v_older THEN pggit._branch_now(p_branch_id) END, pggit._is_row_by_row(v_table.relation));
     EXECUTE format('ANALYZE %s', v_name);

@@ -169,3 +169,35 @@ def test_brought_over(db: Database, change: str, how: str) -> None:
     else:
         assert db.row("SELECT result, detail ->> 'reason' FROM pggit.merge('dev', 'main')") == ("fast_forward", None)
     assert shown(db.conn, "main") == shown(dev, "dev")
+
+
+@pytest.mark.parametrize("key", ["PRIMARY KEY", ""])
+@pytest.mark.parametrize("made_real_by", ["create_branch", "materialize", "ALTER TABLE"])
+def test_a_column_that_came_back_stands_behind_younger_ones_on_new_branches(
+    db: Database, made_real_by: str, key: str
+) -> None:
+    """A branch's real table has the order of main's, and each value stays in its column."""
+    db.run(f"""
+        CREATE TABLE t (id integer {key}, a integer, b integer);
+        INSERT INTO t VALUES (1, 10, 100);
+        SELECT pggit.track_schema('public'); SELECT pggit.commit('first');
+        ALTER TABLE t DROP a; SELECT pggit.commit('dropped');
+        SELECT pggit.revert('HEAD');
+    """)
+    form = "all" if made_real_by == "create_branch" else "none"
+    db.run("SELECT pggit.create_branch('dev', p_materialize => %s)", form)
+    dev = db.connect(branch="dev")
+    query(dev, "INSERT INTO t (id, a, b) VALUES (2, 20, 200)")
+    before = db.value("SELECT pggit.commit('second', 'dev')")
+    if made_real_by == "materialize" and key:
+        db.run("SELECT pggit.materialize('dev', 't')")
+    elif made_real_by == "ALTER TABLE":
+        query(dev, "ALTER TABLE t ADD c integer")
+    query(dev, "UPDATE t SET a = 11 WHERE id = 1")
+    rows = "SELECT id, a, b FROM t ORDER BY id"
+    assert query(dev, rows).fetchall() == [(1, 11, 100), (2, 20, 200)]
+    assert db.value("SELECT (pggit.merge('dev', 'main')).result") in ("merged", "fast_forward")
+    assert db.rows(rows) == [(1, 11, 100), (2, 20, 200)]
+    db.run("SELECT pggit.reset('dev', %s)", before)
+    assert query(dev, rows).fetchall() == [(1, 10, 100), (2, 20, 200)]
+    assert db.rows("SELECT * FROM pggit.verify()") == []
