@@ -112,7 +112,7 @@ COMMENT ON FUNCTION pggit._count_side(text, integer, integer[], integer[], jsonb
 (p_old, by column id).';
 
 CREATE OR REPLACE FUNCTION pggit._read_sides(p_table_id integer, p_bases text[], p_ours pggit._position, p_theirs pggit._position, p_shared integer[], p_mine integer[], p_yours integer[], p_old_ours jsonb,
-                                             p_old_theirs jsonb, p_fills jsonb)
+                                             p_old_theirs jsonb, p_fills jsonb, p_new_ours jsonb, p_new_theirs jsonb)
     RETURNS void
     LANGUAGE plpgsql
 AS $$
@@ -129,7 +129,7 @@ BEGIN
         EXECUTE format('UPDATE pg_temp.pggit_base_%1$s AS u SET r = q.r FROM (SELECT s.ctid AS at, ROW(0, %2$s)::pggit._delta_%1$s AS r FROM pg_temp.pggit_base_%1$s AS s%3$s) AS q WHERE u.ctid = q.at', p_table_id,
                        (SELECT string_agg(coalesce(v_given.cells ->> c.column_id::text, format('(s.r).c%s', c.column_id)), ', ' ORDER BY c.attnum) FROM pggit._store_columns(p_table_id) AS c), v_given.joins);
     END IF;
-    PERFORM pggit._read_side('ours', p_table_id, p_ours, p_old_theirs, p_fills), pggit._read_side('theirs', p_table_id, p_theirs, p_old_ours, p_fills);
+    PERFORM pggit._read_side('ours', p_table_id, p_ours, p_new_theirs, p_fills), pggit._read_side('theirs', p_table_id, p_theirs, p_new_ours, p_fills);
     PERFORM pggit._count_side('base', p_table_id, p_shared, '{}', '{}'), pggit._count_side('ours', p_table_id, p_shared, p_mine, p_old_ours),
             pggit._count_side('theirs', p_table_id, p_shared, p_yours, p_old_theirs);
     EXECUTE format('CREATE TEMPORARY TABLE pggit_counts_%1$s ON COMMIT DROP AS
@@ -140,9 +140,9 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._read_sides(integer, text[], pggit._position, pggit._position, integer[], integer[], integer[], jsonb, jsonb, jsonb) IS
+COMMENT ON FUNCTION pggit._read_sides(integer, text[], pggit._position, pggit._position, integer[], integer[], integer[], jsonb, jsonb, jsonb, jsonb, jsonb) IS
 'Reads the three states of a table into pggit_base_, pggit_ours_ and pggit_theirs_<table id>, and into pggit_counts_<table id> how often there is what, in the columns that all have (p_shared). p_mine, p_yours: columns that
-ours, or theirs, has beside; p_old_ours, p_old_theirs: what old rows got in them.';
+ours, or theirs, has beside; p_old_ours, p_old_theirs: what old rows got in them; p_new_ours, p_new_theirs: what the other side''s rows get in them.';
 
 CREATE OR REPLACE FUNCTION pggit._is_converted(p_table_id integer, p_side text, p_shared integer[], p_column_id integer)
     RETURNS boolean
@@ -219,23 +219,28 @@ DECLARE
     v_yours      integer[];
     v_old_ours   jsonb;
     v_old_theirs jsonb;
+    v_new_ours   jsonb;
+    v_new_theirs jsonb;
     v_fills      jsonb := '{}';
     v_fill       text;
     v_column     record;
     v_any        boolean;
     v_rows       bigint;
 BEGIN
-    -- Of what theirs added, the target's rows have by now what old rows of theirs got.
+    -- Of what theirs added, the target's rows have by now what old rows of theirs got, or the default that came later (pggit._column_commands).
     SELECT coalesce(array_agg(c.column_id ORDER BY c.column_id) FILTER (WHERE m.base_id IS NOT NULL AND m.ours_id IS NOT NULL AND m.theirs_id IS NOT NULL), '{}'),
            coalesce(array_agg(c.column_id ORDER BY c.column_id) FILTER (WHERE m.ours_id IS NOT NULL AND (m.base_id IS NULL OR m.theirs_id IS NULL)), '{}'),
            coalesce(array_agg(c.column_id ORDER BY c.column_id) FILTER (WHERE m.theirs_id IS NOT NULL AND (m.base_id IS NULL OR m.ours_id IS NULL)), '{}'),
            coalesce(jsonb_object_agg(c.column_id, o.value || '::' || c.type_name) FILTER (WHERE m.ours_id IS NOT NULL AND o.value IS NOT NULL), '{}'),
-           coalesce(jsonb_object_agg(c.column_id, t.value || '::' || c.type_name) FILTER (WHERE m.theirs_id IS NOT NULL AND t.value IS NOT NULL), '{}')
-      INTO v_shared, v_mine, v_yours, v_old_ours, v_old_theirs
+           coalesce(jsonb_object_agg(c.column_id, t.value || '::' || c.type_name) FILTER (WHERE m.theirs_id IS NOT NULL AND t.value IS NOT NULL), '{}'),
+           coalesce(jsonb_object_agg(c.column_id, coalesce(o.value, o.made) || '::' || c.type_name) FILTER (WHERE m.ours_id IS NOT NULL AND coalesce(o.value, o.made) IS NOT NULL), '{}'),
+           coalesce(jsonb_object_agg(c.column_id, coalesce(t.value, t.made) || '::' || c.type_name) FILTER (WHERE m.theirs_id IS NOT NULL AND coalesce(t.value, t.made) IS NOT NULL), '{}')
+      INTO v_shared, v_mine, v_yours, v_old_ours, v_old_theirs, v_new_ours, v_new_theirs
       FROM pg_temp.pggit_merged_columns AS m JOIN pggit._columns_at(v_id, pggit._target()) AS c ON c.origin = m.origin AND c.generated_as IS NULL
-     CROSS JOIN LATERAL (SELECT pggit._value_of_old_rows(v_relation, c.name) AS value) AS o CROSS JOIN LATERAL (SELECT pggit._value_of_old_rows(m.their_relation, m.their_name) AS value) AS t
+     CROSS JOIN LATERAL (SELECT pggit._value_of_old_rows(v_relation, c.name) AS value, pggit._constant_default(v_relation, c.name) AS made) AS o
+     CROSS JOIN LATERAL (SELECT pggit._value_of_old_rows(m.their_relation, m.their_name) AS value, pggit._constant_default(m.their_relation, m.their_name) AS made) AS t
      WHERE m.table_id = v_id;
-    PERFORM pggit._read_sides(v_id, p_bases, p_before, p_theirs, v_shared, v_mine, v_yours, v_old_ours, v_old_theirs, '{}');
+    PERFORM pggit._read_sides(v_id, p_bases, p_before, p_theirs, v_shared, v_mine, v_yours, v_old_ours, v_old_theirs, '{}', v_new_ours, v_new_theirs);
 
     FOR v_column IN
         SELECT c, s.side
@@ -253,7 +258,7 @@ BEGIN
     END LOOP;
     IF v_fills <> '{}' THEN
         BEGIN
-            PERFORM pggit._read_sides(v_id, p_bases, p_before, p_theirs, v_shared, v_mine, v_yours, v_old_ours, v_old_theirs, v_fills);
+            PERFORM pggit._read_sides(v_id, p_bases, p_before, p_theirs, v_shared, v_mine, v_yours, v_old_ours, v_old_theirs, v_fills, v_new_ours, v_new_theirs);
         EXCEPTION WHEN OTHERS THEN
             IF NOT pggit._is_ours_to_judge(SQLSTATE) THEN
                 RAISE;

@@ -140,3 +140,35 @@ def test_a_reverted_column_is_not_taken_from_rows_that_were_given_it_since(db: D
     assert result == "merged", detail
     assert shown(db.conn) == ["a|1|x", "a|1|x", "b|2|", "c|3|z", "d|4|", "late||", "main|8|"]
     assert db.rows("SELECT * FROM pggit.verify()") == []
+
+
+FILLED = "ALTER TABLE made ADD c text; UPDATE made SET c = 'new'{}; ALTER TABLE made ALTER c SET DEFAULT 'new'"
+
+
+@pytest.mark.parametrize("filled", ["", " WHERE x = 1", " WHERE false"])
+@pytest.mark.parametrize("target", ["main", "dev", "other"])
+def test_a_default_that_came_after_the_column_doubles_no_row(db: Database, target: str, filled: str) -> None:
+    """Add a column, fill it, and then give it a default, as migrations do: the target gets the column with the default."""
+    db.run("""
+        CREATE TABLE made (x integer, y text);
+        INSERT INTO made VALUES (1, 'a'), (1, 'a'), (2, 'b');
+        SELECT pggit.track_schema('public'); SELECT pggit.commit('first');
+        SELECT pggit.create_branch('dev'); SELECT pggit.create_branch('other');
+    """)
+    source = "main" if target == "dev" else "dev"
+    session = db.connect(branch=source)
+    query(session, FILLED.format(filled))
+    query(
+        db.connect(branch=target),
+        "INSERT INTO made (x, y) VALUES (3, 'c')" if filled == "" else "DELETE FROM made WHERE x = 2",
+    )
+    assert db.value("SELECT (pggit.merge(%s, %s)).result", source, target) == "merged"
+    value = {1: None if "false" in filled else "new", 2: "new" if filled == "" else None, 3: "new"}
+    expected = [(x, y, value[x]) for x, y in ((1, "a"), (1, "a"), (2, "b"), (3, "c")) if filled == "" or x == 1]
+    rows = "SELECT * FROM made ORDER BY x"
+    assert query(db.connect(branch=target), rows).fetchall() == expected
+    assert db.value("SELECT (pggit.merge(%s, %s)).result", target, source) == "fast_forward"
+    assert query(session, rows).fetchall() == expected
+    db.run("SELECT pggit.create_branch('again', %s)", target)
+    assert query(db.connect(branch="again"), rows).fetchall() == expected
+    assert db.rows("SELECT * FROM pggit.verify()") == []
