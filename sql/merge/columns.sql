@@ -68,107 +68,185 @@ $$;
 COMMENT ON FUNCTION pggit._columns_named(integer, pggit._position, jsonb) IS
 'The columns a table had at a position, with the names of then (pggit._names_at; NULL: those of now).';
 
-CREATE OR REPLACE FUNCTION pggit._first_change(p_values text[], p_before text)
-    RETURNS integer
-    LANGUAGE plpgsql IMMUTABLE
-    SET search_path = pg_catalog
+CREATE OR REPLACE FUNCTION pggit._at_commit(p_what text, p_table_id integer, p_commit_id text)
+    RETURNS jsonb
+    LANGUAGE plpgsql STABLE
 AS $$
+DECLARE
+    v_at pggit._position;
 BEGIN
-    RETURN (SELECT coalesce((SELECT v.n::integer FROM unnest(p_values) WITH ORDINALITY AS v(value, n) WHERE v.value IS DISTINCT FROM p_before ORDER BY v.n LIMIT 1), 1));
+    IF p_what = 'tables' THEN
+        RETURN (SELECT coalesce(jsonb_object_agg(n.table_id, n.name), '{}') FROM pggit._committed_names(p_commit_id) AS n);
+    ELSIF p_what = 'names' THEN
+        RETURN coalesce(pggit._names_at(p_commit_id) -> p_table_id::text, '{}');
+    END IF;
+    v_at := (pggit._ref(p_commit_id)).at;
+    RETURN (SELECT CASE pggit._presence(t, v_at) WHEN 'absent' THEN '{}' ELSE
+                       (SELECT coalesce(jsonb_object_agg(c.origin, pggit._kind_of(c)), '{}') || '{"is_there": true}' FROM pggit._columns_at(p_table_id, v_at) AS c) END
+              FROM pggit.tables AS t WHERE t.table_id = p_table_id);
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._first_change(text[], text) IS
-'Which of several best common ancestors changed something that was p_before in their own common ancestor: the number of the first, and 1 where none did.';
+COMMENT ON FUNCTION pggit._at_commit(text, integer, text) IS
+'What there was at a commit, as an object: tables has the names of all tables, by their ids, names those of a table''s columns, by origin, shape their kinds (pggit._kind_of), by origin, and is_there; {} where the table was not there.';
+
+CREATE OR REPLACE FUNCTION pggit._unknown_fields(p_one jsonb, p_other jsonb)
+    RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT coalesce(jsonb_object_agg(k, 'null'::jsonb), '{}') FROM jsonb_object_keys(coalesce(p_one, '{}') || coalesce(p_other, '{}')) AS k;
+$$;
+
+COMMENT ON FUNCTION pggit._unknown_fields(jsonb, jsonb) IS
+'The base of two objects whose base nobody knows: in each field a value that none of them has.';
+
+CREATE OR REPLACE FUNCTION pggit._dispute(p_left integer)
+    RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog
+AS $$
+    SELECT jsonb_build_array('in dispute' || CASE WHEN p_left < 64 THEN format(' (%s)', p_left) ELSE '' END);
+$$;
+
+COMMENT ON FUNCTION pggit._dispute(integer) IS
+'The beginning of a value that is in dispute between ancestors (pggit._merge_fields). p_left: as in pggit._in_base; a dispute of one level is not that of another.';
+
+CREATE OR REPLACE FUNCTION pggit._in_base(p_what text, p_table_id integer, p_bases text[], p_left integer DEFAULT 64)
+    RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v_merged jsonb := pggit._at_commit(p_what, p_table_id, p_bases[1]);
+    v_other  jsonb;
+    v_before text[];
+    v_base   jsonb;
+BEGIN
+    FOR v_at IN 2 .. cardinality(p_bases) LOOP
+        v_other := pggit._at_commit(p_what, p_table_id, p_bases[v_at]);
+        CONTINUE WHEN v_other = v_merged;
+        v_before := CASE WHEN p_left > 1 THEN pggit._merge_bases_of_any(p_bases[:v_at - 1], p_bases[v_at]) END;
+        v_base   := CASE WHEN v_before IS NULL THEN pggit._unknown_fields(v_merged, v_other)
+                         ELSE pggit._in_base(p_what, p_table_id, v_before, (p_left - 1) / (cardinality(p_bases) - 1)) END;
+        v_merged := (pggit._merge_fields(v_base, v_merged, v_other, pggit._dispute(p_left))).merged;
+    END LOOP;
+    RETURN v_merged;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._in_base(text, integer, text[], integer) IS
+'pggit._at_commit of what a merge starts from: of several best common ancestors what merges of them, one after the other, would give, each from what it has in common with those before. Where they would conflict there is an array,
+which no side has: ["in dispute", one, the other]. p_left: how many commits may still be merged in this way; where it is used up, all in which two differ is in dispute.';
+
+CREATE OR REPLACE FUNCTION pggit._is_in_base(p_table pggit.tables, p_bases text[])
+    RETURNS boolean
+    LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    RETURN CASE cardinality(p_bases) WHEN 1 THEN pggit._presence(p_table, (pggit._ref(p_bases[1])).at) <> 'absent'
+                                     ELSE pggit._in_base('shape', (p_table).table_id, p_bases) ? 'is_there' END;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._is_in_base(pggit.tables, text[]) IS
+'Whether what a merge starts from has a table.';
+
+CREATE OR REPLACE FUNCTION pggit._base_with_table(p_table pggit.tables, p_bases text[])
+    RETURNS pggit._position
+    LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    RETURN (SELECT r.at FROM unnest(p_bases) WITH ORDINALITY AS b(id, n) CROSS JOIN LATERAL pggit._ref(b.id) AS r ORDER BY pggit._presence(p_table, r.at) = 'absent', b.n LIMIT 1);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._base_with_table(pggit.tables, text[]) IS
+'The youngest best common ancestor that has a table; where none has, the youngest.';
 
 CREATE OR REPLACE FUNCTION pggit._columns_of_base(p_table_id integer, p_bases text[])
     RETURNS SETOF pggit.columns
     LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-    v_before text := (pggit._merge_bases(VARIADIC p_bases))[1];
+    v_shape jsonb;
 BEGIN
-    IF cardinality(p_bases) = 1 OR v_before IS NULL THEN
+    IF cardinality(p_bases) = 1 THEN
         RETURN QUERY SELECT c.* FROM pggit._columns_at(p_table_id, (pggit._ref(p_bases[1])).at) AS c;
         RETURN;
     END IF;
+    v_shape := pggit._in_base('shape', p_table_id, p_bases);
     RETURN QUERY
-    WITH before AS MATERIALIZED (
-        SELECT c.origin, pggit._kind_of(c) AS kind FROM pggit._columns_at(p_table_id, (pggit._ref(v_before)).at) AS c
-    ), bases AS MATERIALIZED (
-        SELECT b.n, c.origin, pggit._kind_of(c) AS kind, c AS found FROM unnest(p_bases) WITH ORDINALITY AS b(id, n) CROSS JOIN LATERAL pggit._columns_at(p_table_id, (pggit._ref(b.id)).at) AS c
-    ), picked AS (
-        SELECT o.origin, pggit._first_change(ARRAY(SELECT b.kind FROM generate_series(1, cardinality(p_bases)) AS g(n) LEFT JOIN bases AS b ON b.n = g.n AND b.origin = o.origin ORDER BY g.n),
-                                             (SELECT z.kind FROM before AS z WHERE z.origin = o.origin)) AS n
-          FROM (SELECT DISTINCT b.origin FROM bases AS b) AS o
-    )
-    SELECT (b.found).* FROM picked AS p JOIN bases AS b ON b.origin = p.origin AND b.n = p.n;
+    SELECT DISTINCT ON (c.origin) c.table_id, c.column_id, c.attnum, c.name, CASE WHEN k.is_its THEN c.type_name ELSE k.kind END, c.key_position, CASE WHEN k.is_its THEN c.generated_as END, c.added_at, c.dropped_at,
+           c.origin, c.names, c.catalog_row
+      FROM unnest(p_bases) WITH ORDINALITY AS b(id, n) CROSS JOIN LATERAL pggit._columns_at(p_table_id, (pggit._ref(b.id)).at) AS c
+     CROSS JOIN LATERAL (SELECT v_shape ->> c.origin::text AS kind, v_shape ->> c.origin::text = pggit._kind_of(c) AS is_its) AS k
+     WHERE k.kind IS NOT NULL
+     ORDER BY c.origin, k.is_its DESC, b.n;
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._columns_of_base(integer, text[]) IS
-'The columns that a merge of a table starts from: of several best common ancestors each column as the one has it that has changed it.';
+'The columns that a merge of a table starts from (pggit._in_base). The type of one whose kind is in dispute is one that no column has.';
 
-CREATE OR REPLACE FUNCTION pggit._objects_of_base(p_bases text[])
+CREATE OR REPLACE FUNCTION pggit._base_object(p_before pggit._schema_object, p_one pggit._schema_object, p_other pggit._schema_object, p_dispute jsonb)
+    RETURNS pggit._schema_object
+    LANGUAGE plpgsql IMMUTABLE
+AS $$
+DECLARE
+    v_merged pggit._schema_object := CASE WHEN (p_one).hash IS NULL THEN p_other ELSE p_one END;
+BEGIN
+    IF (p_one).hash IS NOT DISTINCT FROM (p_other).hash OR (p_other).hash IS NOT DISTINCT FROM (p_before).hash THEN
+        RETURN p_one;
+    ELSIF (p_one).hash IS NOT DISTINCT FROM (p_before).hash THEN
+        RETURN p_other;
+    END IF;
+    v_merged.definition := CASE WHEN (p_one).hash IS NULL OR (p_other).hash IS NULL THEN (v_merged).definition || jsonb_build_object(p_dispute ->> 0, 'dropped')
+                                ELSE (pggit._merge_fields((p_before).definition, (p_one).definition, (p_other).definition, p_dispute)).merged END;
+    v_merged.hash       := pggit._object_hash((v_merged).definition);
+    RETURN v_merged;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._base_object(pggit._schema_object, pggit._schema_object, pggit._schema_object, jsonb) IS
+'One object as a merge of two ancestors would have it, NULL for none; what is in dispute between them has a definition that nobody has (pggit._dispute).';
+
+CREATE OR REPLACE FUNCTION pggit._objects_of_base(p_bases text[], p_left integer DEFAULT 64)
     RETURNS pggit._schema_object[]
     LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-    v_before text     := (pggit._merge_bases(VARIADIC p_bases))[1];
     v_trees  bigint[] := ARRAY(SELECT s.tree_id FROM unnest(p_bases) WITH ORDINALITY AS b(id, n) LEFT JOIN pggit.schema_commits AS s ON s.commit_id = b.id ORDER BY b.n);
+    v_merged pggit._schema_object[];
+    v_other  pggit._schema_object[];
+    v_before text[];
+    v_base   pggit._schema_object[];
 BEGIN
     IF array_position(v_trees, NULL) IS NOT NULL THEN
         RETURN NULL;
-    ELSIF cardinality(p_bases) = 1 OR v_before IS NULL THEN
-        RETURN ARRAY(SELECT o FROM pggit._tree_objects(v_trees[1]) AS o);
     END IF;
-    RETURN ARRAY(
-        WITH before AS MATERIALIZED (
-            SELECT o.* FROM pggit.schema_commits AS s CROSS JOIN LATERAL pggit._tree_objects(s.tree_id) AS o WHERE s.commit_id = v_before
-        ), bases AS MATERIALIZED (
-            SELECT t.n, o.object_type, o.object_name, o.hash, o AS found FROM unnest(v_trees) WITH ORDINALITY AS t(id, n) CROSS JOIN LATERAL pggit._tree_objects(t.id) AS o
-        ), picked AS (
-            SELECT o.object_type, o.object_name,
-                   pggit._first_change(ARRAY(SELECT b.hash FROM generate_series(1, cardinality(p_bases)) AS g(n)
-                                               LEFT JOIN bases AS b ON b.n = g.n AND b.object_type = o.object_type AND b.object_name = o.object_name ORDER BY g.n), z.hash) AS n
-              FROM (SELECT DISTINCT b.object_type, b.object_name FROM bases AS b) AS o
-              LEFT JOIN before AS z ON z.object_type = o.object_type AND z.object_name = o.object_name
-        )
-        SELECT b.found FROM picked AS p JOIN bases AS b USING (object_type, object_name, n));
+    v_merged := ARRAY(SELECT o FROM pggit._tree_objects(v_trees[1]) AS o);
+    FOR v_at IN 2 .. cardinality(p_bases) LOOP
+        v_other := pggit._in_names_of(ARRAY(SELECT o FROM pggit._tree_objects(v_trees[v_at]) AS o), v_merged);
+        CONTINUE WHEN NOT EXISTS (SELECT FROM unnest(v_merged) AS m FULL JOIN unnest(v_other) AS o USING (object_type, object_name) WHERE m.hash IS DISTINCT FROM o.hash);
+        v_before := CASE WHEN p_left > 1 THEN pggit._merge_bases_of_any(p_bases[:v_at - 1], p_bases[v_at]) END;
+        v_base   := CASE WHEN v_before IS NOT NULL THEN pggit._in_names_of(pggit._objects_of_base(v_before, (p_left - 1) / (cardinality(p_bases) - 1)), v_merged) END;
+        v_merged := ARRAY(
+            WITH one AS MATERIALIZED (SELECT x.object_type, x.object_name, x FROM unnest(v_merged) AS x),
+                 other AS MATERIALIZED (SELECT x.object_type, x.object_name, x FROM unnest(v_other) AS x),
+                 base AS MATERIALIZED (SELECT x.object_type, x.object_name, x FROM unnest(v_base) AS x)
+            SELECT m
+              FROM one AS a FULL JOIN other AS b USING (object_type, object_name) LEFT JOIN base AS z USING (object_type, object_name)
+             CROSS JOIN LATERAL pggit._base_object(CASE WHEN v_base IS NOT NULL THEN z.x
+                                                        ELSE (object_type, object_name, NULL, pggit._unknown_fields((a.x).definition, (b.x).definition), '', NULL, NULL)::pggit._schema_object END,
+                                                   a.x, b.x, pggit._dispute(p_left)) AS m
+             WHERE m.hash IS NOT NULL);
+    END LOOP;
+    RETURN v_merged;
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._objects_of_base(text[]) IS
-'The definitions that a merge starts from: of several best common ancestors each object as the one has it that has changed it. NULL where nobody knows what there was.';
-
-CREATE OR REPLACE FUNCTION pggit._name_at(p_table_id integer, p_origin integer, p_commit_id text)
-    RETURNS text
-    LANGUAGE plpgsql STABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    -- The name in a column's identifier stands behind that of its table.
-    RETURN (SELECT (parse_ident(substr(e.object_name, length(e.parent) + 2)))[1]
-              FROM pggit.schema_commits AS s CROSS JOIN LATERAL pggit._tree_entries(s.tree_id) AS e
-             WHERE s.commit_id = p_commit_id AND e.object_type = 'column' AND e.table_id = p_table_id AND e.column_id = p_origin);
-END;
-$$;
-
-COMMENT ON FUNCTION pggit._name_at(integer, integer, text) IS
-'The name that a column had at a commit.';
-
-CREATE OR REPLACE FUNCTION pggit._name_in_base(p_table_id integer, p_origin integer, p_bases text[])
-    RETURNS text
-    LANGUAGE plpgsql STABLE
-AS $$
-BEGIN
-    RETURN (SELECT n.names[pggit._first_change(n.names, CASE WHEN cardinality(p_bases) > 1 THEN pggit._name_at(p_table_id, p_origin, (pggit._merge_bases(VARIADIC p_bases))[1]) ELSE n.names[1] END)]
-              FROM (SELECT ARRAY(SELECT pggit._name_at(p_table_id, p_origin, b.id) FROM unnest(p_bases) WITH ORDINALITY AS b(id, n) ORDER BY b.n) AS names) AS n);
-END;
-$$;
-
-COMMENT ON FUNCTION pggit._name_in_base(integer, integer, text[]) IS
-'The name of a column that a merge starts from, likewise.';
+COMMENT ON FUNCTION pggit._objects_of_base(text[], integer) IS
+'The definitions that a merge starts from, merged of several best common ancestors as in pggit._in_base; tables and columns have the names of the youngest one. NULL where nobody knows what there was.';
 
 CREATE OR REPLACE FUNCTION pggit._merged_columns(p_table_id integer, p_bases text[], p_ours pggit._position, p_theirs pggit._position, p_names jsonb)
     RETURNS TABLE (origin integer, base pggit.columns, ours pggit.columns, theirs pggit.columns, change text)
@@ -392,6 +470,37 @@ $$;
 COMMENT ON FUNCTION pggit._rows_with_changed_cell(integer, text[], pggit._position, pggit.columns, pggit.columns) IS
 'How many rows have another value in a column on one side than in the base; of several best common ancestors, than in the one that it differs from most, so that no change is missed.';
 
+CREATE OR REPLACE FUNCTION pggit._is_disputed_drop(p_table_id integer, p_column record, p_bases text[])
+    RETURNS boolean
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_ours   pggit.columns := p_column.ours;
+    v_theirs pggit.columns := p_column.theirs;
+    v_base   pggit.columns := p_column.base;
+    v_pair   record;
+BEGIN
+    IF cardinality(p_bases) = 1 OR NOT v_base IS NULL OR (v_ours IS NULL) = (v_theirs IS NULL) THEN
+        RETURN false;
+    END IF;
+    FOR v_pair IN
+        SELECT h.id, h.at, c, pggit._merge_bases(h.id, g.id) AS before
+          FROM (SELECT b.id, r.at FROM unnest(p_bases) AS b(id) CROSS JOIN LATERAL pggit._ref(b.id) AS r) AS h
+          JOIN pggit._columns_at(p_table_id, h.at) AS c ON c.origin = p_column.origin AND c.generated_as IS NULL
+          JOIN (SELECT b.id, r.at FROM unnest(p_bases) AS b(id) CROSS JOIN LATERAL pggit._ref(b.id) AS r) AS g
+            ON NOT EXISTS (SELECT FROM pggit._columns_at(p_table_id, g.at) AS k WHERE k.origin = p_column.origin)
+    LOOP
+        IF pggit._rows_with_changed_cell(p_table_id, v_pair.before, v_pair.at, v_pair.c, v_pair.c) > 0 THEN
+            RETURN true;
+        END IF;
+    END LOOP;
+    RETURN false;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._is_disputed_drop(integer, record, text[]) IS
+'Whether one side alone has a column (as in pggit._merged_columns) that one best common ancestor has dropped and another has written: whoever has it yet, or not, has decided that.';
+
 CREATE OR REPLACE FUNCTION pggit._decide_column(p_merge_id uuid, p_table pggit.tables, p_column record, p_bases text[], p_ours pggit._position, p_theirs pggit._position,
                                                 OUT change text, OUT name text)
     LANGUAGE plpgsql
@@ -410,7 +519,7 @@ BEGIN
     name   := v_name;
     IF NOT v_ours IS NULL AND NOT v_theirs IS NULL AND (v_ours).name <> (v_theirs).name THEN
         -- Who has renamed it?
-        CASE pggit._name_in_base(p_table.table_id, p_column.origin, p_bases)
+        CASE pggit._in_base('names', p_table.table_id, p_bases) ->> p_column.origin::text
             WHEN (v_ours).name THEN name := (v_theirs).name;
             WHEN (v_theirs).name THEN NULL;
             ELSE
@@ -426,14 +535,15 @@ BEGIN
         v_rows := pggit._rows_with_changed_cell(p_table.table_id, p_bases, p_theirs, v_base, v_theirs);
     END IF;
 
-    v_kind := CASE WHEN change = 'drop' AND (v_rows > 0 OR pggit._kind_of(v_ours) <> pggit._kind_of(v_base)) THEN 'update_delete'
+    v_kind := CASE WHEN pggit._is_disputed_drop(p_table.table_id, p_column, p_bases) THEN CASE WHEN v_ours IS NULL THEN 'delete_update' ELSE 'update_delete' END
+                   WHEN change = 'drop' AND (v_rows > 0 OR pggit._kind_of(v_ours) <> pggit._kind_of(v_base)) THEN 'update_delete'
                    WHEN v_ours IS NULL AND NOT v_base IS NULL AND NOT v_theirs IS NULL AND (v_rows > 0 OR pggit._kind_of(v_theirs) <> pggit._kind_of(v_base)) THEN 'delete_update'
                    WHEN change = 'retype' AND pggit._kind_of(v_ours) IS DISTINCT FROM pggit._kind_of(v_base) THEN CASE WHEN v_base IS NULL THEN 'insert_insert' ELSE 'update_update' END END;
     IF v_kind IS NOT NULL THEN
         v_taken := (pggit._open_schema_conflict(p_merge_id, 'column', v_object, v_kind, pggit._column_json(v_base),
                        pggit._column_json(v_ours) || CASE WHEN v_rows > 0 AND change = 'drop' THEN jsonb_build_object('changed_rows', v_rows) ELSE '{}' END,
                        pggit._column_json(v_theirs) || CASE WHEN v_rows > 0 AND v_ours IS NULL THEN jsonb_build_object('changed_rows', v_rows) ELSE '{}' END)).resolution;
-        change := CASE WHEN v_taken = 'theirs' THEN CASE v_kind WHEN 'delete_update' THEN 'add' ELSE change END ELSE 'none' END;
+        change := CASE WHEN v_taken = 'theirs' THEN CASE v_kind WHEN 'delete_update' THEN 'add' WHEN 'update_delete' THEN 'drop' ELSE change END ELSE 'none' END;
     END IF;
 END;
 $$;
@@ -452,7 +562,6 @@ DECLARE
     v_decided record;
     v_live    pggit.columns;
     v_clash   text;
-    v_base    pggit._position := (pggit._ref(p_bases[1])).at;
     v_names   jsonb := pggit._names_at(p_their_id);
     v_why_not text;
 BEGIN
@@ -460,7 +569,7 @@ BEGIN
     CREATE TEMPORARY TABLE pggit_merged_columns (table_id integer, origin integer, base_id integer, ours_id integer, theirs_id integer, change text, name text, ours_name text, theirs_name text,
                                                  is_generated boolean, is_past boolean, their_relation regclass, their_name text, is_identity boolean, is_required boolean, is_as_base boolean) ON COMMIT DROP;
     FOR v_table IN SELECT t.* FROM pggit.tables AS t WHERE t.untracked_at IS NULL ORDER BY t.schema_name, t.table_name LOOP
-        CONTINUE WHEN 'absent' IN (pggit._presence(v_table, v_base), pggit._presence(v_table, p_ours), pggit._presence(v_table, p_theirs));
+        CONTINUE WHEN 'absent' IN (pggit._presence(v_table, p_ours), pggit._presence(v_table, p_theirs)) OR NOT pggit._is_in_base(v_table, p_bases);
         CONTINUE WHEN NOT EXISTS (SELECT FROM pggit._merged_columns(v_table.table_id, p_bases, p_ours, p_theirs, v_names) AS m
                                    WHERE m.change <> 'none' OR (m.base).column_id IS DISTINCT FROM (m.ours).column_id OR (m.base).column_id IS DISTINCT FROM (m.theirs).column_id);
         IF pggit._is_keyless(v_table.table_id) THEN
@@ -1160,14 +1269,14 @@ BEGIN
                                      CROSS JOIN LATERAL (SELECT pggit._value_of_old_rows(pggit._relation_at(p_table_id, (p_ours).branch_id), m.ours_name) AS ours,
                                                                 pggit._value_of_old_rows(m.their_relation, m.their_name) AS theirs) AS v
                                      WHERE m.table_id = p_table_id AND NOT m.is_generated
-                                       AND CASE WHEN m.change = 'add' THEN m.base_id IS NOT NULL OR v.theirs IS NULL
+                                       AND CASE WHEN m.change = 'add' THEN m.base_id IS NOT NULL OR v.theirs IS NULL OR pggit._is_on_main(p_table_id, m.theirs_id, pggit._base_mark(p_ours))
                                                 ELSE m.ours_id <> m.theirs_id AND m.base_id IS DISTINCT FROM m.theirs_id AND (v.ours = v.theirs) IS NOT TRUE END)), '');
 END;
 $$;
 
 COMMENT ON FUNCTION pggit._keys_of_filled_sql(integer, pggit._position, pggit._position) IS
 'UNION with all keys of theirs, where a column of theirs has another value in each row without any row having been written (a sequence''s numbers, random values), or another one in old rows than the column of that name
-that ours has added. Empty otherwise.';
+that ours has added, or is one of main''s that is older than the main that ours stands on. Empty otherwise.';
 
 CREATE OR REPLACE FUNCTION pggit._keys_of_view_sql(p_table_id integer, p_ours pggit._position)
     RETURNS text

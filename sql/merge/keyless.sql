@@ -1,40 +1,49 @@
 -- Merging tables without a primary key: how often there is a row is ours + theirs - base, never below zero. There are no conflicts.
 
-CREATE OR REPLACE FUNCTION pggit._counts_sql(p_table_id integer, p_position pggit._position)
-    RETURNS text
-    LANGUAGE sql STABLE
-AS $$
-    SELECT format('SELECT s.k, (array_agg(s.r))[1] AS r, count(*) AS n FROM (SELECT %s FROM (%s) AS q) AS s GROUP BY s.k',
-                  pggit._counted_sql(p_table_id, pggit._shared_columns(p_table_id, pggit._target(), pggit._target()), 'q'), pggit._state_sql(p_table_id, p_position));
-$$;
-
-COMMENT ON FUNCTION pggit._counts_sql(integer, pggit._position) IS
-'SELECT (k, r, n) of all rows of a table without a key at a position. For pggit._pinned.';
-
-CREATE OR REPLACE FUNCTION pggit._base_counts_sql(p_table_id integer, p_bases text[])
+CREATE OR REPLACE FUNCTION pggit._counts_sql(p_table_id integer, p_position pggit._position, p_fills jsonb DEFAULT '{}')
     RETURNS text
     LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-    v_counts   text := pggit._counts_sql(p_table_id, (pggit._ref(p_bases[1])).at);
+    v_rows     text     := pggit._state_sql(p_table_id, p_position);
+    v_relation regclass := coalesce(pggit._relation_at(p_table_id, (pggit._target()).branch_id), pggit._relation_at(p_table_id, 1));
+BEGIN
+    IF pggit._is_reshaped(p_table_id, p_position, pggit._target()) THEN
+        SELECT format('SELECT %s FROM (%s) AS s', string_agg(format('%s AS c%s', e.value, e.key), ', ' ORDER BY e.key), v_rows) INTO v_rows
+          FROM jsonb_each_text(pggit._merged_cells(p_table_id, p_position,
+                                                   (SELECT jsonb_object_agg(c.column_id, pggit._value_of_old_rows(v_relation, c.name)) FROM pggit._columns_at(p_table_id, pggit._target()) AS c), p_fills)) AS e;
+    END IF;
+    RETURN format('SELECT s.k, (array_agg(s.r))[1] AS r, count(*) AS n FROM (SELECT %s FROM (%s) AS q) AS s GROUP BY s.k',
+                  pggit._counted_sql(p_table_id, pggit._shared_columns(p_table_id, pggit._target(), pggit._target()), 'q'), v_rows);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._counts_sql(integer, pggit._position, jsonb) IS
+'SELECT (k, r, n) of all rows of a table without a key at a position, in the columns of the target of a merge: converted, or as p_fills says (pggit._merged_cells), and with what old rows got in a column that came later. For pggit._pinned.';
+
+CREATE OR REPLACE FUNCTION pggit._base_counts_sql(p_table_id integer, p_bases text[], p_fills jsonb DEFAULT '{}')
+    RETURNS text
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v_counts   text := pggit._counts_sql(p_table_id, (pggit._ref(p_bases[1])).at, p_fills);
     v_before   text[];
     v_readable boolean;
 BEGIN
     FOR v_at IN 2 .. cardinality(p_bases) LOOP
         v_before := pggit._merge_bases_of_any(p_bases[:v_at - 1], p_bases[v_at]);
-        SELECT bool_and(pggit._presence(t, c.at) = 'present' AND NOT pggit._is_reshaped(p_table_id, c.at, NULL)) INTO v_readable
-          FROM pggit.tables AS t, pggit.commits AS c
-         WHERE t.table_id = p_table_id AND c.commit_id = ANY (v_before);
+        SELECT bool_and(pggit._presence(t, c.at) <> 'gap') INTO v_readable FROM pggit.tables AS t, pggit.commits AS c WHERE t.table_id = p_table_id AND c.commit_id = ANY (v_before);
         CONTINUE WHEN v_readable IS NOT TRUE;
         v_counts := format('SELECT s.k, (array_agg(s.r))[1] AS r, sum(s.n) AS n FROM (%s UNION ALL %s UNION ALL SELECT z.k, z.r, -z.n FROM (%s) AS z) AS s GROUP BY s.k HAVING sum(s.n) > 0',
-                           'SELECT * FROM (' || v_counts || ') AS b', 'SELECT * FROM (' || pggit._counts_sql(p_table_id, (pggit._ref(p_bases[v_at])).at) || ') AS b', pggit._base_counts_sql(p_table_id, v_before));
+                           'SELECT * FROM (' || v_counts || ') AS b', 'SELECT * FROM (' || pggit._counts_sql(p_table_id, (pggit._ref(p_bases[v_at])).at, p_fills) || ') AS b',
+                           pggit._base_counts_sql(p_table_id, v_before, p_fills));
     END LOOP;
     RETURN v_counts;
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._base_counts_sql(integer, text[]) IS
-'SELECT (k, r, n) of the rows that a merge starts from: of several best common ancestors what merges of them, one after the other, would give, each from what it has in common with those before.';
+COMMENT ON FUNCTION pggit._base_counts_sql(integer, text[], jsonb) IS
+'SELECT (k, r, n) of the rows that a merge starts from: of several best common ancestors what merges of them, one after the other, would give, each from what it has in common with those before. p_fills: as in pggit._counts_sql.';
 
 CREATE OR REPLACE FUNCTION pggit._empty_keyless_plan(p_table_id integer)
     RETURNS void

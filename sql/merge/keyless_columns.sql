@@ -71,7 +71,7 @@ COMMENT ON FUNCTION pggit._merged_cells(integer, pggit._position, jsonb, jsonb) 
 'The merged columns of a row s of a state, expressions by column id: converted as an assignment does, or as p_fills says (by column id), over the row in which the column itself is what it was; p_missing has
 those that the state has not got.';
 
-CREATE OR REPLACE FUNCTION pggit._read_side(p_side text, p_table_id integer, p_at pggit._position, p_missing jsonb, p_fills jsonb, p_number integer DEFAULT 1)
+CREATE OR REPLACE FUNCTION pggit._read_side(p_side text, p_table_id integer, p_at pggit._position, p_missing jsonb, p_fills jsonb)
     RETURNS void
     LANGUAGE plpgsql
 AS $$
@@ -81,14 +81,31 @@ BEGIN
     IF to_regclass(v_rows) IS NULL THEN
         EXECUTE format('CREATE TEMPORARY TABLE pggit_%2$s_%1$s (r pggit._delta_%1$s, plain pggit._delta_%1$s, was pggit._delta_%1$s, n integer, k text COLLATE "C", i bigint) ON COMMIT DROP', p_table_id, p_side);
     END IF;
-    EXECUTE format('INSERT INTO %s (r, plain, was, n) SELECT %s, %s, %s, %s FROM (%s) AS s', v_rows, pggit._merged_row_sql(p_table_id, 's', pggit._merged_cells(p_table_id, p_at, p_missing, p_fills)),
-                   pggit._merged_row_sql(p_table_id, 's', pggit._merged_cells(p_table_id, p_at, p_missing, '{}')), pggit._as_row_sql(p_table_id, 's', p_at), p_number, pggit._state_sql(p_table_id, p_at));
+    EXECUTE format('INSERT INTO %s (r, plain, was, n) SELECT %s, %s, %s, 1 FROM (%s) AS s', v_rows, pggit._merged_row_sql(p_table_id, 's', pggit._merged_cells(p_table_id, p_at, p_missing, p_fills)),
+                   pggit._merged_row_sql(p_table_id, 's', pggit._merged_cells(p_table_id, p_at, p_missing, '{}')), pggit._as_row_sql(p_table_id, 's', p_at), pggit._state_sql(p_table_id, p_at));
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._read_side(text, integer, pggit._position, jsonb, jsonb, integer) IS
-'Adds the rows of a state to pggit_<side>_<table id>: r in the merged columns, plain likewise without p_fills, as the target has them once its columns have changed, was in the columns of then. p_number: how often
-each counts.';
+COMMENT ON FUNCTION pggit._read_side(text, integer, pggit._position, jsonb, jsonb) IS
+'Reads the rows of a state into pggit_<side>_<table id>: r in the merged columns, plain likewise without p_fills, as the target has them once its columns have changed, was in the columns of then.';
+
+CREATE OR REPLACE FUNCTION pggit._read_base(p_table_id integer, p_bases text[], p_fills jsonb)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF cardinality(p_bases) = 1 THEN
+        PERFORM pggit._read_side('base', p_table_id, (pggit._ref(p_bases[1])).at, '{}', p_fills);
+        RETURN;
+    END IF;
+    EXECUTE format('CREATE TEMPORARY TABLE pggit_base_%1$s ON COMMIT DROP AS
+                    SELECT s.r, s.n::integer AS n, NULL::text COLLATE "C" AS k, NULL::bigint AS i FROM pggit._pinned(%2$L) AS s(k text, r pggit._delta_%1$s, n numeric)', p_table_id,
+                   format('SELECT s.k, s.r, s.n::numeric FROM (%s) AS s', pggit._base_counts_sql(p_table_id, p_bases, p_fills)));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._read_base(integer, text[], jsonb) IS
+'Reads the rows that a merge starts from into pggit_base_<table id>: r in the merged columns, and how often there is each (n).';
 
 CREATE OR REPLACE FUNCTION pggit._count_side(p_side text, p_table_id integer, p_shared integer[], p_own integer[], p_old jsonb)
     RETURNS void
@@ -117,14 +134,10 @@ CREATE OR REPLACE FUNCTION pggit._read_sides(p_table_id integer, p_bases text[],
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_before text[] := CASE WHEN cardinality(p_bases) > 1 THEN pggit._merge_bases(VARIADIC p_bases) END;
     v_given  record := pggit._given_references(p_table_id, '(s.r)');
 BEGIN
     PERFORM pggit._drop_temporary(format('pg_temp.pggit_%s_%s', s.side, p_table_id)) FROM unnest(ARRAY['base', 'ours', 'theirs', 'counts']) AS s(side);
-    PERFORM pggit._read_side('base', p_table_id, (pggit._ref(b.id)).at, '{}', p_fills) FROM unnest(p_bases) AS b(id);
-    -- Of several best common ancestors what each did to their own common ancestor counts once.
-    PERFORM pggit._read_side('base', p_table_id, (pggit._ref(v_before[1])).at, '{}', p_fills, 1 - cardinality(p_bases))
-      FROM pggit.tables AS t WHERE t.table_id = p_table_id AND v_before IS NOT NULL AND pggit._presence(t, (pggit._ref(v_before[1])).at) = 'present';
+    PERFORM pggit._read_base(p_table_id, p_bases, p_fills);
     IF v_given.joins <> '' THEN
         EXECUTE format('UPDATE pg_temp.pggit_base_%1$s AS u SET r = q.r FROM (SELECT s.ctid AS at, ROW(0, %2$s)::pggit._delta_%1$s AS r FROM pg_temp.pggit_base_%1$s AS s%3$s) AS q WHERE u.ctid = q.at', p_table_id,
                        (SELECT string_agg(coalesce(v_given.cells ->> c.column_id::text, format('(s.r).c%s', c.column_id)), ', ' ORDER BY c.attnum) FROM pggit._store_columns(p_table_id) AS c), v_given.joins);

@@ -428,6 +428,7 @@ CREATE OR REPLACE FUNCTION pggit._plan(p_merge pggit.merges, p_bases text[], p_b
 AS $$
 DECLARE
     v_table   pggit.tables;
+    v_base    pggit._position;
     v_tables  integer[] := '{}';
     v_result  pggit.merge_result;
     v_kept    jsonb;
@@ -482,10 +483,11 @@ BEGIN
         END IF;
         v_missing := pggit._missing_cells(v_table.table_id, p_ours, p_theirs);
         PERFORM pggit._plan_rows(v_table.table_id, v_keys, v_number, p_bases, p_ours, p_theirs, v_missing.base, v_missing.ours, v_missing.theirs);
-        PERFORM pggit._number_columns(v_table, (pggit._ref(p_bases[1])).at, p_before, p_ours);
-        PERFORM pggit._fill_columns(p_merge, v_table, (pggit._ref(p_bases[1])).at, p_before, p_ours, p_theirs);
+        v_base := pggit._base_with_table(v_table, p_bases);
+        PERFORM pggit._number_columns(v_table, v_base, p_before, p_ours);
+        PERFORM pggit._fill_columns(p_merge, v_table, v_base, p_before, p_ours, p_theirs);
         PERFORM pggit._list_conflicts(p_merge.merge_id, v_table);
-        PERFORM pggit._show_unfit(p_merge.merge_id, v_table, (pggit._ref(p_bases[1])).at, p_before, p_theirs);
+        PERFORM pggit._show_unfit(p_merge.merge_id, v_table, v_base, p_before, p_theirs);
     END LOOP;
 
     IF EXISTS (SELECT FROM pggit.conflicts AS c WHERE c.merge_id = p_merge.merge_id AND c.kind = 'insert_insert') THEN
@@ -859,9 +861,9 @@ BEGIN
     END IF;
     PERFORM pggit._note_made(v_theirs) WHERE v_merge.kind <> 'merge' AND v_target.branch_id = 1;
     v_steps := pggit._table_steps(v_bases, v_ours, v_theirs, v_merge.kind = 'merge');
-    v_names := pggit._rename_table_steps(v_bases[1], v_source.branch_id, v_their_id, v_target.branch_id);
-    v_steps.steps := v_steps.steps || v_names.steps || pggit._type_steps(v_bases[1], v_source.branch_id, v_target.branch_id);
-    v_steps.reason := coalesce(v_steps.reason, v_names.reason, CASE WHEN v_source.branch_id IS NULL AND v_target.branch_id = 1 THEN pggit._why_not_again(v_bases[1], v_their_id) END);
+    v_names := pggit._rename_table_steps(v_bases, v_source.branch_id, v_their_id, v_target.branch_id);
+    v_steps.steps := v_steps.steps || v_names.steps || pggit._type_steps(v_bases, v_source.branch_id, v_target.branch_id);
+    v_steps.reason := coalesce(v_steps.reason, v_names.reason, CASE WHEN v_source.branch_id IS NULL AND v_target.branch_id = 1 THEN pggit._why_not_again(v_bases, v_their_id) END);
     IF v_steps.reason IS NOT NULL THEN
         RETURN pggit._result(p_merge_id, 'refused', jsonb_build_object('reason', v_steps.reason, 'sqlstate', 'VG302'));
     ELSIF v_steps.steps <> '[]' AND NOT p_apply THEN

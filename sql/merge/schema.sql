@@ -27,7 +27,7 @@ $$;
 COMMENT ON FUNCTION pggit._merge_labels(jsonb, jsonb, jsonb) IS
 'The labels of an enum that both sides have added to: those of ours, and what theirs added behind the labels that it follows there. PostgreSQL takes no label away.';
 
-CREATE OR REPLACE FUNCTION pggit._merge_fields(p_base jsonb, p_ours jsonb, p_theirs jsonb, OUT merged jsonb, OUT clash text[])
+CREATE OR REPLACE FUNCTION pggit._merge_fields(p_base jsonb, p_ours jsonb, p_theirs jsonb, p_disputed jsonb DEFAULT NULL, OUT merged jsonb, OUT clash text[])
     LANGUAGE plpgsql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -49,12 +49,13 @@ BEGIN
         ELSIF v_ours IS DISTINCT FROM v_their AND v_their IS DISTINCT FROM v_base THEN
             IF v_field = 'labels' AND jsonb_typeof(v_ours) = 'array' AND jsonb_typeof(v_their) = 'array' THEN
                 v_ours := pggit._merge_labels(v_base, v_ours, v_their);
-            ELSIF jsonb_typeof(v_ours) = 'object' AND jsonb_typeof(v_their) = 'object' THEN
-                v_part := pggit._merge_fields(CASE WHEN jsonb_typeof(v_base) = 'object' THEN v_base END, v_ours, v_their);
+            ELSIF jsonb_typeof(v_ours) = 'object' AND jsonb_typeof(v_their) = 'object' AND coalesce(jsonb_typeof(v_base), 'object') = 'object' THEN
+                v_part := pggit._merge_fields(v_base, v_ours, v_their, p_disputed);
                 v_ours := v_part.merged;
                 clash  := clash || ARRAY(SELECT v_field || '.' || c FROM unnest(v_part.clash) AS c);
             ELSE
-                clash := clash || v_field;
+                clash  := clash || v_field;
+                v_ours := coalesce(p_disputed || jsonb_build_array(v_ours, v_their), v_ours);
             END IF;
         END IF;
         IF v_ours IS NOT NULL THEN
@@ -64,8 +65,8 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._merge_fields(jsonb, jsonb, jsonb) IS
-'Three definitions of one object, merged field by field. clash: the fields that both sides changed in different ways, in which merged is ours.';
+COMMENT ON FUNCTION pggit._merge_fields(jsonb, jsonb, jsonb, jsonb) IS
+'Three definitions of one object, merged field by field. clash: the fields that both sides changed in different ways, in which merged is ours or, where p_disputed is given, that array and both values: what nobody has.';
 
 CREATE OR REPLACE FUNCTION pggit._is_of_table(p_object pggit._schema_object)
     RETURNS boolean

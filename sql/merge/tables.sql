@@ -11,7 +11,7 @@ $$;
 COMMENT ON FUNCTION pggit._made_like(integer, pggit._position) IS
 'The table of a branch that has the definition which a table had at a position of that branch; NULL when there is none any more.';
 
-CREATE OR REPLACE FUNCTION pggit._same_name(p_table_id integer, p_base pggit._position, p_theirs pggit._position, p_ours pggit._position)
+CREATE OR REPLACE FUNCTION pggit._same_name(p_table_id integer, p_bases text[], p_theirs pggit._position, p_ours pggit._position)
     RETURNS integer
     LANGUAGE plpgsql STABLE
 AS $$
@@ -20,14 +20,14 @@ BEGIN
               FROM pggit._name_at(p_table_id, p_theirs) AS n JOIN pggit.tables AS t ON t.untracked_at IS NULL AND t.table_id <> p_table_id
              CROSS JOIN LATERAL pggit._name_at(t.table_id, p_ours) AS o
              WHERE pggit._presence(t, p_ours) = 'present' AND (o.schema_name, o.table_name) = (n.schema_name, n.table_name)
-               AND NOT (pggit._is_away(t.table_id, p_theirs) AND NOT pggit._is_away(t.table_id, p_base))
+               AND NOT (pggit._is_away(t.table_id, p_theirs) AND EXISTS (SELECT FROM unnest(p_bases) AS b(id) WHERE NOT pggit._is_away(t.table_id, (pggit._ref(b.id)).at)))
                -- Nor one that has another name on theirs.
                AND NOT EXISTS (SELECT FROM pggit._name_at(t.table_id, p_theirs) AS w WHERE pggit._presence(t, p_theirs) = 'present' AND (w.schema_name, w.table_name) <> (n.schema_name, n.table_name))
              LIMIT 1);
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._same_name(integer, pggit._position, pggit._position, pggit._position) IS
+COMMENT ON FUNCTION pggit._same_name(integer, text[], pggit._position, pggit._position) IS
 'Another table, which ours has under the name of one of theirs, and which theirs has not dropped.';
 
 CREATE OR REPLACE FUNCTION pggit._defined_on(p_table_id integer, p_branch_id integer)
@@ -140,7 +140,42 @@ $$;
 COMMENT ON FUNCTION pggit._forget_table(integer) IS
 'Removes a table that main does not have and no branch any more, with its stores.';
 
-CREATE OR REPLACE FUNCTION pggit._why_not_dropped(p_table pggit.tables, p_base pggit._position, p_kept pggit._position, p_dropped pggit._position, p_name text, p_is_merge boolean)
+CREATE OR REPLACE FUNCTION pggit._is_changed_since(p_table pggit.tables, p_bases text[], p_kept pggit._position)
+    RETURNS boolean
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_id      integer := (p_table).table_id;
+    v_target  text    := current_setting('pggit.merge_target', true);
+    v_changed boolean;
+BEGIN
+    IF EXISTS (SELECT FROM unnest(p_bases) AS b(id) CROSS JOIN LATERAL pggit._ref(b.id) AS r
+                WHERE CASE pggit._presence(p_table, r.at) WHEN 'absent' THEN cardinality(p_bases) = 1 WHEN 'present' THEN NOT pggit._is_comparable(p_table, r.at, p_kept) ELSE true END) THEN
+        RETURN true;
+    ELSIF cardinality(p_bases) = 1 THEN
+        IF NOT pggit._is_reshaped(v_id, (pggit._ref(p_bases[1])).at, p_kept) THEN
+            EXECUTE format('SELECT EXISTS (%s)', pggit._changes_sql(v_id, (pggit._ref(p_bases[1])).at, p_kept)) INTO v_changed;
+        END IF;
+        RETURN coalesce(v_changed, true);
+    ELSIF (SELECT jsonb_object_agg(c.origin, pggit._kind_of(c)) FROM pggit._columns_at(v_id, p_kept) AS c) IS DISTINCT FROM pggit._in_base('shape', v_id, p_bases) - 'is_there' THEN
+        RETURN true;
+    END IF;
+    PERFORM set_config('pggit.merge_target', p_kept::text, true);
+    EXECUTE CASE WHEN pggit._is_keyless(v_id)
+        THEN format('SELECT EXISTS (SELECT FROM pggit._pinned(%L) AS b(k text, r pggit._delta_%3$s, n numeric) FULL JOIN pggit._pinned(%2$L) AS o(k text, r pggit._delta_%3$s, n bigint) USING (k) WHERE b.n IS DISTINCT FROM o.n)',
+                    format('SELECT b.k, b.r, b.n::numeric FROM (%s) AS b', pggit._base_counts_sql(v_id, p_bases)), pggit._counts_sql(v_id, p_kept), v_id)
+        ELSE format('SELECT EXISTS (SELECT FROM (%s) AS k CROSS JOIN LATERAL (%s) AS b LEFT JOIN LATERAL (%s) AS o ON true WHERE b._torn <> ''{}'' OR ROW(%s)::record *<> ROW(%s)::record)',
+                    (SELECT string_agg(pggit._candidates_sql(v_id, (pggit._ref(b.id)).at, p_kept), ' UNION ') FROM unnest(p_bases) AS b(id)), pggit._base_row_sql(v_id, p_bases), pggit._row_now_sql(v_id, p_kept),
+                    pggit._stored_columns(v_id, 'b', p_kept), pggit._stored_columns(v_id, 'o', p_kept)) END INTO v_changed;
+    PERFORM set_config('pggit.merge_target', coalesce(v_target, ''), true);
+    RETURN v_changed;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._is_changed_since(pggit.tables, text[], pggit._position) IS
+'Whether a table that a state has is another one there than where a merge starts from, in its columns or its rows.';
+
+CREATE OR REPLACE FUNCTION pggit._why_not_dropped(p_table pggit.tables, p_bases text[], p_kept pggit._position, p_dropped pggit._position, p_name text, p_is_merge boolean)
     RETURNS text
     LANGUAGE plpgsql
 AS $$
@@ -154,9 +189,8 @@ BEGIN
                       AND NOT EXISTS (SELECT FROM pggit.tables AS t WHERE t.relation = c.oid AND t.untracked_at IS NULL)) THEN
         RETURN format('main has a table %s that is not tracked, so that the one of before stays where it is: track it there (pggit.track_table), or drop or rename it', p_name);
     END IF;
-    IF pggit._presence(p_table, p_base) = 'present' AND pggit._presence(p_table, p_kept) = 'present' AND pggit._is_comparable(p_table, p_base, p_kept)
-       AND NOT pggit._is_reshaped(p_table.table_id, p_base, p_kept) THEN
-        EXECUTE format('SELECT EXISTS (%s)', pggit._changes_sql(p_table.table_id, p_base, p_kept)) INTO v_changed;
+    IF pggit._presence(p_table, p_kept) = 'present' THEN
+        v_changed := pggit._is_changed_since(p_table, p_bases, p_kept);
     END IF;
     RETURN CASE WHEN v_changed THEN (
         SELECT CASE WHEN d.branch_id = k.branch_id OR NOT p_is_merge
@@ -168,7 +202,7 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._why_not_dropped(pggit.tables, pggit._position, pggit._position, pggit._position, text, boolean) IS
+COMMENT ON FUNCTION pggit._why_not_dropped(pggit.tables, text[], pggit._position, pggit._position, text, boolean) IS
 'Why a table that one side dropped does not go on the other, or NULL when that one has left it as it was.';
 
 CREATE OR REPLACE FUNCTION pggit._drop_on_main(p_tables integer[], p_ours pggit._position)
@@ -269,7 +303,6 @@ CREATE OR REPLACE FUNCTION pggit._table_steps(p_bases text[], p_ours pggit._posi
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_base   pggit._position;
     v_table  pggit.tables;
     v_was    boolean;
     v_theirs boolean;
@@ -283,10 +316,9 @@ BEGIN
         v_theirs := pggit._presence(v_table, p_theirs) <> 'absent';
         CONTINUE WHEN v_ours = v_theirs;
         SELECT format('%I.%I', n.schema_name, n.table_name) INTO v_name FROM pggit._name_at(v_table.table_id, CASE WHEN v_ours THEN p_ours ELSE p_theirs END) AS n;
-        v_was    := EXISTS (SELECT FROM unnest(p_bases) AS b(id) WHERE pggit._presence(v_table, (pggit._ref(b.id)).at) <> 'absent');
-        v_base   := (pggit._ref(p_bases[1])).at;
+        v_was    := pggit._is_in_base(v_table, p_bases);
         IF v_theirs AND NOT v_was THEN
-            v_other := pggit._same_name(v_table.table_id, v_base, p_theirs, p_ours);
+            v_other := pggit._same_name(v_table.table_id, p_bases, p_theirs, p_ours);
             IF v_other IS NULL THEN
                 steps := steps || jsonb_build_object('do', 'create', 'table', v_table.table_id);
                 CONTINUE;
@@ -295,11 +327,11 @@ BEGIN
             EXIT WHEN reason IS NOT NULL;
             steps := steps || jsonb_build_object('do', 'join', 'table', v_table.table_id, 'other', v_other);
         ELSIF v_was AND v_ours AND pggit._is_away(v_table.table_id, p_theirs) THEN
-            reason := pggit._why_not_dropped(v_table, v_base, p_ours, p_theirs, v_name, p_is_merge);
+            reason := pggit._why_not_dropped(v_table, p_bases, p_ours, p_theirs, v_name, p_is_merge);
             EXIT WHEN reason IS NOT NULL;
             steps := steps || jsonb_build_object('do', 'drop', 'table', v_table.table_id);
         ELSIF v_was AND v_theirs AND pggit._is_away(v_table.table_id, p_ours) THEN
-            reason := pggit._why_not_dropped(v_table, v_base, p_theirs, p_ours, v_name, true);
+            reason := pggit._why_not_dropped(v_table, p_bases, p_theirs, p_ours, v_name, true);
             EXIT WHEN reason IS NOT NULL;
         END IF;
     END LOOP;
@@ -315,7 +347,7 @@ $$;
 COMMENT ON FUNCTION pggit._table_steps(text[], pggit._position, pggit._position, boolean, OUT jsonb, OUT text) IS
 'What a merge has to do to the tables of ours before their rows are merged, or why that can''t be.';
 
-CREATE OR REPLACE FUNCTION pggit._why_not_again(p_base_id text, p_their_id text)
+CREATE OR REPLACE FUNCTION pggit._why_not_again(p_bases text[], p_their_id text)
     RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -323,12 +355,11 @@ AS $$
     SELECT format('table %s was dropped on main, and its rows were not saved, so that it can''t be made again with them; make it on main, or leave it out', t.object_name)
       FROM pggit.schema_commits AS c CROSS JOIN LATERAL pggit._tree_entries(c.tree_id) AS t JOIN pggit.tables AS k ON k.table_id = t.table_id AND k.untracked_at IS NOT NULL
      WHERE c.commit_id = p_their_id AND CASE WHEN t.object_type = 'table' THEN to_regclass(t.object_name) IS NULL END
-       AND NOT EXISTS (SELECT FROM pggit.schema_commits AS o CROSS JOIN LATERAL pggit._tree_entries(o.tree_id) AS b
-                        WHERE o.commit_id = p_base_id AND b.object_type = 'table' AND b.object_name = t.object_name)
+       AND NOT EXISTS (SELECT FROM jsonb_each_text(pggit._in_base('tables', NULL, p_bases)) AS b WHERE b.value = t.object_name)
      ORDER BY t.object_name LIMIT 1;
 $$;
 
-COMMENT ON FUNCTION pggit._why_not_again(text, text) IS
+COMMENT ON FUNCTION pggit._why_not_again(text[], text) IS
 'Names a table that a commit has and the base of a merge has not, and that has no history any more; NULL when there is none.';
 
 CREATE OR REPLACE FUNCTION pggit._committed_names(p_commit_id text)
@@ -345,7 +376,7 @@ $$;
 COMMENT ON FUNCTION pggit._committed_names(text) IS
 'The names that tables had at a commit, in schemas of main.';
 
-CREATE OR REPLACE FUNCTION pggit._rename_table_steps(p_base_id text, p_source_id integer, p_their_id text, p_target_id integer, OUT steps jsonb, OUT reason text)
+CREATE OR REPLACE FUNCTION pggit._rename_table_steps(p_bases text[], p_source_id integer, p_their_id text, p_target_id integer, OUT steps jsonb, OUT reason text)
     LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -353,9 +384,9 @@ DECLARE
 BEGIN
     steps := '[]';
     FOR v_table IN
-        SELECT n.* FROM (SELECT t.table_id, pggit._shown_name(t.table_id, p_target_id) AS ours, b.name AS base,
+        SELECT n.* FROM (SELECT t.table_id, pggit._shown_name(t.table_id, p_target_id) AS ours, b.value AS base,
                                 CASE WHEN p_source_id IS NULL THEN c.name ELSE pggit._shown_name(t.table_id, p_source_id) END AS theirs
-                           FROM pggit.tables AS t LEFT JOIN pggit._committed_names(p_base_id) AS b USING (table_id)
+                           FROM pggit.tables AS t LEFT JOIN jsonb_each_text(pggit._in_base('tables', NULL, p_bases)) AS b ON b.key = t.table_id::text
                            LEFT JOIN pggit._committed_names(CASE WHEN p_source_id IS NULL THEN p_their_id END) AS c USING (table_id) WHERE t.untracked_at IS NULL) AS n
          WHERE n.theirs <> n.base AND n.theirs <> n.ours
          ORDER BY n.table_id
@@ -369,7 +400,7 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._rename_table_steps(text, integer, text, integer, OUT jsonb, OUT text) IS
+COMMENT ON FUNCTION pggit._rename_table_steps(text[], integer, text, integer, OUT jsonb, OUT text) IS
 'The tables of ours that a merge renames, because theirs has; or why that can''t be. p_source_id: the branch whose state theirs is, NULL: that of a commit.';
 
 CREATE OR REPLACE FUNCTION pggit._rename_step(p_table_id integer, p_target_id integer, p_name text)

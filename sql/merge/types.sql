@@ -1,6 +1,6 @@
 -- Types and sequences that were made on a branch come to main as they are: they move, and all that is made of them goes on.
 
-CREATE OR REPLACE FUNCTION pggit._type_steps(p_base_id text, p_source_id integer, p_target_id integer)
+CREATE OR REPLACE FUNCTION pggit._type_steps(p_bases text[], p_source_id integer, p_target_id integer)
     RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -9,17 +9,19 @@ BEGIN
     IF p_target_id <> 1 OR p_source_id IS NULL OR p_source_id = 1 THEN
         RETURN '[]';
     END IF;
-    RETURN (SELECT coalesce(jsonb_agg(jsonb_build_object('do', 'move', 'kind', t.kind, 'from', t.name, 'schema', t.base_schema, 'name', t.local_name) ORDER BY t.objid), '[]')
+    RETURN (WITH base AS MATERIALIZED (
+                SELECT o.object_type, o.object_name FROM unnest(pggit._objects_of_base(p_bases)) AS o
+            )
+            SELECT coalesce(jsonb_agg(jsonb_build_object('do', 'move', 'kind', t.kind, 'from', t.name, 'schema', t.base_schema, 'name', t.local_name) ORDER BY t.objid), '[]')
               FROM pggit._types_of_branch(p_source_id) AS t
              WHERE to_regtype(format('%I.%I', t.base_schema, t.local_name)) IS NULL AND to_regclass(format('%I.%I', t.base_schema, t.local_name)) IS NULL
                -- What main had and dropped is for the merge of definitions to decide.
-               AND NOT EXISTS (SELECT FROM pggit.schema_commits AS s CROSS JOIN LATERAL pggit._tree_entries(s.tree_id) AS e
-                                WHERE s.commit_id = p_base_id AND e.object_type = t.kind AND e.object_name = format('%I.%I', t.base_schema, t.local_name))
+               AND NOT EXISTS (SELECT FROM base AS b WHERE b.object_type = t.kind AND b.object_name = format('%I.%I', t.base_schema, t.local_name))
                AND EXISTS (SELECT FROM pggit.tracked_schemas AS s WHERE s.schema_name = t.base_schema));
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._type_steps(text, integer, integer) IS
+COMMENT ON FUNCTION pggit._type_steps(text[], integer, integer) IS
 'The types and sequences that a merge of a branch into main moves there, as steps for pggit._take_steps. p_source_id NULL, where theirs is a commit: none.';
 
 CREATE OR REPLACE FUNCTION pggit._move_types(p_steps jsonb, p_branch_id integer)

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from fixtures.postgres import Database, query
+from fixtures.postgres import Connection, Database, query
 
 pytestmark = pytest.mark.by_turns
 
@@ -99,11 +99,218 @@ def test_columns_after_a_criss_cross(db: Database, case: str, first: str) -> Non
     assert db.rows("SELECT * FROM pggit.diff_schema('main', 'dev')") == []
 
 
-def cross(db: Database, number: int) -> None:
+def cross(db: Database, number: int, options: str = "{}") -> None:
     """Each of main and dev gets what the other one has at this moment."""
     db.run(f"SELECT pggit.tag('main-{number}', 'main'), pggit.tag('dev-{number}', 'dev')")
-    assert db.value("SELECT result FROM pggit.merge(%s, 'main')", f"dev-{number}") == "merged"
-    assert db.value("SELECT result FROM pggit.merge(%s, 'dev')", f"main-{number}") == "merged"
+    assert db.value("SELECT result FROM pggit.merge(%s, 'main', NULL, %s)", f"dev-{number}", options) == "merged"
+    assert db.value("SELECT result FROM pggit.merge(%s, 'dev', NULL, %s)", f"main-{number}", options) == "merged"
+
+
+def parted(db: Database, main: str, dev: str, youngest: str) -> Connection:
+    """The session of dev, which has done something else than main; one of them later than the other."""
+    db.run("CREATE TABLE t (id integer PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'one'), (2, 'two')")
+    db.run("CREATE TABLE k (v integer); INSERT INTO k VALUES (1), (1), (2)")
+    db.run("CREATE TABLE other (id integer PRIMARY KEY); CREATE VIEW w AS SELECT id FROM t")
+    db.run("SELECT pggit.track_schema('public'); SELECT pggit.commit('first')")
+    db.run("SELECT pggit.create_branch('dev', p_materialize => 'all')")
+    there = {"main": db.conn, "dev": db.connect(branch="dev")}
+    for branch, sql in sorted({"main": main, "dev": dev}.items(), key=lambda done: done[0] == youngest):
+        query(there[branch], sql)
+        query(there[branch], "SELECT pggit.commit('before')")
+    return there["dev"]
+
+
+DEFINITIONS = {
+    # name: (the youngest ancestor, main before, dev before, dev after, main after, what both have then)
+    "a default here, a comment there, which is taken back": (
+        "main",
+        "ALTER TABLE t ALTER v SET DEFAULT 'x'",
+        "COMMENT ON COLUMN t.v IS 'dev'",
+        "COMMENT ON COLUMN t.v IS NULL",
+        "INSERT INTO other VALUES (1)",
+        ("SELECT col_description('t'::regclass, 2)", [(None,)]),
+    ),
+    "a default here, which is taken back, a comment there": (
+        "dev",
+        "ALTER TABLE t ALTER v SET DEFAULT 'x'",
+        "COMMENT ON COLUMN t.v IS 'dev'",
+        "INSERT INTO other VALUES (1)",
+        "ALTER TABLE t ALTER v DROP DEFAULT",
+        ("SELECT count(*) FROM pg_attrdef WHERE adrelid = 't'::regclass", [(0,)]),
+    ),
+    "a column is renamed here, and a comment there is taken back": (
+        "main",
+        "ALTER TABLE t RENAME v TO w",
+        "COMMENT ON COLUMN t.v IS 'dev'",
+        "COMMENT ON COLUMN t.w IS NULL",
+        "INSERT INTO other VALUES (1)",
+        ("SELECT col_description('t'::regclass, 2)", [(None,)]),
+    ),
+    "a table is renamed, and renamed back": (
+        "dev",
+        "ALTER TABLE t RENAME TO u",
+        "INSERT INTO other VALUES (1)",
+        "ALTER TABLE u RENAME TO t",
+        "INSERT INTO other VALUES (2)",
+        ("SELECT * FROM t ORDER BY id", [(1, "one"), (2, "two")]),
+    ),
+    "a table is renamed, and renamed again": (
+        "dev",
+        "ALTER TABLE t RENAME TO u",
+        "INSERT INTO other VALUES (1)",
+        "ALTER TABLE u RENAME TO s",
+        "INSERT INTO other VALUES (2)",
+        ("SELECT * FROM s ORDER BY id", [(1, "one"), (2, "two")]),
+    ),
+    "a table is made, and gets a column there": (
+        "dev",
+        "CREATE TABLE n (id integer PRIMARY KEY); INSERT INTO n VALUES (1)",
+        "INSERT INTO other VALUES (1)",
+        "ALTER TABLE n ADD c integer; UPDATE n SET c = 7",
+        "INSERT INTO other VALUES (2)",
+        ("SELECT * FROM n", [(1, 7)]),
+    ),
+    "a table is made, and dropped there": (
+        "dev",
+        "CREATE TABLE n (id integer PRIMARY KEY); INSERT INTO n VALUES (1)",
+        "INSERT INTO other VALUES (1)",
+        "DROP TABLE n",
+        "INSERT INTO other VALUES (2)",
+        ("SELECT count(*) FROM pg_tables WHERE tablename = 'n'", [(0,)]),
+    ),
+    "a table that both have written is dropped there": (
+        "main",
+        "UPDATE t SET v = 'main' WHERE id = 1; DELETE FROM k WHERE v = 2",
+        "UPDATE t SET v = 'dev' WHERE id = 2; INSERT INTO k VALUES (3)",
+        "DROP VIEW w; DROP TABLE t, k",
+        "INSERT INTO other VALUES (2)",
+        ("SELECT count(*) FROM pg_tables WHERE tablename IN ('t', 'k') AND schemaname <> 'pggit'", [(0,)]),
+    ),
+    "a type that dev has made is dropped on main": (
+        "main",
+        "INSERT INTO other VALUES (1)",
+        "CREATE TYPE e AS ENUM ('a')",
+        "INSERT INTO other VALUES (2)",
+        "DROP TYPE e",
+        ("SELECT to_regtype('public.e')", [(None,)]),
+    ),
+    "a table without a key is made": (
+        "dev",
+        "CREATE TABLE n (v integer); INSERT INTO n VALUES (1), (1), (2)",
+        "INSERT INTO other VALUES (1)",
+        "DELETE FROM n WHERE v = 2; INSERT INTO n VALUES (3)",
+        "INSERT INTO n VALUES (4)",
+        ("SELECT v FROM n ORDER BY v", [(1,), (1,), (3,), (4,)]),
+    ),
+    "a table without a key gets a column": (
+        "main",
+        "ALTER TABLE k ADD c integer DEFAULT 9",
+        "INSERT INTO k VALUES (3)",
+        "DELETE FROM k WHERE v = 2; INSERT INTO k VALUES (4)",
+        "INSERT INTO k VALUES (5)",
+        ("SELECT * FROM k ORDER BY v", [(1, 9), (1, 9), (3, 9), (4, 9), (5, 9)]),
+    ),
+    "a column of a table without a key gets another type": (
+        "dev",
+        "ALTER TABLE k ALTER v TYPE bigint",
+        "INSERT INTO k VALUES (3)",
+        "DELETE FROM k WHERE v = 2; INSERT INTO k VALUES (4)",
+        "ALTER TABLE k ADD c integer; INSERT INTO k VALUES (5)",
+        ("SELECT v FROM k ORDER BY v", [(1,), (1,), (3,), (4,), (5,)]),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DEFINITIONS)
+def test_definitions_after_a_criss_cross(db: Database, case: str) -> None:
+    """Whichever ancestor is the youngest one, what either has changed is what both sides begin with."""
+    youngest, main_before, dev_before, dev_after, main_after, (question, answer) = DEFINITIONS[case]
+    dev = parted(db, main_before, dev_before, youngest)
+    cross(db, 1)
+    query(dev, dev_after)
+    db.run(main_after)
+    for source, target in (("dev", "main"), ("main", "dev")):
+        result = db.row("SELECT result, detail ->> 'reason' FROM pggit.merge(%s, %s)", source, target)
+        assert result in [("merged", None), ("fast_forward", None)]
+    assert db.rows(question) == query(dev, question).fetchall() == answer
+    assert db.rows("SELECT * FROM pggit.verify()") == []
+    assert db.rows("SELECT * FROM pggit.diff_schema('main', 'dev')") == []
+
+
+def test_a_table_whose_drop_is_taken_back_after_a_criss_cross_comes_back(db: Database) -> None:
+    dev = parted(db, "DROP VIEW w; DROP TABLE t", "INSERT INTO other VALUES (1)", "dev")
+    (dropped,) = db.row("SELECT pggit.resolve_ref('main')")
+    cross(db, 1)
+    assert db.value("SELECT result FROM pggit.revert(%s, 'dev')", dropped) == "merged"
+    assert query(dev, "SELECT * FROM t ORDER BY id").fetchall() == [(1, "one"), (2, "two")]
+    db.run("INSERT INTO other VALUES (2); SELECT pggit.commit('main goes on')")
+    assert db.value("SELECT result FROM pggit.merge('dev', 'main')") == "merged"
+    assert db.rows("SELECT * FROM t ORDER BY id") == [(1, "one"), (2, "two")]
+
+
+def test_a_table_in_which_a_row_is_there_again_is_not_dropped(db: Database) -> None:
+    """Against the ancestor that still has the row nothing has changed."""
+    dev = parted(db, "DELETE FROM t WHERE id = 1", "INSERT INTO other VALUES (1)", "dev")
+    cross(db, 1)
+    db.run("INSERT INTO t VALUES (1, 'one')")
+    query(dev, "DROP VIEW w; DROP TABLE t")
+    result, reason = db.row("SELECT result, detail ->> 'reason' FROM pggit.merge('dev', 'main')")
+    assert (result, reason) == ("refused", "'dev' dropped table public.t, and 'main' has changed it since")
+    assert db.rows("SELECT * FROM t ORDER BY id") == [(1, "one"), (2, "two")]
+
+
+DISPUTES = {
+    # name: (main, dev, a question, what main and what dev has)
+    "a view": (
+        "CREATE OR REPLACE VIEW w AS SELECT id FROM t WHERE id > 1",
+        "CREATE OR REPLACE VIEW w AS SELECT id FROM t WHERE id < 2",
+        "SELECT * FROM w",
+        ([(2,)], [(1,)]),
+    ),
+    "a view that one has dropped": (
+        "CREATE OR REPLACE VIEW w AS SELECT id FROM t WHERE id > 1",
+        "DROP VIEW w",
+        "SELECT count(*) FROM pg_views WHERE schemaname = current_schema() AND definition LIKE '%id > 1%'",
+        ([(1,)], [(0,)]),
+    ),
+    "a type": (
+        "ALTER TABLE k ALTER v TYPE bigint",
+        "ALTER TABLE k ALTER v TYPE numeric",
+        "SELECT DISTINCT pg_typeof(v)::text FROM k",
+        ([("bigint",)], [("numeric",)]),
+    ),
+    "a name": (
+        "ALTER TABLE t RENAME v TO m",
+        "ALTER TABLE t RENAME v TO d",
+        "SELECT DISTINCT jsonb_object_keys(to_jsonb(t) - 'id') FROM t",
+        ([("m",)], [("d",)]),
+    ),
+    "a column that one has dropped and the other has written": (
+        "UPDATE t SET v = 'main'",
+        "ALTER TABLE t DROP v",
+        "SELECT DISTINCT to_jsonb(t) ->> 'v' FROM t",
+        ([("main",)], [(None,)]),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DISPUTES)
+def test_definitions_that_were_decided_differently_are_in_conflict_again(db: Database, case: str) -> None:
+    """Neither side wins because its ancestor is the youngest one; and what is taken comes with its values."""
+    main, dev_before, question, (of_main, of_dev) = DISPUTES[case]
+    dev = parted(db, main, dev_before, "dev")
+    cross(db, 1, '{"on_conflict": "ours"}')
+    assert (db.rows(question), query(dev, question).fetchall()) == (of_main, of_dev)
+    for source, target in (("dev", "main"), ("main", "dev")):
+        result = db.row("SELECT result, schema_conflicts FROM pggit.merge(%s, %s)", source, target)
+        assert result == ("conflicted", 1)
+    decided = '{"on_conflict": "theirs"}'
+    assert db.value("SELECT result FROM pggit.merge('main', 'dev', NULL, %s)", decided) == "merged"
+    assert query(dev, question).fetchall() == of_main
+    assert db.value("SELECT result FROM pggit.merge('dev', 'main')") == "fast_forward"
+    assert db.rows("SELECT * FROM pggit.diff('main', 'dev')") == []
+    assert db.rows("SELECT * FROM pggit.diff_schema('main', 'dev')") == []
+    assert db.rows("SELECT * FROM pggit.verify()") == []
 
 
 def test_the_base_of_several_ancestors_is_read_once_a_row(db: Database) -> None:
