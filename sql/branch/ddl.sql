@@ -478,6 +478,21 @@ $$;
 COMMENT ON FUNCTION pggit._add_branch_column(pggit.branch_tables, record, integer, pggit._mark) IS
 'A new column of a branch''s real table, and of the stores of branches. p_origin: of the column that it takes the place of, if any.';
 
+CREATE OR REPLACE FUNCTION pggit._begin_own_columns(p_shown pggit.branch_tables)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pggit.branch_columns AS b WHERE b.branch_id = p_shown.branch_id AND b.table_id = p_shown.table_id) THEN
+        INSERT INTO pggit.branch_columns SELECT c.* FROM pggit._columns_as_made(p_shown) AS c;
+        PERFORM pggit._keep_past_columns(p_shown.branch_id, p_shown.table_id);
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._begin_own_columns(pggit.branch_tables) IS
+'A branch''s real table has the columns that it was made with as a list of its own from here on.';
+
 CREATE OR REPLACE FUNCTION pggit._follow_branch_columns(p_shown pggit.branch_tables, p_mark pggit._mark, p_is_rewritten boolean, OUT lost boolean, OUT recomputed boolean, OUT changed boolean)
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -486,7 +501,7 @@ DECLARE
     v_names  jsonb;
     v_column record;
 BEGIN
-    INSERT INTO pggit.branch_columns SELECT c.* FROM pggit._columns_as_made(p_shown) AS c ON CONFLICT DO NOTHING;
+    PERFORM pggit._begin_own_columns(p_shown);
     lost       := p_is_rewritten;
     recomputed := p_is_rewritten;
     changed    := false;

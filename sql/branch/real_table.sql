@@ -410,6 +410,76 @@ $$;
 COMMENT ON FUNCTION pggit._real_behaviour(pggit.tables, text, smallint[]) IS
 'Gives a branch''s real table the triggers, policies, comment and grants of the table on main. p_other: as in pggit._real_keys.';
 
+CREATE OR REPLACE FUNCTION pggit._keep_past_columns(p_branch_id integer, p_table_id integer)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_column record;
+BEGIN
+    FOR v_column IN
+        WITH stood AS (
+            SELECT c.commit_no AS n, (c.at).x, (c.at).s FROM pggit.commits AS c WHERE c.branch_id = p_branch_id
+            UNION ALL
+            SELECT NULL, CASE WHEN (b.head_at).branch_id = p_branch_id THEN (b.head_at).x ELSE pggit._mark_now() END, m.s FROM pggit.branches AS b JOIN pggit.branch_bases AS m USING (branch_id) WHERE b.branch_id = p_branch_id
+        ), seen AS (
+            SELECT k.column_id, p.n, p.x, v.is_here, lag(v.is_here) OVER (PARTITION BY k.column_id ORDER BY p.n NULLS LAST) AS was_here
+              FROM pggit.columns AS k
+             CROSS JOIN stood AS p
+             CROSS JOIN LATERAL (SELECT (k.added_at IS NULL OR pggit._mark_in(k.added_at, p.s)) AND (k.dropped_at IS NULL OR NOT pggit._mark_in(k.dropped_at, p.s)) AS is_here) AS v
+             WHERE k.table_id = p_table_id
+        ), turns AS (
+            SELECT s.column_id, (array_agg(s.x ORDER BY s.n DESC NULLS FIRST) FILTER (WHERE s.is_here AND NOT s.was_here))[1] AS came,
+                   (array_agg(s.x ORDER BY s.n DESC NULLS FIRST) FILTER (WHERE NOT s.is_here AND s.was_here))[1] AS went
+              FROM seen AS s GROUP BY s.column_id
+        )
+        SELECT k.*, t.came, t.went, EXISTS (SELECT FROM pggit.branch_columns AS b WHERE b.branch_id = p_branch_id AND b.table_id = p_table_id AND b.column_id = k.column_id) AS is_kept
+          FROM turns AS t JOIN pggit.columns AS k ON k.table_id = p_table_id AND k.column_id = t.column_id
+         WHERE NOT t.came IS NULL OR NOT t.went IS NULL
+    LOOP
+        IF v_column.is_kept THEN
+            UPDATE pggit.branch_columns AS b SET added_at = v_column.came WHERE b.branch_id = p_branch_id AND b.table_id = p_table_id AND b.column_id = v_column.column_id;
+        ELSE
+            INSERT INTO pggit.branch_columns (branch_id, table_id, column_id, attnum, name, type_name, key_position, generated_as, added_at, dropped_at, origin, names)
+            VALUES (p_branch_id, p_table_id, v_column.column_id, v_column.attnum, v_column.name, v_column.type_name, v_column.key_position, v_column.generated_as, v_column.came, v_column.went, v_column.origin, v_column.names);
+        END IF;
+    END LOOP;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._keep_past_columns(integer, integer) IS
+'A table of a branch, which had main''s columns, has got a list of its own: it goes back to what its commits had, which merges of main may have changed.';
+
+CREATE OR REPLACE FUNCTION pggit._save_past_cells(p_branch_id integer, p_table_id integer)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_stored text;
+    v_gone   text;
+BEGIN
+    IF pggit._is_keyless(p_table_id) THEN
+        RETURN;
+    END IF;
+    SELECT string_agg(a.attname, ', ' ORDER BY a.attnum),
+           string_agg('d.' || a.attname, ', ') FILTER (WHERE NOT EXISTS (SELECT FROM pggit._columns_at(p_table_id, pggit._branch_now(p_branch_id)) AS c WHERE 'c' || c.column_id = a.attname))
+      INTO v_stored, v_gone
+      FROM pg_attribute AS a
+     WHERE a.attrelid = format('pggit._delta_%s', p_table_id)::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> '_b';
+    IF NOT v_gone IS NULL THEN
+        PERFORM pggit._record_transaction();  -- when it was, for refs by time
+        EXECUTE format('INSERT INTO pggit._undo_%1$s (_seq, _xid, _b, _owned, _live, _deleted, %2$s)
+                        SELECT $1, pggit._transaction_number(), %3$s, true, true, false, %2$s FROM pggit._delta_%1$s AS d WHERE d._b = %3$s AND num_nonnulls(%4$s) > 0',
+                       p_table_id, v_stored, p_branch_id, v_gone) USING nextval('pggit._ordinal');
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._save_past_cells(integer, integer) IS
+'Before a branch''s rows of a table go from its delta into a real table, which has the columns of now: logs those with cells of columns that only commits of the past have.';
+
 CREATE OR REPLACE FUNCTION pggit._keep_older_columns(p_branch_id integer, p_table_id integer, p_name text)
     RETURNS void
     LANGUAGE plpgsql
@@ -431,6 +501,7 @@ BEGIN
       FROM pggit._older_columns(p_branch_id, p_table_id) AS o
       JOIN pggit._live_columns(p_name::regclass) AS l ON l.name = o.name
       JOIN pggit.columns AS c ON c.table_id = p_table_id AND c.column_id = o.column_id;
+    PERFORM pggit._keep_past_columns(p_branch_id, p_table_id);
 END;
 $$;
 
@@ -439,9 +510,10 @@ COMMENT ON FUNCTION pggit._keep_older_columns(integer, integer, text) IS
 
 CREATE OR REPLACE FUNCTION pggit._keep_columns_in_other_order(p_branch_id integer, p_table_id integer, p_name text)
     RETURNS void
-    LANGUAGE sql
+    LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
+BEGIN
     INSERT INTO pggit.branch_columns (branch_id, table_id, column_id, attnum, name, type_name, key_position, generated_as, origin)
     SELECT p_branch_id, p_table_id, m.column_id, m.attnum, m.name, m.type_name, m.key_position, m.generated_as, m.origin
       FROM (SELECT c.column_id, c.origin, l.*, bool_or(c.origin < c.before) OVER () AS is_other
@@ -450,6 +522,10 @@ AS $$
                       JOIN pg_attribute AS a ON a.attrelid = p_name::regclass AND a.attname = k.name) AS c
               JOIN pggit._live_columns(p_name::regclass) AS l ON l.attnum = c.place) AS m
      WHERE m.is_other;
+    IF FOUND THEN
+        PERFORM pggit._keep_past_columns(p_branch_id, p_table_id);
+    END IF;
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._keep_columns_in_other_order(integer, integer, text) IS
@@ -489,6 +565,7 @@ BEGIN
                             ELSE pggit._flat_sql(p_table_id, p_branch_id, (SELECT b.s FROM pggit.branch_bases AS b WHERE b.branch_id = p_branch_id)) END), pggit._path_of_real(v_table, v_schema));
     END IF;
     EXECUTE format('ALTER TABLE %s ENABLE TRIGGER USER', v_name);
+    PERFORM pggit._save_past_cells(p_branch_id, p_table_id);
     EXECUTE format('DELETE FROM pggit._delta_%s AS d WHERE d._b = %s', p_table_id, p_branch_id);
 
     PERFORM pggit._real_keys(v_table, v_schema, v_other);

@@ -97,6 +97,20 @@ COMMENT ON FUNCTION pggit._dense_rows_sql(integer, integer, pggit._position) IS
 'SELECT of the rows of a branch''s real table, columns c… of now or of a position; NULL where there is none. It was made with the columns that main had where the branch stands, in their order,
 and keeps them under the names they had then until the branch itself changes them. A column that it has no more is NULL: all rows were logged before it went.';
 
+CREATE OR REPLACE FUNCTION pggit._lacks_columns(p_table_id integer, p_position pggit._position)
+    RETURNS boolean
+    LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM pggit._columns_at(p_table_id, p_position) AS c
+                    WHERE c.generated_as IS NULL
+                      AND NOT EXISTS (SELECT FROM pggit._columns_at(p_table_id, pggit._branch_now((p_position).branch_id)) AS n WHERE n.column_id = c.column_id));
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._lacks_columns(integer, pggit._position) IS
+'Whether a branch has columns of a position no more. Its real table then shows no row that it does not own as it was: main has that. It may have become real after they were gone.';
+
 CREATE OR REPLACE FUNCTION pggit._before_all()
     RETURNS pggit._mark
     LANGUAGE sql IMMUTABLE
@@ -214,6 +228,9 @@ DECLARE
     v_branch  integer := (p_position).branch_id;
     v_dense   text    := pggit._dense_rows_sql(v_branch, p_table_id, p_position);
     v_undo    text    := format('pggit._undo_%s', p_table_id);
+    v_owned   text    := format('EXISTS (SELECT FROM pggit._mask_%s AS m WHERE m._b = %s AND %s)', p_table_id, v_branch, pggit._same_key(p_table_id, 'm', 'k'));
+    v_lacks   boolean := v_dense IS NOT NULL AND pggit._lacks_columns(p_table_id, p_position);
+    v_live    text    := CASE WHEN v_lacks THEN 'CASE WHEN %1$s._owned THEN %1$s._live END' ELSE '%1$s._live' END;
     v_first   text;
     v_present text;
     v_out     text;
@@ -226,16 +243,16 @@ BEGIN
 
     IF p_first IS NOT NULL THEN
         RETURN format($sql$
-            SELECT %1$s WHERE %2$s._live
+            SELECT %1$s WHERE %9$s
             UNION ALL
             SELECT %3$s FROM %4$s WHERE %5$s AND %2$s._b IS NULL
             UNION ALL
-            SELECT %6$s FROM (%7$s) AS main_row WHERE CASE WHEN %2$s._b IS NULL THEN %8$s ELSE %2$s._live IS NULL END$sql$,
+            SELECT %6$s FROM (%7$s) AS main_row WHERE CASE WHEN %2$s._b IS NULL THEN %8$s ELSE (%9$s) IS NULL END$sql$,
             pggit._stored_columns(p_table_id, p_first, p_position), p_first, pggit._stored_columns(p_table_id, 'd', p_position),
             CASE WHEN v_dense IS NULL THEN format('pggit._delta_%s AS d', p_table_id) ELSE format('(%s) AS d', v_dense) END,
-            concat_ws(' AND ', CASE WHEN v_dense IS NULL THEN format('d._b = %s', v_branch) END, pggit._same_key(p_table_id, 'd', 'k')),
+            concat_ws(' AND ', CASE WHEN v_dense IS NULL THEN format('d._b = %s', v_branch) WHEN v_lacks THEN v_owned END, pggit._same_key(p_table_id, 'd', 'k')),
             pggit._stored_columns(p_table_id, NULL, p_position), pggit._main_row_sql(p_table_id, (p_position).s, p_position),
-            CASE WHEN v_dense IS NULL THEN format('NOT EXISTS (SELECT FROM pggit._mask_%s AS m WHERE m._b = %s AND %s)', p_table_id, v_branch, pggit._same_key(p_table_id, 'm', 'k')) ELSE 'false' END);
+            CASE WHEN v_dense IS NULL OR v_lacks THEN 'NOT ' || v_owned ELSE 'false' END, format(v_live, p_first));
     END IF;
 
     v_out   := format('h._b = %s AND %s', v_branch, pggit._key_out_sql('h', (p_position).x));
@@ -244,12 +261,12 @@ BEGIN
         THEN format('SELECT d._b IS NOT NULL, %s FROM pggit._mask_%s AS m LEFT JOIN pggit._delta_%2$s AS d ON d._b = %3$s AND %4$s WHERE m._b = %3$s AND %5$s',
                     pggit._stored_columns(p_table_id, 'd', p_position), p_table_id, v_branch, pggit._same_key(p_table_id, 'd', 'm'), pggit._same_key(p_table_id, 'm', 'k'))
         ELSE format('SELECT coalesce(d._found, false), %s FROM (SELECT true) AS one LEFT JOIN (SELECT true AS _found, r.* FROM (%s) AS r WHERE %s) AS d ON true',
-                    pggit._stored_columns(p_table_id, 'd', p_position), v_dense, pggit._same_key(p_table_id, 'r', 'k'))
+                    pggit._stored_columns(p_table_id, 'd', p_position), v_dense, pggit._same_key(p_table_id, 'r', 'k')) || CASE WHEN v_lacks THEN ' WHERE ' || v_owned ELSE '' END
     END;
     -- What the branch itself says of the key comes first; only where it says nothing, main is asked.
     RETURN format($sql$
             WITH own (_live, %1$s) AS MATERIALIZED (
-                SELECT f._live, %2$s FROM (%3$s) AS f
+                SELECT %9$s, %2$s FROM (%3$s) AS f
                 UNION ALL
                 SELECT * FROM (%4$s) AS p(_live, %1$s) WHERE NOT EXISTS (SELECT FROM %5$s AS h WHERE %6$s AND %7$s)
             )
@@ -257,7 +274,7 @@ BEGIN
             UNION ALL
             SELECT %1$s FROM (%8$s) AS main_row WHERE NOT EXISTS (SELECT FROM own WHERE _live IS NOT NULL)$sql$,
         pggit._stored_columns(p_table_id, NULL, p_position), pggit._stored_columns(p_table_id, 'f', p_position), v_first, v_present, v_undo,
-        pggit._same_key(p_table_id, 'h', 'k'), v_out, pggit._main_row_sql(p_table_id, (p_position).s, p_position));
+        pggit._same_key(p_table_id, 'h', 'k'), v_out, pggit._main_row_sql(p_table_id, (p_position).s, p_position), format(v_live, 'f'));
 END;
 $$;
 
@@ -356,6 +373,8 @@ DECLARE
     v_branch integer := (p_position).branch_id;
     v_dense  text    := pggit._dense_rows_sql(v_branch, p_table_id, p_position);
     v_stored text    := pggit._stored_columns(p_table_id, NULL, p_position);
+    v_owned  text    := 'true';
+    v_live   text    := 'f._live';
     v_first  text;
     v_main   text;
 BEGIN
@@ -371,14 +390,18 @@ BEGIN
     v_first := pggit._all_first_out_sql(format('pggit._undo_%s', p_table_id), pggit._key_columns(p_table_id, 'h'),
                                         format('h._b = %s AND %s', v_branch, pggit._out_sql('h', (p_position).x)));
     IF v_dense IS NOT NULL THEN
+        IF pggit._lacks_columns(p_table_id, p_position) THEN
+            v_owned := format('EXISTS (SELECT FROM pggit._mask_%s AS m WHERE m._b = %s AND %s)', p_table_id, v_branch, pggit._same_key(p_table_id, 'm', 'r'));
+            v_live  := '(CASE WHEN f._owned THEN f._live END)';
+        END IF;
         RETURN format($sql$
             WITH first_out AS MATERIALIZED (%1$s)
-            SELECT %2$s FROM first_out AS f WHERE f._live
+            SELECT %2$s FROM first_out AS f WHERE %8$s
             UNION ALL
-            SELECT %3$s FROM (%4$s) AS r WHERE EXISTS (SELECT FROM first_out AS f WHERE %5$s AND f._live IS NULL)
+            SELECT %3$s FROM (%4$s) AS r WHERE EXISTS (SELECT FROM first_out AS f WHERE %5$s AND %8$s IS NULL) OR NOT (%7$s OR EXISTS (SELECT FROM first_out AS f WHERE %5$s))
             UNION ALL
-            SELECT %3$s FROM (%6$s) AS r WHERE NOT EXISTS (SELECT FROM first_out AS f WHERE %5$s)$sql$,
-            v_first, pggit._stored_columns(p_table_id, 'f', p_position), pggit._stored_columns(p_table_id, 'r', p_position), v_main, pggit._same_key(p_table_id, 'f', 'r'), v_dense);
+            SELECT %3$s FROM (%6$s) AS r WHERE NOT EXISTS (SELECT FROM first_out AS f WHERE %5$s) AND %7$s$sql$,
+            v_first, pggit._stored_columns(p_table_id, 'f', p_position), pggit._stored_columns(p_table_id, 'r', p_position), v_main, pggit._same_key(p_table_id, 'f', 'r'), v_dense, v_owned, v_live);
     END IF;
     RETURN format($sql$
         WITH first_out AS MATERIALIZED (%1$s), own (_live, %2$s) AS MATERIALIZED (

@@ -1293,14 +1293,14 @@ COMMENT ON FUNCTION pggit._keys_of_view_sql(integer, pggit._position) IS
 
 CREATE OR REPLACE FUNCTION pggit._note_branch_columns(p_target_id integer)
     RETURNS void
-    LANGUAGE sql
+    LANGUAGE plpgsql
 AS $$
-    INSERT INTO pggit.branch_columns
-    SELECT c.* FROM pggit.branch_tables AS bt CROSS JOIN LATERAL pggit._columns_as_made(bt) AS c
+BEGIN
+    PERFORM pggit._begin_own_columns(bt) FROM pggit.branch_tables AS bt
      WHERE bt.branch_id = p_target_id AND bt.form = 'table'
        AND (SELECT array_agg((c.column_id, c.name)::text ORDER BY c.column_id) FROM pggit._columns_as_made(bt) AS c)
-           <> (SELECT array_agg((c.column_id, c.name)::text ORDER BY c.column_id) FROM pggit._columns_at(bt.table_id, NULL) AS c)
-        ON CONFLICT DO NOTHING;
+           <> (SELECT array_agg((c.column_id, c.name)::text ORDER BY c.column_id) FROM pggit._columns_at(bt.table_id, NULL) AS c);
+END;
 $$;
 
 COMMENT ON FUNCTION pggit._note_branch_columns(integer) IS

@@ -754,11 +754,13 @@ BEGIN
     INSERT INTO pggit.branch_columns (branch_id, table_id, column_id, attnum, name, type_name, key_position, generated_as, origin)
     SELECT p_branch_id, p_table_id, c.column_id, a.attnum, a.attname, c.type_name, c.key_position, c.generated_as, c.origin
       FROM pggit._columns_at(p_table_id, v_at) AS c JOIN pg_attribute AS a ON a.attrelid = v_name::regclass AND a.attname = v_names ->> c.origin::text;
+    PERFORM pggit._keep_past_columns(p_branch_id, p_table_id);
     EXECUTE format('ALTER TABLE %s DISABLE TRIGGER USER', v_name);
     EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE %s', v_name,
                    (SELECT string_agg(quote_ident(v_names ->> c.origin::text), ', ' ORDER BY c.column_id) FROM pggit._columns_at(p_table_id, v_at) AS c WHERE c.generated_as IS NULL),
                    v_rows);
     EXECUTE format('ALTER TABLE %s ENABLE TRIGGER USER', v_name);
+    PERFORM pggit._save_past_cells(p_branch_id, p_table_id);
     EXECUTE format('DELETE FROM pggit._delta_%s AS d WHERE d._b = %s', p_table_id, p_branch_id);
     FOR v_numbers IN SELECT o.sequence::regclass AS name, o.column_name, CASE WHEN q.seqincrement < 0 THEN 'min' ELSE 'max' END AS last FROM pggit._own_sequences(v_name::regclass) AS o JOIN pg_sequence AS q ON q.seqrelid = o.sequence LOOP
         EXECUTE format('SELECT setval(%L, m.last) FROM (SELECT %s(%I)::bigint AS last FROM %s) AS m WHERE m.last IS NOT NULL', v_numbers.name, v_numbers.last, v_numbers.column_name, v_name);
