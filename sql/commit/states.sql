@@ -97,19 +97,20 @@ COMMENT ON FUNCTION pggit._dense_rows_sql(integer, integer, pggit._position) IS
 'SELECT of the rows of a branch''s real table, columns c… of now or of a position; NULL where there is none. It was made with the columns that main had where the branch stands, in their order,
 and keeps them under the names they had then until the branch itself changes them. A column that it has no more is NULL: all rows were logged before it went.';
 
-CREATE OR REPLACE FUNCTION pggit._lacks_columns(p_table_id integer, p_position pggit._position)
+CREATE OR REPLACE FUNCTION pggit._lacks_columns_of_main(p_table_id integer, p_position pggit._position)
     RETURNS boolean
     LANGUAGE plpgsql STABLE
 AS $$
 BEGIN
-    RETURN EXISTS (SELECT FROM pggit._columns_at(p_table_id, p_position) AS c
-                    WHERE c.generated_as IS NULL
-                      AND NOT EXISTS (SELECT FROM pggit._columns_at(p_table_id, pggit._branch_now((p_position).branch_id)) AS n WHERE n.column_id = c.column_id));
+    RETURN (SELECT NOT bool_and(EXISTS (SELECT FROM pggit._columns_at(p_table_id, pggit._branch_now((p_position).branch_id)) AS n WHERE n.column_id = c.column_id))
+                   AND bool_and(EXISTS (SELECT FROM pggit._columns_at(p_table_id, (1, (p_position).s, (p_position).s)::pggit._position) AS m WHERE m.column_id = c.column_id))
+              FROM pggit._columns_at(p_table_id, p_position) AS c WHERE c.generated_as IS NULL);
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._lacks_columns(integer, pggit._position) IS
-'Whether a branch has columns of a position no more. Its real table then shows no row that it does not own as it was: main has that. It may have become real after they were gone.';
+COMMENT ON FUNCTION pggit._lacks_columns_of_main(integer, pggit._position) IS
+'Whether a branch had main''s columns at a position, and has some of them no more. Its real table, which may have become one since, then does not show what the rows that it does not own were: main does. Of columns of a
+branch''s own all rows were logged before they went.';
 
 CREATE OR REPLACE FUNCTION pggit._before_all()
     RETURNS pggit._mark
@@ -229,7 +230,7 @@ DECLARE
     v_dense   text    := pggit._dense_rows_sql(v_branch, p_table_id, p_position);
     v_undo    text    := format('pggit._undo_%s', p_table_id);
     v_owned   text    := format('EXISTS (SELECT FROM pggit._mask_%s AS m WHERE m._b = %s AND %s)', p_table_id, v_branch, pggit._same_key(p_table_id, 'm', 'k'));
-    v_lacks   boolean := v_dense IS NOT NULL AND pggit._lacks_columns(p_table_id, p_position);
+    v_lacks   boolean := v_dense IS NOT NULL AND pggit._lacks_columns_of_main(p_table_id, p_position);
     v_live    text    := CASE WHEN v_lacks THEN 'CASE WHEN %1$s._owned THEN %1$s._live END' ELSE '%1$s._live' END;
     v_first   text;
     v_present text;
@@ -390,7 +391,7 @@ BEGIN
     v_first := pggit._all_first_out_sql(format('pggit._undo_%s', p_table_id), pggit._key_columns(p_table_id, 'h'),
                                         format('h._b = %s AND %s', v_branch, pggit._out_sql('h', (p_position).x)));
     IF v_dense IS NOT NULL THEN
-        IF pggit._lacks_columns(p_table_id, p_position) THEN
+        IF pggit._lacks_columns_of_main(p_table_id, p_position) THEN
             v_owned := format('EXISTS (SELECT FROM pggit._mask_%s AS m WHERE m._b = %s AND %s)', p_table_id, v_branch, pggit._same_key(p_table_id, 'm', 'r'));
             v_live  := '(CASE WHEN f._owned THEN f._live END)';
         END IF;
