@@ -229,7 +229,7 @@ DECLARE
     v_branch  integer := (p_position).branch_id;
     v_dense   text    := pggit._dense_rows_sql(v_branch, p_table_id, p_position);
     v_undo    text    := format('pggit._undo_%s', p_table_id);
-    v_owned   text    := format('EXISTS (SELECT FROM pggit._mask_%s AS m WHERE m._b = %s AND %s)', p_table_id, v_branch, pggit._same_key(p_table_id, 'm', 'k'));
+    v_owned   text;
     v_lacks   boolean := v_dense IS NOT NULL AND pggit._lacks_columns_of_main(p_table_id, p_position);
     v_live    text    := CASE WHEN v_lacks THEN 'CASE WHEN %1$s._owned THEN %1$s._live END' ELSE '%1$s._live' END;
     v_first   text;
@@ -242,6 +242,7 @@ BEGIN
         RETURN pggit._main_row_sql(p_table_id, (p_position).x, p_position, p_first);
     END IF;
 
+    v_owned := format('EXISTS (SELECT FROM pggit._mask_%s AS m WHERE m._b = %s AND %s)', p_table_id, v_branch, pggit._same_key(p_table_id, 'm', 'k'));
     IF p_first IS NOT NULL THEN
         RETURN format($sql$
             SELECT %1$s WHERE %9$s
