@@ -79,5 +79,20 @@ def test_the_controller_manager_starts_when_the_api_server_is_ready(monkeypatch:
         assert plane.run("get", "serviceaccount", "default")
 
 
+def test_a_certificate_is_read_when_it_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = programs.find_programs()
+    slowly = """
+for flag; do case "$flag" in --cert-dir=*) folder="${flag#--cert-dir=}";; esac; done
+mkdir "$folder"; : > "$folder/apiserver.crt"; sleep 1; rm "$folder/apiserver.crt"
+exec "$@"
+"""
+    monkeypatch.setattr(
+        programs, "find_programs", lambda: replace(found, apiserver=("sh", "-c", slowly, "sh", *found.apiserver))
+    )
+
+    with ControlPlane(own=True) as plane:
+        assert "default" in plane.run("get", "namespaces")
+
+
 def test_helm_speaks_to_the_control_plane(control_plane: ControlPlane) -> None:
     assert control_plane.run_helm("list", "--namespace", "kube-public", "--short") == ""

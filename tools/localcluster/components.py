@@ -41,9 +41,10 @@ def start_control_plane(folder: Path, programs: Programs, processes: Processes, 
     write_signing_key(folder / "service-accounts.key")
     processes.start("etcd", _etcd(folder, programs, etcd_port, peer_port))
     processes.start("kube-apiserver", _apiserver(folder, programs, listen, etcd_port, api_port))
-    authority = folder / "certificates/apiserver.crt"
-    processes.wait("the API server's certificate", authority.exists)
-    entry = cluster_entry(f"https://{listen.address}:{api_port}", authority)
+    certificates = folder / "certificates"
+    # Written when the certificate is whole.
+    processes.wait("the API server's certificate", (certificates / "apiserver.key").exists)
+    entry = cluster_entry(f"https://{listen.address}:{api_port}", certificates / "apiserver.crt")
     for user, token in tokens.items():
         write_kubeconfig(kubeconfig_of(folder, user), cluster=entry, token=token)
     cluster = Cluster(
