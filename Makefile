@@ -43,16 +43,16 @@ crds: venv ## write crds/ and the chart's copy from operator/pggit_operator/api
 bench: venv ## print ratios beside plain PostgreSQL (OPTIONS=--quick: 100,000 rows)
 	$(PY) bench/run.py $(OPTIONS)
 
-nightly: venv ## every test of the SQL core on every PostgreSQL, 15 to 18: twice as long as `make test`
+nightly: venv ## every test of the SQL core on each PostgreSQL, 15 to 18: four times as long as `make test`
 	$(PY) -m pytest tests/sql tests/model tests/migrations -q -n 2 --pg 15,16,17,18 --no-turns
 	$(PY) -m pytest tests/sql/schema -q -n 2 --pg 15,16,17,18 --no-event-triggers
 
 load: venv ## 50 clients for a minute, a server killed under them 30 times, a session that dies at each statement of a merge: two hours
-	$(PY) -m pytest tests/load -q -n 2 --load-clients 50 --load-seconds 60 --load-kills 30 --deaths 0
+	$(PY) -m pytest tests/load -q -n 2 --no-turns --load-clients 50 --load-seconds 60 --load-kills 30 --deaths 0
 
 fuzz: venv ## random histories against models for hours, wrong engines that they have to find, and a million random rows merged
-	$(PY) -m pytest tests/model -q -s -n 2 --model-examples 2000 --model-steps 60 --merged-rows 1000000 --worlds 5000 --mutants all
-	$(PY) -m pytest $(RANDOM_HISTORIES) -q -n 2 --model-examples 200 --gc-histories 200
+	$(PY) -m pytest tests/model -q -s -n 2 --no-turns --model-examples 2000 --model-steps 60 --merged-rows 1000000 --worlds 5000 --mutants all
+	$(PY) -m pytest $(RANDOM_HISTORIES) -q -n 2 --no-turns --model-examples 200 --gc-histories 200
 
 image: ## build the container image with docker, podman or buildah
 	tools/image.sh

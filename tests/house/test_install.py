@@ -10,6 +10,8 @@ import pytest
 from fixtures.postgres import INSTALL, ROOT, Database, query
 from pggit_operator.pggit.schema import bundled_version
 
+pytestmark = pytest.mark.each_version
+
 SETUP = ROOT / "sql" / "setup.sql"
 UNINSTALL = ROOT / "sql" / "uninstall.sql"
 INSTALLED = f"pggit {bundled_version()} is installed. Next: SELECT pggit.track_schema('public');\n"

@@ -10,8 +10,6 @@ import pytest
 from fixtures.postgres import Database, query
 from fixtures.ticking import cancelled_at, make_ticking, run_until, statements_of
 
-pytestmark = pytest.mark.by_turns
-
 OPEN = "SELECT merge_id FROM pggit.merges WHERE result = 'conflicted'"
 RENUMBER = '{"on_conflict": "ours", "rules": [{"rule": "renumber"}]}'
 OPERATIONS = {

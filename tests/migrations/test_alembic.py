@@ -8,6 +8,8 @@ from fixtures.postgres import Connection, Database, query
 
 from .tools import alembic, contents, dump, owned, shape
 
+pytestmark = pytest.mark.each_version
+
 ROWS = """
     INSERT INTO authors (name, born) VALUES ('Ada', 1815), ('Blaise', 1623);
     INSERT INTO books (author_id, title, price, shelf) VALUES (1, 'Notes', 5, 'A'), (2, 'Thoughts', 12, NULL);

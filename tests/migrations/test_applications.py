@@ -12,6 +12,8 @@ from sql.schema.migrations import migrate
 
 from .tools import run
 
+pytestmark = pytest.mark.each_version
+
 #: Those that come with Django, and two that are installed with requirements/dev.txt.
 CONTRIB = ("admin", "sessions", "sites", "flatpages", "redirects")
 OTHERS = ("taggit", "waffle")

@@ -8,6 +8,8 @@ from fixtures.postgres import Database
 
 from .tools import contents, django, dump, owned, shape
 
+pytestmark = pytest.mark.each_version
+
 FIRST = ("migrate auth", "migrate shop 0002")
 
 

@@ -8,6 +8,8 @@ from fixtures.postgres import Database
 
 from .tools import contents, dump, owned, psql, shape, statements
 
+pytestmark = pytest.mark.each_version
+
 FIRST, LATER = ("V1__accounts.sql",), ("V2__constraints.sql", "V3__amounts.sql", "V4__contacts.sql")
 
 

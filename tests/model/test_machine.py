@@ -12,6 +12,8 @@ from fixtures.postgres import Servers
 from model.machines import MACHINES, run
 from postgres import Server
 
+pytestmark = pytest.mark.each_version
+
 
 @pytest.mark.parametrize("name", sorted(MACHINES))
 def test_a_repository_does_what_the_model_does(

@@ -36,6 +36,8 @@ from model.reference import (
 )
 from postgres import Server
 
+pytestmark = pytest.mark.each_version
+
 UNIVERSES = 2
 DDL = """
 CREATE TABLE parent (

@@ -11,8 +11,6 @@ from psycopg.types.json import Jsonb
 from fixtures.postgres import Database, query, raises
 from fixtures.repositories import TWO, shown
 
-pytestmark = pytest.mark.by_turns
-
 DEV = [(1, "dev", "b1"), (2, "two", "b2")]
 
 

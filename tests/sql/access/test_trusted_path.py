@@ -75,7 +75,6 @@ def test_nothing_of_a_stranger_runs(db: Database, shop: Connection, made: str) -
     assert db.value("SELECT (pggit.merge('dev', 'main')).result") == "conflicted"
 
 
-@pytest.mark.by_turns
 @pytest.mark.parametrize("owner", ["the caller", "a superuser", "a role that can act as the caller"])
 def test_what_is_trusted_is_in_nobodys_way(db: Database, shop: Connection, owner: str) -> None:
     query(shop, MAKES["function"])

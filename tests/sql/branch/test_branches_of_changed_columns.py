@@ -7,8 +7,6 @@ import pytest
 
 from fixtures.postgres import Connection, Database, query, raises
 
-pytestmark = pytest.mark.by_turns
-
 SHOP = """
     CREATE TABLE customers (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text);
     CREATE TABLE orders (id serial PRIMARY KEY, customer integer REFERENCES customers, total integer, note text);

@@ -10,8 +10,6 @@ from fixtures.postgres import Connection, Database, query, raises
 
 from .schema import FORMS, rows, shop, tracked, value
 
-pytestmark = pytest.mark.by_turns
-
 Refusal = tuple[str, str | None, str | None]
 
 

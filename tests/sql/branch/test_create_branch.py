@@ -8,8 +8,6 @@ from fixtures.postgres import Database, query, raises
 
 from .schema import FORMS, branch, rows, shop, value
 
-pytestmark = pytest.mark.by_turns
-
 
 def total(db: Database, schema: str) -> object:
     return db.row(f'SELECT count(*), sum(amount), sum(twice) FROM "{schema}".orders')

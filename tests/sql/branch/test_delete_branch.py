@@ -11,8 +11,6 @@ from fixtures.postgres import Database, query, raises
 
 from .schema import FORMS, branch, rows, shop, value
 
-pytestmark = pytest.mark.by_turns
-
 
 @pytest.mark.parametrize("form", FORMS)
 def test_delete(db: Database, form: str) -> None:

@@ -9,8 +9,6 @@ from psycopg.rows import dict_row
 
 from fixtures.postgres import Database, query, raises
 
-pytestmark = pytest.mark.by_turns
-
 SHOP = """
     CREATE TABLE customers (id bigint PRIMARY KEY, name text NOT NULL);
     CREATE TABLE orders (id bigint PRIMARY KEY, customer bigint REFERENCES customers, amount numeric);

@@ -9,8 +9,6 @@ from fixtures.postgres import Connection, Database, query, raises
 
 from .schema import SHOP, intact, merged, rows, value
 
-pytestmark = pytest.mark.by_turns
-
 LOGS = "CREATE TABLE logs (line text); INSERT INTO logs VALUES ('a'), ('a'), ('b');"
 
 

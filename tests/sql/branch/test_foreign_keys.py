@@ -10,8 +10,6 @@ from fixtures.postgres import Database, query, raises
 
 from .schema import race, rows, tracked, value
 
-pytestmark = pytest.mark.by_turns
-
 FAMILIES = """
     CREATE TABLE p (id integer PRIMARY KEY, code text UNIQUE);
     CREATE TABLE restricted (id integer PRIMARY KEY, p integer CONSTRAINT k_restrict REFERENCES p ON DELETE RESTRICT);

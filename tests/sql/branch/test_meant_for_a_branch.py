@@ -6,8 +6,6 @@ import pytest
 
 from fixtures.postgres import Database, query, raises
 
-pytestmark = pytest.mark.by_turns
-
 DDL = [
     "ALTER TABLE t ADD x integer",
     "CREATE TABLE n (id integer PRIMARY KEY)",

@@ -12,8 +12,6 @@ from fixtures.postgres import Connection, Database, query, raises
 
 from .schema import SHOP, intact, merged, rows, value
 
-pytestmark = pytest.mark.by_turns
-
 PARCELS = """
     CREATE TABLE parcels (
         id     serial PRIMARY KEY,

@@ -9,8 +9,6 @@ from fixtures.postgres import Connection, Database, query, raises
 
 from .schema import SHOP, intact, rows, value
 
-pytestmark = pytest.mark.by_turns
-
 PARCELS = """
     CREATE TABLE parcels (
         id     serial PRIMARY KEY,

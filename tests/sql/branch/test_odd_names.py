@@ -9,8 +9,6 @@ from fixtures.postgres import Database, query, raises
 
 from .schema import FORMS, branch, rows, tracked, value
 
-pytestmark = pytest.mark.by_turns
-
 LONG = "x" * 63
 TABLE = 'we""ird; DROP TABLE %s "table" %I $1 {relation of the branch}'.replace('"', '""')
 ODD = f"""

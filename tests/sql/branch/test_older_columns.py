@@ -9,8 +9,6 @@ from fixtures.postgres import Connection, Database, query, raises
 
 from .schema import rows, value
 
-pytestmark = pytest.mark.by_turns
-
 TABLE = """
     CREATE TABLE parents (id int PRIMARY KEY, name text);
     CREATE TABLE orders (

@@ -9,8 +9,6 @@ from fixtures.postgres import Database, query
 
 from .schema import intact
 
-pytestmark = pytest.mark.by_turns
-
 TABLES = {
     "keyed": "CREATE TABLE t (id integer PRIMARY KEY, a integer, b text);",
     "keyless": "CREATE TABLE t (id integer, a integer, b text);",

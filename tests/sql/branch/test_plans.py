@@ -13,6 +13,8 @@ from fixtures.postgres import Connection, Database, query
 
 from .schema import rows, tracked, value
 
+pytestmark = pytest.mark.each_version
+
 Node = dict[str, Any]
 ROWS = 120_000
 QUERIES = {

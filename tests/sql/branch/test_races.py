@@ -13,8 +13,6 @@ from fixtures.postgres import Connection, Database, query, raises
 
 from .schema import FORMS, branch, intact, race, shop
 
-pytestmark = pytest.mark.by_turns
-
 LEVELS = [psycopg.IsolationLevel.READ_COMMITTED, psycopg.IsolationLevel.REPEATABLE_READ]
 
 

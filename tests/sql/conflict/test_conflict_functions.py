@@ -11,8 +11,6 @@ from psycopg.types.json import Jsonb
 
 from fixtures.postgres import Database, query, raises
 
-pytestmark = pytest.mark.by_turns
-
 TABLE = 'public."odd ""t%s"'
 #: column → (type, base, theirs, ours, kind of conflict, recommended, merged, severity)
 CELLS: dict[str, tuple[str, str | None, str | None, str | None, str, str, Any, str]] = {

@@ -10,8 +10,6 @@ import pytest
 
 from fixtures.postgres import Connection, Database, query, raises
 
-pytestmark = pytest.mark.by_turns
-
 
 @pytest.fixture
 def shop(db: Database) -> Database:

@@ -10,8 +10,6 @@ import pytest
 from fixtures.postgres import INSTALL, Database, query, raises
 from fixtures.repositories import shown
 
-pytestmark = pytest.mark.by_turns
-
 NOW = "0 seconds"
 
 

@@ -10,8 +10,6 @@ import pytest
 
 from fixtures.postgres import Connection, Database, Servers, query, raises
 
-pytestmark = pytest.mark.by_turns
-
 
 def begin(db: Database, told: bool) -> Database:
     names = () if told else ("ddl_path", "ddl_start", "rewrite", "ddl_end", "drop")

@@ -7,8 +7,6 @@ import pytest
 
 from fixtures.postgres import Database, query, raises
 
-pytestmark = pytest.mark.by_turns
-
 
 def test_verify_knows_renamed_columns_and_tables(db: Database) -> None:
     db.run("CREATE TABLE t (id integer PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'a')")

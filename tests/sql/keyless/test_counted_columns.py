@@ -7,8 +7,6 @@ import pytest
 
 from fixtures.postgres import Connection, Database, query
 
-pytestmark = pytest.mark.by_turns
-
 BEFORE = """
     CREATE TABLE log (line text, n integer, old text);
     INSERT INTO log VALUES ('a', 1, 'x'), ('a', 1, 'x'), ('b', 2, NULL), ('c', 3, 'z'), ('d', 4, NULL);

@@ -10,8 +10,6 @@ from psycopg.types.json import Jsonb
 from fixtures.postgres import Database, query, raises
 from fixtures.repositories import shown
 
-pytestmark = pytest.mark.by_turns
-
 BRANCH = "SELECT pggit.create_branch('dev', 'HEAD', 'schema', %s)"
 
 

@@ -11,8 +11,6 @@ from psycopg.types.json import Jsonb
 
 from fixtures.postgres import Database, query, raises
 
-pytestmark = pytest.mark.by_turns
-
 
 def tear(small: Database) -> None:
     small.run("INSERT INTO t VALUES (2, 'b'); ALTER TABLE t ADD j jsonb; SELECT pggit.commit('two')")

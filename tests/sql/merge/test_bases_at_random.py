@@ -13,8 +13,6 @@ import pytest
 
 from fixtures.postgres import Connection, Database, query
 
-pytestmark = pytest.mark.by_turns
-
 START = """
     CREATE TABLE t (id integer PRIMARY KEY, v text, y integer, n0 integer);
     INSERT INTO t VALUES (1, 'one', 1, 1), (2, 'two', 2, 2);

@@ -7,8 +7,6 @@ from psycopg.types.json import Jsonb
 
 from fixtures.postgres import Connection, Database, query, raises
 
-pytestmark = pytest.mark.by_turns
-
 
 def part(small: Database) -> None:
     small.run("SELECT pggit.create_branch('dev')")

@@ -10,8 +10,6 @@ import pytest
 
 from fixtures.postgres import Connection, Database, query, raises
 
-pytestmark = pytest.mark.by_turns
-
 BASE = """
     CREATE TABLE orders (id int PRIMARY KEY, total numeric NOT NULL, note text, status text NOT NULL DEFAULT 'new');
     INSERT INTO orders SELECT n, n * 10, n::text FROM generate_series(1, 3) AS n;

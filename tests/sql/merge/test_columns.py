@@ -6,8 +6,6 @@ import pytest
 
 from fixtures.postgres import Connection, Database, query
 
-pytestmark = pytest.mark.by_turns
-
 BASE = """
     CREATE TABLE orders (id int PRIMARY KEY, total numeric NOT NULL, note text, status text NOT NULL DEFAULT 'new');
     INSERT INTO orders SELECT n, n * 10, 'note ' || n FROM generate_series(1, 6) AS n;

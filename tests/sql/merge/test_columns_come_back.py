@@ -6,8 +6,6 @@ import pytest
 
 from fixtures.postgres import Connection, Database, query
 
-pytestmark = pytest.mark.by_turns
-
 BASE = """
     CREATE TABLE orders (id int PRIMARY KEY, total numeric NOT NULL CHECK (total >= 0), note text DEFAULT 'none',
                          status varchar(20) NOT NULL, twice numeric GENERATED ALWAYS AS (total * 2) STORED);

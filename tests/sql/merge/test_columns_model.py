@@ -11,8 +11,6 @@ import pytest
 
 from fixtures.postgres import Connection, Database, query
 
-pytestmark = pytest.mark.by_turns
-
 START = """
     CREATE TABLE t (id int PRIMARY KEY, a int, b int, c int);
     INSERT INTO t SELECT n, n, n * 10, n * 100 FROM generate_series(1, 6) AS n;

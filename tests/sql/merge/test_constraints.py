@@ -6,8 +6,6 @@ import pytest
 
 from fixtures.postgres import Database, query
 
-pytestmark = pytest.mark.by_turns
-
 SETUP = """
     CREATE TABLE parent (id integer PRIMARY KEY, code text UNIQUE, owner integer);
     CREATE TABLE child (

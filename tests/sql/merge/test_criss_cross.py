@@ -9,8 +9,6 @@ import pytest
 
 from fixtures.postgres import Connection, Database, query
 
-pytestmark = pytest.mark.by_turns
-
 
 def test_what_a_branch_did_after_a_criss_cross_is_merged_or_in_conflict(db: Database) -> None:
     db.run("CREATE TABLE t (id integer PRIMARY KEY, v text)")

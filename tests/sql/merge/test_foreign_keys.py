@@ -8,8 +8,6 @@ import pytest
 
 from fixtures.postgres import Connection, Database, query
 
-pytestmark = pytest.mark.by_turns
-
 ACTIONS = {
     "no_action": "NO ACTION",
     "strict": "RESTRICT",

@@ -6,6 +6,8 @@ import pytest
 
 from fixtures.postgres import Database, query
 
+pytestmark = pytest.mark.each_version
+
 POSITION = "(SELECT (b.head_at) FROM pggit.branches AS b WHERE b.name = %s)"
 
 

@@ -6,8 +6,6 @@ import pytest
 
 from fixtures.postgres import Database, query
 
-pytestmark = pytest.mark.by_turns
-
 BEFORE = """
     CREATE TABLE p (id integer PRIMARY KEY); INSERT INTO p SELECT generate_series(1, 5);
     CREATE TABLE t (id integer PRIMARY KEY, n integer, name text, during int4range, of_p integer);

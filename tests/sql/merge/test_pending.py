@@ -8,8 +8,6 @@ import pytest
 
 from fixtures.postgres import Database, query, raises
 
-pytestmark = pytest.mark.by_turns
-
 
 def tear(small: Database) -> None:
     small.run("""

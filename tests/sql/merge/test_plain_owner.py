@@ -10,8 +10,6 @@ import pytest
 
 from fixtures.postgres import INSTALL, Connection, Database, query, raises
 
-pytestmark = pytest.mark.by_turns
-
 FAMILIES = """
     CREATE TABLE parent (id integer PRIMARY KEY, v text);
     CREATE TABLE child (id integer PRIMARY KEY, parent integer NOT NULL REFERENCES parent);

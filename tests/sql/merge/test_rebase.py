@@ -8,8 +8,6 @@ from psycopg.types.json import Jsonb
 from fixtures.postgres import Database, query, raises
 from fixtures.repositories import shown
 
-pytestmark = pytest.mark.by_turns
-
 
 @pytest.fixture(params=["none", "all"])
 def parted(db: Database, request: pytest.FixtureRequest) -> Database:

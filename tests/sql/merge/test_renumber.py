@@ -9,8 +9,6 @@ from psycopg.types.json import Jsonb
 
 from fixtures.postgres import Connection, Database, query, raises
 
-pytestmark = pytest.mark.by_turns
-
 RULE = {"rules": [{"rule": "renumber"}]}
 
 

@@ -7,8 +7,6 @@ from psycopg.types.json import Jsonb
 
 from fixtures.postgres import Database, query, raises
 
-pytestmark = pytest.mark.by_turns
-
 
 def conflict(db: Database, column_type: str, values: tuple[str, str, str]) -> tuple[str, str]:
     """An open merge of main into dev, with one conflict: merge id, conflict id."""

@@ -7,8 +7,6 @@ import pytest
 from fixtures.postgres import Database, query, raises
 from fixtures.repositories import TWO, shown
 
-pytestmark = pytest.mark.by_turns
-
 
 def test_a_revert_undoes_one_commit_and_keeps_what_came_after(history: Database) -> None:
     result, commit_id = history.row("SELECT m.result, m.commit_id FROM pggit.revert('HEAD~1') AS m")

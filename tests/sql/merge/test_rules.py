@@ -9,8 +9,6 @@ from psycopg.types.json import Jsonb
 
 from fixtures.postgres import Database, query, raises
 
-pytestmark = pytest.mark.by_turns
-
 #: rule → (type, base, ours, theirs, merged), and (…, part of the note) where it can't decide. `at` of ours is later.
 DECIDED: dict[str, tuple[dict[str, str], str, str | None, str | None, str | None, str]] = {
     "ours": ({"rule": "ours"}, "integer", "1", "2", "3", "2"),

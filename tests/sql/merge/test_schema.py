@@ -7,8 +7,6 @@ import pytest
 
 from fixtures.postgres import Connection, Database, query
 
-pytestmark = pytest.mark.by_turns
-
 BASE = """
     CREATE TYPE mood AS ENUM ('fine', 'bad');
     CREATE TABLE customers (id int PRIMARY KEY, email text NOT NULL, mood mood);

@@ -10,8 +10,6 @@ import pytest
 from fixtures.postgres import Database, query, raises
 from fixtures.repositories import TWO, shown
 
-pytestmark = pytest.mark.by_turns
-
 
 @pytest.mark.parametrize("branch", ["main", "dev"])
 @pytest.mark.parametrize("materialize", ["none", "all"])

@@ -7,8 +7,6 @@ import pytest
 
 from fixtures.postgres import Connection, Database, query
 
-pytestmark = pytest.mark.by_turns
-
 SETUP = """
     CREATE TABLE account (id integer PRIMARY KEY, total integer NOT NULL);
     CREATE TABLE booking (id integer PRIMARY KEY, account_id integer REFERENCES account, amount integer);

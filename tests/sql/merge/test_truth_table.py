@@ -9,8 +9,6 @@ import pytest
 
 from fixtures.postgres import Database, query
 
-pytestmark = pytest.mark.by_turns
-
 Row = tuple[str | None, int | None, str | None] | None
 
 

@@ -8,8 +8,6 @@ import pytest
 
 from fixtures.postgres import Connection, Database, query
 
-pytestmark = pytest.mark.by_turns
-
 SETUP = """
     CREATE TABLE t (
         id integer PRIMARY KEY, code text, live boolean DEFAULT true, a integer, n integer, v text,

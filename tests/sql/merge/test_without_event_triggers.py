@@ -6,8 +6,6 @@ import pytest
 
 from fixtures.postgres import Connection, Database, query
 
-pytestmark = pytest.mark.by_turns
-
 BASE = """
     CREATE TABLE orders (id int PRIMARY KEY, total numeric, note text);
     INSERT INTO orders VALUES (1, 10, 'one'), (2, 20, 'two');

@@ -7,9 +7,13 @@ import shutil
 import time
 from collections.abc import Iterator
 
+import pytest
+
 from fixtures.dumps import go_on, make_history, no_problem, on_branch, seen
 from fixtures.postgres import INSTALL, Database, query, raises
 from postgres import FAST, Server, run_as_server
+
+pytestmark = pytest.mark.each_version
 
 
 @contextlib.contextmanager

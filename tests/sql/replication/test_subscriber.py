@@ -14,6 +14,8 @@ import pytest
 from fixtures.postgres import INSTALL, Connection, Database, query
 from postgres import FAST, Server
 
+pytestmark = pytest.mark.each_version
+
 PUBLISHER = FAST | {
     "wal_level": "logical",
     "max_wal_senders": "8",

@@ -6,6 +6,8 @@ import pytest
 
 from fixtures.postgres import Connection, query
 
+pytestmark = pytest.mark.each_version
+
 #: Part of the object's definition or name, or read to make one (such as flags that say which objects there are).
 DEFINED = {
     "pg_class": "relname relnamespace reloftype relam relpersistence relkind relrowsecurity relforcerowsecurity "

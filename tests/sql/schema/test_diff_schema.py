@@ -10,6 +10,8 @@ from fixtures.postgres import Database, query, raises
 from .rich import branch_id
 from .test_migrations import SHOP
 
+pytestmark = pytest.mark.each_version
+
 
 def changes(db: Database, start: str, end: str = "WORKING") -> set[tuple[str, str, str]]:
     return {

@@ -6,6 +6,8 @@ import pytest
 
 from fixtures.postgres import Connection, Database, query, raises
 
+pytestmark = pytest.mark.each_version
+
 DRIFT = "SELECT object_kind, object_name, change FROM pggit.schema_drift() ORDER BY 1, 2"
 
 SHOP = """

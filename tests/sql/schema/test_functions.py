@@ -6,6 +6,8 @@ import pytest
 
 from fixtures.postgres import Connection, Database, query, raises
 
+pytestmark = pytest.mark.each_version
+
 F = "CREATE OR REPLACE FUNCTION f({}) RETURNS {} LANGUAGE sql AS $$ SELECT {} $$"
 
 

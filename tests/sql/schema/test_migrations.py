@@ -10,6 +10,8 @@ from fixtures.postgres import Database
 from .migrations import migrate, there_and_back
 from .rich import CLEAN, RICH, TRACKED
 
+pytestmark = pytest.mark.each_version
+
 VIEWS = """
     CREATE VIEW totals AS SELECT c.id, c.email, sum(o.amount) AS total FROM customers c JOIN orders o ON o.customer_id = c.id GROUP BY c.id;
     CREATE VIEW large AS SELECT id, email FROM totals WHERE total > 10;

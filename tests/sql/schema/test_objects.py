@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from fixtures.postgres import Database, query
 
 from .rich import CLEAN, DIFFERENCES, RICH, TRACKED, branch_id
+
+pytestmark = pytest.mark.each_version
 
 
 def test_a_branch_has_the_objects_of_main_until_it_changes_one(db: Database) -> None:

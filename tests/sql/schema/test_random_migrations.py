@@ -16,6 +16,8 @@ from fixtures.postgres import Connection, Database, query
 
 from .migrations import migrate
 
+pytestmark = pytest.mark.each_version
+
 START = """
     CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE DOMAIN price AS numeric(8,2) CHECK (VALUE >= 0); CREATE FUNCTION t() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
     CREATE TABLE a (id integer PRIMARY KEY, x integer, y text DEFAULT 'y'); CREATE TABLE b (id serial PRIMARY KEY, x integer REFERENCES a, z price);

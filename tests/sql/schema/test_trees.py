@@ -9,6 +9,8 @@ from fixtures.postgres import Connection, Database, query, raises
 
 from .rich import CLEAN, RICH, TRACKED, branch_id
 
+pytestmark = pytest.mark.each_version
+
 SAME = """
     SELECT object_type, object_name FROM pggit._schema_tree(pggit.resolve_ref(%s)) AS t FULL JOIN pggit._schema_objects(%s) AS n USING (object_type, object_name)
      WHERE t IS DISTINCT FROM n"""

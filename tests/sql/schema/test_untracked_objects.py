@@ -6,6 +6,8 @@ import pytest
 
 from fixtures.postgres import Database, query
 
+pytestmark = pytest.mark.each_version
+
 
 @pytest.mark.parametrize(
     "track",

@@ -8,6 +8,8 @@ import pytest
 
 from fixtures.postgres import Connection, Database, query, raises
 
+pytestmark = pytest.mark.each_version
+
 SHOP = """
 CREATE TYPE mood AS ENUM ('good');
 CREATE TABLE "Cus.tomers" (id integer PRIMARY KEY, name text, m mood);

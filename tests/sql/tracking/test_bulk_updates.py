@@ -6,8 +6,6 @@ import pytest
 
 from fixtures.postgres import Database, query
 
-pytestmark = pytest.mark.by_turns
-
 ROWS = 40_000
 KEYS = {"integer": "n", "text": "'key ' || n"}
 
