@@ -66,7 +66,7 @@ def people(render: Render, cluster: ControlPlane) -> Iterator[People]:
     manifests = policies(render(f"watchNamespaces={{{name}}}"))
     cluster.run("apply", "--filename=-", stdin=yaml.safe_dump_all([*manifests, *rights(name)]))
     found = People(Namespace(cluster, name))
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while "may not approve" not in tried(found):  # the API server takes up a policy within a second or so
         assert time.monotonic() < deadline
         time.sleep(0.2)

@@ -55,7 +55,7 @@ def namespace(control_plane: ControlPlane) -> Iterator[str]:
 def lamps(control_plane: ControlPlane) -> Iterator[None]:
     """A custom resource with a CEL rule."""
     control_plane.run("apply", "-f", "-", stdin=json.dumps(CRD))
-    control_plane.run("wait", "--for=condition=Established", "crd/lamps.test.pggit.io", "--timeout=30s")
+    control_plane.run("wait", "--for=condition=Established", "crd/lamps.test.pggit.io", "--timeout=60s")
     yield
     control_plane.run("delete", "crd", "lamps.test.pggit.io", "--wait=false")
 

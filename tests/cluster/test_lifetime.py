@@ -35,7 +35,7 @@ def alive(pid: int) -> bool:
 
 def none_alive(pids: list[int]) -> bool:
     """Whether all of them end within some seconds."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while any(map(alive, pids)) and time.monotonic() < deadline:
         time.sleep(0.1)
     return not any(map(alive, pids))

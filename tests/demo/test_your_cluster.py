@@ -50,7 +50,7 @@ def test_a_namespace_that_is_there_and_one_that_cannot_go(control_plane: Control
         pytest.skip("without a controller manager no namespace ends")
     control_plane.run("create", "namespace", NAMESPACE)
     control_plane.run("apply", "--server-side", f"--filename={CRDS}")
-    control_plane.run("wait", "--for=condition=Established", f"--filename={CRDS}", "--timeout=30s")
+    control_plane.run("wait", "--for=condition=Established", f"--filename={CRDS}", "--timeout=60s")
     for kind, spec in {
         "VersionedDatabase": {"connection": {"secretName": "s"}},
         "DatabaseBranch": {"databaseRef": {"name": "left"}},
@@ -68,4 +68,4 @@ def test_a_namespace_that_is_there_and_one_that_cannot_go(control_plane: Control
     assert "still being deleted" in said
     way_out = said.partition("let them go with\n")[2].replace("kubectl", " ".join(control_plane.command()))
     subprocess.run(["bash", "-euo", "pipefail", "-c", way_out], check=True)
-    control_plane.run("wait", "--for=delete", f"namespace/{NAMESPACE}", "--timeout=30s")
+    control_plane.run("wait", "--for=delete", f"namespace/{NAMESPACE}", "--timeout=60s")

@@ -66,16 +66,16 @@ def test_a_server_that_hangs_delays_nobody_else(site: Site, other: Server) -> No
     other.pause()
     try:
         for database in hanging:
-            site.wait("vdb", database, "Unreachable", seconds=60)
-        site.wait("dbb", branch, "Unreachable", seconds=60)
+            site.wait("vdb", database, "Unreachable", seconds=120)
+        site.wait("dbb", branch, "Unreachable", seconds=120)
         meanwhile = [_seconds_to_install(site) for _ in range(3)]
     finally:
         other.resume()
 
-    assert min(meanwhile) < max(usual) + 1, (usual, meanwhile)
+    assert min(meanwhile) < max(usual) + 3, (usual, meanwhile)
     for database in hanging:
-        site.wait("vdb", database, "UnderVersionControl", seconds=60)
-    site.wait("dbb", branch, "BranchReady", seconds=60)
+        site.wait("vdb", database, "UnderVersionControl", seconds=120)
+    site.wait("dbb", branch, "BranchReady", seconds=120)
 
 
 def test_busy_for_a_moment_is_no_reason_to_say_that_a_branch_is_not_ready(site: Site, other: Server) -> None:
@@ -100,17 +100,17 @@ def test_a_server_that_hangs_in_the_middle_of_a_statement_is_given_up(site: Site
                 "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pggit-operator' "
                 "AND wait_event_type = 'Lock'"
             )
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 60
             while admin.execute(waiting).fetchone() != (2,):  # as many as may work on one server
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
         other.pause()
         try:
-            site.wait("vdb", database, "Unreachable", seconds=60)
-            site.wait("dbb", branch, "Unreachable", seconds=60)
+            site.wait("vdb", database, "Unreachable", seconds=120)
+            site.wait("dbb", branch, "Unreachable", seconds=120)
         finally:
             other.resume()
-    site.wait("dbb", branch, "BranchReady", seconds=60)
+    site.wait("dbb", branch, "BranchReady", seconds=120)
 
 
 def test_a_dead_database_does_not_hold_a_deletion_for_ever(site: Site, other: Server) -> None:
@@ -119,7 +119,7 @@ def test_a_dead_database_does_not_hold_a_deletion_for_ever(site: Site, other: Se
     branch, _ = there.branch(database, deletionPolicy="Delete")
 
     other.stop()
-    site.namespace.run("delete", "dbb", branch, "--timeout=40s")
+    site.namespace.run("delete", "dbb", branch, "--timeout=60s")
 
     assert ("Warning", "Orphaned") in site.events(branch)
     assert site.namespace.run("get", "secret", branch, "--ignore-not-found") == ""
@@ -137,7 +137,7 @@ def test_a_login_whose_object_went_unnoticed_is_switched_off(
 
         site.operator.start()
 
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while owner.rows("SELECT rolcanlogin FROM pg_roles WHERE rolname = %s", secret["user"]) != [(False,)]:
             assert time.monotonic() < deadline
             time.sleep(0.2)

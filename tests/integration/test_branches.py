@@ -5,14 +5,25 @@ from __future__ import annotations
 import base64
 import json
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
 
-from fixtures.operating import ITEMS, Site, a_name, condition, open_by, states
+from fixtures.operating import ITEMS, Site, a_name, condition, open_by, serving, states
+from localcluster import ControlPlane
+from postgres import Server
 
 KEYS = {"host", "port", "dbname", "user", "password", "sslmode", "uri", "jdbc-uri", "search_path", "PGOPTIONS"}
+
+
+@pytest.fixture(scope="module")
+def calm_site(cluster: ControlPlane, postgresql: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One whose operator does nothing in a test's time but what it is told to: at once, or never."""
+    slow = {"PGGIT_RESYNC": "3600", "PGGIT_DELETION_PATIENCE": "3600"}
+    with serving(cluster, postgresql, tmp_path_factory.mktemp("operator"), slow) as shared:
+        yield shared
 
 
 def prices(secret: dict[str, str]) -> list[tuple[Any, ...]]:
@@ -105,13 +116,13 @@ def test_a_secret_that_is_lost_is_made_again_with_a_new_password(site: Site) -> 
     name, secret = site.branch(database)
 
     site.namespace.run("delete", "secret", name)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not site.namespace.run("get", "secret", name, "--ignore-not-found") and time.monotonic() < deadline:
         time.sleep(0.2)
     again = site.secret(name)
 
     assert again["password"] != secret["password"]
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while True:
         try:
             assert len(prices(again)) == 3
@@ -158,60 +169,53 @@ def test_a_wrong_database_is_corrected_and_holds_nothing(site: Site, kind: str) 
     body = site.until(kind, name, lambda now: condition(now)["status"] == "True")
 
     assert body["metadata"]["finalizers"] == ["pggit.io/cleanup"]
-    site.namespace.run("delete", kind, name, "--timeout=20s")
+    site.namespace.run("delete", kind, name, "--timeout=60s")
 
 
 @pytest.mark.parametrize("kind", ["DatabaseBranch", "Snapshot"])
-def test_an_object_that_made_nothing_goes_at_once(site: Site, kind: str) -> None:
+def test_an_object_that_made_nothing_goes_at_once(calm_site: Site, kind: str) -> None:
     """Also one that an operator before this one holds."""
     name, finalizers = a_name("fix"), ["pggit.io/cleanup"]
     spec = {"databaseRef": {"name": "shpo"}, "deletionPolicy": "Delete"}
-    site.namespace.apply(kind, name, spec, finalizers=finalizers)
-    site.wait(kind, name, "DatabaseNotFound")
+    calm_site.namespace.apply(kind, name, spec, finalizers=finalizers)
+    calm_site.wait(kind, name, "DatabaseNotFound")
 
-    began = time.monotonic()
-    site.namespace.run("delete", kind, name, "--timeout=20s")
-
-    assert time.monotonic() - began < 3, "longer than a moment, and as long as a dead database is waited for"
-    assert ("Normal", "CleanedUp") in site.events(name)
+    calm_site.namespace.run("delete", kind, name, "--timeout=60s")
+    assert ("Normal", "CleanedUp") in calm_site.events(name)
 
 
-def test_branches_say_at_once_that_their_database_object_is_gone(site: Site) -> None:
-    database, owner = site.versioned()
-    name, secret = site.branch(database)
-    spec = site.namespace.get("vdb", database)["spec"]
+def test_branches_say_at_once_that_their_database_object_is_gone(calm_site: Site) -> None:
+    database, owner = calm_site.versioned()
+    name, secret = calm_site.branch(database)
+    spec = calm_site.namespace.get("vdb", database)["spec"]
 
-    site.namespace.run("delete", "vdb", database, "--timeout=20s")
-    began = time.monotonic()
-    body = site.wait("dbb", name, "DatabaseNotFound")
+    calm_site.namespace.run("delete", "vdb", database, "--timeout=60s")
+    body = calm_site.wait("dbb", name, "DatabaseNotFound")
 
-    assert time.monotonic() - began < 2, "at once, and not at the next resync"
     assert condition(body)["message"] == (
-        f"there is no VersionedDatabase {database} in namespace {site.namespace.name}. "
+        f"there is no VersionedDatabase {database} in namespace {calm_site.namespace.name}. "
         "Apply it again, or delete this DatabaseBranch; what it made is still in the database."
     )
     assert states(body)["Ready"] == "False"
-    assert site.events(name) == [("Normal", "BranchReady"), ("Warning", "DatabaseNotFound")]
+    assert calm_site.events(name) == [("Normal", "BranchReady"), ("Warning", "DatabaseNotFound")]
     assert len(prices(secret)) == 3, "the database is left as it is, logins too"
     assert (name,) in owner.rows("SELECT name FROM pggit.list_branches()")
 
-    site.namespace.apply("VersionedDatabase", database, spec)
-    site.wait("dbb", name, "BranchReady")
-    assert prices(site.secret(name)) == prices(secret)
+    calm_site.namespace.apply("VersionedDatabase", database, spec)
+    calm_site.wait("dbb", name, "BranchReady")
+    assert prices(calm_site.secret(name)) == prices(secret)
 
 
-def test_branches_say_at_once_that_their_database_is_suspended(site: Site) -> None:
-    database, _ = site.versioned()
-    name, _ = site.branch(database)
-    spec = site.namespace.get("vdb", database)["spec"]
+def test_branches_say_at_once_that_their_database_is_suspended(calm_site: Site) -> None:
+    database, _ = calm_site.versioned()
+    name, _ = calm_site.branch(database)
+    spec = calm_site.namespace.get("vdb", database)["spec"]
 
-    site.namespace.apply("VersionedDatabase", database, {**spec, "suspend": True})
-    began = time.monotonic()
-    site.wait("dbb", name, "DatabaseNotReady")
+    calm_site.namespace.apply("VersionedDatabase", database, {**spec, "suspend": True})
+    calm_site.wait("dbb", name, "DatabaseNotReady")
 
-    assert time.monotonic() - began < 2
-    site.namespace.apply("VersionedDatabase", database, {**spec, "suspend": False})
-    site.wait("dbb", name, "BranchReady")
+    calm_site.namespace.apply("VersionedDatabase", database, {**spec, "suspend": False})
+    calm_site.wait("dbb", name, "BranchReady")
 
 
 def test_a_tag_hides_no_branch_and_a_branch_no_tag(site: Site) -> None:
@@ -288,7 +292,7 @@ def test_two_objects_cannot_have_one_branch(site: Site) -> None:
     assert site.namespace.run("get", "secret", second, "--ignore-not-found") == ""
     assert len(prices(secret)) == 3
 
-    site.namespace.run("delete", "dbb", second, "--timeout=20s")
+    site.namespace.run("delete", "dbb", second, "--timeout=60s")
     assert len(prices(secret)) == 3
 
 
@@ -329,7 +333,7 @@ def test_retain_keeps_the_branch_and_switches_the_login_off(site: Site) -> None:
     with open_by(secret) as session:
         session.execute("UPDATE items SET price = 1")
 
-    site.namespace.run("delete", "dbb", name, "--timeout=20s")
+    site.namespace.run("delete", "dbb", name, "--timeout=60s")
 
     with pytest.raises(psycopg.OperationalError, match="is not permitted to log in"):
         open_by(secret)
@@ -349,7 +353,7 @@ def test_delete_takes_branch_login_and_secret_away(site: Site, materialize: str)
     with open_by(secret) as in_use:
         in_use.execute("UPDATE items SET price = 1")
 
-        site.namespace.run("delete", "dbb", name, "--timeout=20s")
+        site.namespace.run("delete", "dbb", name, "--timeout=60s")
 
     assert owner.rows("SELECT name FROM pggit.list_branches()") == [("main",)]
     assert owner.rows("SELECT rolname FROM pg_roles WHERE rolname = %s", secret["user"]) == []
@@ -370,7 +374,7 @@ def test_a_protected_branch_is_not_deleted(site: Site) -> None:
 
     patch = json.dumps({"spec": {"protected": False}})
     site.namespace.run("patch", "dbb", name, "--type=merge", f"--patch={patch}")
-    site.namespace.run("wait", "--for=delete", f"dbb/{name}", "--timeout=20s")
+    site.namespace.run("wait", "--for=delete", f"dbb/{name}", "--timeout=60s")
     assert owner.rows("SELECT name FROM pggit.list_branches()") == [("main",)]
 
 
@@ -388,7 +392,7 @@ def test_a_branch_outlives_its_database_object_for_clean_up(site: Site) -> None:
     database, owner = site.versioned()
     name, _ = site.branch(database, deletionPolicy="Delete")
 
-    site.namespace.run("delete", f"vdb/{database}", f"secret/{database}", f"dbb/{name}", "--timeout=20s")
+    site.namespace.run("delete", f"vdb/{database}", f"secret/{database}", f"dbb/{name}", "--timeout=60s")
 
     assert owner.rows("SELECT name FROM pggit.list_branches()") == [("main",)]
 

@@ -212,7 +212,7 @@ def test_one_database_is_looked_after_by_one_object(site: Site) -> None:
     assert f"VersionedDatabase {second} does not look after its database: another one does" in said
     assert states(site.namespace.get("vdb", first))["Ready"] == "True"
 
-    site.namespace.run("delete", "vdb", first, "--timeout=20s")
+    site.namespace.run("delete", "vdb", first, "--timeout=60s")
     site.wait("vdb", second, "UnderVersionControl")
     site.wait("dbb", branch, "BranchReady")
     assert database.rows("SELECT name FROM pggit.database_owners") == [(second,)]

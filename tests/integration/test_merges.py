@@ -641,7 +641,7 @@ def test_the_source_goes_when_its_object_has_gone(site: Site) -> None:
         "deleted": False,
         "message": f"branch {branch} stays: it belongs to {site.namespace.name}/{branch} of installation 'pggit'",
     }
-    site.namespace.run("delete", "dbb", branch, "--timeout=20s")
+    site.namespace.run("delete", "dbb", branch, "--timeout=60s")
     body = site.until("dbm", name, lambda body: body["status"]["sourceBranch"]["deleted"])
     assert body["status"]["sourceBranch"]["message"] == f"branch {branch} is deleted"
     assert condition(body)["reason"] == "Merged"
@@ -710,11 +710,11 @@ def test_a_snapshot_keeps_what_was_there(site: Site) -> None:
     ]
 
     # Made again it is the same snapshot, not one of now.
-    site.namespace.run("delete", "dbsnap", name, "--timeout=20s")
+    site.namespace.run("delete", "dbsnap", name, "--timeout=60s")
     site.namespace.apply("Snapshot", name, {"databaseRef": {"name": database}, "tag": "v1", "deletionPolicy": "Delete"})
     assert site.wait("dbsnap", name, "SnapshotTaken")["status"]["commit"] == status["commit"]
 
-    site.namespace.run("delete", "dbsnap", name, "--timeout=20s")
+    site.namespace.run("delete", "dbsnap", name, "--timeout=60s")
     assert owner.rows("SELECT count(*) FROM pggit.tags") == [(0,)]
 
 
@@ -734,7 +734,7 @@ def test_a_snapshot_does_not_take_a_tag_of_somebody_else(site: Site) -> None:
     body = site.wait("dbsnap", third, "NameOwned")
     assert f"tag 'v1' belongs to snapshot {site.namespace.name}/{second}" in condition(body)["message"]
 
-    site.namespace.run("delete", "dbsnap", third, "--timeout=20s")
+    site.namespace.run("delete", "dbsnap", third, "--timeout=60s")
     assert owner.rows("SELECT name FROM pggit.tags ORDER BY name") == [("mine",), ("v1",)]
 
 

@@ -206,7 +206,7 @@ def test_a_table_that_main_drops_stays_with_who_looks_at_the_past(shop: Database
 def test_two_sessions_make_it_at_once(shop: Database) -> None:
     one, two = shop.connect(autocommit=False), shop.connect()
     ((name,),) = query(one, "SELECT pggit.checkout('v1')").fetchall()
-    query(two, "SET statement_timeout = '20s'")
+    query(two, "SET statement_timeout = '60s'")
     with ThreadPoolExecutor() as pool:
         second = pool.submit(query, two, "SELECT pggit.checkout('v1')")
         while not shop.value("SELECT cardinality(pg_blocking_pids(%s))", two.info.backend_pid):
@@ -244,7 +244,7 @@ def test_ddl_waits_for_no_other_ddl_that_takes_it(shop: Database, limit: str) ->
     shop.run("SELECT pggit.checkout('v1'); SELECT pggit.checkout('main')")
     shop.run("CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.plain (id integer, line text)")
     query(other, "ALTER TABLE orders DROP COLUMN customer CASCADE")
-    query(user, f"SET statement_timeout = '20s'; SET lock_timeout = '{limit}'")
+    query(user, f"SET statement_timeout = '60s'; SET lock_timeout = '{limit}'")
     query(user, "ALTER TABLE elsewhere.plain DROP COLUMN line")
     query(user, "DROP TABLE elsewhere.plain")
     other.rollback()
@@ -293,7 +293,7 @@ def test_ddl_goes_on_when_another_transaction_has_deleted_what_it_waited_for(
     else:
         shop.run("SELECT pggit.checkout('HEAD'); SELECT pggit.checkout('main')")
     query(other, deletion)
-    query(user, "SET statement_timeout = '20s'")
+    query(user, "SET statement_timeout = '60s'")
     with ThreadPoolExecutor() as pool:
         done = pool.submit(query, user, statement)
         while not shop.value(WAITS, user.info.backend_pid):

@@ -180,7 +180,7 @@ def test_what_is_written_while_the_merge_waits_for_its_table_is_merged(shop: Dat
     with ThreadPoolExecutor() as pool:
         merging = pool.submit(merge, shop, fill={"orders.x": "2"})
         watcher = shop.connect()
-        until = time.monotonic() + 30
+        until = time.monotonic() + 60
         while not query(watcher, "SELECT FROM pg_locks WHERE NOT granted").fetchall() and time.monotonic() < until:
             time.sleep(0.01)
         writer.commit()

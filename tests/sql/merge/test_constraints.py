@@ -314,7 +314,7 @@ def test_keys_beyond_the_end_of_a_sequence_do_not_move_it_there(db: Database) ->
     db.run("SELECT pggit.track_schema('public')")
     db.run("SELECT pggit.create_branch('side', p_materialize => 'none')")
     query(db.connect(branch="side"), "INSERT INTO t VALUES (25), (49), (1000)")
-    db.run("SET statement_timeout = '10s'")
+    db.run("SET statement_timeout = '60s'")
     assert db.value("SELECT (pggit.merge('side')).result") == "fast_forward"
     assert db.value("SELECT last_value FROM t_id_seq") == 41
 

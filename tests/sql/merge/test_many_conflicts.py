@@ -16,7 +16,7 @@ def test_ten_thousand_of_each_kind(db: Database) -> None:
     db.run("CREATE TABLE c (id integer PRIMARY KEY, p integer REFERENCES p)")
     db.run(f"INSERT INTO p SELECT g, 0, 's' FROM generate_series(1, {ROWS}) AS g")
     db.run("SELECT pggit.track_schema('public'); SELECT pggit.commit('base')")
-    db.run("SET statement_timeout = '30s'")
+    db.run("SET statement_timeout = '90s'")
 
     db.run("SELECT pggit.create_branch('cells', p_materialize => 'none')")
     query(db.connect(branch="cells"), "UPDATE p SET n = 1, s = 'theirs'")

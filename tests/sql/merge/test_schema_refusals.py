@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -136,10 +135,9 @@ def test_locks_that_cannot_be_had(shop: Database) -> None:
     before = shop.rows(STATE)
     busy = shop.connect(autocommit=False)
     query(busy, "UPDATE orders SET note = 'mine' WHERE id = 1")
-    begun = time.monotonic()
+    shop.run("SET statement_timeout = '60s'")
     with raises("VG401", match="table public.orders is in use by"):
         merge(shop)
-    assert time.monotonic() - begun < 20
     busy.commit()
     assert shop.value("SELECT note FROM orders WHERE id = 1") == "mine"
     shop.run("UPDATE orders SET note = 'note 1' WHERE id = 1")

@@ -34,7 +34,7 @@ def test_who_is_in_the_way_is_named_and_writers_pass(db: Database, merge: str) -
     thread.start()
     begun = time.monotonic()
     try:
-        query(db.conn, "SET pggit.lock_timeout = '600ms'; SET lock_timeout = '200ms'")
+        query(db.conn, "SET pggit.lock_timeout = '2s'; SET lock_timeout = '200ms'")
         with raises("VG401", f"table public.t is in use by .*{reader.info.backend_pid}"):
             db.run(f"SELECT pggit.{merge}('dev', 'main')")
         took = time.monotonic() - begun
@@ -42,7 +42,7 @@ def test_who_is_in_the_way_is_named_and_writers_pass(db: Database, merge: str) -
         done.set()
         thread.join()
     print(f"{merge} gave up after {took:.2f} s, the longest writer waited {max(waits):.2f} s")
-    assert max(waits) < 0.9
+    assert max(waits) < 4
     reader.rollback()
     assert db.value(f"SELECT result FROM pggit.{merge}('dev', 'main')") in ("planned", "merged")
     assert db.value("SHOW lock_timeout") == "200ms"

@@ -159,7 +159,7 @@ def test_who_notices_a_partition_waits_for_nobody_who_writes_it(
     query(plain_owner, ddl)
     other = db.connect(user="plain", autocommit=False)
     query(other, f"LOCK TABLE {busy} IN ROW EXCLUSIVE MODE")
-    query(plain_owner, "SET statement_timeout = '5s'")
+    query(plain_owner, "SET statement_timeout = '60s'")
     query(plain_owner, "INSERT INTO p VALUES (5, 1, 'x')")
     other.rollback()
     query(plain_owner, "INSERT INTO p SELECT 6, 3, 'y' WHERE to_regclass('p3') IS NOT NULL")

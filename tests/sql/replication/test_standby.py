@@ -32,7 +32,7 @@ def standby_of(primary: Server) -> Iterator[Server]:
 def caught_up(primary: Database, standby: Database) -> Database:
     """The standby, when it has all that the primary has written."""
     end = primary.value("SELECT pg_current_wal_lsn()")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not standby.value("SELECT pg_last_wal_replay_lsn() >= %s", end):
         assert time.monotonic() < deadline, standby.server.log.read_text()[-3000:]
         time.sleep(0.02)

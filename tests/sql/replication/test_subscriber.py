@@ -101,7 +101,7 @@ class Pair:
 
     def until(self, condition: str) -> None:
         """Wait for a condition on the subscriber."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not self.subscriber.value(condition):
             if time.monotonic() > deadline:
                 raise AssertionError(self.subscriber.server.log.read_text()[-3000:])
