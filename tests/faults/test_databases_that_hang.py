@@ -35,8 +35,10 @@ def test_a_server_that_is_down_is_waited_for(site: Site, other: Server) -> None:
     assert "Start it, or correct host and port in the Secret." in condition(body)["message"]
     assert states(body) == {"Ready": "False", "Reconciling": "True", "Stalled": "False", "Drifted": "False"}
     site.wait("dbb", branch, "Unreachable")
-    time.sleep(3)  # several tries
-    lines = [line for line in site.operator.log.read_text().splitlines() if f"127.0.0.1:{other.port}" in line]
+    deadline, lines = time.monotonic() + 60, list[str]()
+    while len(lines) <= 2 and time.monotonic() < deadline:
+        time.sleep(0.2)
+        lines = [line for line in site.operator.log.read_text().splitlines() if f"127.0.0.1:{other.port}" in line]
     assert len(lines) > 2
     assert all("[warning  ]" in line and ": Unreachable: " in line for line in lines), "each try is one line"
 

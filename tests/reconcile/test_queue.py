@@ -133,10 +133,12 @@ def test_nothing_is_lost_and_nothing_runs_twice_at_once() -> None:
         for one in keys:
             q.touch(one)
         time.sleep(0.005)
-    time.sleep(0.5)
+    deadline = time.monotonic() + 60
+    while len(seen) < len(keys) and time.monotonic() < deadline:
+        time.sleep(0.01)
     q.close()
     for worker in workers:
-        worker.join(5)
+        worker.join(60)
 
     assert clashes == []
     assert set(seen) == set(keys)
