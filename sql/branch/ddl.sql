@@ -592,6 +592,11 @@ BEGIN
         RETURN;
     ELSIF NOT p_in_statement AND pggit._has_other_identity(p_shown) THEN
         PERFORM pggit._refuse_other_shape(p_shown);
+    ELSIF NOT EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = p_shown.relation AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '') THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VG307', SCHEMA = 'pggit',
+            MESSAGE = format('table %s would have no columns on branch %L, and rows without columns have no history', v_name, (SELECT b.name FROM pggit.branches AS b WHERE b.branch_id = p_shown.branch_id)),
+            HINT    = 'Drop the table, or add the column that it goes on with before the last one is dropped.';
     END IF;
     PERFORM pggit._rename_on_branch(p_shown) WHERE pggit._has_other_name(p_shown) AND NOT pggit._has_other_identity(p_shown);
     PERFORM pggit._record_transaction();  -- when it was, for refs by time
@@ -625,7 +630,7 @@ $$;
 
 COMMENT ON FUNCTION pggit._follow_branch_table(pggit.branch_tables, jsonb, boolean) IS
 'After DDL on a branch''s real table: its history knows the columns it has now, and its capture logs them. p_saved: the ordinal of the rows that were saved before, or why they were not.
-p_in_statement: a statement on the table is running that must not fail. Raises VG307 when rows had to be saved, and for another schema or primary key.';
+p_in_statement: a statement on the table is running that must not fail. Raises VG307 when rows had to be saved, for another schema or primary key, and where no column is left.';
 
 CREATE OR REPLACE FUNCTION pggit._lose_branch_rows(p_shown pggit.branch_tables, p_name text, p_mark pggit._mark, p_in_statement boolean, p_reason text)
     RETURNS void

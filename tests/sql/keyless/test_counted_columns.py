@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.postgres import Connection, Database, query
+from fixtures.postgres import Connection, Database, query, raises
 
 BEFORE = """
     CREATE TABLE log (line text, n integer, old text);
@@ -170,3 +170,19 @@ def test_a_default_that_came_after_the_column_doubles_no_row(db: Database, targe
     db.run("SELECT pggit.create_branch('again', %s)", target)
     assert query(db.connect(branch="again"), rows).fetchall() == expected
     assert db.rows("SELECT * FROM pggit.verify()") == []
+
+
+@pytest.mark.parametrize("materialize", ["none", "all"])
+def test_the_last_column_is_not_dropped_on_a_branch(db: Database, materialize: str) -> None:
+    """Without one there is nothing to tell rows by."""
+    db.run("CREATE TABLE log (line text); INSERT INTO log VALUES ('a'), ('a')")
+    db.run("SELECT pggit.track_schema('public'), pggit.commit('first')")
+    db.run(f"SELECT pggit.create_branch('side', p_materialize => '{materialize}')")
+    side = db.connect(branch="side")
+    with raises("VG307", "log would have no columns on branch 'side'"):
+        query(side, "ALTER TABLE log DROP line")
+    query(side, "ALTER TABLE log DROP line, ADD n integer DEFAULT 7; SELECT pggit.commit('another')")
+    assert query(side, "SELECT * FROM log").fetchall() == [(7,), (7,)]
+    assert db.rows("SELECT * FROM pggit.verify()") == []
+    assert db.value("SELECT (pggit.merge('side')).result") == "fast_forward"
+    assert db.rows("SELECT * FROM log") == [(7,), (7,)]
