@@ -72,7 +72,17 @@ def answers(cluster: Cluster, *arguments: str) -> bool:
 
 def _wait_for_answer(cluster: Cluster, processes: Processes, what: str, *arguments: str) -> None:
     """Ask until kubectl succeeds, slowly: kubectl itself costs a tenth of a second of work."""
-    processes.wait(what, lambda: answers(cluster, *arguments), pause=0.3)
+    try:
+        processes.wait(what, lambda: answers(cluster, *arguments), pause=0.3)
+    except ClusterError as error:
+        raise ClusterError(f"{error}\n--- kubectl\n{_last_words(cluster, *arguments)}") from error
+
+
+def _last_words(cluster: Cluster, *arguments: str) -> str:
+    try:
+        return cluster.run(*arguments)
+    except ClusterError as error:
+        return str(error)
 
 
 def kubeconfig_of(folder: Path, user: str) -> Path:
