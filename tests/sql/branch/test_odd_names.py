@@ -165,7 +165,7 @@ def cells(value: str, names: list[str] = NAMES) -> tuple[str, ...]:
 def test_columns_may_have_any_word_as_name(db: Database, form: str) -> None:
     """As values and as keys, with all that a write function looks at: domains, CHECK, unique and foreign keys, generated columns."""
     keyed = {f"keyed{n}": part for n, part in enumerate(PARTS)}
-    lists = [every("?", part) for part in PARTS]
+    lists, two = [every("?", part) for part in PARTS], "? = '2!'"
     work = tracked(
         db,
         f"""
@@ -184,16 +184,14 @@ def test_columns_may_have_any_word_as_name(db: Database, form: str) -> None:
             query(session, f"INSERT INTO {table} SELECT {first}{', '.join(cells('g'))} FROM generate_series(1, 3) AS g")
         query(session, f"INSERT INTO made SELECT g, {', '.join(cells('g', PARTS[0]))} FROM generate_series(1, 3) AS g")
         for table, part in keyed.items():
-            values, two = [name for name in NAMES if name not in part], "? = '2!'"
-            query(session, f"UPDATE {table} SET {every(two, values)} WHERE {values[0]} = '2'")
-            for name in part:
-                query(session, f"UPDATE {table} SET {name} = '2!' WHERE {name} = '2'")
-        for name in NAMES:
-            query(session, f"UPDATE kept SET {name} = '2!' WHERE {name} = '2'")
+            values = [name for name in NAMES if name not in part]
+            for written in (values, part):
+                query(session, f"UPDATE {table} SET {every(two, written)} WHERE {written[0]} = '2'")
+        for part in PARTS:
+            query(session, f"UPDATE kept SET {every(two, part)} WHERE {part[0]} = '2'")
             for wrong, state in [("''", "23514"), ("NULL", "23502")]:
                 with raises(state):
-                    query(session, f"UPDATE kept SET {name} = {wrong} WHERE id = 3")
-        for part in PARTS:
+                    query(session, f"UPDATE kept SET {part[-1]} = {wrong} WHERE id = 3")
             with raises("23505"):
                 query(session, "UPDATE kept SET " + every("? = '1'", part) + " WHERE id = 3")
             with raises("23503"):
