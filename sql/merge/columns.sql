@@ -749,11 +749,14 @@ CREATE OR REPLACE FUNCTION pggit._is_relabel(p_from text, p_to text)
     SET search_path = pg_catalog
 AS $$
     SELECT coalesce(p_to IN ('text', 'character varying') AND p_from ~ '^(text|character varying)'
-                    OR (regexp_match(p_from, '^character varying\((\d+)\)$'))[1]::integer <= (regexp_match(p_to, '^character varying\((\d+)\)$'))[1]::integer, false);
+                    OR (regexp_match(p_from, '^character varying\((\d+)\)$'))[1]::integer <= (regexp_match(p_to, '^character varying\((\d+)\)$'))[1]::integer
+                    OR p_to = 'numeric' AND p_from ~ '^numeric'
+                    OR substring(p_from FROM '^numeric\(\d+(,-?\d+)\)$') = substring(p_to FROM '^numeric\(\d+(,-?\d+)\)$')
+                       AND substring(p_from FROM '^numeric\((\d+),')::integer <= substring(p_to FROM '^numeric\((\d+),')::integer, false);
 $$;
 
 COMMENT ON FUNCTION pggit._is_relabel(text, text) IS
-'Whether a column gets a type that PostgreSQL gives it in the catalog alone: text that may be longer.';
+'Whether a column gets a type that PostgreSQL gives it in the catalog alone: text that may be longer, numbers with more digits before the point.';
 
 CREATE OR REPLACE FUNCTION pggit._whole_passes(p_table pggit.tables)
     RETURNS bigint
@@ -1306,7 +1309,7 @@ $$;
 COMMENT ON FUNCTION pggit._note_branch_columns(integer) IS
 'Writes down the columns of a branch''s real tables that are no longer those of main, which the branch is about to move along on: they are the branch''s own from here on.';
 
-CREATE OR REPLACE FUNCTION pggit._make_real_for_merge(p_target pggit.branches, p_s pggit._mark)
+CREATE OR REPLACE FUNCTION pggit._make_real_for_merge(p_target pggit.branches, p_s pggit._mark, p_others integer[])
     RETURNS void
     LANGUAGE plpgsql
 AS $$
@@ -1317,9 +1320,10 @@ BEGIN
         SELECT format('%I.%I', t.schema_name, t.table_name) AS name, t.table_id
           FROM pggit.branch_tables AS bt JOIN pggit.tables AS t USING (table_id)
          WHERE bt.branch_id = p_target.branch_id AND bt.form = 'view'
-           AND EXISTS (SELECT FROM pg_temp.pggit_merged_columns AS m WHERE m.table_id = bt.table_id AND m.change <> 'none')
-           AND (EXISTS (SELECT FROM pg_temp.pggit_merged_columns AS m WHERE m.table_id = bt.table_id AND m.change = 'rename' AND NOT m.is_past)
-                OR ARRAY(SELECT CASE WHEN m.change IN ('add', 'retype') THEN m.theirs_id ELSE m.ours_id END FROM pg_temp.pggit_merged_columns AS m
+           AND (bt.table_id = ANY (p_others)
+                OR EXISTS (SELECT FROM pg_temp.pggit_merged_columns AS m WHERE m.table_id = bt.table_id AND m.change = 'rename' AND NOT m.is_past)
+                OR EXISTS (SELECT FROM pg_temp.pggit_merged_columns AS m WHERE m.table_id = bt.table_id AND m.change <> 'none')
+                   AND ARRAY(SELECT CASE WHEN m.change IN ('add', 'retype') THEN m.theirs_id ELSE m.ours_id END FROM pg_temp.pggit_merged_columns AS m
                           WHERE m.table_id = bt.table_id AND m.change <> 'drop' AND (m.change = 'add' OR m.ours_id IS NOT NULL) ORDER BY 1)
                    <> ARRAY(SELECT c.column_id FROM pggit._columns_at(bt.table_id, (p_target.branch_id, NULL, p_s)::pggit._position) AS c ORDER BY 1))
          ORDER BY t.table_id
@@ -1329,5 +1333,5 @@ BEGIN
 END;
 $$;
 
-COMMENT ON FUNCTION pggit._make_real_for_merge(pggit.branches, pggit._mark) IS
-'A branch shows a table as a view as long as its columns are main''s where the branch stands (p_s: after the merge). One that gets others, or other names than main''s, becomes a table.';
+COMMENT ON FUNCTION pggit._make_real_for_merge(pggit.branches, pggit._mark, integer[]) IS
+'A branch shows a table as a view as long as its columns are main''s where the branch stands (p_s: after the merge). One that gets others, or other names than main''s, becomes a table, and so do p_others (ids).';

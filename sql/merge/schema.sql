@@ -194,7 +194,38 @@ $$;
 COMMENT ON FUNCTION pggit._validated_later(pggit._schema_object[], pggit._schema_object[]) IS
 'What a merge is to make of main where constraints are validated later (option validate): checks and foreign keys that are new, or only to be validated, are NOT VALID; the statements validate them.';
 
-CREATE OR REPLACE FUNCTION pggit._objects_before_rows(p_merged pggit._schema_object[], p_ours pggit._schema_object[])
+CREATE OR REPLACE FUNCTION pggit._regains_type(p_branch_id integer, p_column pggit._schema_object, p_from text)
+    RETURNS boolean
+    LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    RETURN (p_column).definition ->> 'type' <> p_from
+           AND EXISTS (SELECT FROM pggit._columns_at((p_column).table_id, CASE WHEN p_branch_id <> 1 THEN pggit._branch_now(p_branch_id) END) AS c
+                        WHERE c.origin = (p_column).column_id AND c.type_name = p_from);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._regains_type(integer, pggit._schema_object, text) IS
+'Whether a merged column of a branch, where it has type p_from, has another one by its definition alone. PostgreSQL has given it p_from in the catalog alone then: it is the same column in all commits (pggit._follow_shape), and gets the type of before again.';
+
+CREATE OR REPLACE FUNCTION pggit._tables_that_regain_types(p_merge pggit.merges, p_base pggit._schema_object[], p_ours pggit._schema_object[], p_theirs pggit._schema_object[])
+    RETURNS integer[]
+    LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    RETURN ARRAY(SELECT DISTINCT t.table_id
+                   FROM unnest(p_theirs) AS t
+                   JOIN unnest(p_base) AS b ON b.object_type = 'column' AND b.table_id = t.table_id AND b.column_id = t.column_id AND b.definition ->> 'type' <> t.definition ->> 'type'
+                   JOIN unnest(p_ours) AS o ON o.object_type = 'column' AND o.table_id = t.table_id AND o.column_id = t.column_id
+                  WHERE p_merge.kind IN ('revert', 'reset') AND t.object_type = 'column' AND pggit._regains_type(p_merge.target_id, t, o.definition ->> 'type')
+                  ORDER BY t.table_id);
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._tables_that_regain_types(pggit.merges, pggit._schema_object[], pggit._schema_object[], pggit._schema_object[]) IS
+'The tables of a revert''s or reset''s target in which columns get the type that they had before (pggit._regains_type): no view of main''s table can show them so.';
+
+CREATE OR REPLACE FUNCTION pggit._objects_before_rows(p_branch_id integer, p_merged pggit._schema_object[], p_ours pggit._schema_object[])
     RETURNS SETOF pggit._schema_object
     LANGUAGE sql
 AS $$
@@ -207,6 +238,7 @@ AS $$
       FROM unnest(p_merged) AS m
       LEFT JOIN unnest(p_ours) AS o ON o.object_type = m.object_type AND o.object_name = m.object_name
      CROSS JOIN LATERAL (SELECT CASE WHEN pggit._is_validation(o.definition, m.definition) THEN o.definition
+                                     WHEN m.object_type = 'column' AND NOT pggit._is_relabel(o.definition ->> 'type', m.definition ->> 'type') AND pggit._regains_type(p_branch_id, m, o.definition ->> 'type') THEN o.definition
                                      WHEN m.object_type = 'column' AND m.definition ? 'not_null' AND NOT coalesce(o.definition ? 'not_null', false) THEN m.definition - '{not_null,identity}'::text[] ELSE m.definition END AS definition) AS d
      WHERE o.hash = m.hash OR pggit._is_validation(o.definition, m.definition)
         OR (m.object_type NOT IN ('constraint', 'index', 'trigger', 'policy', 'rule', 'view', 'materialized view', 'statistics')
@@ -215,8 +247,8 @@ AS $$
                 SELECT FROM pggit._mentions(m) AS n JOIN new_views AS v ON v.local = n)));
 $$;
 
-COMMENT ON FUNCTION pggit._objects_before_rows(pggit._schema_object[], pggit._schema_object[]) IS
-'What of the merged objects the target gets before the merged rows: all that rows are made of, without the constraints, indexes and NOT NULLs that these rows have to be there for, and without what reads tables.';
+COMMENT ON FUNCTION pggit._objects_before_rows(integer, pggit._schema_object[], pggit._schema_object[]) IS
+'What of the merged objects the target, a branch, gets before the merged rows: all that rows are made of, without the constraints, indexes, NOT NULLs and lesser types that these rows have to be there for, and without what reads tables.';
 
 CREATE OR REPLACE FUNCTION pggit._in_names_of(p_objects pggit._schema_object[], p_other pggit._schema_object[])
     RETURNS pggit._schema_object[]
@@ -325,6 +357,70 @@ $$;
 COMMENT ON FUNCTION pggit._take_step(oid, text, text, text) IS
 'Runs one statement of a migration as a role. Raises VG310 where what one side made uses what the other side has no more, or the role may not.';
 
+CREATE OR REPLACE FUNCTION pggit._begin_retyping(p_branch_id integer, p_from pggit._schema_object[], p_to pggit._schema_object[])
+    RETURNS jsonb
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_all   jsonb := '{}';
+    v_table pggit.tables;
+    v_shown pggit.branch_tables;
+    v_saved jsonb;
+BEGIN
+    FOR v_table IN
+        SELECT t.* FROM pggit.tables AS t
+         WHERE t.untracked_at IS NULL
+           AND t.table_id IN (SELECT f.table_id FROM unnest(p_from) AS f JOIN unnest(p_to) AS o USING (object_type, object_name)
+                               WHERE f.object_type = 'column' AND f.definition ->> 'type' <> o.definition ->> 'type')
+         ORDER BY t.table_id
+    LOOP
+        IF p_branch_id = 1 THEN
+            PERFORM pggit._release_views(v_table);
+            v_saved := pggit._save_rows(v_table);
+        ELSE
+            SELECT bt.* INTO v_shown FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.table_id = v_table.table_id AND bt.form = 'table';
+            CONTINUE WHEN NOT FOUND;
+            v_saved := CASE WHEN NOT pggit._is_keyless(v_table.table_id) THEN pggit._save_branch_rows(v_shown) END;
+        END IF;
+        IF jsonb_typeof(v_saved) = 'string' THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'VG310', SCHEMA = 'pggit',
+                MESSAGE = format('what table %I.%I holds in columns that get another type can''t be saved: %s', v_table.schema_name, v_table.table_name, v_saved #>> '{}'),
+                HINT    = 'Nothing was written.';
+        END IF;
+        v_all := v_all || jsonb_build_object(v_table.table_id, v_saved);
+    END LOOP;
+    RETURN v_all;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._begin_retyping(integer, pggit._schema_object[], pggit._schema_object[]) IS
+'Saves the rows of the tables of which columns get another type, and has branches'' views let go of these. Returns the ordinals of the rows that were saved, by table (null: none need be), for pggit._end_retyping. Raises VG310 where they can''t be.';
+
+CREATE OR REPLACE FUNCTION pggit._end_retyping(p_branch_id integer, p_saved jsonb)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_table record;
+BEGIN
+    FOR v_table IN SELECT s.key::integer AS table_id, s.value AS saved FROM jsonb_each(p_saved) AS s ORDER BY 1 LOOP
+        IF p_branch_id = 1 THEN
+            PERFORM pggit._follow_shape(t.relation, false, v_table.saved) FROM pggit.tables AS t WHERE t.table_id = v_table.table_id;
+        ELSE
+            PERFORM pggit._follow_branch_table(bt, v_table.saved) FROM pggit.branch_tables AS bt WHERE bt.branch_id = p_branch_id AND bt.table_id = v_table.table_id;
+        END IF;
+    END LOOP;
+    IF p_saved <> '{}' THEN
+        PERFORM set_config('pggit.rewritten', '', true);
+        PERFORM pggit._restore_views() WHERE p_branch_id = 1;
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION pggit._end_retyping(integer, jsonb) IS
+'The history of tables knows the columns that got another type since pggit._begin_retyping, and the views of branches read them again.';
+
 CREATE OR REPLACE FUNCTION pggit._migrate(p_branch_id integer, p_from pggit._schema_object[], p_to pggit._schema_object[])
     RETURNS jsonb
     LANGUAGE plpgsql
@@ -336,10 +432,11 @@ DECLARE
     v_bodies    text := current_setting('check_function_bodies');
     v_steps     jsonb;
     v_step      record;
-    v_table     record;
+    v_saved     jsonb;
 BEGIN
     SELECT coalesce(jsonb_agg(to_jsonb(s) ORDER BY s.step), '[]') INTO v_steps FROM pggit._schema_steps(p_from, p_to, p_branch_id) AS s;
     PERFORM set_config('pggit.following', 'on', true), set_config('pggit.branch', '', true);
+    v_saved := pggit._begin_retyping(p_branch_id, p_from, p_to);
     FOR v_step IN
         SELECT s.*, coalesce(t.parent, f.parent) AS parent
           FROM jsonb_to_recordset(v_steps) AS s(step integer, ddl text, object_type text, object_name text)
@@ -352,6 +449,7 @@ BEGIN
         PERFORM pggit._take_step(pggit._owner_on(p_branch_id, v_step.object_type, v_step.object_name, CASE WHEN v_step.parent LIKE '%.%' THEN v_step.parent END), v_path, v_step.ddl,
                                  concat_ws(' ', v_step.object_type, v_step.object_name));
     END LOOP;
+    PERFORM pggit._end_retyping(p_branch_id, v_saved);
     PERFORM set_config('pggit.following', v_following, true), set_config('check_function_bodies', v_bodies, true);
     IF p_branch_id = 1 AND v_steps <> '[]' THEN
         PERFORM pggit._follow_shape(t.relation) FROM pggit.tables AS t
@@ -642,7 +740,7 @@ BEGIN
     END IF;
     v_first    := pggit._bring_first(p_target.branch_id, (p_theirs).branch_id, p_base, p_their_objects);
     statements := statements || to_jsonb(v_first);
-    PERFORM pggit._make_real_for_merge(p_target, (pggit._target()).s);
+    PERFORM pggit._make_real_for_merge(p_target, (pggit._target()).s, pggit._tables_that_regain_types(p_merge, p_base, p_ours, p_their_objects));
     v_columns  := pggit._change_columns(p_target.branch_id, (p_theirs).branch_id, p_their_objects);
     statements := statements || to_jsonb(v_columns.statements);
     reason     := v_columns.reason;
@@ -666,7 +764,7 @@ BEGIN
         merged  := v_later.merged;
         finish  := v_later.statements;
     END IF;
-    v_readers  := ARRAY(SELECT b FROM pggit._objects_before_rows(merged, v_now) AS b);
+    v_readers  := ARRAY(SELECT b FROM pggit._objects_before_rows(p_target.branch_id, merged, v_now) AS b);
     v_users    := ARRAY(SELECT r.object_name FROM pggit._uncopied_readers(p_target.branch_id) AS r);
     v_done     := pggit._migrate(p_target.branch_id, pggit._without_shown(p_target.branch_id, v_now, v_readers), v_readers);
     statements := statements || v_done;
