@@ -238,7 +238,8 @@ AS $$
       FROM unnest(p_merged) AS m
       LEFT JOIN unnest(p_ours) AS o ON o.object_type = m.object_type AND o.object_name = m.object_name
      CROSS JOIN LATERAL (SELECT CASE WHEN pggit._is_validation(o.definition, m.definition) THEN o.definition
-                                     WHEN m.object_type = 'column' AND NOT pggit._is_relabel(o.definition ->> 'type', m.definition ->> 'type') AND pggit._regains_type(p_branch_id, m, o.definition ->> 'type') THEN o.definition
+                                     WHEN m.object_type = 'column' AND (NOT pggit._is_relabel(o.definition ->> 'type', m.definition ->> 'type') OR p_branch_id <> 1 AND pggit._is_relabel(m.definition ->> 'type', o.definition ->> 'type'))
+                                          AND pggit._regains_type(p_branch_id, m, o.definition ->> 'type') THEN o.definition
                                      WHEN m.object_type = 'column' AND m.definition ? 'not_null' AND NOT coalesce(o.definition ? 'not_null', false) THEN m.definition - '{not_null,identity}'::text[] ELSE m.definition END AS definition) AS d
      WHERE o.hash = m.hash OR pggit._is_validation(o.definition, m.definition)
         OR (m.object_type NOT IN ('constraint', 'index', 'trigger', 'policy', 'rule', 'view', 'materialized view', 'statistics')
@@ -248,7 +249,7 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION pggit._objects_before_rows(integer, pggit._schema_object[], pggit._schema_object[]) IS
-'What of the merged objects the target, a branch, gets before the merged rows: all that rows are made of, without the constraints, indexes, NOT NULLs and lesser types that these rows have to be there for, and without what reads tables.';
+'What of the merged objects the target, a branch, gets before the merged rows: all that rows are made of, without the constraints, indexes, NOT NULLs and types that hold no more than those of now that these rows have to be there for, and without what reads tables.';
 
 CREATE OR REPLACE FUNCTION pggit._in_names_of(p_objects pggit._schema_object[], p_other pggit._schema_object[])
     RETURNS pggit._schema_object[]

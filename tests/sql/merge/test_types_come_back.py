@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.postgres import Database
+from fixtures.postgres import Database, query
 
 CHANGES = {
     "a longer text": ("varchar(5)", "varchar(20)", "'longer than that'"),
@@ -55,4 +55,8 @@ def test_there_and_back(db: Database, change: str, place: str, key: str) -> None
     assert db.rows("SELECT id, v::text FROM pggit.as_of(NULL::t, 'before') ORDER BY 1, 2") == first[1]
     for one in {branch, "main", "other"}:
         assert db.rows("SELECT * FROM pggit.status(%s)", one) == []
+    session = db.conn if branch == "main" else db.connect(branch=branch)
+    query(session, "ALTER TABLE t ADD more integer; UPDATE t SET v = '2', more = 7 WHERE id = 2")
+    query(session, "SELECT pggit.commit('later')")
+    assert query(session, "SELECT * FROM pggit.as_of(NULL::t, %s) EXCEPT SELECT * FROM t", branch).fetchall() == []
     assert db.rows("SELECT * FROM pggit.verify()") == []
