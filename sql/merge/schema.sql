@@ -387,7 +387,7 @@ BEGIN
             RAISE EXCEPTION USING
                 ERRCODE = 'VG310', SCHEMA = 'pggit',
                 MESSAGE = format('what table %I.%I holds in columns that get another type can''t be saved: %s', v_table.schema_name, v_table.table_name, v_saved #>> '{}'),
-                HINT    = 'Nothing was written.';
+                HINT    = 'Nothing was written. Try again with pggit.save_limit above the table''s size.';
         END IF;
         v_all := v_all || jsonb_build_object(v_table.table_id, v_saved);
     END LOOP;

@@ -60,3 +60,26 @@ def test_there_and_back(db: Database, change: str, place: str, key: str) -> None
     query(session, "SELECT pggit.commit('later')")
     assert query(session, "SELECT * FROM pggit.as_of(NULL::t, %s) EXCEPT SELECT * FROM t", branch).fetchall() == []
     assert db.rows("SELECT * FROM pggit.verify()") == []
+
+
+def test_a_wider_type_of_main_comes_to_a_real_table(db: Database) -> None:
+    """The branch's history is whole then, also for later DDL."""
+    db.run("CREATE TABLE t (id integer PRIMARY KEY, v varchar(5)); INSERT INTO t VALUES (1, 'a'), (2, 'b')")
+    db.run("SELECT pggit.track_schema('public'), pggit.commit('first')")
+    db.run("SELECT pggit.create_branch('dev', p_materialize => 'all')")
+    db.run(
+        "ALTER TABLE t ALTER v TYPE varchar(20); UPDATE t SET v = 'longer' WHERE id = 2; SELECT pggit.commit('wider')"
+    )
+    merge = "SELECT result, detail ->> 'sqlstate', detail ->> 'hint' FROM pggit.merge('main', 'dev')"
+    db.run("SET pggit.save_limit = '1kB'")
+    assert db.row(merge) == (
+        "refused",
+        "VG310",
+        "Nothing was written. Try again with pggit.save_limit above the table's size.",
+    )
+    db.run("RESET pggit.save_limit")
+    assert db.row(merge) == ("fast_forward", None, None)
+    dev = db.connect(branch="dev")
+    query(dev, "ALTER TABLE t ADD more integer; SELECT pggit.commit('later')")
+    assert query(dev, "SELECT * FROM t ORDER BY id").fetchall() == [(1, "a", None), (2, "longer", None)]
+    assert db.rows("SELECT * FROM pggit.verify()") == []
